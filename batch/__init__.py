@@ -1,0 +1,1 @@
+"""The batch layer: full recomputation with Spark and Delta Lake."""

@@ -1,0 +1,1 @@
+"""The wikibraid command line."""

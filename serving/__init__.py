@@ -1,0 +1,1 @@
+"""The serving layer: merged views of batch and speed results."""

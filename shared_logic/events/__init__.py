@@ -1,0 +1,1 @@
+"""Events as typed records, and how bytes become them."""

@@ -1,0 +1,122 @@
+"""From bytes to events: the one pure rule by which both layers decide what is read, what is dead and what is out of scope."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from shared_logic.clock import milliseconds
+from shared_logic.events.records import Event, Header
+from shared_logic.events.streams import FUTURE_LIMIT_MS, KINDS, EventKind, Route
+from shared_logic.page_state import PageState
+
+CANARY_DOMAIN = "canary"
+LARGEST_EVENT = 10 * 1024 * 1024
+"""Bytes; the largest message that Wikimedia's enrichment producers send."""
+
+
+class DeadLetter(Exception):  # noqa: N818  an event's fate, named by the field's term
+    """An event that can't be read: `code` says why in one word, `detail` where and what to do."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        """Keep both."""
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+class OutOfScope(Exception):  # noqa: N818
+    """An event that nothing here reads, with the reason by which it is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An event that was understood, with its row of the table."""
+
+    kind: EventKind
+    event: Event
+    minor: int
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The canonical logs and keys that it goes to."""
+        return tuple(self.kind.routes(self.event))
+
+    def state(self, page_id: int) -> PageState:
+        """What it says of that page."""
+        return self.kind.state(self.event, page_id)
+
+
+def read(raw: bytes) -> Read:
+    """The event in one JSON text.
+
+    Raises:
+        DeadLetter: not JSON, a required field missing or of another type, an unknown major version, an own clock more than a
+            day ahead of the message, or too large.
+        OutOfScope: a canary, or a schema that nothing reads.
+    """
+    if len(raw) > LARGEST_EVENT:
+        raise DeadLetter("too-large", f"{len(raw)} bytes, the limit is {LARGEST_EVENT}")
+    header = _decode(_header, raw, "header")
+    if header.meta.domain == CANARY_DOMAIN:
+        raise OutOfScope("canary")
+    title, major, minor = _version(header.schema)
+    kind = KINDS.get(title)
+    if kind is None:
+        raise OutOfScope(f"schema {title}")
+    if major not in kind.majors:
+        known = ", ".join(f"{m}.x" for m in sorted(kind.majors))
+        raise DeadLetter(
+            "new-major-version", f"{header.schema}: this version reads {known}; update wikibraid, then replay"
+        )
+    event = _decode(_decoders[title], raw, title)
+    try:
+        ahead = kind.clock(event) - milliseconds(header.meta.dt)
+    except OverflowError as error:
+        raise DeadLetter("odd-clock", str(error)) from error
+    if ahead > FUTURE_LIMIT_MS:
+        raise DeadLetter(
+            "future-clock", f"its own clock is {ahead // 1000} s ahead of meta.dt; at most a day is believed"
+        )
+    return Read(kind, event, minor)
+
+
+def unknown_fields(raw: bytes, known: frozenset[str]) -> frozenset[str]:
+    """Paths of fields in the event (as `page.wikibase_item_id`) that `known` does not name."""
+    return frozenset(path for path in _paths(msgspec.json.decode(raw), "") if path not in known)
+
+
+_header = msgspec.json.Decoder(Header)
+_decoders: dict[str, msgspec.json.Decoder[Any]] = {
+    title: msgspec.json.Decoder(kind.record) for title, kind in KINDS.items()
+}
+_SCHEMA = re.compile(r"^/?(?P<title>.+)/(?P<major>\d+)\.(?P<minor>\d+)\.\d+$")
+
+
+def _decode(decoder: msgspec.json.Decoder[Any], raw: bytes, what: str) -> Any:
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise DeadLetter("wrong-schema", f"{what}: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DeadLetter("not-json", str(error)) from error
+    except RecursionError as error:
+        raise DeadLetter("not-json", "nested too deeply") from error
+
+
+def _version(schema: str) -> tuple[str, int, int]:
+    found = _SCHEMA.match(schema)
+    if found is None:
+        raise DeadLetter("wrong-schema", f"$schema {schema[:200]!r} is not /title/major.minor.patch")
+    return found["title"], int(found["major"]), int(found["minor"])
+
+
+def _paths(value: object, path: str) -> list[str]:
+    if isinstance(value, dict):
+        return [
+            p for name, inner in value.items() for p in (f"{path}{name}", *_paths(inner, f"{path}{name}."))
+        ]
+    return []

@@ -1,0 +1,204 @@
+"""Typed, frozen records of the events that are read; one class per schema, required fields without a default.
+
+Only fields that something uses are named. Others are kept in the event's bytes, which every log stores unchanged.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+
+Id = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+Wiki = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of all records."""
+
+
+class Meta(Record, frozen=True, kw_only=True):
+    """What EventGate knows of an event."""
+
+    stream: str
+    dt: Instant
+    id: str = ""
+    domain: str = ""
+    request_id: str = ""
+
+
+class Header(Record, frozen=True, kw_only=True):
+    """The two fields by which any event is recognised."""
+
+    schema: str = msgspec.field(name="$schema")
+    meta: Meta
+
+
+class Event(Record, frozen=True, kw_only=True):
+    """Base of all events."""
+
+    schema: str = msgspec.field(name="$schema")
+    meta: Meta
+
+
+class UserEntity(Record, frozen=True, kw_only=True):
+    """A user in page_change and user_change; no id: an address or an imported name."""
+
+    user_text: str | None = None
+    user_id: Count | None = None
+    groups: tuple[str, ...] = ()
+    registration_dt: Instant | None = None
+
+
+class PageEntity(Record, frozen=True, kw_only=True):
+    """A page in page_change."""
+
+    page_id: Id
+    page_title: str
+    namespace_id: int
+    is_redirect: bool | None = None
+
+
+class RevisionEntity(Record, frozen=True, kw_only=True):
+    """A revision in page_change."""
+
+    rev_id: Id
+    rev_dt: Instant
+    rev_parent_id: Count | None = None
+    rev_sha1: str | None = None
+    rev_size: Count | None = None
+    is_minor_edit: bool | None = None
+    comment: str | None = None
+    editor: UserEntity | None = None
+    is_content_visible: bool | None = None
+    is_comment_visible: bool | None = None
+    is_editor_visible: bool | None = None
+
+
+class PriorPage(Record, frozen=True, kw_only=True):
+    """What of the page was otherwise before."""
+
+    page_id: Id | None = None
+    page_title: str | None = None
+    namespace_id: int | None = None
+
+
+class PriorState(Record, frozen=True, kw_only=True):
+    """The part of the state that an event changed, as it was before."""
+
+    page: PriorPage | None = None
+    page_id: Id | None = None
+
+
+class PageChange(Event, frozen=True, kw_only=True):
+    """mediawiki/page/change 1.x."""
+
+    wiki_id: Wiki
+    dt: Instant
+    page_change_kind: str
+    page: PageEntity
+    revision: RevisionEntity
+    prior_state: PriorState | None = None
+
+
+class OldUser(Record, frozen=True, kw_only=True):
+    """A user in the streams that are older than page_change."""
+
+    user_text: str | None = None
+    user_id: Count | None = None
+
+
+class OldPageEvent(Event, frozen=True, kw_only=True):
+    """Fields that the older page and revision streams share."""
+
+    database: Wiki
+    page_id: Id
+    page_title: str
+    page_namespace: int
+    page_is_redirect: bool | None = None
+
+
+class RevisionCreate(OldPageEvent, frozen=True, kw_only=True):
+    """mediawiki/revision/create 1.x and 2.x; the streams revision-create and page-create."""
+
+    rev_id: Id
+    rev_timestamp: Instant
+    rev_parent_id: Id | None = None
+    rev_sha1: str | None = None
+    rev_len: Count | None = None
+    rev_minor_edit: bool | None = None
+    comment: str | None = None
+    performer: OldUser | None = None
+
+
+class PageDelete(OldPageEvent, frozen=True, kw_only=True):
+    """mediawiki/page/delete 1.x; the streams page-delete and page-suppress."""
+
+
+class PageUndelete(OldPageEvent, frozen=True, kw_only=True):
+    """mediawiki/page/undelete 1.x."""
+
+    prior_state: PriorState | None = None
+
+
+class PageMove(OldPageEvent, frozen=True, kw_only=True):
+    """mediawiki/page/move 1.x."""
+
+
+class Visible(Record, frozen=True, kw_only=True):
+    """What of a revision may be seen."""
+
+    text: bool
+    user: bool
+    comment: bool
+
+
+class VisibilityChange(OldPageEvent, frozen=True, kw_only=True):
+    """mediawiki/revision/visibility-change 1.x."""
+
+    rev_id: Id
+    rev_timestamp: Instant
+    visibility: Visible
+
+
+class TagsChange(OldPageEvent, frozen=True, kw_only=True):
+    """mediawiki/revision/tags-change 1.x."""
+
+    rev_id: Id
+    rev_timestamp: Instant
+    tags: tuple[str, ...] = ()
+
+
+class BlocksChange(Event, frozen=True, kw_only=True):
+    """mediawiki/user/blocks-change 1.x."""
+
+    database: Wiki
+    user_text: str
+    user_id: Count | None = None
+    blocks: dict[str, Any]
+
+
+class UserChange(Event, frozen=True, kw_only=True):
+    """mediawiki/user change 1.x (development/mediawiki_user_change)."""
+
+    wiki_id: Wiki
+    dt: Instant
+    user_change_kind: str
+    user: UserEntity
+
+
+class RecentChange(Event, frozen=True, kw_only=True):
+    """mediawiki/recentchange 1.x; only rows of type log are read, for their log_id."""
+
+    wiki: Wiki
+    type: str
+    log_id: int | None = None
+    log_type: str | None = None
+    log_action: str | None = None
+    title: str | None = None
+    namespace: int | None = None
+    timestamp: Count | None = None
+    log_params: Any = None

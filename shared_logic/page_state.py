@@ -1,0 +1,131 @@
+"""The state of a page: a join of everything that was ever said about it.
+
+Each event, dump page and table row says a little: a `PageState` with one revision, perhaps one title. Two states are joined
+with `join`, which is associative, commutative and idempotent, so the state of a page is a function of the *set* of what was
+said: late, repeated and overlapping copies need no care anywhere else (a state-based CRDT; Shapiro et al. 2011).
+
+Facts (time, parent, size, sha1, comment of a revision) never change: a known one covers an unknown one. Assertions (title,
+redirect, existence, presence, visibility, tags, author) are registers: a stamp, then the value; the newest stamp wins, and of
+equal stamps the greater value, so that it never matters which came first.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from shared_logic.clock import Stamp
+
+Comparable = TypeVar("Comparable", bound=Any)
+
+TEXT_HIDDEN, COMMENT_HIDDEN, USER_HIDDEN, SUPPRESSED = 1, 2, 4, 8
+"""The bits of MediaWiki's rev_deleted."""
+
+Title = tuple[int, int, int, int, str]
+Flag = tuple[int, int, int, bool]
+Presence = tuple[int, int, int, int, bool]
+Author = tuple[int, int, int, int, str]
+Visibility = tuple[int, int, int, int]
+Tags = tuple[int, int, int, tuple[str, ...]]
+
+
+class RevisionState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """What is known of one revision: facts, then registers (stamp, value). None is unknown, never empty."""
+
+    timestamp: int | None = None
+    parent_id: int | None = None
+    size: int | None = None
+    sha1: str | None = None
+    minor: bool | None = None
+    comment: str | None = None
+    author: Author | None = None
+    """Stamp, user id (0: none), name; the newest name that a copy told."""
+    presence: Presence | None = None
+    """Stamp, page id, whether it is live there or in that page's archive."""
+    visibility: Visibility | None = None
+    """Stamp, bits of what is hidden."""
+    tags: Tags | None = None
+
+
+class PageState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+    """What is known of one page id of one wiki. An empty state is the identity of `join`."""
+
+    title: Title | None = None
+    """Stamp, namespace number, bare title."""
+    redirect: Flag | None = None
+    existence: Flag | None = None
+    """Stamp, whether the page exists."""
+    cleared: Stamp | None = None
+    """The newest deletion: what was present before it is in the archive since."""
+    revisions: dict[int, RevisionState] = {}
+
+
+EMPTY = PageState()
+
+
+def join(one: PageState, other: PageState) -> PageState:
+    """All that the two states say."""
+    if not other.revisions:
+        revisions = one.revisions
+    elif not one.revisions:
+        revisions = other.revisions
+    else:
+        large, small = (
+            (one.revisions, other.revisions)
+            if len(one.revisions) >= len(other.revisions)
+            else (other.revisions, one.revisions)
+        )
+        revisions = dict(large)
+        for rev_id, revision in small.items():
+            known = revisions.get(rev_id)
+            revisions[rev_id] = revision if known is None else join_revisions(known, revision)
+    return PageState(
+        title=newest(one.title, other.title),
+        redirect=newest(one.redirect, other.redirect),
+        existence=newest(one.existence, other.existence),
+        cleared=newest(one.cleared, other.cleared),
+        revisions=revisions,
+    )
+
+
+def join_revisions(one: RevisionState, other: RevisionState) -> RevisionState:
+    """All that two copies of a revision say."""
+    if one == other:
+        return one
+    return RevisionState(
+        timestamp=newest(one.timestamp, other.timestamp),
+        parent_id=newest(one.parent_id, other.parent_id),
+        size=newest(one.size, other.size),
+        sha1=newest(one.sha1, other.sha1),
+        minor=newest(one.minor, other.minor),
+        comment=newest(one.comment, other.comment),
+        author=newest(one.author, other.author),
+        presence=newest(one.presence, other.presence),
+        visibility=newest(one.visibility, other.visibility),
+        tags=newest(one.tags, other.tags),
+    )
+
+
+def newest(one: Comparable | None, other: Comparable | None) -> Comparable | None:
+    """The greater of two values, unknown being least: for registers the newest, for facts the known one."""
+    if one is None:
+        return other
+    if other is None:
+        return one
+    return one if one >= other else other
+
+
+def encode(state: PageState) -> bytes:
+    """The state as bytes; equal states give equal bytes."""
+    ordered = dict(sorted(state.revisions.items()))
+    return _encoder.encode(msgspec.structs.replace(state, revisions=ordered))
+
+
+def decode(data: bytes) -> PageState:
+    """The state that `encode` wrote."""
+    return _decoder.decode(data)
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(PageState)

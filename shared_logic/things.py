@@ -1,0 +1,206 @@
+"""What authors are given: a page with its revisions, in own order. Never events, copies or stamps."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from enum import StrEnum
+
+import msgspec
+
+from shared_logic.clock import day, instant
+from shared_logic.page_state import (
+    COMMENT_HIDDEN,
+    SUPPRESSED,
+    TEXT_HIDDEN,
+    USER_HIDDEN,
+    PageState,
+    RevisionState,
+)
+
+
+class UserKind(StrEnum):
+    """Who made an edit, as tables, dumps and events all tell it: by id and name alone."""
+
+    ANONYMOUS = "anonymous"
+    TEMPORARY = "temporary"
+    BOT = "bot"
+    ACCOUNT = "account"
+    HIDDEN = "hidden"
+
+
+class User(msgspec.Struct, frozen=True):
+    """The author of a revision: the id on this wiki (0 for an address or an imported name) and the newest known name."""
+
+    user_id: int
+    name: str
+
+    @property
+    def kind(self) -> UserKind:
+        """Anonymous, temporary, bot by its name, or account.
+
+        Temporary names start with `~` and a year (MediaWiki's default pattern); a bot's name ends in "bot" or has "bot"
+        followed by something else than a letter (upstream's rule for `is_bot_by` name).
+
+        >>> (
+        ...     User(7, "Cleanup Bot 2").kind,
+        ...     User(7, "Abbott").kind,
+        ...     User(0, "192.0.2.1").kind,
+        ...     User(9, "~2025-17").kind,
+        ... )
+        (<UserKind.BOT: 'bot'>, <UserKind.ACCOUNT: 'account'>, <UserKind.ANONYMOUS: 'anonymous'>, <UserKind.TEMPORARY: 'temporary'>)
+        """
+        if _TEMPORARY.match(self.name):
+            return UserKind.TEMPORARY
+        if self.user_id == 0:
+            return UserKind.ANONYMOUS
+        return UserKind.BOT if _BOT.search(self.name) else UserKind.ACCOUNT
+
+    @property
+    def key(self) -> str:
+        """One text per editor: `#id` for whoever has an id, so that a rename changes nothing; else the name.
+
+        >>> User(7, "Alice").key, User(0, "192.0.2.1").key
+        ('#7', '192.0.2.1')
+        """
+        return f"#{self.user_id}" if self.user_id else self.name
+
+
+_TEMPORARY = re.compile(r"~2\d{3}-")
+_BOT = re.compile(r"(?i)bot([^a-z]|$)")
+
+
+class Revision(msgspec.Struct, frozen=True, kw_only=True):
+    """One revision of a page. What is hidden is None, as is what no source told."""
+
+    wiki: str
+    page_id: int
+    namespace: int | None
+    """The namespace that the page has now, or had at its deletion."""
+    rev_id: int
+    at: int
+    """Own time, milliseconds since 1970 UTC; `timestamp` and `day` are the readable forms."""
+    parent_id: int | None
+    """0: none."""
+    size: int | None
+    """Bytes of text."""
+    sha1: str | None
+    user: User | None
+    comment: str | None
+    minor: bool | None
+    tags: tuple[str, ...] | None
+    hidden: int
+    """Bits of MediaWiki's rev_deleted: 1 text, 2 comment, 4 user, 8 suppressed."""
+    is_deleted: bool
+    """In the archive of its page, by a deletion of the page or a partial restore."""
+    stated_at: int
+    """The instant from which the page is known to hold this revision; later than `at` for imports and restores."""
+
+    @property
+    def timestamp(self) -> datetime:
+        """Own time, as an aware datetime."""
+        return instant(self.at)
+
+    @property
+    def day(self) -> date:
+        """The UTC day of the revision."""
+        return day(self.at)
+
+    @property
+    def month(self) -> date:
+        """The first day of the month of the revision, UTC."""
+        return day(self.at).replace(day=1)
+
+    @property
+    def user_kind(self) -> UserKind:
+        """The kind of the author; `hidden` where the name is hidden or unknown."""
+        return UserKind.HIDDEN if self.user is None else self.user.kind
+
+    @property
+    def hidden_parts(self) -> tuple[str, ...]:
+        """Names of what is hidden, sorted."""
+        return tuple(name for bit, name in _PARTS if self.hidden & bit)
+
+
+_PARTS = (
+    (COMMENT_HIDDEN, "comment"),
+    (SUPPRESSED, "suppressed"),
+    (TEXT_HIDDEN, "text"),
+    (USER_HIDDEN, "user"),
+)
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole history of one page id, live and archived."""
+
+    wiki: str
+    page_id: int
+    title: str | None
+    namespace: int | None
+    is_redirect: bool | None
+    is_deleted: bool
+    history: tuple[Revision, ...]
+    """Every revision that is on this page or in its archive, in own order (time, rev_id)."""
+
+    @property
+    def revisions(self) -> tuple[Revision, ...]:
+        """The revisions that readers of the wiki can reach: those not in the archive."""
+        return tuple(revision for revision in self.history if not revision.is_deleted)
+
+
+def page(wiki: str, page_id: int, state: PageState) -> Page:
+    """The page that a state describes.
+
+    A revision belongs to it when the newest that was said of its presence names this page; it is archived when that was "in
+    the archive", or was said before the page's newest deletion. A revision whose time nobody told is not shown yet.
+    """
+    namespace = state.title[3] if state.title else None
+    history = [
+        _revision(wiki, page_id, namespace, rev_id, revision, state)
+        for rev_id, revision in state.revisions.items()
+        if revision.timestamp is not None
+        and revision.presence is not None
+        and revision.presence[3] == page_id
+    ]
+    history.sort(key=_own_order)
+    return Page(
+        wiki=wiki,
+        page_id=page_id,
+        title=state.title[4] if state.title else None,
+        namespace=namespace,
+        is_redirect=state.redirect[3] if state.redirect else None,
+        is_deleted=state.existence is not None and not state.existence[3],
+        history=tuple(history),
+    )
+
+
+def _own_order(revision: Revision) -> tuple[int, int]:
+    return revision.at, revision.rev_id
+
+
+def _revision(
+    wiki: str, page_id: int, namespace: int | None, rev_id: int, state: RevisionState, page: PageState
+) -> Revision:
+    hidden = state.visibility[3] if state.visibility else 0
+    presence = state.presence
+    if presence is None or state.timestamp is None:
+        message = f"revision {rev_id} of {wiki} has no presence or no time: it must not be shown"
+        raise AssertionError(message)
+    cleared = page.cleared is not None and presence[:3] < page.cleared
+    return Revision(
+        wiki=wiki,
+        page_id=page_id,
+        namespace=namespace,
+        rev_id=rev_id,
+        at=state.timestamp,
+        parent_id=state.parent_id,
+        size=state.size,
+        sha1=None if hidden & TEXT_HIDDEN else state.sha1,
+        user=None if hidden & USER_HIDDEN or state.author is None else User(state.author[3], state.author[4]),
+        comment=None if hidden & COMMENT_HIDDEN else state.comment,
+        minor=state.minor,
+        tags=state.tags[3] if state.tags else None,
+        hidden=hidden,
+        is_deleted=cleared or not presence[4],
+        stated_at=presence[0],
+    )

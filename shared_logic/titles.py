@@ -1,0 +1,56 @@
+"""One form of title everywhere: a namespace number and a bare database key (blanks are underscores, no prefix)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+MAIN = 0
+_BAD_TITLE = re.compile(r"^Special:Badtitle/NS-?\d+:")
+
+
+def database_key(title: str) -> str:
+    """Blanks become underscores, as MediaWiki stores titles.
+
+    >>> database_key(" Arthur Schopenhauer ")
+    'Arthur_Schopenhauer'
+    """
+    return title.strip().replace(" ", "_")
+
+
+def bare_title(namespace: int, prefixed: str) -> str:
+    """The title less its namespace prefix, given the namespace it is known to be in.
+
+    Only the main namespace has no prefix, so a colon there belongs to the title. A namespace that the wiki no longer has is
+    written `Special:Badtitle/NS500:Name`.
+
+    >>> (
+    ...     bare_title(10, "Template:Navbox"),
+    ...     bare_title(0, "Mission:_Impossible"),
+    ...     bare_title(500, "Special:Badtitle/NS500:A:b"),
+    ... )
+    ('Navbox', 'Mission:_Impossible', 'A:b')
+    """
+    key = database_key(prefixed)
+    if namespace == MAIN:
+        return key
+    bad = _BAD_TITLE.match(key)
+    if bad:
+        return key[bad.end() :]
+    _, colon, rest = key.partition(":")
+    return rest if colon else key
+
+
+def split_title(prefixed: str, namespaces: Mapping[str, int]) -> tuple[int, str]:
+    """Namespace and bare title of a prefixed title whose namespace is not told; an unknown prefix is part of the title.
+
+    >>> split_title("Talk:A", {"Talk": 1}), split_title("Mission: Impossible", {"Talk": 1})
+    ((1, 'A'), (0, 'Mission:_Impossible'))
+    """
+    key = database_key(prefixed)
+    prefix, colon, rest = key.partition(":")
+    known = {database_key(name).casefold(): number for name, number in namespaces.items() if name}
+    number = known.get(prefix.strip("_").casefold())
+    if colon and number is not None:
+        return number, rest.lstrip("_")
+    return MAIN, key
