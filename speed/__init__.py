@@ -1,1 +1,1 @@
-"""The speed layer: incremental updates with Bytewax."""
+"""The speed layer: ingest into the canonical logs, and engines that keep every lane current from them."""

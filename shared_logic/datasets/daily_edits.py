@@ -1,0 +1,179 @@
+"""Edits and editors by day, and editors by how much they do in a month.
+
+What takes away and gives back: a deleted page's revisions leave its days and its namespace, and a restore gives back exactly
+those that came back; a move to another namespace moves them; a hidden name moves an edit to the kind "hidden", which counts
+edits but no editors, and un-hiding moves it back. An imported revision counts on the day that it bears, apart: what is older than a revision with a lower id on
+its page; so does a null
+revision (a move's or a protection's, with its parent's very text), which adds no bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from operator import attrgetter
+from typing import Annotated
+
+from shared_logic.language import Clustering, Partition, Sum, Table, about, dataset
+from shared_logic.things import Page, Revision, UserKind
+
+
+class EditorDay(Table, frozen=True, kw_only=True):
+    """What one editor did in one namespace on one day."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    day: Annotated[Partition[date], about("UTC day of the revision")]
+    namespace: Annotated[
+        Clustering[int], about("namespace that the page has now or had at its deletion; -99: not known")
+    ]
+    user_kind: Annotated[Clustering[str], about("who edited", one_of=tuple(UserKind))]
+    editor: Annotated[
+        Clustering[str], about("#id or name; empty for a hidden one", private="tells what one person did")
+    ]
+    edits: Annotated[
+        Sum[int], about("revisions that readers can reach, imported and null ones apart", at_least=0)
+    ]
+    imported_edits: Annotated[Sum[int], about("revisions that came by an import", at_least=0)]
+    null_edits: Annotated[Sum[int], about("revisions with their parent's very text", at_least=0)]
+    bytes_added: Annotated[Sum[int], about("growth over the parent, where it grew", unit="bytes", at_least=0)]
+    bytes_removed: Annotated[
+        Sum[int], about("loss against the parent, where it shrank", unit="bytes", at_least=0)
+    ]
+
+
+@dataset
+def editor_days(page: Page) -> Iterator[EditorDay]:
+    """Edits of each editor by wiki, day and namespace; the rollup behind `daily_edits`."""
+    by_id = {revision.rev_id: revision for revision in page.history}
+    imports = imported_revisions(page.history)
+    for revision in page.revisions:
+        parent = by_id.get(revision.parent_id or 0)
+        imported = revision.rev_id in imports
+        null = (
+            not imported and parent is not None and revision.sha1 is not None and parent.sha1 == revision.sha1
+        )
+        grown = _grown(revision, parent)
+        yield EditorDay(
+            wiki=page.wiki,
+            day=revision.day,
+            namespace=NAMESPACE_UNKNOWN if page.namespace is None else page.namespace,
+            user_kind=revision.user_kind,
+            editor=revision.user.key if revision.user else "",
+            edits=not (imported or null),
+            imported_edits=imported,
+            null_edits=null,
+            bytes_added=max(0, grown),
+            bytes_removed=max(0, -grown),
+        )
+
+
+class DailyEdits(Table, frozen=True, kw_only=True):
+    """Edits of one day."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    day: Annotated[Clustering[date], about("UTC day of the revision")]
+    namespace: Annotated[
+        Clustering[int], about("namespace that the page has now or had at its deletion; -99: not known")
+    ]
+    user_kind: Annotated[Clustering[str], about("who edited", one_of=tuple(UserKind))]
+    edits: Annotated[
+        Sum[int], about("revisions that readers can reach, imported and null ones apart", at_least=0)
+    ]
+    imported_edits: Annotated[Sum[int], about("revisions that came by an import", at_least=0)]
+    null_edits: Annotated[Sum[int], about("revisions with their parent's very text", at_least=0)]
+    editors: Annotated[Sum[int], about("distinct editors of those edits; hidden ones not", at_least=0)]
+    bytes_added: Annotated[Sum[int], about("growth over the parent, where it grew", unit="bytes", at_least=0)]
+    bytes_removed: Annotated[
+        Sum[int], about("loss against the parent, where it shrank", unit="bytes", at_least=0)
+    ]
+
+
+@dataset
+def daily_edits(total: EditorDay) -> Iterator[DailyEdits]:
+    """Edits, distinct editors and bytes per wiki, day, namespace and kind of user."""
+    yield DailyEdits(
+        wiki=total.wiki,
+        day=total.day,
+        namespace=total.namespace,
+        user_kind=total.user_kind,
+        edits=total.edits,
+        imported_edits=total.imported_edits,
+        null_edits=total.null_edits,
+        editors=bool(total.editor) and total.edits > 0,
+        bytes_added=total.bytes_added,
+        bytes_removed=total.bytes_removed,
+    )
+
+
+class EditorMonth(Table, frozen=True, kw_only=True):
+    """What one editor did in one month."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    month: Annotated[Partition[date], about("first day of the month, UTC")]
+    editor: Annotated[Clustering[str], about("#id or name", private="tells what one person did")]
+    edits: Annotated[
+        Sum[int], about("revisions that readers can reach, imported and null ones apart", at_least=0)
+    ]
+
+
+@dataset
+def editor_months(total: EditorDay) -> Iterator[EditorMonth]:
+    """Edits of each editor by month, over all namespaces."""
+    if total.editor:
+        yield EditorMonth(
+            wiki=total.wiki, month=total.day.replace(day=1), editor=total.editor, edits=total.edits
+        )
+
+
+class ActiveEditors(Table, frozen=True, kw_only=True):
+    """How many editors were how active in one month."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    month: Annotated[Clustering[date], about("first day of the month, UTC")]
+    activity: Annotated[
+        Clustering[str], about("edits in the month", one_of=("1 to 4", "5 to 24", "25 to 99", "100 or more"))
+    ]
+    editors: Annotated[Sum[int], about("distinct editors with that many edits", at_least=0)]
+
+
+@dataset
+def active_editors(total: EditorMonth) -> Iterator[ActiveEditors]:
+    """Editors by activity class per month."""
+    if total.edits > 0:
+        yield ActiveEditors(wiki=total.wiki, month=total.month, activity=_activity(total.edits), editors=1)
+
+
+NAMESPACE_UNKNOWN = -99
+"""Not a namespace of MediaWiki; a page of which no source told the title."""
+
+
+def imported_revisions(history: tuple[Revision, ...]) -> frozenset[int]:
+    """Ids of revisions that are older than one with a lower id on the page, which only an import makes.
+
+    Tables, dumps and events all tell that; an import that makes a new page can't be told from edits by any table.
+    """
+    imported = set()
+    latest = 0
+    for revision in sorted(history, key=attrgetter("rev_id")):
+        if revision.at < latest:
+            imported.add(revision.rev_id)
+        latest = max(latest, revision.at)
+    return frozenset(imported)
+
+
+def _grown(revision: Revision, parent: Revision | None) -> int:
+    """Bytes over the parent; 0 where a length is unknown or the parent is not in the page's history."""
+    if revision.size is None:
+        return 0
+    if revision.parent_id == 0:
+        return revision.size
+    if parent is None or parent.size is None:
+        return 0
+    return revision.size - parent.size
+
+
+def _activity(edits: int) -> str:
+    for limit, name in ((5, "1 to 4"), (25, "5 to 24"), (100, "25 to 99")):
+        if edits < limit:
+            return name
+    return "100 or more"

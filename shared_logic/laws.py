@@ -1,0 +1,114 @@
+"""The law, as something to run: reference(all) == batch(all) == merge(batch(before the cut), speed(from the cut on)).
+
+The batch is the reference's own tables loaded as a generation; which engine catches up is the caller's, so that one statement
+of the law serves every engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from shared_logic.events.read import DeadLetter, read
+from shared_logic.events.streams import PAGE
+from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
+from shared_logic.kernel import Rows
+from shared_logic.language import Dataset
+from shared_logic.merge import merged
+from shared_logic.page_state import PageState, encode
+from shared_logic.partitions import entity
+from shared_logic.protocols import Cut, Generation, Lane, Log, Store
+from shared_logic.reference import PageKey, Tables, reference, united
+
+CatchUp = Callable[[Log, Store, Sequence[tuple[Dataset, Generation]]], None]
+"""Brings lanes to the end of the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where two tables disagree."""
+
+    dataset: str
+    key: tuple[object, ...]
+    expected: tuple[object, ...] | None
+    found: tuple[object, ...] | None
+
+
+def pages_before(log: Log, cut: Cut, bootstrap: Mapping[PageKey, PageState]) -> dict[PageKey, PageState]:
+    """The states of all pages from the bootstrap and the messages before the cut."""
+    return united(bootstrap.items(), _said(log, cut))
+
+
+def load_generation(
+    store: Store, datasets: Sequence[Dataset], pages: Mapping[PageKey, PageState], cut: Cut, run: str
+) -> list[tuple[Dataset, Generation]]:
+    """Load the reference's tables over these pages as the next generation of every dataset, and return the lanes."""
+    tables = reference(datasets, dict(pages))
+    store.load_states(run, ((f"{wiki}/{page_id}", encode(state)) for (wiki, page_id), state in pages.items()))
+    lanes = []
+    for dataset in datasets:
+        number = max((made.number for made in store.generations(dataset.name)), default=0) + 1
+        made = Generation(
+            dataset=dataset.name,
+            number=number,
+            cut=cut,
+            bootstrap="",
+            base=run,
+            fingerprint="",
+            delta_version=0,
+            run=run,
+        )
+        store.add_generation(made)
+        rows = sorted(
+            (encode_key(key), encode_values(values)) for key, values in tables[dataset.name].items()
+        )
+        store.load(dataset.name, number, rows)
+        lanes.append((dataset, made))
+    return lanes
+
+
+def differences(
+    store: Store, lanes: Sequence[tuple[Dataset, Generation]], expected: Tables
+) -> list[Difference]:
+    """Where the merged tables of the lanes are other than expected; none, if the law holds."""
+    found: list[Difference] = []
+    for dataset, made in lanes:
+        table: Rows = {
+            decode_key(dataset.schema, key): decode_values(dataset.schema, values)
+            for key, values in merged(store, dataset, Lane(dataset.name, made.number))
+        }
+        wanted = expected[dataset.name]
+        found.extend(
+            Difference(dataset.name, key, wanted.get(key), table.get(key))
+            for key in sorted(wanted.keys() | table.keys(), key=repr)
+            if wanted.get(key) != table.get(key)
+        )
+    return found
+
+
+def handover(
+    log: Log,
+    store: Store,
+    datasets: Sequence[Dataset],
+    bootstrap: Mapping[PageKey, PageState],
+    cuts: Sequence[Cut],
+    catch_up: CatchUp,
+) -> list[Difference]:
+    """A generation at each cut, each caught up by the engine; where any merged table is not the reference's over all."""
+    expected = reference(datasets, pages_before(log, log.ends(PAGE), bootstrap))
+    found: list[Difference] = []
+    for number, cut in enumerate(cuts):
+        lanes = load_generation(store, datasets, pages_before(log, cut, bootstrap), cut, f"run-{number}")
+        catch_up(log, store, lanes)
+        found += differences(store, lanes, expected)
+    return found
+
+
+def _said(log: Log, cut: Cut) -> Iterator[tuple[PageKey, PageState]]:
+    for partition, end in enumerate(cut):
+        for message in log.read(PAGE, partition, 0, end):
+            key = entity(message.key)
+            try:
+                yield key, read(message.value).state(key[1])
+            except DeadLetter:
+                continue

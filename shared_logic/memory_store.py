@@ -1,0 +1,156 @@
+"""The store in memory: the shortest honest implementation of the protocol, for the law and for `try`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+from shared_logic.kernel import add
+from shared_logic.protocols import Accumulator, Generation, Lane
+
+
+class MemoryStore:
+    """Dictionaries; `atomically` does nothing, so each write stands alone as in a store without transactions."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._generations: dict[str, dict[int, Generation]] = {}
+        self._manifest: dict[str, int] = {}
+        self._batch: dict[str, dict[bytes, dict[int, bytes | None]]] = {}
+        self._states: dict[tuple[str, str], bytes] = {}
+        self._tails: dict[tuple[int, str], dict[int, bytes]] = {}
+        self._progress: dict[tuple[Lane, int], int] = {}
+        self._ends: dict[tuple[Lane, int], int] = {}
+        self._rows: dict[Lane, dict[bytes, bytes | None]] = {}
+        self._accumulators: dict[Lane, dict[bytes, dict[int, Accumulator]]] = {}
+        self._passed: dict[Lane, dict[bytes, tuple[int, ...]]] = {}
+
+    def atomically(self) -> AbstractContextManager[object]:
+        """Nothing: writes stand alone."""
+        return nullcontext()
+
+    def add_generation(self, generation: Generation) -> None:
+        """See `Store`."""
+        self._generations.setdefault(generation.dataset, {})[generation.number] = generation
+
+    def generations(self, dataset: str) -> Sequence[Generation]:
+        """See `Store`."""
+        return [found for _, found in sorted(self._generations.get(dataset, {}).items())]
+
+    def published(self, dataset: str) -> Generation | None:
+        """See `Store`."""
+        number = self._manifest.get(dataset)
+        return None if number is None else self._generations[dataset][number]
+
+    def publish(self, dataset: str, number: int) -> None:
+        """See `Store`."""
+        if number not in self._generations.get(dataset, {}):
+            raise KeyError(number)
+        self._manifest[dataset] = number
+
+    def load(self, dataset: str, number: int, rows: Iterable[tuple[bytes, bytes]]) -> tuple[int, int, int]:
+        """See `Store`."""
+        shown = dict(self.batch_rows(Lane(dataset, number), b""))
+        versions = self._batch.setdefault(dataset, {})
+        changed = same = 0
+        for key, row in rows:
+            if shown.pop(key, None) == row:
+                same += 1
+            else:
+                versions.setdefault(key, {})[number] = row
+                changed += 1
+        for key in shown:
+            versions[key][number] = None
+        return changed, len(shown), same
+
+    def batch_row(self, lane: Lane, key: bytes) -> bytes | None:
+        """See `Store`."""
+        versions = self._batch.get(lane.dataset, {}).get(key, {})
+        newest = max((number for number in versions if number <= lane.generation), default=None)
+        return None if newest is None else versions[newest]
+
+    def batch_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """See `Store`."""
+        for key in sorted(self._batch.get(lane.dataset, {})):
+            if key.startswith(prefix):
+                row = self.batch_row(lane, key)
+                if row is not None:
+                    yield key, row
+
+    def load_states(self, base: str, states: Iterable[tuple[str, bytes]]) -> int:
+        """See `Store`."""
+        new = {(base, key): state for key, state in states}
+        self._states |= new
+        return len(new)
+
+    def state(self, base: str, key: str) -> bytes | None:
+        """See `Store`."""
+        return self._states.get((base, key))
+
+    def write_tails(self, partition: int, tails: Iterable[tuple[str, int, bytes]]) -> None:
+        """See `Store`."""
+        for key, offset, state in tails:
+            self._tails.setdefault((partition, key), {})[offset] = state
+
+    def tail(self, partition: int, key: str, start: int, end: int) -> Sequence[bytes]:
+        """See `Store`."""
+        return [s for offset, s in self._tails.get((partition, key), {}).items() if start <= offset < end]
+
+    def progress(self, lane: Lane, partition: int) -> int | None:
+        """See `Store`."""
+        return self._progress.get((lane, partition))
+
+    def write_progress(self, lane: Lane, partition: int, offset: int) -> None:
+        """See `Store`."""
+        self._progress[lane, partition] = offset
+
+    def batch_end(self, lane: Lane, partition: int) -> int | None:
+        """See `Store`."""
+        return self._ends.get((lane, partition))
+
+    def write_batch_end(self, lane: Lane, partition: int, offset: int) -> None:
+        """See `Store`."""
+        self._ends[lane, partition] = offset
+
+    def write_rows(self, lane: Lane, rows: Mapping[bytes, bytes | None]) -> None:
+        """See `Store`."""
+        self._rows.setdefault(lane, {}).update(rows)
+
+    def speed_row(self, lane: Lane, key: bytes) -> tuple[bytes | None] | None:
+        """See `Store`."""
+        rows = self._rows.get(lane, {})
+        return (rows[key],) if key in rows else None
+
+    def speed_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes | None]]:
+        """See `Store`."""
+        return ((key, row) for key, row in sorted(self._rows.get(lane, {}).items()) if key.startswith(prefix))
+
+    def accumulators(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, Mapping[int, Accumulator]]:
+        """See `Store`."""
+        known = self._accumulators.get(lane, {})
+        return {key: known[key] for key in keys if key in known}
+
+    def write_accumulators(
+        self, lane: Lane, partition: int, accumulators: Mapping[bytes, Accumulator]
+    ) -> None:
+        """See `Store`."""
+        for key, accumulator in accumulators.items():
+            self._accumulators.setdefault(lane, {}).setdefault(key, {})[partition] = accumulator
+
+    def accumulated(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, tuple[int, ...]]]:
+        """See `Store`."""
+        for key, partitions in sorted(self._accumulators.get(lane, {}).items()):
+            if key.startswith(prefix):
+                total: tuple[int, ...] = ()
+                for accumulator in partitions.values():
+                    total = add(total, accumulator.sums) if total else accumulator.sums
+                yield key, total
+
+    def passed(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, tuple[int, ...]]:
+        """See `Store`."""
+        known = self._passed.get(lane, {})
+        return {key: known[key] for key in keys if key in known}
+
+    def write_passed(self, lane: Lane, totals: Mapping[bytes, tuple[int, ...]]) -> None:
+        """See `Store`."""
+        self._passed.setdefault(lane, {}).update(totals)

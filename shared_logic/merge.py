@@ -1,0 +1,53 @@
+"""The merged view: what the batch made and what speed changed since, as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from shared_logic.kernel import add
+from shared_logic.keys import decode_values, encode_values
+from shared_logic.language import Dataset
+from shared_logic.protocols import Lane, Store
+
+T = TypeVar("T")
+
+
+def merged(store: Store, dataset: Dataset, lane: Lane, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+    """Keys that start with `prefix` and their values, in order of key.
+
+    A speed row covers the batch row, a tombstone hides it; sums of both are added, and a key whose sums are all zero is none.
+    """
+    batch = store.batch_rows(lane, prefix)
+    if not dataset.is_rollup:
+        for key, row, speed in _side_by_side(batch, store.speed_rows(lane, prefix)):
+            value = speed[0] if speed else row
+            if value is not None:
+                yield key, value
+        return
+    for key, row, sums in _side_by_side(batch, store.accumulated(lane, prefix)):
+        if not sums:
+            if row is not None:
+                yield key, row
+            continue
+        total = add(decode_values(dataset.schema, row), sums[0]) if row is not None else sums[0]
+        if any(total):
+            yield key, encode_values(total)
+
+
+def _side_by_side(
+    left: Iterator[tuple[bytes, bytes]], right: Iterator[tuple[bytes, T]]
+) -> Iterator[tuple[bytes, bytes | None, tuple[T] | None]]:
+    """Both streams, each in order of key, as one."""
+    one, other = next(left, None), next(right, None)
+    while one is not None or other is not None:
+        if other is None or (one is not None and one[0] < other[0]):
+            if one is not None:
+                yield one[0], one[1], None
+            one = next(left, None)
+        elif one is None or other[0] < one[0]:
+            yield other[0], None, (other[1],)
+            other = next(right, None)
+        else:
+            yield one[0], one[1], (other[1],)
+            one, other = next(left, None), next(right, None)

@@ -1,0 +1,159 @@
+"""What the layers meet through: the canonical logs, the store, generations. Implementations stand in speed/ and serving/."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+Cut = tuple[int, ...]
+"""An offset per partition of the page log: what lies before it is in the batch, the rest in the speed layer."""
+
+
+class Message(NamedTuple):
+    """One event in a canonical log."""
+
+    offset: int
+    key: str
+    value: bytes
+    """The event's bytes, as they came."""
+
+
+class Log(Protocol):
+    """The canonical logs: append-only, each cut into the same number of partitions."""
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions each log has; fixed when the home is made."""
+
+    def read(self, log: str, partition: int, offset: int, most: int) -> Sequence[Message]:
+        """Up to `most` messages from `offset` on, in order of offset."""
+
+    def ends(self, log: str) -> Cut:
+        """The offset after the last message of every partition."""
+
+    def starts(self, log: str) -> Cut:
+        """The first offset that every partition still holds."""
+
+
+class Generation(msgspec.Struct, frozen=True, kw_only=True):
+    """One batch view of one dataset: what it was made of, and where it ends."""
+
+    dataset: str
+    number: int
+    """Counts up by one per dataset, abandoned ones included."""
+    cut: Cut
+    bootstrap: str
+    """Id of the history from before the log; empty: none."""
+    base: str
+    """Id of the page states from which the speed layer goes on."""
+    fingerprint: str
+    """Hash of the definition's code."""
+    delta_version: int
+    run: str
+    """Id of the run that made it."""
+
+
+class Lane(NamedTuple):
+    """Whose speed state it is: speed state belongs to one generation of one dataset."""
+
+    dataset: str
+    generation: int
+
+
+class Accumulator(NamedTuple):
+    """Sums that one partition's events added to a rollup key since the cut, and the offset through which they are included."""
+
+    sums: tuple[int, ...]
+    version: int
+
+
+class Store(Protocol):
+    """Rows and what speed needs to make them. Keys and values are bytes of `shared_logic.keys`.
+
+    Every write is idempotent. Inside `atomically` all writes happen or none, where the store can do that; the order of writes
+    is such that stores which can't are right as well.
+    """
+
+    def atomically(self) -> AbstractContextManager[object]:
+        """All writes inside become durable together, if the store can."""
+
+    # --- generations and the manifest
+    def add_generation(self, generation: Generation) -> None:
+        """Note a candidate; the same number again replaces it."""
+
+    def generations(self, dataset: str) -> Sequence[Generation]:
+        """All that were added, oldest first."""
+
+    def published(self, dataset: str) -> Generation | None:
+        """The one that readers read; None before the first flip."""
+
+    def publish(self, dataset: str, number: int) -> None:
+        """Make it the one that readers read: flip and rollback are this one write. KeyError: no such generation."""
+
+    # --- batch views: versions of rows by generation
+    def load(self, dataset: str, number: int, rows: Iterable[tuple[bytes, bytes]]) -> tuple[int, int, int]:
+        """Make the view at `number` equal to `rows`, writing only what differs from what it would show (tombstones included).
+
+        Rows come in ascending order of key, each key once. Returns how many were new or changed, removed, and unchanged.
+        """
+
+    def batch_row(self, lane: Lane, key: bytes) -> bytes | None:
+        """The newest version not newer than the generation; None: no row."""
+
+    def batch_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Those of all keys that start with `prefix`, in order of key."""
+
+    # --- page states: base and tail
+    def load_states(self, base: str, states: Iterable[tuple[str, bytes]]) -> int:
+        """Add page states (key text, bytes) of one base; returns how many."""
+
+    def state(self, base: str, key: str) -> bytes | None:
+        """The base state of a page."""
+
+    def write_tails(self, partition: int, tails: Iterable[tuple[str, int, bytes]]) -> None:
+        """Add what events said: (key text, offset, state bytes)."""
+
+    def tail(self, partition: int, key: str, start: int, end: int) -> Sequence[bytes]:
+        """What the events at offsets from `start` on and before `end` said of that page."""
+
+    # --- speed state of a lane
+    def progress(self, lane: Lane, partition: int) -> int | None:
+        """The offset before which everything is included; None: never begun."""
+
+    def write_progress(self, lane: Lane, partition: int, offset: int) -> None:
+        """Written last."""
+
+    def batch_end(self, lane: Lane, partition: int) -> int | None:
+        """The end of the batch of events that was begun last."""
+
+    def write_batch_end(self, lane: Lane, partition: int, offset: int) -> None:
+        """Written first."""
+
+    def write_rows(self, lane: Lane, rows: Mapping[bytes, bytes | None]) -> None:
+        """Put speed rows; None is a tombstone, which hides a batch row."""
+
+    def speed_row(self, lane: Lane, key: bytes) -> tuple[bytes | None] | None:
+        """(row,), (None,) for a tombstone, or None where speed says nothing."""
+
+    def speed_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes | None]]:
+        """Those of all keys that start with `prefix`, in order of key, tombstones as None."""
+
+    def accumulators(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, Mapping[int, Accumulator]]:
+        """Accumulators by key and partition; keys without any are left out."""
+
+    def write_accumulators(
+        self, lane: Lane, partition: int, accumulators: Mapping[bytes, Accumulator]
+    ) -> None:
+        """Put that partition's accumulators."""
+
+    def accumulated(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, tuple[int, ...]]]:
+        """Sums over all partitions, of all keys that start with `prefix`, in order of key."""
+
+    def passed(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, tuple[int, ...]]:
+        """By rollup key, the total that was last passed on to what is derived; keys without one are left out."""
+
+    def write_passed(self, lane: Lane, totals: Mapping[bytes, tuple[int, ...]]) -> None:
+        """Put those totals."""

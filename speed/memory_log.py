@@ -1,0 +1,40 @@
+"""The canonical logs in memory, for the law and for `try`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from shared_logic.partitions import partition
+from shared_logic.protocols import Cut, Message
+
+
+class MemoryLog:
+    """Lists; whoever has it appends."""
+
+    def __init__(self, partitions: int) -> None:
+        """Start empty with that many partitions per log."""
+        self._partitions = partitions
+        self._messages: defaultdict[tuple[str, int], list[Message]] = defaultdict(list)
+
+    @property
+    def partitions(self) -> int:
+        """See `Log`."""
+        return self._partitions
+
+    def append(self, log: str, key: str, value: bytes) -> None:
+        """Add a message to the partition of its key."""
+        messages = self._messages[log, partition(key, self._partitions)]
+        messages.append(Message(len(messages), key, value))
+
+    def read(self, log: str, partition: int, offset: int, most: int) -> Sequence[Message]:
+        """See `Log`."""
+        return self._messages[log, partition][offset : offset + most]
+
+    def ends(self, log: str) -> Cut:
+        """See `Log`."""
+        return tuple(len(self._messages[log, p]) for p in range(self._partitions))
+
+    def starts(self, log: str) -> Cut:  # noqa: ARG002
+        """See `Log`."""
+        return (0,) * self._partitions

@@ -1,0 +1,88 @@
+"""Small stories of pages as messages, drawn freely: any order, repeats, late ones, restores and bad bytes."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import strategies as st
+
+START = datetime(2024, 1, 30, 22, tzinfo=UTC)
+
+
+def _iso(seconds: int) -> str:
+    return (START + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _event(schema: str, stream: str, second: int, **fields: object) -> dict[str, object]:
+    meta = {"stream": stream, "dt": _iso(second), "id": f"{stream}-{second}", "domain": "test.example"}
+    return {"$schema": f"/{schema}/1.0.0", "meta": meta, **fields}
+
+
+def _page(page_id: int, second: int) -> dict[str, object]:
+    namespace = (second // 40_000) % 2
+    title = f"{'Talk:' if namespace else ''}Page_{page_id}"
+    return {"database": "testwiki", "page_id": page_id, "page_title": title, "page_namespace": namespace}
+
+
+@st.composite
+def revision(draw: st.DrawFn) -> dict[str, object]:
+    page_id, rev_id = draw(st.integers(1, 3)), draw(st.integers(1, 12))
+    at = rev_id * 9_000 % 70_000
+    second = at + draw(st.sampled_from([0, 0, 0, 5, 30_000, 90_000]))
+    users = [
+        {"user_id": 1, "user_text": "Alice"},
+        {"user_id": 2, "user_text": "CleanupBot"},
+        {"user_text": "192.0.2.1"},
+    ]
+    return _event(
+        "mediawiki/revision/create",
+        "mediawiki.revision-create",
+        second,
+        **_page(page_id, second),
+        rev_id=rev_id,
+        rev_timestamp=_iso(at),
+        rev_len=100 * (rev_id % 4),
+        rev_sha1="abc"[rev_id % 3],
+        performer=users[rev_id % 3],
+        **({"rev_parent_id": rev_id - 1} if rev_id > 1 else {}),
+    )
+
+
+@st.composite
+def deletion(draw: st.DrawFn) -> dict[str, object]:
+    second = draw(st.integers(0, 12)) * 10_000
+    kind = draw(st.sampled_from(["delete", "undelete"]))
+    return _event(
+        f"mediawiki/page/{kind}",
+        f"mediawiki.page-{kind}",
+        second,
+        **_page(draw(st.integers(1, 3)), second),
+        rev_id=1,
+    )
+
+
+@st.composite
+def visibility(draw: st.DrawFn) -> dict[str, object]:
+    rev_id = draw(st.integers(1, 12))
+    second = draw(st.integers(0, 12)) * 10_000
+    return _event(
+        "mediawiki/revision/visibility-change",
+        "mediawiki.revision-visibility-change",
+        second,
+        **_page(draw(st.integers(1, 3)), second),
+        rev_id=rev_id,
+        rev_timestamp=_iso(rev_id * 9_000 % 70_000),
+        visibility={part: draw(st.booleans()) for part in ("text", "user", "comment")},
+    )
+
+
+def encoded(event: dict[str, object]) -> bytes:
+    return json.dumps(event).encode()
+
+
+messages = st.tuples(
+    st.integers(1, 3),
+    st.one_of(revision(), revision(), deletion(), visibility()).map(encoded) | st.just(b"{not json"),
+)
+"""(page id that keys the message, bytes): also a copy that reaches another page, as a restore to a new id makes."""

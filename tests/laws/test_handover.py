@@ -1,0 +1,126 @@
+"""The law, for every registered dataset: any cut, order, repeat, batch size, crash and second generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+import shared_logic.datasets  # noqa: F401  registers them
+from shared_logic.language import Dataset, registry
+from shared_logic.laws import handover
+from shared_logic.memory_store import MemoryStore
+from shared_logic.protocols import Generation, Log, Store
+from speed import loop_engine
+from speed.memory_log import MemoryLog
+from speed.worker import Worker
+from tests.laws.stories import messages
+
+DATASETS = tuple(registry.values())
+WRITES = (
+    "write_batch_end",
+    "write_tails",
+    "write_rows",
+    "write_accumulators",
+    "write_passed",
+    "write_progress",
+)
+
+
+class Crash(Exception):  # noqa: N818  what happens
+    """The process dies here."""
+
+
+class CrashingStore(MemoryStore):
+    """Dies after the writes whose numbers it is told, each time once."""
+
+    def __init__(self, crashes: set[int]) -> None:
+        super().__init__()
+        self._crashes, self._writes = crashes, 0
+        for name in WRITES:
+            setattr(self, name, self._counted(getattr(self, name)))
+
+    def _counted(self, write: Callable[..., None]) -> Callable[..., None]:
+        def counted(*arguments: Any) -> None:
+            write(*arguments)
+            self._writes += 1
+            if self._writes in self._crashes:
+                raise Crash
+
+        return counted
+
+
+def catching_up(most: int) -> Callable[[Log, Store, Sequence[tuple[Dataset, Generation]]], None]:
+    """The loop engine, started anew after every crash."""
+
+    def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
+        while True:
+            try:
+                loop_engine.run_until_idle(Worker(log, store, lanes), log.partitions, most=most)
+            except Crash:
+                continue
+            return
+
+    return catch_up
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> MemoryLog:
+    log = MemoryLog(draw(st.integers(1, 3)))
+    for page_id, raw in draw(st.lists(messages, max_size=25)):
+        log.append("page", f"testwiki/{page_id}", raw)
+    return log
+
+
+def ascending_cuts(log: MemoryLog, data: st.DataObject) -> Iterator[tuple[int, ...]]:
+    low = (0,) * log.partitions
+    for _ in range(2):
+        low = tuple(data.draw(st.integers(a, b)) for a, b in zip(low, log.ends("page"), strict=True))
+        yield low
+
+
+@given(log=logs(), most=st.integers(1, 6), crashes=st.sets(st.integers(1, 60), max_size=4), data=st.data())
+def test_merged_is_the_reference_over_all(
+    log: MemoryLog, most: int, crashes: set[int], data: st.DataObject
+) -> None:
+    # given a log, two generations at any cuts, and a store that dies after some of its writes
+    cuts = list(ascending_cuts(log, data))
+    # when speed catches up with each of them
+    found = handover(log, CrashingStore(crashes), DATASETS, {}, cuts, catching_up(most))
+    # then the merged tables are the reference's over the whole log
+    assert found == []
+
+
+@pytest.mark.parametrize("planted", ["no versions", "tombstones lost", "tail ignored"])
+def test_a_planted_bug_is_found(planted: str) -> None:
+    # given a store with a bug
+    class Planted(CrashingStore):
+        def accumulators(self, lane: Any, keys: Any) -> Any:
+            found = super().accumulators(lane, keys)
+            if planted != "no versions":
+                return found
+            return {
+                key: {p: a._replace(version=-1) for p, a in parts.items()} for key, parts in found.items()
+            }
+
+        def speed_rows(self, lane: Any, prefix: bytes) -> Any:
+            rows = super().speed_rows(lane, prefix)
+            return (row for row in rows if row[1] is not None) if planted == "tombstones lost" else rows
+
+        def tail(self, *arguments: Any) -> Any:
+            return [] if planted == "tail ignored" else super().tail(*arguments)
+
+    @settings(max_examples=3_000, phases=[Phase.generate], derandomize=True)
+    @given(
+        log=logs(), most=st.integers(1, 6), crashes=st.sets(st.integers(1, 60), max_size=4), data=st.data()
+    )
+    def law(log: MemoryLog, most: int, crashes: set[int], data: st.DataObject) -> None:
+        cuts = list(ascending_cuts(log, data))
+        assert handover(log, Planted(crashes), DATASETS, {}, cuts, catching_up(most)) == []
+
+    # then the law does not hold
+    with pytest.raises(AssertionError):
+        law()
