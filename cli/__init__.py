@@ -1,1 +1,1 @@
-"""The wikibraid command line."""
+"""The one command, `wikibraid`: it wires the layers."""

@@ -51,7 +51,8 @@ class Restores:
                 return
             name = f"{event.database} {event.meta.request_id}"
             known = self._requests.get(name, Request())
-            self._keep(name, Request(known.old_pages, (*known.copies, (event.page_id, raw))))
+            if (event.page_id, raw) not in known.copies:
+                self._keep(name, Request(known.old_pages, (*known.copies, (event.page_id, raw))))
             for page_id, old_id in known.old_pages:
                 if page_id == event.page_id:
                     yield Route(PAGE, event.database, old_id), raw

@@ -1,0 +1,96 @@
+"""History from before the log, as page states in one Parquet folder: what `ingest tables` and `ingest dump` make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shared_logic.page_state import PageState, encode
+
+SCHEMA = pa.schema([("wiki", pa.string()), ("page_id", pa.int64()), ("state", pa.binary())])
+ROWS_PER_GROUP = 2_000
+
+
+class Bootstrap(msgspec.Struct, frozen=True, kw_only=True):
+    """What one bootstrap was made of."""
+
+    id: str
+    wiki: str
+    beginning: int
+    """The instant at which the copy began, milliseconds since 1970 UTC."""
+    cut: tuple[int, ...]
+    """Ends of the page log when it was taken over; the log before it is read by the batch as well."""
+    sources: tuple[str, ...]
+    pages: int
+    revisions: int
+    problems: int
+
+
+@dataclass(slots=True)
+class Written:
+    """How much was written."""
+
+    pages: int = 0
+    revisions: int = 0
+
+
+def identity(wiki: str, beginning: int, sources: Iterable[Path]) -> str:
+    """12 hex digits over the wiki, the beginning, and the names and sizes of the files."""
+    parts = [wiki, str(beginning), *(f"{path.name} {path.stat().st_size}" for path in sorted(sources))]
+    return sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def write(
+    folder: Path, wiki: str, states: Iterable[tuple[int, PageState]], told: Callable[[Written], None]
+) -> Written:
+    """Write the states to `folder/states.parquet`, whole or not at all; progress is told now and then."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = Written()
+    unfinished = folder / "states.parquet.unfinished"
+    with pq.ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer:
+        for rows in _groups(states):
+            writer.write_table(
+                pa.table(
+                    {
+                        "wiki": [wiki] * len(rows),
+                        "page_id": [page_id for page_id, _ in rows],
+                        "state": [encode(state) for _, state in rows],
+                    },
+                    schema=SCHEMA,
+                )
+            )
+            written.pages += len({page_id for page_id, _ in rows})
+            written.revisions += sum(len(state.revisions) for _, state in rows)
+            told(written)
+    unfinished.rename(folder / "states.parquet")
+    return written
+
+
+def describe(folder: Path, bootstrap: Bootstrap) -> None:
+    """Write the description beside the states; with it the bootstrap is complete."""
+    (folder / "bootstrap.json").write_bytes(msgspec.json.format(msgspec.json.encode(bootstrap)))
+
+
+def described(folder: Path) -> Bootstrap | None:
+    """The description in the folder; None: not complete."""
+    path = folder / "bootstrap.json"
+    return msgspec.json.decode(path.read_bytes(), type=Bootstrap) if path.exists() else None
+
+
+def _groups(states: Iterable[tuple[int, PageState]]) -> Iterator[list[tuple[int, PageState]]]:
+    rows: list[tuple[int, PageState]] = []
+    size = 0
+    for row in states:
+        rows.append(row)
+        size += 1 + len(row[1].revisions)
+        if size >= ROWS_PER_GROUP:
+            yield rows
+            rows, size = [], 0
+    if rows:
+        yield rows

@@ -1,0 +1,91 @@
+"""The home folder: where the log, the store, the Delta tables and the bootstraps of one installation lie."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from batch.bootstrap import Bootstrap, described
+from cli.failures import BUSY, Failure
+from serving.sqlite_store import SqliteStore
+from speed.sqlite_log import SqliteLog
+
+FORMAT = "1"
+
+
+class Home:
+    """Paths of a home, and its one writer's lock."""
+
+    def __init__(self, path: Path) -> None:
+        """Take a folder that is a home or can become one.
+
+        Raises:
+            Failure: it is neither, or of another format.
+        """
+        self.path = path.expanduser().resolve()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            message = f"{path}: can't be a home ({error.strerror}); give another folder with --home"
+            raise Failure(message) from error
+        marker = self.path / "FORMAT"
+        if not marker.exists():
+            if any(entry for entry in self.path.iterdir() if entry.name != ".lock"):
+                message = (
+                    f"{path} is not empty and no home of wikibraid; give an empty or new folder with --home"
+                )
+                raise Failure(message)
+            marker.write_text(FORMAT + "\n")
+        found = marker.read_text().strip()
+        if found != FORMAT:
+            message = f"{path} is a home of format {found}, this version reads {FORMAT}; use the wikibraid that made it"
+            raise Failure(message)
+        self.archive = self.path / "archive"
+        self.delta = self.path / "delta"
+        self.bootstraps = self.path / "bootstraps"
+
+    @contextmanager
+    def writer(self, what: str) -> Iterator[None]:
+        """Be the one writer while inside.
+
+        Raises:
+            Failure: another process is, named with what it does.
+        """
+        with (self.path / ".lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                lock.seek(0)
+                holder = lock.read().strip() or "another process"
+                message = f"{self.path} is in use by {holder}; wait until it ends, or give another --home"
+                raise Failure(message, BUSY) from error
+            lock.truncate(0)
+            lock.write(f"`wikibraid {what}` (process {os.getpid()})")
+            lock.flush()
+            yield
+
+    @contextmanager
+    def log(self) -> Iterator[SqliteLog]:
+        """The canonical logs."""
+        with SqliteLog(self.path / "log.db") as log:
+            yield log
+
+    @contextmanager
+    def store(self) -> Iterator[SqliteStore]:
+        """The store that readers read."""
+        store = SqliteStore(self.path / "store.db")
+        try:
+            yield store
+        finally:
+            store.close()
+
+    def bootstraps_known(self) -> list[tuple[Path, Bootstrap]]:
+        """Complete bootstraps, oldest beginning first."""
+        if not self.bootstraps.exists():
+            return []
+        found = [(folder, described(folder)) for folder in sorted(self.bootstraps.iterdir())]
+        complete = [(folder, made) for folder, made in found if made is not None]
+        return sorted(complete, key=lambda entry: entry[1].beginning)

@@ -1,0 +1,94 @@
+"""What commands print: tables for people, JSON for programs, progress on standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table as RichTable
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def print_json(value: object) -> None:
+    """One JSON text on standard output."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode() + "\n")
+
+
+def print_records(records: Sequence[Mapping[str, Any]], title: str = "") -> None:
+    """Records as a table."""
+    if not records:
+        out.print(f"[dim]{title + ': ' if title else ''}no rows[/dim]")
+        return
+    table = RichTable(title=title or None, title_justify="left", header_style="bold")
+    for name, value in records[0].items():
+        table.add_column(
+            name, justify="right" if isinstance(value, int) and not isinstance(value, bool) else "left"
+        )
+    for record in records:
+        table.add_row(*(text(value) for value in record.values()))
+    out.print(table)
+
+
+def text(value: object) -> str:
+    """A value as people read it; null is a dash, empty text is empty."""
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+class Meter:
+    """A running count with its rate."""
+
+    def __init__(self, progress: Progress, what: str, total: int | None) -> None:
+        """Show `what`."""
+        self._progress = progress
+        self._task = progress.add_task(what, total=total, rate="")
+
+    def at(self, done: int) -> None:
+        """So much is done."""
+        task = self._progress.tasks[self._task]
+        rate = f"{done / task.elapsed:,.0f}/s" if task.elapsed else ""
+        self._progress.update(self._task, completed=done, rate=rate)
+
+    def say(self, what: str) -> None:
+        """What is being done now."""
+        self._progress.update(self._task, description=what)
+
+
+@contextmanager
+def meter(what: str, total: int | None = None) -> Iterator[Meter]:
+    """Progress with rate and, where the total is known, the time that remains; on standard error, gone when done."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as progress:
+        yield Meter(progress, what, total)

@@ -1,0 +1,61 @@
+"""The fingerprint of a definition: a hash of the code that decides its rows, comments and docstrings aside.
+
+Two generations with one fingerprint may be merged and compared; another fingerprint is another generation for both layers.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from hashlib import sha256
+from importlib import import_module
+from types import ModuleType
+
+from shared_logic.language import Dataset
+
+_ROOT = "shared_logic"
+_ENGINE_OF_STATE = (
+    "shared_logic.events.streams",
+    "shared_logic.kernel",
+    "shared_logic.restores",
+    "shared_logic.things",
+)
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """16 hex digits over the dataset's module, what it imports of shared_logic, and what makes pages of events."""
+    names = {dataset.function.__module__, *_ENGINE_OF_STATE}
+    if dataset.source is not None:
+        names.add(dataset.source.function.__module__)
+    seen: set[str] = set()
+    while names:
+        name = names.pop()
+        seen.add(name)
+        names |= {found for found in _imports(import_module(name)) if found in sys.modules} - seen
+    texts = (f"{name}\n{_code(import_module(name))}" for name in sorted(seen))
+    return sha256("\n".join((dataset.name, *texts)).encode()).hexdigest()[:16]
+
+
+def _code(module: ModuleType) -> str:
+    tree = ast.parse(inspect.getsource(module))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
+    return ast.dump(tree)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _imports(module: ModuleType) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(inspect.getsource(module))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == _ROOT:
+            found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+    return found

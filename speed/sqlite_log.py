@@ -1,0 +1,198 @@
+"""The embedded canonical logs: one SQLite file, WAL, synchronous=FULL: an append that returned survives a power cut."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from shared_logic.partitions import PARTITIONS, partition
+from shared_logic.protocols import Cut, Message
+
+FORMAT = 1
+_SCHEMA = """
+CREATE TABLE messages (log TEXT, partition INTEGER, position INTEGER, key TEXT NOT NULL, value BLOB NOT NULL,
+    PRIMARY KEY (log, partition, position)) WITHOUT ROWID;
+CREATE TABLE ends (log TEXT, partition INTEGER, position INTEGER NOT NULL, PRIMARY KEY (log, partition)) WITHOUT ROWID;
+CREATE TABLE deliveries (digest BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE sources (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE dead_letters (id INTEGER PRIMARY KEY, source TEXT NOT NULL, position INTEGER NOT NULL, code TEXT NOT NULL,
+    detail TEXT NOT NULL, value BLOB NOT NULL, replayed INTEGER NOT NULL DEFAULT 0, UNIQUE (source, position));
+"""
+
+
+class LogError(Exception):
+    """The log can't be opened or written; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEvent:
+    """An event that could not be read, kept whole."""
+
+    id: int
+    source: str
+    position: int
+    """Line in its source, from 1."""
+    code: str
+    detail: str
+    value: bytes
+    replayed: bool
+
+
+class SqliteLog:
+    """Appends are by one process at a time, reads by any number."""
+
+    def __init__(self, path: Path, partitions: int = PARTITIONS) -> None:
+        """Open or make the log; an existing one keeps its number of partitions.
+
+        Raises:
+            LogError: not a log of this version, or not to be opened.
+        """
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            (found,) = self._db.execute("PRAGMA user_version").fetchone()
+            if found == 0:
+                self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={FORMAT}; COMMIT")
+                self.remember("partitions", str(partitions).encode())
+        except (sqlite3.Error, OSError) as error:
+            message = (
+                f"{path}: can't be opened as a log ({error}); check that the folder is there and writable"
+            )
+            raise LogError(message) from error
+        if found not in {0, FORMAT}:
+            message = f"{path} is a log of format {found}, this version reads {FORMAT}; use the wikibraid that made it"
+            raise LogError(message)
+        self._partitions = int(self.recall("partitions") or partitions)
+
+    @property
+    def partitions(self) -> int:
+        """See `Log`."""
+        return self._partitions
+
+    def read(self, log: str, partition: int, offset: int, most: int) -> Sequence[Message]:
+        """See `Log`."""
+        rows = self._db.execute(
+            "SELECT position, key, value FROM messages WHERE log=? AND partition=? AND position>=? "
+            "ORDER BY position LIMIT ?",
+            (log, partition, offset, most),
+        )
+        return [Message(*row) for row in rows]
+
+    def ends(self, log: str) -> Cut:
+        """See `Log`."""
+        known = dict(self._db.execute("SELECT partition, position FROM ends WHERE log=?", (log,)).fetchall())
+        return tuple(known.get(number, 0) for number in range(self._partitions))
+
+    def starts(self, log: str) -> Cut:
+        """See `Log`."""
+        ends = self.ends(log)
+        return tuple(
+            self._db.execute(
+                "SELECT coalesce(min(position), ?) FROM messages WHERE log=? AND partition=?",
+                (ends[number], log, number),
+            ).fetchone()[0]
+            for number in range(self._partitions)
+        )
+
+    @contextmanager
+    def atomically(self) -> Iterator[None]:
+        """All appends inside become durable together, or none.
+
+        Raises:
+            LogError: another process is writing.
+        """
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            message = f"{self._path}: another process is writing to this log ({error}); wait for it, then run this again"
+            raise LogError(message) from error
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def append(self, messages: Iterable[tuple[str, str, bytes]]) -> None:
+        """Add messages (log, key, event) to the partitions of their keys."""
+        ends: dict[tuple[str, int], int] = {}
+        rows = []
+        for log, key, value in messages:
+            number = partition(key, self._partitions)
+            place = ends.get((log, number))
+            if place is None:
+                place = self.ends(log)[number]
+            rows.append((log, number, place, key, value))
+            ends[log, number] = place + 1
+        self._db.executemany("INSERT INTO messages VALUES (?,?,?,?,?)", rows)
+        self._db.executemany("INSERT OR REPLACE INTO ends VALUES (?,?,?)", [(*k, v) for k, v in ends.items()])
+
+    def delivered(self, value: bytes) -> bool:
+        """Note this very event as seen; True if it was already: a further copy of the same delivery."""
+        digest = blake2b(value, digest_size=16).digest()
+        return self._db.execute("INSERT OR IGNORE INTO deliveries VALUES (?)", (digest,)).rowcount == 0
+
+    def bury(self, source: str, position: int, code: str, detail: str, value: bytes) -> None:
+        """Keep an event that can't be read."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO dead_letters (source, position, code, detail, value) VALUES (?,?,?,?,?)",
+            (source, position, code, detail, zlib.compress(value)),
+        )
+
+    def dead_letters(self, *, number: int | None = None) -> list[DeadEvent]:
+        """Those that were kept, oldest first; or the one of that number."""
+        rows = self._db.execute(
+            "SELECT id, source, position, code, detail, value, replayed FROM dead_letters WHERE ? IS NULL OR id=? ORDER BY id",
+            (number, number),
+        )
+        return [
+            DeadEvent(place, source, position, code, detail, zlib.decompress(value), bool(replayed))
+            for place, source, position, code, detail, value, replayed in rows
+        ]
+
+    def mark_replayed(self, number: int) -> None:
+        """The event could be read now and is in the log."""
+        self._db.execute("UPDATE dead_letters SET replayed=1 WHERE id=?", (number,))
+
+    def source_position(self, name: str) -> int:
+        """How many lines of that source are done."""
+        row = self._db.execute("SELECT position FROM sources WHERE name=?", (name,)).fetchone()
+        return row[0] if row else 0
+
+    def advance_source(self, name: str, position: int) -> None:
+        """So many lines of that source are done."""
+        self._db.execute("INSERT OR REPLACE INTO sources VALUES (?,?)", (name, position))
+
+    def remember(self, name: str, value: bytes) -> None:
+        """Keep a small fact beside the log."""
+        self._db.execute("INSERT OR REPLACE INTO facts VALUES (?,?)", (name, value))
+
+    def recall(self, name: str) -> bytes | None:
+        """The fact of that name."""
+        row = self._db.execute("SELECT value FROM facts WHERE name=?", (name,)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def close(self) -> None:
+        """Give the file free."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        """Use in a with statement."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
