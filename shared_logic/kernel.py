@@ -52,12 +52,22 @@ def rows_of(dataset: Dataset, things: Iterable[object]) -> Rows:
         for row in dataset.function(thing):
             key, values = split(row)
             known = rows.get(key)
-            rows[key] = add(known, values) if known else tuple([int(value) for value in values])
+            whole = _whole(values)
+            rows[key] = add(known, whole) if known else whole
     return {key: values for key, values in rows.items() if any(values)}
 
 
 Failed = Callable[[str, str, str], None]
 """Told of a function that raised: dataset, page (as `wiki/id`), and what was raised."""
+
+
+def _whole(values: Values) -> Sums:
+    """The sums as whole numbers; a fraction is an error, since sums of fractions depend on their order."""
+    for value in values:
+        if not isinstance(value, int):
+            message = f"a Sum must be a whole number, not {value!r}; keep numerator and denominator, and divide at read"
+            raise TypeError(message)
+    return tuple([int(value) for value in values])
 
 
 def page_rows(
