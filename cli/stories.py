@@ -26,7 +26,7 @@ def _page(page_id: int, second: int) -> dict[str, object]:
 
 
 @st.composite
-def revision(draw: st.DrawFn) -> dict[str, object]:
+def _revision(draw: st.DrawFn) -> dict[str, object]:
     page_id, rev_id = draw(st.integers(1, 3)), draw(st.integers(1, 12))
     at = rev_id * 9_000 % 70_000
     second = at + draw(st.sampled_from([0, 0, 0, 5, 30_000, 90_000]))
@@ -50,7 +50,7 @@ def revision(draw: st.DrawFn) -> dict[str, object]:
 
 
 @st.composite
-def deletion(draw: st.DrawFn) -> dict[str, object]:
+def _deletion(draw: st.DrawFn) -> dict[str, object]:
     second = draw(st.integers(0, 12)) * 10_000
     kind = draw(st.sampled_from(["delete", "undelete"]))
     return _event(
@@ -63,7 +63,7 @@ def deletion(draw: st.DrawFn) -> dict[str, object]:
 
 
 @st.composite
-def visibility(draw: st.DrawFn) -> dict[str, object]:
+def _visibility(draw: st.DrawFn) -> dict[str, object]:
     rev_id = draw(st.integers(1, 12))
     second = draw(st.integers(0, 12)) * 10_000
     return _event(
@@ -77,12 +77,12 @@ def visibility(draw: st.DrawFn) -> dict[str, object]:
     )
 
 
-def encoded(event: dict[str, object]) -> bytes:
+def _encoded(event: dict[str, object]) -> bytes:
     return json.dumps(event).encode()
 
 
 messages = st.tuples(
     st.integers(1, 3),
-    st.one_of(revision(), revision(), deletion(), visibility()).map(encoded) | st.just(b"{not json"),
+    st.one_of(_revision(), _revision(), _deletion(), _visibility()).map(_encoded) | st.just(b"{not json"),
 )
 """(page id that keys the message, bytes): also a copy that reaches another page, as a restore to a new id makes."""

@@ -251,30 +251,34 @@ _PLAIN = (int, str, bool, date, datetime)
 
 def _columns(table: type) -> Iterator[Column]:
     for name, hint in get_type_hints(table, include_extras=True).items():
-        if get_origin(hint) is ClassVar:
-            continue
-        role, described = "value", About("")
-        while get_origin(hint) is Annotated:
-            hint, *notes = get_args(hint)
-            for note in notes:
-                if isinstance(note, _Role):
-                    role = note.name
-                elif isinstance(note, About):
-                    described = note
-        optional = get_origin(hint) in {Union, types.UnionType} and type(None) in get_args(hint)
-        if optional:
-            (hint,) = (arm for arm in get_args(hint) if arm is not type(None))
-        if get_origin(hint) is tuple and get_args(hint) == (str, Ellipsis):
-            hint = tuple
-        if isinstance(hint, type) and issubclass(hint, str):
-            hint = str
-        if hint not in (*_PLAIN, tuple) or (role == "sum" and (hint is not int or optional)):
-            message = f"table {table.__name__}, column {name}: {hint} can't be stored as {role}; use int, str, bool, date, datetime"
-            raise DefinitionError(message)
-        if role in {"partition", "clustering"} and (optional or hint is tuple):
-            message = f"table {table.__name__}, column {name}: a key column always has one value; drop the None or the tuple"
-            raise DefinitionError(message)
-        yield Column(name, hint, role, optional, described)
+        if get_origin(hint) is not ClassVar:
+            yield _column(table, name, hint)
+
+
+def _column(table: type, name: str, hint: Any) -> Column:
+    role, described, bare = "value", About(""), hint
+    while get_origin(bare) is Annotated:
+        for note in bare.__metadata__:
+            role = note.name if isinstance(note, _Role) else role
+            described = note if isinstance(note, About) else described
+        bare = bare.__origin__
+    optional = get_origin(bare) in {Union, types.UnionType} and type(None) in get_args(bare)
+    if optional:
+        (bare,) = (arm for arm in get_args(bare) if arm is not type(None))
+    if get_origin(bare) is tuple and get_args(bare) == (str, Ellipsis):
+        bare = tuple
+    elif isinstance(bare, type) and issubclass(bare, str):
+        bare = str
+    if bare not in (*_PLAIN, tuple) or (role == "sum" and (bare is not int or optional)):
+        message = (
+            f"table {table.__name__}, column {name}: {bare} can't be stored as {role}; "
+            "use int, str, bool, date, datetime or tuple[str, ...], and int for a Sum"
+        )
+        raise DefinitionError(message)
+    if role in {"partition", "clustering"} and (optional or bare is tuple):
+        message = f"table {table.__name__}, column {name}: a key column always has one value; drop the None or the tuple"
+        raise DefinitionError(message)
+    return Column(name, bare, role, optional, described)
 
 
 def _signature(function: Callable[..., Any]) -> tuple[type, type]:

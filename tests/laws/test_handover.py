@@ -10,6 +10,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import shared_logic.datasets  # noqa: F401  registers them
+from cli.stories import messages
 from shared_logic.language import Dataset, registry
 from shared_logic.laws import handover
 from shared_logic.memory_store import MemoryStore
@@ -17,7 +18,6 @@ from shared_logic.protocols import Generation, Log, Store
 from speed import loop_engine
 from speed.memory_log import MemoryLog
 from speed.worker import Worker
-from tests.laws.stories import messages
 
 DATASETS = tuple(registry.values())
 WRITES = (

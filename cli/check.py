@@ -1,0 +1,148 @@
+"""What `wikibraid check` tries: the law on drawn stories, purity in other processes, and exact sums."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cli.stories import messages
+from shared_logic.events.streams import PAGE
+from shared_logic.kernel import page_rows
+from shared_logic.language import Dataset, registry
+from shared_logic.laws import Difference, handover
+from shared_logic.memory_store import MemoryStore
+from shared_logic.protocols import Generation, Log, Store
+from shared_logic.reference import told
+from speed import loop_engine
+from speed.memory_log import MemoryLog
+from speed.worker import Worker
+
+IMPURE_MODULES = frozenset(
+    {"io", "os", "pathlib", "random", "secrets", "socket", "subprocess", "time", "uuid"}
+)
+IMPURE_CALLS = frozenset({"now", "today", "utcnow", "open", "input", "id", "hash"})
+SURROUNDINGS = (("0", "UTC"), ("4242", "Asia/Kathmandu"))
+"""Hash seeds and time zones under which a pure function gives the same."""
+
+
+class LawBrokenError(AssertionError):
+    """A story for which the merged table is not the reference's."""
+
+
+def check_dataset(dataset: Dataset, examples: int) -> list[str]:
+    """What is wrong with the dataset, one readable text each; empty: nothing was found."""
+    return [*broken_law(dataset, examples), *impurities(dataset), *failures(dataset)]
+
+
+def broken_law(dataset: Dataset, examples: int) -> list[str]:
+    """The smallest story found for which speed and batch disagree."""
+    datasets = registry.closure([dataset.name])
+
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(
+        story=st.lists(messages, max_size=20),
+        partitions=st.integers(1, 3),
+        most=st.integers(1, 6),
+        shares=st.lists(st.floats(0, 1), min_size=3, max_size=3),
+    )
+    def law(story: list[tuple[int, bytes]], partitions: int, most: int, shares: list[float]) -> None:
+        log = MemoryLog(partitions)
+        for page_id, raw in story:
+            log.append(PAGE, f"testwiki/{page_id}", raw)
+        cut = tuple(int(share * end) for share, end in zip(shares, log.ends(PAGE), strict=False))
+
+        def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
+            loop_engine.run_until_idle(Worker(log, store, lanes), partitions, most=most)
+
+        found = handover(log, MemoryStore(), datasets, {}, [cut], catch_up)
+        if found:
+            raise LawBrokenError(_readable(story, cut, found[0]))
+
+    try:
+        law()
+    except LawBrokenError as broken:
+        return [str(broken)]
+    return []
+
+
+def impurities(dataset: Dataset) -> list[str]:
+    """Clocks, randomness and files in the dataset's module, and rows that change with hash seed or time zone."""
+    found = [
+        f"{dataset.name} uses {name}: a function of a dataset must depend on its argument only"
+        for name in sorted(_suspicious(inspect.getsource(sys.modules[dataset.function.__module__])))
+    ]
+    digests = {surroundings: _digest_in(dataset, *surroundings) for surroundings in SURROUNDINGS}
+    if len(set(digests.values())) > 1:
+        found.append(
+            f"{dataset.name} gives other rows in another process: under "
+            + " and ".join(f"PYTHONHASHSEED={seed} TZ={zone}" for seed, zone in digests)
+            + "; look for the order of a set, or for local time"
+        )
+    return found
+
+
+def failures(dataset: Dataset) -> list[str]:
+    """What the function raised on plain pages, fractions in sums included."""
+    raised: list[str] = []
+    if dataset.source is None:
+        for (wiki, page_id), state in told(SAMPLE).pages.items():
+            page_rows(dataset, wiki, page_id, state, lambda *why: raised.append(" ".join(why)))
+    return raised
+
+
+def _readable(story: list[tuple[int, bytes]], cut: tuple[int, ...], difference: Difference) -> str:
+    events = "\n".join(f"  to page {page_id}: {raw.decode(errors='replace')}" for page_id, raw in story)
+    return (
+        f"the law does not hold for {difference.dataset}, row {difference.key}:\n"
+        f"  reference: {difference.expected}\n  merged:    {difference.found}\n"
+        f"with the batch before {cut} of this story:\n{events}"
+    )
+
+
+def _suspicious(source: str) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names if name.name.split(".")[0] in IMPURE_MODULES}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in IMPURE_MODULES:
+            found.add(node.module)
+        elif isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name in IMPURE_CALLS:
+                found.add(f"{name}()")
+    return found
+
+
+def _digest_in(dataset: Dataset, seed: str, zone: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.purity", dataset.function.__module__, dataset.name],
+        env=os.environ | {"PYTHONHASHSEED": seed, "TZ": zone},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+def _sample(page_id: int, rev_id: int) -> bytes:
+    second = 3_600 * rev_id
+    at = f"2024-03-{1 + second // 86_400:02}T{second % 86_400 // 3_600:02}:00:00Z"
+    user = '{"user_id":%d,"user_text":"User %d"}' % (rev_id % 4, rev_id % 4)
+    return (
+        '{"$schema":"/mediawiki/revision/create/1.0.0","meta":{"stream":"mediawiki.revision-create","dt":"%s"},'
+        '"database":"testwiki","page_id":%d,"page_title":"Page_%d","page_namespace":0,"page_is_redirect":false,'
+        '"rev_id":%d,"rev_timestamp":"%s","rev_len":%d,"rev_sha1":"%s","comment":"/* A */ b","rev_parent_id":%d,'
+        '"performer":%s}'
+        % (at, page_id, page_id, rev_id, at, 10 * rev_id, "abcde"[rev_id % 5], max(1, rev_id - 1), user)
+    ).encode()
+
+
+SAMPLE = tuple(_sample(1 + rev_id % 3, rev_id) for rev_id in range(1, 60))
+"""Plain edits of three pages."""

@@ -1,0 +1,73 @@
+"""Options that commands share."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import shared_logic.datasets  # noqa: F401  registers the datasets
+from cli.failures import Failure
+from cli.home import Home
+from shared_logic.language import Dataset, DefinitionError, registry
+
+HomeOption = Annotated[
+    Path,
+    typer.Option(
+        "--home", envvar="WIKIBRAID_HOME", help="Folder of the log, the store and the Delta tables."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+DEFAULT_HOME = Path("~/.wikibraid")
+
+
+def home_at(path: Path) -> Home:
+    """The home at that path."""
+    return Home(path)
+
+
+def dataset_named(name: str) -> Dataset:
+    """The dataset of that name.
+
+    Raises:
+        Failure: there is none.
+    """
+    if name not in registry:
+        message = f"no dataset {name!r}; `wikibraid datasets` lists them: {', '.join(registry)}"
+        raise Failure(message)
+    return registry[name]
+
+
+def datasets_named(names: list[str]) -> tuple[Dataset, ...]:
+    """The named datasets (all, if none is named) with what they are derived from and what is derived from them."""
+    try:
+        return registry.closure(names or list(registry))
+    except DefinitionError as error:
+        raise Failure(str(error)) from error
+
+
+def key_of(dataset: Dataset, words: list[str], *, whole: bool = False) -> tuple[Any, ...]:
+    """The key, or its first columns, from the words of a command line.
+
+    Raises:
+        Failure: too many words, too few, or one of another type than its column.
+    """
+    names = dataset.schema.key_names
+    least = len(names) if whole else 0
+    if not least <= len(words) <= len(names):
+        message = f"{dataset.name} is keyed by {' '.join(names)}; {len(words)} values were given"
+        raise Failure(message)
+    return tuple(_value(dataset, name, word) for name, word in zip(names, words, strict=False))
+
+
+def _value(dataset: Dataset, name: str, word: str) -> object:
+    kind = dataset.schema.column(name).type
+    try:
+        if kind is int:
+            return int(word)
+        return date.fromisoformat(word) if kind is date else word
+    except ValueError as error:
+        message = f"{dataset.name}: {word!r} is no {kind.__name__} for the key column {name}"
+        raise Failure(message) from error

@@ -1,0 +1,110 @@
+"""The modules that `wikibraid new` writes, by shape."""
+
+from __future__ import annotations
+
+TEMPLATES = {
+    "enrichment": '''"""One line that says what {name} is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from shared_logic.language import Clustering, Partition, Table, about, dataset
+from shared_logic.things import Revision
+
+
+class {table}(Table, frozen=True, kw_only=True):
+    """What one row is."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    rev_id: Annotated[Clustering[int], about("id of the revision", at_least=1)]
+    section: Annotated[str, about("section that the edit summary names", hidden_with="comment")]
+
+
+@dataset
+def {name}(revision: Revision) -> Iterator[{table}]:
+    """One revision, some rows."""
+    if revision.comment and "/*" in revision.comment:
+        section = revision.comment.split("/*")[1].split("*/")[0].strip()
+        yield {table}(wiki=revision.wiki, rev_id=revision.rev_id, section=section)
+''',
+    "entity": '''"""One line that says what {name} is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from shared_logic.language import Clustering, Partition, Table, about, dataset
+from shared_logic.things import Page
+
+
+class {table}(Table, frozen=True, kw_only=True):
+    """What one row is."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    page_id: Annotated[Clustering[int], about("id of the page", at_least=1)]
+    largest: Annotated[int, about("greatest length that the page ever had", unit="bytes", at_least=0)]
+
+
+@dataset
+def {name}(page: Page) -> Iterator[{table}]:
+    """The whole history of one page, in own order."""
+    sizes = [revision.size for revision in page.revisions if revision.size is not None]
+    if sizes:
+        yield {table}(wiki=page.wiki, page_id=page.page_id, largest=max(sizes))
+''',
+    "rollup": '''"""One line that says what {name} is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Annotated
+
+from shared_logic.language import Clustering, Partition, Sum, Table, about, dataset
+from shared_logic.things import Page
+
+
+class {table}(Table, frozen=True, kw_only=True):
+    """What one total is."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    month: Annotated[Clustering[date], about("first day of the month, UTC")]
+    edits: Annotated[Sum[int], about("revisions that readers can reach", at_least=0)]
+
+
+@dataset
+def {name}(page: Page) -> Iterator[{table}]:
+    """What one page contributes; rows of one key are added up over all pages."""
+    for revision in page.revisions:
+        yield {table}(wiki=page.wiki, month=revision.month, edits=1)
+''',
+    "derived": '''"""One line that says what {name} is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Annotated
+
+from shared_logic.datasets.daily_edits import EditorMonth
+from shared_logic.language import Clustering, Partition, Sum, Table, about, dataset
+
+
+class {table}(Table, frozen=True, kw_only=True):
+    """What one total is."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    month: Annotated[Clustering[date], about("first day of the month, UTC")]
+    editors: Annotated[Sum[int], about("distinct editors", at_least=0)]
+
+
+@dataset
+def {name}(total: EditorMonth) -> Iterator[{table}]:
+    """What one finished total of another rollup contributes."""
+    if total.edits > 0:
+        yield {table}(wiki=total.wiki, month=total.month, editors=1)
+''',
+}

@@ -1,0 +1,85 @@
+"""One suite, every engine: the law over a real wiki's events on the embedded store, and killed processes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import shared_logic.datasets  # noqa: F401  registers them
+from serving.sqlite_store import SqliteStore
+from shared_logic.language import Dataset, registry
+from shared_logic.laws import differences, handover, load_generation, pages_before
+from shared_logic.protocols import Generation, Log, Store
+from shared_logic.reference import reference
+from speed import bytewax_engine, loop_engine
+from speed.ingest import ingest
+from speed.sqlite_log import SqliteLog
+from speed.worker import LogTooShort, Worker
+from tests import sample
+
+DATASETS = tuple(registry.values())
+ENGINES = [loop_engine, pytest.param(bytewax_engine, marks=pytest.mark.bytewax)]
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=["loop", "bytewax"])
+@pytest.mark.parametrize("share", [0, 0.3, 0.8])
+@pytest.mark.parametrize("partitions", [1, 4])
+def test_the_law_on_real_events(tmp_path: Path, engine: ModuleType, share: float, partitions: int) -> None:
+    # given a log of a real wiki's events, and a batch over a share of each partition
+    log, store = SqliteLog(tmp_path / "log.db", partitions), SqliteStore(tmp_path / "store.db")
+    ingest(log, "real", sample.events())
+    cut = tuple(int(end * share) for end in log.ends("page"))
+
+    # when the engine catches up
+    def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
+        engine.run_until_idle(Worker(log, store, lanes), log.partitions, most=300)
+
+    # then every merged table is the reference's over all events
+    assert handover(log, store, DATASETS, {}, [cut], catch_up) == []
+
+
+@pytest.mark.bytewax
+@pytest.mark.e2e
+def test_a_killed_bytewax_process_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    # given a log, a generation at its beginning, and a process that works the log off in small batches
+    log, store = SqliteLog(tmp_path / "log.db"), SqliteStore(tmp_path / "store.db")
+    ingest(log, "real", sample.events())
+    cut = (0,) * log.partitions
+    lanes = load_generation(store, DATASETS, pages_before(log, cut, {}), cut, "run")
+    program = [sys.executable, "-m", "tests.engines.work_off", str(tmp_path)]
+    # when it is killed at random moments and started again, until it has ended by itself
+    moments = random.Random(7)
+    kills = 0
+    while True:
+        process = subprocess.Popen(program, env=os.environ | {"PYTHONPATH": str(Path.cwd())})
+        try:
+            assert process.wait(timeout=moments.uniform(0.6, 1.6)) == 0
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+            time.sleep(0.01)
+    # then the merged tables are the reference's
+    assert kills > 1
+    assert differences(store, lanes, reference(DATASETS, pages_before(log, log.ends("page"), {}))) == []
+
+
+def test_a_log_that_no_longer_reaches_back_is_refused(tmp_path: Path) -> None:
+    # given a generation from before what the log still holds
+    log, store = SqliteLog(tmp_path / "log.db"), SqliteStore(tmp_path / "store.db")
+    ingest(log, "real", sample.events())
+    lanes = load_generation(store, DATASETS, {}, (0,) * log.partitions, "run")
+    log._db.execute("DELETE FROM messages WHERE log='page' AND position < 100")
+    # then the worker says what is lost and what to do
+    with pytest.raises(LogTooShort, match=r"begins at offset 100, .* go on from 0: .* batch run"):
+        Worker(log, store, lanes)

@@ -1,0 +1,150 @@
+"""Ingest: every event is accounted for, wherever it stops, whatever it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shared_logic.events.read import LARGEST_EVENT
+from speed.ingest import ingest, replay
+from speed.sqlite_log import LogError, SqliteLog
+from tests import sample
+
+
+def event(**changes: object) -> bytes:
+    """A good revision-create, with changes."""
+    good: dict[str, object] = {
+        "$schema": "/mediawiki/revision/create/1.1.0",
+        "meta": {
+            "stream": "mediawiki.revision-create",
+            "dt": "2024-01-01T00:00:00Z",
+            "domain": "test.example",
+        },
+        "database": "testwiki",
+        "page_id": 1,
+        "page_title": "Page",
+        "page_namespace": 0,
+        "page_is_redirect": False,
+        "rev_id": 1,
+        "rev_timestamp": "2024-01-01T00:00:00Z",
+    }
+    return json.dumps(good | changes).encode()
+
+
+BAD = {
+    b"{not json": "not-json",
+    b"[]": "wrong-schema",
+    b"\xff\xfe": "not-json",
+    event(page_id=-4): "wrong-schema",
+    event(rev_id="7"): "wrong-schema",
+    event(rev_timestamp="yesterday"): "wrong-schema",
+    event(page_title=None): "wrong-schema",
+    event(**{"$schema": "nonsense"}): "wrong-schema",
+    event(**{"$schema": "/mediawiki/revision/create/9.0.0"}): "new-major-version",
+    event().replace(b'"Page"', b'"\\ud800"'): "not-json",
+    event(comment="x" * LARGEST_EVENT): "too-large",
+    b"[" * 100_000: "wrong-schema",
+    b'{"$schema": "/mediawiki/page/change/1.0.0", "meta": {"stream": "s", "dt": "2024-01-01T00:00:00Z"}, "wiki_id": "w",'
+    b'"dt": "9999-12-31T23:59:59Z", "page_change_kind": "edit", "page": {"page_id": 1, "page_title": "A", "namespace_id": 0},'
+    b'"revision": {"rev_id": 1, "rev_dt": "2024-01-01T00:00:00Z"}}': "future-clock",
+}
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> SqliteLog:
+    return SqliteLog(tmp_path / "log.db")
+
+
+@pytest.mark.parametrize("raw,code", BAD.items(), ids=lambda value: str(value)[:40])
+def test_bad_input_is_a_dead_letter_and_the_rest_goes_on(log: SqliteLog, raw: bytes, code: str) -> None:
+    # given a bad event between two good ones
+    lines = [event(), raw, event(rev_id=2)]
+    # when they are ingested
+    counts = ingest(log, "file", lines)
+    # then the bad one is kept with its reason and line, the others are in the log
+    assert (counts.kept, counts.dead, counts.balanced) == (2, 1, True)
+    (letter,) = log.dead_letters()
+    assert (letter.code, letter.position, letter.value) == (code, 2, raw)
+    assert sum(log.ends("page")) == 2
+
+
+def test_every_event_is_accounted_for(log: SqliteLog) -> None:
+    # given canaries, another wiki's events, unknown schemas, copies and empty lines
+    canary = event(meta={"stream": "s", "dt": "2024-01-01T00:00:00Z", "domain": "canary"})
+    unknown = event(**{"$schema": "/some/other/1.0.0"})
+    lines = [event(), event(), canary, unknown, event(database="elsewhere"), b"", b"{"]
+    # when they are ingested for one wiki
+    counts = ingest(log, "file", lines, wikis=["testwiki"])
+    # then read = kept + copies + dead + out of scope + canaries
+    assert (counts.read, counts.kept, counts.copies, counts.dead, counts.out_of_scope, counts.canaries) == (
+        6,
+        1,
+        1,
+        1,
+        2,
+        1,
+    )
+    assert counts.balanced
+
+
+def test_ingest_goes_on_where_it_stopped(log: SqliteLog) -> None:
+    # given a source of which two lines were ingested
+    lines = [event(rev_id=n) for n in range(1, 6)]
+    ingest(log, "file", lines[:2])
+    # when the whole source is ingested
+    counts = ingest(log, "file", lines)
+    # then only the rest is read
+    assert (counts.read, counts.kept) == (3, 3)
+
+
+def test_real_events_twice_with_a_restart_between_change_nothing(tmp_path: Path) -> None:
+    # given a log of a real wiki's events
+    with SqliteLog(tmp_path / "log.db") as log:
+        first = ingest(log, "first", sample.events())
+        ends = {name: log.ends(name) for name in ("page", "user", "lifecycle")}
+    # when all come again, to another process
+    with SqliteLog(tmp_path / "log.db") as log:
+        again = ingest(log, "again", sample.events())
+        # then the logs are as they were
+        assert {name: log.ends(name) for name in ends} == ends
+    assert first.balanced
+    assert again.balanced
+    assert (again.kept, again.copies) == (0, first.kept)
+
+
+def test_a_restore_to_another_page_tells_both_pages(log: SqliteLog) -> None:
+    # given the real wiki's restores onto pages that were made anew
+    ingest(log, "real", sample.events())
+    # then copies of revisions lie under the old page's key as well
+    moved = 0
+    for partition in range(log.partitions):
+        for message in log.read("page", partition, 0, 100_000):
+            body = json.loads(message.value)
+            moved += "rev_timestamp" in body and f"{body['database']}/{body['page_id']}" != message.key
+    assert moved > 0
+
+
+def test_dead_letters_are_replayed_after_an_update(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given an event of a major version that is not understood yet
+    ingest(log, "file", [event(**{"$schema": "/mediawiki/revision/create/3.0.0"})])
+    assert replay(log) == (0, 1)
+    # when a newer version understands it
+    from shared_logic.events import read, streams
+
+    kind = streams.KINDS["mediawiki/revision/create"]
+    newer = type(kind)(kind.title, frozenset({1, 2, 3}), kind.record, kind.clock, kind.state, kind.routes)
+    monkeypatch.setitem(read.KINDS, kind.title, newer)
+    # then a replay takes it to the log, once
+    assert replay(log) == (1, 0)
+    assert replay(log) == (0, 0)
+    assert sum(log.ends("page")) == 1
+
+
+def test_an_unusable_log_is_refused_with_a_clear_word(tmp_path: Path) -> None:
+    # given a file that is no log
+    (tmp_path / "log.db").write_bytes(b"something else, long enough to be no database" * 100)
+    # then opening it says so
+    with pytest.raises(LogError, match=r"log\.db: can't be opened as a log"):
+        SqliteLog(tmp_path / "log.db")
