@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -132,16 +133,25 @@ def _digest_in(dataset: Dataset, seed: str, zone: str) -> str:
 
 
 def _sample(page_id: int, rev_id: int) -> bytes:
-    second = 3_600 * rev_id
-    at = f"2024-03-{1 + second // 86_400:02}T{second % 86_400 // 3_600:02}:00:00Z"
-    user = '{"user_id":%d,"user_text":"User %d"}' % (rev_id % 4, rev_id % 4)
-    return (
-        '{"$schema":"/mediawiki/revision/create/1.0.0","meta":{"stream":"mediawiki.revision-create","dt":"%s"},'
-        '"database":"testwiki","page_id":%d,"page_title":"Page_%d","page_namespace":0,"page_is_redirect":false,'
-        '"rev_id":%d,"rev_timestamp":"%s","rev_len":%d,"rev_sha1":"%s","comment":"/* A */ b","rev_parent_id":%d,'
-        '"performer":%s}'
-        % (at, page_id, page_id, rev_id, at, 10 * rev_id, "abcde"[rev_id % 5], max(1, rev_id - 1), user)
-    ).encode()
+    at = f"2024-03-{1 + rev_id // 24:02}T{rev_id % 24:02}:00:00Z"
+    return msgspec.json.encode(
+        {
+            "$schema": "/mediawiki/revision/create/1.0.0",
+            "meta": {"stream": "mediawiki.revision-create", "dt": at},
+            "database": "testwiki",
+            "page_id": page_id,
+            "page_title": f"Page_{page_id}",
+            "page_namespace": 0,
+            "page_is_redirect": False,
+            "rev_id": rev_id,
+            "rev_timestamp": at,
+            "rev_parent_id": max(0, rev_id - 3),
+            "rev_len": 10 * rev_id,
+            "rev_sha1": "abcde"[rev_id % 5],
+            "comment": "/* A */ b",
+            "performer": {"user_id": rev_id % 4, "user_text": f"User {rev_id % 4}"},
+        }
+    )
 
 
 SAMPLE = tuple(_sample(1 + rev_id % 3, rev_id) for rev_id in range(1, 60))

@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.table import Table as RichTable
 
-out = Console(highlight=False)
+out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False)
 
 

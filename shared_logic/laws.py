@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from shared_logic.events.read import DeadLetter, read
 from shared_logic.events.streams import PAGE
-from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
 from shared_logic.kernel import Rows
+from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
 from shared_logic.language import Dataset
 from shared_logic.merge import merged
 from shared_logic.page_state import PageState, encode

@@ -58,6 +58,9 @@ class PageState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """Stamp, whether the page exists."""
     cleared: Stamp | None = None
     """The newest deletion: what was present before it is in the archive since."""
+    surveyed: Stamp | None = None
+    """The newest instant at which tables listed all revisions of this page, live and archived: what was said to be here before
+    and was not listed has gone to another page (a history merge, which no event tells by revision)."""
     revisions: dict[int, RevisionState] = {}
 
 
@@ -85,6 +88,7 @@ def join(one: PageState, other: PageState) -> PageState:
         redirect=newest(one.redirect, other.redirect),
         existence=newest(one.existence, other.existence),
         cleared=newest(one.cleared, other.cleared),
+        surveyed=newest(one.surveyed, other.surveyed),
         revisions=revisions,
     )
 
@@ -113,7 +117,7 @@ def newest(one: Comparable | None, other: Comparable | None) -> Comparable | Non
         return other
     if other is None:
         return one
-    return one if one >= other else other
+    return max(one, other)
 
 
 def encode(state: PageState) -> bytes:

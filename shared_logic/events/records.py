@@ -126,7 +126,7 @@ class RevisionCreate(OldPageEvent, frozen=True, kw_only=True):
 
     rev_id: Id
     rev_timestamp: Instant
-    rev_parent_id: Id | None = None
+    rev_parent_id: Count | None = None
     rev_sha1: str | None = None
     rev_len: Count | None = None
     rev_minor_edit: bool | None = None

@@ -1,0 +1,94 @@
+"""One batch run: page states, then every dataset's view, each audited; killed anywhere and run again, it gives the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+
+from batch import views
+from batch.audit import Audit, audit
+from batch.lowering import lower, to_rows
+from batch.states import said_by_bootstraps, said_by_log, united
+from shared_logic.language import Dataset
+from shared_logic.protocols import Cut
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One dataset's candidate."""
+
+    dataset: Dataset
+    table: DataFrame
+    version: int
+    audit: Audit
+
+    def rows(self) -> Iterator[tuple[bytes, bytes]]:
+        """Its rows as bytes, in order of key."""
+        return to_rows(self.dataset, self.table)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run made."""
+
+    base: str
+    """Id of the page states."""
+    states: DataFrame
+    views: Mapping[str, View]
+
+    def page_states(self) -> Iterator[tuple[str, bytes]]:
+        """Key text and state of every page."""
+        for row in self.states.toLocalIterator(prefetchPartitions=True):
+            yield f"{row['wiki']}/{row['page_id']}", bytes(row["state"])
+
+
+def base_id(bootstraps: Sequence[str], cut: Cut) -> str:
+    """Id of the page states of these bootstraps and the log before the cut."""
+    return sha256("\n".join((*bootstraps, ",".join(map(str, cut)))).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a run reads."""
+
+    bootstraps: Mapping[str, Path]
+    """Parquet file of page states by bootstrap id."""
+    archive: Path
+    """Folder of the archived page log."""
+    cut: Cut
+
+
+def compute(
+    spark: SparkSession,
+    datasets: Sequence[Dataset],
+    inputs: Inputs,
+    home: Path,
+    run: str,
+    fingerprints: Mapping[str, str],
+    told: Callable[[str], None],
+) -> Result:
+    """Compute the datasets (sources first) over the bootstraps and the archived log before the cut."""
+    base = base_id(list(inputs.bootstraps), inputs.cut)
+    bootstrap = ",".join(inputs.bootstraps)
+    told("uniting what was said of every page")
+    states_path = home / "delta" / "page_states"
+    said = said_by_bootstraps(spark, list(inputs.bootstraps.values())).unionByName(
+        said_by_log(spark, inputs.archive, inputs.cut)
+    )
+    made = views.Made(base, bootstrap, inputs.cut, "")
+    states = views.read(spark, states_path, views.write(spark, united(said), states_path, made))
+    found: dict[str, View] = {}
+    for dataset in datasets:
+        told(f"computing {dataset.name}")
+        path = home / "delta" / dataset.name
+        source = states if dataset.source is None else found[dataset.source.name].table
+        made = views.Made(run, bootstrap, inputs.cut, fingerprints[dataset.name])
+        version = views.write(spark, lower(dataset, source), path, made)
+        table = views.read(spark, path, version)
+        told(f"auditing {dataset.name}")
+        found[dataset.name] = View(dataset, table, version, audit(spark, dataset, table, run, home))
+    return Result(base, states, found)

@@ -1,0 +1,243 @@
+"""The batch layer's commands: plan, batch run, generations."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.commands.speed import EngineName, catch_up
+from cli.failures import AUDIT_FAILED, CANNOT_KNOW, Failure
+from cli.home import Home
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, datasets_named, home_at
+from cli.output import Meter, meter, out, print_json, print_records
+from serving.sqlite_store import SqliteStore
+from shared_logic.events.streams import PAGE
+from shared_logic.fingerprint import fingerprint
+from shared_logic.language import Dataset
+from shared_logic.protocols import Cut, Generation
+from speed.sqlite_log import SqliteLog
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+app = typer.Typer(help="Recompute datasets from all of history.", no_args_is_help=True)
+generations_app = typer.Typer(
+    help="The batch views that were made, and which one readers read.", no_args_is_help=True
+)
+
+
+@app.command()
+def run(
+    names: Annotated[list[str] | None, typer.Argument(help="Datasets; all, if none is named.")] = None,
+    cut: Annotated[
+        str | None, typer.Option(help="Offsets of the page log, as 10,12,9,14; else its end.")
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
+) -> None:
+    """Compute with Spark, audit, load, let speed catch up, and flip; killed anywhere and run again, it goes on."""
+    place = home_at(home)
+    datasets = datasets_named(names or [])
+    with (
+        place.writer("batch run"),
+        place.log() as log,
+        place.store() as store,
+        meter("starting Spark") as progress,
+    ):
+        where = parse_cut(cut, log)
+        made = recompute(place, log, store, datasets, where, progress)
+    rows = [{"dataset": g.dataset, "generation": g.number, "cut": list(g.cut), "run": g.run} for g in made]
+    if json:
+        print_json(rows)
+    else:
+        print_records(rows, "published")
+
+
+@app.command()
+def plan(
+    names: Annotated[list[str] | None, typer.Argument(help="Datasets; all, if none is named.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
+) -> None:
+    """Show what a batch run would do: which definitions changed, and how much of the log is new."""
+    place = home_at(home)
+    with place.log() as log, place.store() as store:
+        ends = log.ends(PAGE)
+        rows = []
+        for dataset in datasets_named(names or []):
+            made = store.published(dataset.name)
+            code = fingerprint(dataset)
+            rows.append(
+                {
+                    "dataset": dataset.name,
+                    "published": made.number if made else None,
+                    "code": "new" if made is None else "same" if made.fingerprint == code else "changed",
+                    "messages since its cut": sum(ends) - (sum(made.cut) if made else 0),
+                    "next generation": next_number(store, dataset),
+                }
+            )
+    if json:
+        print_json(rows)
+    else:
+        print_records(rows)
+
+
+@generations_app.command("list")
+def generations_list(name: str, home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
+    """List the generations of a dataset."""
+    with home_at(home).store() as store:
+        current = store.published(dataset_named(name).name)
+        rows = [
+            {
+                "generation": made.number,
+                "published": current is not None and current.number == made.number,
+                "cut": ",".join(map(str, made.cut)),
+                "bootstrap": made.bootstrap,
+                "fingerprint": made.fingerprint,
+                "delta version": made.delta_version,
+                "run": made.run,
+            }
+            for made in store.generations(name)
+        ]
+    if json:
+        print_json(rows)
+    else:
+        print_records(rows, name)
+
+
+@generations_app.command("publish")
+def generations_publish(name: str, number: int, home: HomeOption = DEFAULT_HOME) -> None:
+    """Make a generation the one that readers read; the same command rolls back."""
+    place = home_at(home)
+    with place.writer("generations publish"), place.log() as log, place.store() as store:
+        dataset = dataset_named(name)
+        made = next((found for found in store.generations(name) if found.number == number), None)
+        if made is None:
+            message = f"{name} has no generation {number}; `wikibraid generations list {name}` lists them"
+            raise Failure(message, CANNOT_KNOW)
+        family = family_of(store, dataset, made)
+        catch_up(log, store, family, EngineName.LOOP)
+        with store.atomically():
+            for member, generation in family:
+                store.publish(member.name, generation.number)
+    out.print(
+        f"{name} is read from generation {number}"
+        + (f", with {len(family) - 1} related" if len(family) > 1 else "")
+    )
+
+
+def recompute(
+    home: Home, log: SqliteLog, store: SqliteStore, datasets: tuple[Dataset, ...], cut: Cut, progress: Meter
+) -> list[Generation]:
+    """One batch run: archive, compute, audit, load, prepare, flip. Returns the published generations.
+
+    Raises:
+        Failure: an audit failed; nothing of the run is published.
+    """
+    from batch.archive import archive
+    from batch.run import Inputs, compute
+
+    bootstraps = {made.id: folder / "states.parquet" for folder, made in home.bootstraps_known()}
+    code = {dataset.name: fingerprint(dataset) for dataset in datasets}
+    run = run_id(cut, list(bootstraps), code)
+    progress.say("archiving the log")
+    archive(log, home.archive, PAGE, cut)
+    inputs = Inputs(bootstraps, home.archive, cut)
+    result = compute(spark_session(home), datasets, inputs, home.path, run, code, progress.say)
+    failed = [
+        f"{view.dataset.name}: {check.expectation}"
+        for view in result.views.values()
+        for check in view.audit.checks
+        if not check.success
+    ]
+    if failed:
+        message = (
+            "the audit failed, nothing is published: "
+            + "; ".join(failed)
+            + "; the rows are in delta/quarantine"
+        )
+        raise Failure(message, AUDIT_FAILED)
+    lanes: list[tuple[Dataset, Generation]] = []
+    progress.say("loading page states")
+    if not store.has_states(result.base):
+        with store.atomically():
+            store.load_states(result.base, result.page_states())
+    for dataset in datasets:
+        progress.say(f"loading {dataset.name}")
+        made = next(
+            (found for found in store.generations(dataset.name) if found.run == run), None
+        ) or Generation(
+            dataset=dataset.name,
+            number=next_number(store, dataset),
+            cut=cut,
+            bootstrap=",".join(bootstraps),
+            base=result.base,
+            fingerprint=code[dataset.name],
+            delta_version=result.views[dataset.name].version,
+            run=run,
+        )
+        with store.atomically():
+            store.add_generation(made)
+            store.load(dataset.name, made.number, result.views[dataset.name].rows())
+        lanes.append((dataset, made))
+    progress.say("catching up with the log")
+    catch_up(log, store, lanes, EngineName.LOOP)
+    with store.atomically():
+        for dataset, made in lanes:
+            store.publish(dataset.name, made.number)
+    return [made for _, made in lanes]
+
+
+def spark_session(home: Home) -> SparkSession:
+    """The session of this process, started at its first use."""
+    from batch.session import session
+
+    return session("wikibraid", home.path / "warehouse")
+
+
+def run_id(cut: Cut, bootstraps: list[str], code: dict[str, str]) -> str:
+    """The same input and code give the same run, so that a run that was killed is gone on with."""
+    parts = [
+        ",".join(map(str, cut)),
+        *bootstraps,
+        *(f"{name} {hash_}" for name, hash_ in sorted(code.items())),
+    ]
+    return sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def parse_cut(text: str | None, log: SqliteLog) -> Cut:
+    """The cut that was asked for; the end of the log, if none was.
+
+    Raises:
+        Failure: not one offset per partition, or beyond the end.
+    """
+    ends = log.ends(PAGE)
+    if text is None:
+        return ends
+    words = text.split(",")
+    if len(words) != len(ends) or not all(word.strip().isdigit() for word in words):
+        message = f"--cut {text}: the page log has {len(ends)} partitions, give that many offsets, as {','.join(map(str, ends))}"
+        raise Failure(message)
+    cut = tuple(int(word) for word in words)
+    if any(offset > end for offset, end in zip(cut, ends, strict=True)):
+        message = f"--cut {text}: beyond the end of the page log, which is {','.join(map(str, ends))}"
+        raise Failure(message)
+    return cut
+
+
+def next_number(store: SqliteStore, dataset: Dataset) -> int:
+    """The number of the dataset's next generation, abandoned ones counted."""
+    return max((made.number for made in store.generations(dataset.name)), default=0) + 1
+
+
+def family_of(store: SqliteStore, dataset: Dataset, made: Generation) -> list[tuple[Dataset, Generation]]:
+    """The generations of the same run: what a dataset is derived from and what is derived from it must be of one run."""
+    return [
+        (member, found)
+        for member in datasets_named([])
+        if member.root is dataset.root
+        for found in store.generations(member.name)
+        if found.run == made.run
+    ]

@@ -1,0 +1,152 @@
+"""Commands for authors: datasets, new, try, check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batch.compressed import InputError, open_input
+from cli.check import check_dataset
+from cli.failures import DIFFERS, Failure
+from cli.options import JsonOption, dataset_named
+from cli.output import out, print_json, print_records
+from cli.templates import TEMPLATES
+from shared_logic.fingerprint import fingerprint
+from shared_logic.language import Dataset, registry
+from shared_logic.reference import reference, told
+
+
+def datasets(
+    name: Annotated[str | None, typer.Argument(help="One dataset, with every column.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """List the datasets, or show the data dictionary of one."""
+    if name is None:
+        rows = [
+            {
+                "dataset": made.name,
+                "shape": made.shape,
+                "keeps": "sums" if made.is_rollup else "rows",
+                "reads": made.source.name if made.source else made.reads.__name__,
+                "key": " ".join(made.schema.key_names),
+                "about": made.doc.split("\n")[0],
+            }
+            for made in registry.values()
+        ]
+        if json:
+            print_json(rows)
+        else:
+            print_records(rows)
+        return
+    made = dataset_named(name)
+    described = describe(made)
+    if json:
+        print_json(described)
+        return
+    out.print(
+        f"[bold]{made.name}[/bold] · {made.shape} · fingerprint {described['fingerprint']}\n\n{made.doc}\n"
+    )
+    print_records(described["columns"])  # type: ignore[arg-type]
+    for condition in made.schema.expectations:
+        out.print(f"every row: {condition}")
+
+
+def describe(dataset: Dataset) -> dict[str, object]:
+    """A dataset's line in the data dictionary, with its columns."""
+    return {
+        "dataset": dataset.name,
+        "shape": dataset.shape,
+        "table": dataset.schema.name,
+        "about": dataset.doc,
+        "fingerprint": fingerprint(dataset),
+        "columns": [
+            {
+                "column": column.name,
+                "type": column.type.__name__ + ("?" if column.optional else ""),
+                "role": column.role,
+                "unit": column.about.unit,
+                "about": column.about.text,
+                "private": column.about.private,
+            }
+            for column in dataset.schema.columns
+        ],
+        "expectations": list(dataset.schema.expectations),
+    }
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the dataset, in lower case with underscores.")],
+    shape: Annotated[str, typer.Option(help="enrichment, entity, rollup or derived.")] = "enrichment",
+    folder: Annotated[Path, typer.Option(help="Where the module is written.")] = Path(
+        "shared_logic/datasets"
+    ),
+) -> None:
+    """Write the module of a new dataset, ready to be changed."""
+    if shape not in TEMPLATES:
+        message = f"--shape {shape}: choose one of {', '.join(TEMPLATES)}"
+        raise Failure(message)
+    if not name.isidentifier() or name != name.lower():
+        message = f"{name!r} can't be a dataset's name; use lower-case letters, digits and underscores"
+        raise Failure(message)
+    path = folder / f"{name}.py"
+    if path.exists() or name in registry:
+        message = f"{path if path.exists() else name} is there already; choose another name"
+        raise Failure(message)
+    if not folder.is_dir():
+        message = f"{folder} is no folder; run this in the project's root, or give --folder"
+        raise Failure(message)
+    table = "".join(part.capitalize() for part in name.split("_"))
+    path.write_text(TEMPLATES[shape].format(name=name, table=table))
+    out.print(
+        f"{path} is written. Next: add {name} to {folder / '__init__.py'}, change the function, then\n"
+        f"  wikibraid try {name} EVENTS.ndjson\n  wikibraid check {name}"
+    )
+
+
+def try_(
+    name: Annotated[str, typer.Argument(help="The dataset.")],
+    file: Annotated[Path, typer.Argument(help="Events, one JSON text a line; may be compressed.")],
+    limit: Annotated[int, typer.Option(help="Rows to print.")] = 20,
+    json: JsonOption = False,
+) -> None:
+    """Compute a dataset over a file of events with the reference interpreter: seconds, no Spark."""
+    made = dataset_named(name)
+    try:
+        with open_input(file) as stream:
+            found = told(line for line in (raw.strip() for raw in stream) if line)
+    except InputError as error:
+        raise Failure(str(error)) from error
+    table = reference(registry.closure([name]), found.pages)[name]
+    records = [made.schema.record(key, values) for key, values in sorted(table.items())]
+    if json:
+        print_json(records)
+        return
+    print_records(records[:limit], name)
+    out.print(
+        f"{len(records)} rows of {len(found.pages)} pages; "
+        f"{len(found.dead)} events unreadable, {len(found.out_of_scope)} out of scope"
+    )
+    for place, why in found.dead[:5]:
+        out.print(f"  line {place + 1}: {why}")
+
+
+def check(
+    name: Annotated[str, typer.Argument(help="The dataset.")],
+    examples: Annotated[int, typer.Option(help="Stories to try the law on.")] = 300,
+    json: JsonOption = False,
+) -> None:
+    """Try the law, purity and exactness of a dataset; prints the smallest counter-example."""
+    findings = check_dataset(dataset_named(name), examples)
+    if json:
+        print_json({"dataset": name, "holds": not findings, "findings": findings})
+    for finding in findings if not json else ():
+        out.print(finding, markup=False)
+    if findings:
+        message = f"{name}: {len(findings)} of the checks failed"
+        raise Failure(message, DIFFERS)
+    if not json:
+        out.print(
+            f"{name}: the law holds over {examples} stories, it is pure, and its sums are whole numbers"
+        )

@@ -1,0 +1,73 @@
+"""Whether this machine can run everything, and how to mend what it can't."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+from cli.failures import Failure
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
+from cli.output import print_json, print_records
+
+JARS = ("delta-spark_4.1_2.13-4.4.0.jar", "delta-storage-4.4.0.jar")
+FREE_GIB = 2
+LEAST_MEMORY_GIB = 3
+
+
+def doctor(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
+    """Check Python, Java, jars, disk, memory, the home and its versions; each fault with its mending."""
+    rows = list(findings(home))
+    if json:
+        print_json(rows)
+    else:
+        print_records(rows)
+    faults = [row for row in rows if row["fix"]]
+    if faults:
+        message = f"{len(faults)} of {len(rows)} checks failed"
+        raise Failure(message)
+
+
+def findings(home: Path) -> Iterator[dict[str, str]]:
+    """What was found, one check each; an empty `fix` means that it is well."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    right = (3, 11) <= sys.version_info[:2] < (3, 13)
+    yield _row("python", python, "" if right else "use Python 3.11 or 3.12: Bytewax has no wheels for others")
+    java = _java()
+    yield _row("java", java or "none", "" if java else "apt-get install openjdk-17-jre-headless")
+    folder = Path(os.environ.get("WIKIBRAID_JARS") or Path(__file__).parents[2] / ".tools" / "jars")
+    missing = [name for name in JARS if not (folder / name).exists()]
+    yield _row("jars", str(folder), f"make setup (missing: {', '.join(missing)})" if missing else "")
+    for name in ("pyspark", "delta-spark", "bytewax", "great-expectations", "duckdb"):
+        yield _row(name, version(name), "")
+    yield _row("sqlite", sqlite3.sqlite_version, "")
+    place = home_at(home)
+    free = shutil.disk_usage(place.path).free / 2**30
+    yield _row(
+        "disk",
+        f"{free:,.1f} GiB free at {place.path}",
+        "" if free > FREE_GIB else "free some space or move --home",
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    yield _row(
+        "memory", f"{memory:,.1f} GiB", "" if memory > LEAST_MEMORY_GIB else "Spark wants 3 GiB at least"
+    )
+    yield _row("home", str(place.path), "")
+
+
+def _java() -> str:
+    executable = Path(os.environ["JAVA_HOME"]) / "bin" / "java" if "JAVA_HOME" in os.environ else Path("java")
+    try:
+        done = subprocess.run([str(executable), "-version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stderr.splitlines()[0]
+
+
+def _row(check: str, found: str, fix: str) -> dict[str, str]:
+    return {"check": check, "found": found, "fix": fix}

@@ -1,0 +1,323 @@
+"""Commands that bring input in: events into the canonical logs, tables and dumps as bootstraps; and the dead letters."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batch import bootstrap
+from batch.compressed import InputError, open_input
+from batch.table_files import read_table_folder
+from cli.failures import Failure
+from cli.home import Home
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
+from cli.output import Meter, err, meter, out, print_json, print_records
+from shared_logic.clock import from_iso, from_mediawiki, instant
+from shared_logic.eventify.dump import DumpError, DumpReader
+from shared_logic.eventify.tables import TablesError, states
+from shared_logic.events.streams import PAGE
+from shared_logic.page_state import PageState
+from speed.ingest import Counts
+from speed.ingest import ingest as ingest_lines
+from speed.ingest import replay as replay_letters
+
+app = typer.Typer(
+    help="Bring input in. Every command can be run again: it goes on where it stopped.", no_args_is_help=True
+)
+letters = typer.Typer(help="Events that could not be read, kept whole.", no_args_is_help=True)
+HEAD_BYTES = 65_536
+
+WikiOption = Annotated[str, typer.Option(help="Database name of the wiki, as enwiki.")]
+TakenOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Instant at which the copy began, as 2026-01-01T00:00:00Z; else the newest time in it."
+    ),
+]
+
+
+@app.command()
+def events(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Files or folders of events, one JSON text a line; - is standard input."),
+    ],
+    home: HomeOption = DEFAULT_HOME,
+    wiki: Annotated[list[str] | None, typer.Option(help="Keep events of these wikis only.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Append events to the canonical logs, and say what became of each."""
+    place = home_at(home)
+    total = Counts()
+    with place.writer("ingest events"), place.log() as log, meter("events") as progress:
+        for path in _files(paths):
+            try:
+                for_source = _source_name(path)
+                with open_input(path) if str(path) != "-" else sys.stdin.buffer as stream:
+                    counts = ingest_lines(
+                        log,
+                        for_source,
+                        stream,
+                        wikis=wiki or (),
+                        committed=lambda so_far: progress.at(total.read + so_far.read),
+                    )
+            except InputError as error:
+                err.print(f"skipped: {error}", markup=False)
+                total.reasons[f"file {path} skipped"] += 1
+                continue
+            _add(total, counts)
+    if json:
+        print_json(asdict(total))
+        return
+    out.print(
+        f"read {total.read:,} = kept {total.kept:,} + copies {total.copies:,} + dead {total.dead:,} "
+        f"+ out of scope {total.out_of_scope:,} + canaries {total.canaries:,}"
+    )
+    for reason, number in total.reasons.most_common():
+        out.print(f"  {number:>8,}  {reason}", markup=False)
+
+
+@app.command()
+def tables(
+    folder: Annotated[
+        Path, typer.Argument(help="One <table>.tsv, .jsonl or .sql per table, each may be compressed.")
+    ],
+    wiki: WikiOption,
+    home: HomeOption = DEFAULT_HOME,
+    taken_at: TakenOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take MediaWiki's own tables as the history from before the log."""
+    if not folder.is_dir():
+        message = f"{folder} is no folder; give the folder that holds revision.tsv.gz, page.tsv.gz and so on"
+        raise Failure(message)
+    problems: Counter[str] = Counter()
+    try:
+        found = read_table_folder(folder)
+        beginning = _beginning(taken_at, lambda: _newest_in_tables(found))
+        said = states(
+            found, wiki, beginning, lambda problem: problems.update([f"{problem.table}: {problem.code}"])
+        )
+        made = _bootstrap(home_at(home), wiki, beginning, sorted(folder.iterdir()), said, problems)
+    except (InputError, TablesError) as error:
+        raise Failure(str(error)) from error
+    _say_bootstrap(made, problems, json)
+
+
+@app.command()
+def dump(
+    files: Annotated[
+        list[Path], typer.Argument(help="XML dumps with history, full or stub; .xml .bz2 .gz .7z .zst.")
+    ],
+    home: HomeOption = DEFAULT_HOME,
+    wiki: Annotated[str, typer.Option(help="Database name; else the dump's own.")] = "",
+    taken_at: TakenOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take XML dumps of one wiki as the history from before the log."""
+    problems: Counter[str] = Counter()
+    try:
+        named = wiki or _dbname(files[0])
+        beginning = _beginning(taken_at or _date_in_name(files[0]), lambda: _newest_in_dumps(files))
+        said = (page for file in files for page in _pages(file, beginning, problems))
+        made = _bootstrap(home_at(home), named, beginning, files, said, problems)
+    except (InputError, DumpError) as error:
+        raise Failure(str(error)) from error
+    _say_bootstrap(made, problems, json)
+
+
+@letters.command("list")
+def letters_list(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
+    """List the dead letters."""
+    with home_at(home).log() as log:
+        rows = [
+            {
+                "id": letter.id,
+                "source": letter.source.split(" ")[0],
+                "line": letter.position,
+                "reason": letter.code,
+                "detail": letter.detail[:120],
+                "bytes": len(letter.value),
+                "replayed": letter.replayed,
+            }
+            for letter in log.dead_letters()
+        ]
+    if json:
+        print_json(rows)
+    else:
+        print_records(rows)
+
+
+@letters.command("show")
+def letters_show(number: int, home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
+    """Show one dead letter: why it is dead and what it looks like, free text left out, since it may be hidden on the wiki."""
+    with home_at(home).log() as log:
+        found = log.dead_letters(number=number)
+    if not found:
+        message = f"no dead letter {number}; `wikibraid deadletters list` lists them"
+        raise Failure(message)
+    letter = found[0]
+    shown = {
+        "id": letter.id,
+        "source": letter.source,
+        "line": letter.position,
+        "reason": letter.code,
+        "detail": letter.detail,
+        "bytes": len(letter.value),
+        "sha256": sha256(letter.value).hexdigest(),
+        "outline": _outline(letter.value),
+    }
+    if json:
+        print_json(shown)
+    else:
+        print_records([{"field": name, "value": value} for name, value in shown.items()])
+
+
+@letters.command("replay")
+def letters_replay(
+    numbers: Annotated[list[int] | None, typer.Argument(help="Some of them; all, if none is given.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Read dead letters again, after an update; those that can be read now go to the logs."""
+    place = home_at(home)
+    with place.writer("deadletters replay"), place.log() as log:
+        alive, dead = replay_letters(log, numbers or ())
+    out.print(f"{alive} went to the logs, {dead} still can't be read")
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(entry for entry in path.rglob("*") if entry.is_file())
+        else:
+            yield path
+
+
+def _source_name(path: Path) -> str:
+    """Path and a digest of the first bytes, so that another file under the same name is another source."""
+    if str(path) == "-":
+        return f"stdin {datetime.now(tz=UTC).isoformat()}"
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        message = f"{path}: can't be read ({error.strerror}); check the path and its rights"
+        raise InputError(message) from error
+    return f"{path.resolve()} {sha256(head[: min(len(head), 512)]).hexdigest()[:12]}"
+
+
+def _add(total: Counts, counts: Counts) -> None:
+    for name in ("read", "kept", "copies", "dead", "out_of_scope", "canaries"):
+        setattr(total, name, getattr(total, name) + getattr(counts, name))
+    total.reasons.update(counts.reasons)
+
+
+def _beginning(told: str | None, newest: Callable[[], int]) -> int:
+    if told is None:
+        return newest()
+    try:
+        return from_iso(told)
+    except ValueError as error:
+        message = f"--taken-at {told}: not an instant; write it as 2026-01-01T00:00:00Z"
+        raise Failure(message) from error
+
+
+def _newest_in_tables(found: Mapping[str, Iterable[Mapping[str, str | None]]]) -> int:
+    """The newest log row; without logging the newest revision, though imports may bear any date."""
+    name, column = ("logging", "log_timestamp") if "logging" in found else ("revision", "rev_timestamp")
+    newest = 0
+    for row in found.get(name, ()):
+        try:
+            newest = max(newest, from_mediawiki(row.get(column) or ""))
+        except ValueError:
+            continue
+    return newest
+
+
+def _newest_in_dumps(files: Iterable[Path]) -> int:
+    times = (
+        revision.timestamp or 0
+        for file in files
+        for _, state in _pages(file, 0, Counter())
+        for revision in state.revisions.values()
+    )
+    return max(times, default=0)
+
+
+def _date_in_name(file: Path) -> str | None:
+    found = re.search(r"-(20\d\d)(\d\d)(\d\d)-", file.name)
+    return "-".join(found.groups()) + "T00:00:00Z" if found else None
+
+
+def _dbname(file: Path) -> str:
+    with open_input(file) as stream:
+        name = DumpReader(stream, 0, lambda _: None).site.dbname
+    if not name:
+        message = f"{file} does not say which wiki it is of; give --wiki"
+        raise Failure(message)
+    return name
+
+
+def _pages(file: Path, beginning: int, problems: Counter[str]) -> Iterator[tuple[int, PageState]]:
+    with open_input(file) as stream:
+        yield from DumpReader(stream, beginning, lambda problem: problems.update([problem.code]))
+
+
+def _bootstrap(
+    home: Home,
+    wiki: str,
+    beginning: int,
+    sources: list[Path],
+    said: Iterable[tuple[int, PageState]],
+    problems: Counter[str],
+) -> bootstrap.Bootstrap:
+    with home.writer("ingest"), home.log() as log, meter("revisions") as progress:
+        identity = bootstrap.identity(wiki, beginning, sources)
+        folder = home.bootstraps / identity
+        known = bootstrap.described(folder)
+        if known is not None:
+            return known
+        written = bootstrap.write(folder, wiki, said, _showing(progress))
+        made = bootstrap.Bootstrap(
+            id=identity,
+            wiki=wiki,
+            beginning=beginning,
+            cut=log.ends(PAGE),
+            sources=tuple(path.name for path in sources),
+            pages=written.pages,
+            revisions=written.revisions,
+            problems=problems.total(),
+        )
+        bootstrap.describe(folder, made)
+    return made
+
+
+def _showing(progress: Meter) -> Callable[[bootstrap.Written], None]:
+    return lambda written: progress.at(written.revisions)
+
+
+def _say_bootstrap(made: bootstrap.Bootstrap, problems: Counter[str], json: bool) -> None:
+    if json:
+        print_json({"bootstrap": made, "problems": problems})
+        return
+    out.print(
+        f"bootstrap {made.id} of {made.wiki}: {made.pages:,} pages, {made.revisions:,} revisions, "
+        f"as of {instant(made.beginning).isoformat()}"
+    )
+    for reason, number in problems.most_common():
+        out.print(f"  {number:>8,}  skipped: {reason}", markup=False)
+
+
+def _outline(value: bytes) -> str:
+    """Which letters, digits and brackets stand where, up to 200 bytes; no text can be read from it."""
+    text = value[:200].decode(errors="replace")
+    return "".join("a" if letter.isalpha() else "0" if letter.isdigit() else letter for letter in text)

@@ -1,0 +1,59 @@
+"""`wikibraid`: the commands, and how each ends."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from cli.commands import batch, define, doctor, ingest, read, speed
+from cli.failures import INTERRUPTED, MISTAKE, Failure
+from cli.output import err
+from serving.sqlite_store import StoreError
+from speed.sqlite_log import LogError
+
+app = typer.Typer(
+    help=(
+        "Datasets from MediaWiki's history and its change events, defined once, computed by Spark and kept current by Bytewax.\n\n"
+        "A first tour: `wikibraid demo`. By hand: `ingest tables` or `ingest dump`, `ingest events`, `batch run`, `speed run`, "
+        "then `query`, `sql`, `export`, `parity`."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(define.datasets)
+app.command()(define.new)
+app.command("try")(define.try_)
+app.command()(define.check)
+app.add_typer(ingest.app, name="ingest")
+app.command()(batch.plan)
+app.add_typer(batch.app, name="batch")
+app.add_typer(speed.app, name="speed")
+app.command()(read.query)
+app.command()(read.sql)
+app.command()(read.export)
+app.command()(read.explain)
+app.command()(read.parity)
+app.add_typer(batch.generations_app, name="generations")
+app.add_typer(ingest.letters, name="deadletters")
+app.command()(doctor.doctor)
+
+
+def run() -> None:
+    """Run the command line; a user's mistake is one clear line, never a traceback."""
+    try:
+        app()
+    except Failure as failure:
+        err.print(f"wikibraid: {failure}", style="red", markup=False, soft_wrap=True)
+        sys.exit(failure.code)
+    except (StoreError, LogError) as error:
+        err.print(f"wikibraid: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(MISTAKE)
+    except KeyboardInterrupt:
+        err.print("wikibraid: interrupted; run the same command again to go on")
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,465 @@
+"""MediaWiki's own tables as page states: a plain join, each row a small state.
+
+Tables tell what is, not since when. Facts need no clock; for everything else the beginning of the copy is the clock, with tie
+0, so that any event of the same second wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from hashlib import sha1
+from typing import TypeVar
+
+import msgspec
+
+from shared_logic.clock import Rank, Stamp, from_mediawiki, stamp
+from shared_logic.eventify.problems import Problem, Report
+from shared_logic.page_state import PageState, RevisionState
+
+Value = TypeVar("Value")
+
+Row = Mapping[str, str | None]
+"""A row of a table: column to text, None for NULL."""
+
+EARLIEST = from_mediawiki("19900101000000")
+"""No wiki is older; such a time is damage."""
+
+SHA1_DIGITS = 31
+"""Digits of a SHA-1 in base 36, padded with zeros."""
+
+_BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+REQUIRED = {
+    "revision": ("rev_id", "rev_page", "rev_timestamp"),
+    "page": ("page_id", "page_namespace", "page_title"),
+}
+"""The tables, and of them the columns, without which there is no history."""
+
+
+class TablesError(Exception):
+    """The tables as a whole can't be read: one that is needed, or a column of it, is missing."""
+
+
+class RevisionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A revision joined with what other tables say of it. None is unknown."""
+
+    rev_id: int
+    page_id: int | None
+    timestamp: str
+    """14 digits."""
+    parent_id: int | None = None
+    """0: none."""
+    size: int | None = None
+    sha1: str | None = None
+    minor: bool | None = None
+    deleted: int = 0
+    """Bits of rev_deleted."""
+    user_id: int = 0
+    """0: none (an address, or an imported name)."""
+    user_text: str | None = None
+    """None: hidden or unknown."""
+    comment: str | None = None
+    archived: bool = False
+    tags: tuple[str, ...] | None = None
+
+
+def revision_state(row: RevisionRow, beginning: int) -> PageState:
+    """What a row says of its revision, for the page with the row's page id.
+
+    Raises:
+        ValueError: the timestamp is not an instant of 14 digits.
+    """
+    at = _beginning(beginning)
+    revision = RevisionState(
+        timestamp=from_mediawiki(row.timestamp),
+        parent_id=row.parent_id,
+        size=row.size,
+        sha1=row.sha1,
+        minor=row.minor,
+        comment=row.comment,
+        author=None if row.user_text is None else (*at, row.user_id, row.user_text),
+        presence=None if row.page_id is None else (*at, row.page_id, not row.archived),
+        visibility=(*at, row.deleted),
+        tags=None if row.tags is None else (*at, row.tags),
+    )
+    return PageState(revisions={row.rev_id: revision})
+
+
+def page_state_of_row(
+    page_id: int,  # noqa: ARG001  the same signature as for archived pages and events
+    namespace: int,
+    title: str,
+    is_redirect: bool | None,  # noqa: FBT001  a column of the table
+    beginning: int,
+) -> PageState:
+    """What a row of `page` says: title, redirect (None: not told) and that the page exists."""
+    at = _beginning(beginning)
+    return PageState(
+        title=(*at, namespace, title),
+        redirect=None if is_redirect is None else (*at, is_redirect),
+        existence=(*at, True),
+        surveyed=at,
+    )
+
+
+def archived_page(page_id: int, namespace: int, title: str, beginning: int) -> PageState:  # noqa: ARG001
+    """What is known of a page id that only `archive` has: its title, and that it is no more.
+
+    Nothing is cleared: nobody tells when the deletion was, and each archived revision says itself where it is.
+    """
+    at = _beginning(beginning)
+    return PageState(title=(*at, namespace, title), existence=(*at, False), surveyed=at)
+
+
+def base36_sha1(data: bytes) -> str:
+    """SHA-1 as MediaWiki writes it.
+
+    >>> base36_sha1(b"")
+    'phoiac9h4m842xq45sp7s6u21eteeq1'
+    """
+    number = int.from_bytes(sha1(data, usedforsecurity=False).digest(), "big")
+    digits = []
+    while number:
+        number, digit = divmod(number, 36)
+        digits.append(_BASE36[digit])
+    return "".join(reversed(digits)).rjust(SHA1_DIGITS, "0")
+
+
+def folded_sha1(slots: Iterable[tuple[str, str]]) -> str | None:
+    """The SHA-1 of a revision from (role name, SHA-1) of its slots: one slot's own, several folded in order of role.
+
+    >>> folded_sha1([("main", "phoiac9h4m842xq45sp7s6u21eteeq1")])
+    'phoiac9h4m842xq45sp7s6u21eteeq1'
+    """
+    folded: str | None = None
+    for _, one in sorted(slots):
+        folded = one if folded is None else base36_sha1((folded + one).encode())
+    return folded
+
+
+def check_timestamp(timestamp: str) -> None:
+    """Refuse a time that no revision has: not 14 digits of the calendar, or before 1990.
+
+    Raises:
+        BadRowError: it is one.
+    """
+    try:
+        ms = from_mediawiki(timestamp)
+    except ValueError as error:
+        raise BadRowError("bad_timestamp", str(error)) from error
+    if ms < EARLIEST:
+        raise BadRowError("bad_timestamp", f"{timestamp} is before 1990")
+
+
+class BadRowError(Exception):
+    """Why one row, or one element of a dump, can't be used; becomes a `Problem` where the row is known."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+def states(
+    tables: Mapping[str, Iterable[Row]],
+    wiki: str,
+    beginning: int,
+    problems: Report,
+) -> Iterator[tuple[int, PageState]]:
+    """Page ids and what the rows say of them, row by row: pages, revisions, archived revisions, archived pages.
+
+    `revision` and `page` are needed; `archive`, `actor`, `comment`, `revision_comment_temp`, `revision_actor_temp`, `slots`,
+    `slot_roles`, `content`, `change_tag` and `change_tag_def` are used where given. Tables are read once each; all but
+    `revision` and `page` are kept in memory.
+
+    Raises:
+        TablesError: a needed table or column is missing.
+    """
+    for name in REQUIRED:
+        if name not in tables:
+            given = ", ".join(sorted(tables)) or "none"
+            raise TablesError(f"{wiki}: the table {name} is missing; given: {given}")
+    return _Join(tables, wiki, beginning, problems).states()
+
+
+class _Join:
+    """The tables beside `revision` and `page`, by the ids that rows refer to."""
+
+    def __init__(
+        self,
+        tables: Mapping[str, Iterable[Row]],
+        wiki: str,
+        beginning: int,
+        problems: Report,
+    ) -> None:
+        self.tables = tables
+        self.wiki = wiki
+        self.beginning = beginning
+        self.problems = problems
+
+    def states(self) -> Iterator[tuple[int, PageState]]:
+        archive = list(self.archive_rows())
+        # Only what is archived need be remembered of the large tables.
+        archived_revisions = {rev_id for rev_id, _ in archive}
+        archived_pages = {page_id for _, row in archive if (page_id := _number_or_none(row, "ar_page_id"))}
+        live_revisions: set[int] = set()
+        live_pages: set[int] = set()
+        for page_id, state in self.rows("page", "page_id", self.page):
+            if page_id in archived_pages:
+                live_pages.add(page_id)
+            yield page_id, state
+        for row in self.checked("revision"):
+            # A row that can't be read is live all the same.
+            rev_id = _number_or_none(row, "rev_id")
+            if rev_id in archived_revisions:
+                live_revisions.add(rev_id)
+            read = self.attempt("revision", "rev_id", row, self.live_revision)
+            if read is not None:
+                yield read
+        yield from self.archived(archive, live_revisions, live_pages)
+
+    def archived(
+        self, archive: list[tuple[int, Row]], live_revisions: set[int], live_pages: set[int]
+    ) -> Iterator[tuple[int, PageState]]:
+        """Archived revisions, then the pages that only the archive knows."""
+        newest: dict[int, Row] = {}
+        titles: dict[int, tuple[tuple[int, str, int], int, str]] = {}
+        for rev_id, row in archive:
+            known = newest.get(rev_id)
+            if rev_id not in live_revisions and (
+                known is None or (row.get("ar_timestamp") or "") > (known.get("ar_timestamp") or "")
+            ):
+                newest[rev_id] = row
+        for rev_id, row in archive:
+            # The row archived last bears the title that the page had last: deletions number their rows upwards.
+            page_id = _number_or_none(row, "ar_page_id")
+            title, namespace = row.get("ar_title"), _number_or_none(row, "ar_namespace")
+            if not page_id or page_id in live_pages or not title or namespace is None:
+                continue
+            order = (_number_or_none(row, "ar_id") or 0, row.get("ar_timestamp") or "", rev_id)
+            if page_id not in titles or titles[page_id][0] < order:
+                titles[page_id] = (order, namespace, title)
+        for row in newest.values():
+            read = self.attempt("archive", "ar_rev_id", row, self.archived_revision)
+            if read is not None:
+                yield read
+        for page_id, (_, namespace, title) in titles.items():
+            yield page_id, archived_page(page_id, namespace, title, self.beginning)
+
+    # --- rows -----------------------------------------------------------------------------------------------
+
+    def page(self, row: Row) -> tuple[int, PageState]:
+        page_id = _positive(row, "page_id")
+        title = row.get("page_title")
+        if not title:
+            raise BadRowError("no_title", "page_title is empty")
+        redirect = _number_or_none(row, "page_is_redirect")
+        namespace = _number(row, "page_namespace")
+        state = page_state_of_row(
+            page_id, namespace, title, None if redirect is None else bool(redirect), self.beginning
+        )
+        return page_id, state
+
+    def live_revision(self, row: Row) -> tuple[int, PageState]:
+        rev_id = _positive(row, "rev_id")
+        page_id = _positive(row, "rev_page")
+        return page_id, self.revision(row, "rev", rev_id, page_id)
+
+    def archived_revision(self, row: Row) -> tuple[int, PageState]:
+        rev_id = _positive(row, "ar_rev_id")
+        page_id = _positive(row, "ar_page_id")
+        return page_id, self.revision(row, "ar", rev_id, page_id)
+
+    def revision(self, row: Row, prefix: str, rev_id: int, page_id: int) -> PageState:
+        timestamp = row.get(f"{prefix}_timestamp") or ""
+        check_timestamp(timestamp)
+        minor = _number_or_none(row, f"{prefix}_minor_edit")
+        author = self.author(row, prefix, rev_id)
+        joined = RevisionRow(
+            rev_id=rev_id,
+            page_id=page_id,
+            timestamp=timestamp,
+            parent_id=_number_or_none(row, f"{prefix}_parent_id"),
+            size=_number_or_none(row, f"{prefix}_len"),
+            sha1=row.get(f"{prefix}_sha1") or self.sha1(rev_id),
+            minor=None if minor is None else bool(minor),
+            deleted=_number_or_none(row, f"{prefix}_deleted") or 0,
+            user_id=author[0],
+            user_text=author[1],
+            comment=self.comment(row, prefix, rev_id),
+            archived=prefix == "ar",
+            tags=self.tags(rev_id),
+        )
+        return revision_state(joined, self.beginning)
+
+    def author(self, row: Row, prefix: str, rev_id: int) -> tuple[int, str | None]:
+        actor_id = _number_or_none(row, f"{prefix}_actor") or self.actors_of_revisions.get(rev_id)
+        return self.actors.get(actor_id, (0, None)) if actor_id else (0, None)
+
+    def comment(self, row: Row, prefix: str, rev_id: int) -> str | None:
+        comment_id = _number_or_none(row, f"{prefix}_comment_id") or self.comments_of_revisions.get(rev_id)
+        return self.comments.get(comment_id) if comment_id else None
+
+    def tags(self, rev_id: int) -> tuple[str, ...] | None:
+        if self.tags_of_revisions is None:
+            return None
+        return tuple(sorted(self.tags_of_revisions.get(rev_id, ())))
+
+    def sha1(self, rev_id: int) -> str | None:
+        contents = self.slots.get(rev_id, ())
+        known = [(role, self.contents[content]) for role, content in contents if content in self.contents]
+        return folded_sha1(known)
+
+    # --- tables that rows refer to --------------------------------------------------------------------------
+
+    @cached_property
+    def actors(self) -> dict[int, tuple[int, str | None]]:
+        return dict(
+            self.rows(
+                "actor",
+                "actor_id",
+                lambda row: (
+                    _number(row, "actor_id"),
+                    (_number_or_none(row, "actor_user") or 0, row.get("actor_name")),
+                ),
+            )
+        )
+
+    @cached_property
+    def comments(self) -> dict[int, str | None]:
+        return dict(
+            self.rows(
+                "comment", "comment_id", lambda row: (_number(row, "comment_id"), row.get("comment_text"))
+            )
+        )
+
+    @cached_property
+    def comments_of_revisions(self) -> dict[int, int]:
+        return self.links("revision_comment_temp", "revcomment_rev", "revcomment_comment_id")
+
+    @cached_property
+    def actors_of_revisions(self) -> dict[int, int]:
+        return self.links("revision_actor_temp", "revactor_rev", "revactor_actor")
+
+    @cached_property
+    def tags_of_revisions(self) -> dict[int, set[str]] | None:
+        if "change_tag" not in self.tables or "change_tag_def" not in self.tables:
+            return None
+        names = dict(
+            self.rows(
+                "change_tag_def", "ctd_id", lambda row: (_number(row, "ctd_id"), row.get("ctd_name") or "")
+            )
+        )
+        tags: dict[int, set[str]] = {}
+        for rev_id, tag in self.rows(
+            "change_tag",
+            "ct_id",
+            # Tags of log entries name no revision.
+            lambda row: (_number_or_none(row, "ct_rev_id") or 0, _number(row, "ct_tag_id")),
+        ):
+            if rev_id and names.get(tag):
+                tags.setdefault(rev_id, set()).add(names[tag])
+        return tags
+
+    @cached_property
+    def slots(self) -> dict[int, list[tuple[str, int]]]:
+        """Role name and content id of each revision's slots; read only when a row has no SHA-1 of its own."""
+        roles = dict(
+            self.rows(
+                "slot_roles", "role_id", lambda row: (_number(row, "role_id"), row.get("role_name") or "")
+            )
+        )
+        slots: dict[int, list[tuple[str, int]]] = {}
+        for rev_id, (role, content) in self.rows(
+            "slots",
+            "slot_revision_id",
+            lambda row: (
+                _number(row, "slot_revision_id"),
+                (_number(row, "slot_role_id"), _number(row, "slot_content_id")),
+            ),
+        ):
+            # Without names the numbers at least keep one order.
+            slots.setdefault(rev_id, []).append((roles.get(role, str(role)), content))
+        return slots
+
+    @cached_property
+    def contents(self) -> dict[int, str]:
+        found = self.rows(
+            "content", "content_id", lambda row: (_number(row, "content_id"), row.get("content_sha1"))
+        )
+        return {content: digest for content, digest in found if digest}
+
+    def links(self, table: str, key: str, value: str) -> dict[int, int]:
+        return dict(self.rows(table, key, lambda row: (_number(row, key), _number(row, value))))
+
+    def archive_rows(self) -> Iterator[tuple[int, Row]]:
+        """Revision ids and rows of the archive that name a page and a revision."""
+        yield from self.rows("archive", "ar_id", _archive_row)
+
+    # --- reading --------------------------------------------------------------------------------------------
+
+    def rows(
+        self, table: str, key: str, read: Callable[[Row], tuple[int, Value]]
+    ) -> Iterator[tuple[int, Value]]:
+        """What `read` makes of each row of a table; what it refuses is a problem."""
+        for row in self.checked(table):
+            value = self.attempt(table, key, row, read)
+            if value is not None:
+                yield value
+
+    def attempt(self, table: str, key: str, row: Row, read: Callable[[Row], Value]) -> Value | None:
+        try:
+            return read(row)
+        except BadRowError as error:
+            self.problems(Problem(table, str(row.get(key)), error.code, error.detail))
+            return None
+
+    def checked(self, table: str) -> Iterator[Row]:
+        """The rows of a table, or none where it isn't given."""
+        first = True
+        for row in self.tables.get(table, ()):
+            if first:
+                missing = [column for column in REQUIRED.get(table, ()) if column not in row]
+                if missing:
+                    raise TablesError(f"{self.wiki}: the table {table} has no column {', '.join(missing)}")
+                first = False
+            yield row
+
+
+def _archive_row(row: Row) -> tuple[int, Row]:
+    page_id = _number_or_none(row, "ar_page_id")
+    if not page_id or page_id < 0:
+        raise BadRowError(
+            "no_page_id", f"ar_page_id is {row.get('ar_page_id')!r}: archived before ids were kept"
+        )
+    return _positive(row, "ar_rev_id"), row
+
+
+def _number_or_none(row: Row, column: str) -> int | None:
+    """The number in a column, None for NULL and for a column that the table doesn't have."""
+    text = row.get(column)
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise BadRowError("not_a_number", f"{column} is {text!r}") from error
+
+
+def _number(row: Row, column: str) -> int:
+    number = _number_or_none(row, column)
+    if number is None:
+        raise BadRowError("not_a_number", f"{column} is NULL")
+    return number
+
+
+def _positive(row: Row, column: str) -> int:
+    number = _number(row, column)
+    if number <= 0:
+        raise BadRowError("not_positive", f"{column} is {number}")
+    return number
+
+
+def _beginning(beginning: int) -> Stamp:
+    return stamp(beginning, 0, Rank.EDIT)

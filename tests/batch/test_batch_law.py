@@ -1,0 +1,103 @@
+"""reference(all) == batch(all): Spark gives the reference's tables, however the work is cut up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.functions import to_date
+
+import shared_logic.datasets  # noqa: F401  registers them
+from batch import audit as audits
+from batch import views
+from batch.archive import archive
+from batch.lowering import lower, to_rows
+from batch.run import Inputs, compute
+from batch.states import SCHEMA, said_by_log, united
+from shared_logic.kernel import Rows
+from shared_logic.keys import decode_key, decode_values
+from shared_logic.language import Dataset, registry
+from shared_logic.page_state import encode
+from shared_logic.reference import reference, told
+from speed.ingest import ingest
+from speed.sqlite_log import SqliteLog
+from tests import sample
+
+pytestmark = pytest.mark.spark
+DATASETS = tuple(registry.values())
+
+
+def table(dataset: Dataset, frame: DataFrame) -> Rows:
+    schema = dataset.schema
+    return {decode_key(schema, key): decode_values(schema, row) for key, row in to_rows(dataset, frame)}
+
+
+def test_spark_gives_the_references_tables(spark: SparkSession) -> None:
+    # given what a real wiki's events say, copy by copy, as two wikis and in three pieces
+    events = sample.events()
+    other = tuple(event.replace(b"gtbwiki", b"otherwiki") for event in events)
+    pieces = [told(events[::2]).pages, told(events[1::2]).pages, told(other).pages]
+    rows = [(wiki, page_id, encode(state)) for piece in pieces for (wiki, page_id), state in piece.items()]
+    pages = told((*events, *other)).pages
+    expected = reference(DATASETS, pages)
+    for partitions in (1, 5):
+        # when Spark unites them and computes every dataset
+        states = united(spark.createDataFrame(rows, SCHEMA).repartition(partitions)).persist()
+        found: dict[str, DataFrame] = {}
+        for dataset in DATASETS:
+            source = states if dataset.source is None else found[dataset.source.name]
+            found[dataset.name] = lower(dataset, source).persist()
+            # then each table is the reference's, row for row
+            assert table(dataset, found[dataset.name]) == expected[dataset.name], dataset.name
+
+
+def test_a_run_that_is_repeated_or_goes_on_gives_the_same(spark: SparkSession, tmp_path: Path) -> None:
+    # given an archived log and a run
+    with SqliteLog(tmp_path / "log.db") as log:
+        ingest(log, "real", sample.events())
+        cut = tuple(end // 2 for end in log.ends("page"))
+        archive(log, tmp_path / "archive", "page", cut)
+        assert archive(log, tmp_path / "archive", "page", cut) == 0
+
+    def run() -> dict[str, tuple[int, list[tuple[bytes, bytes]]]]:
+        fingerprints = dict.fromkeys(registry, "code")
+        made = compute(
+            spark,
+            DATASETS[:2],
+            Inputs({}, tmp_path / "archive", cut),
+            tmp_path,
+            "run",
+            fingerprints,
+            lambda _: None,
+        )
+        assert all(view.audit.success for view in made.views.values())
+        return {name: (view.version, list(view.rows())) for name, view in made.views.items()}
+
+    first = run()
+    # when one view is lost before its commit, as by a kill, and the run is repeated
+    assert run() == first
+    # then versions and rows are the same, and they are the reference's over the log before the cut
+    states = united(said_by_log(spark, tmp_path / "archive", cut))
+    assert dict(first["editor_days"][1]) == dict(to_rows(DATASETS[0], lower(DATASETS[0], states)))
+
+
+def test_the_audit_stops_a_bad_row_and_keeps_it(spark: SparkSession, tmp_path: Path) -> None:
+    # given a candidate with a negative count and an unknown kind of user
+    dataset = registry["daily_edits"]
+    good = dict.fromkeys(dataset.schema.sums, 1)
+    rows = [
+        {"wiki": "w", "day": "2024-01-01", "namespace": 0, "user_kind": "account", **good},
+        {"wiki": "w", "day": "2024-01-02", "namespace": 0, "user_kind": "wizard", **good, "edits": -1},
+    ]
+    candidate = spark.createDataFrame(rows).withColumn("day", to_date("day"))
+    # when it is audited
+    found = audits.audit(spark, dataset, candidate, "run", tmp_path)
+    # then two checks fail, and the row is in quarantine with its key
+    assert sorted(check.expectation.split(" ")[0] for check in found.checks if not check.success) == [
+        "edits",
+        "user_kind",
+    ]
+    kept = spark.read.format("delta").load(str(tmp_path / "delta" / "quarantine")).collect()
+    assert {row["row"].count("2024-01-02") for row in kept} == {1}
+    assert views.version_of(spark, tmp_path / "delta" / "audits", "none") is None

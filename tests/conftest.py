@@ -1,0 +1,26 @@
+"""One Spark session per run, and how many examples Hypothesis draws."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+from pyspark.sql import SparkSession
+
+from batch.session import session
+
+for profile, examples in (("dev", 50), ("ci", 200), ("soak", 3_000)):
+    settings.register_profile(
+        profile, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The run's one Spark session."""
+    made = session("tests", tmp_path_factory.mktemp("warehouse"))
+    yield made
+    made.stop()
