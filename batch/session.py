@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+LOGGING = Path(__file__).parents[1] / "conf" / "log4j2.properties"
 JARS = Path(__file__).parents[1] / ".tools" / "jars"
 
 
@@ -56,4 +57,5 @@ def _settings(jars: list[Path], warehouse: Path, cores: int) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING}",
     }

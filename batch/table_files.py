@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from batch.compressed import InputError, open_input
 
 Row = Mapping[str, str | None]
-_NAME = re.compile(
-    r"^(?:[a-z0-9_]+-(?:\d{8}-)?)?(?P<table>[a-z_]+)\.(?P<kind>tsv|jsonl|sql)(?:\.(?:gz|bz2|zst))?$"
+"""Column to text, None for NULL."""
+
+_NAME = re.compile(r"(?:.*-)?(?P<table>\w+)\.(?P<kind>tsv|jsonl|sql)(?:\.(?:gz|bz2|zst))?")
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_TSV_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0"}
+
+_SQL_ESCAPE = re.compile(rb"\\(.)|''", re.DOTALL)
+_SQL_ESCAPES = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"0": b"\0", b"b": b"\b", b"Z": b"\x1a"}
+_CREATE = re.compile(rb"CREATE TABLE (?:IF NOT EXISTS )?`((?:[^`]|``)+)`")
+_COLUMN = re.compile(rb"\s*`((?:[^`]|``)+)` ")
+_INSERT = re.compile(rb"(?:INSERT|REPLACE)(?: IGNORE)? INTO `((?:[^`]|``)+)`\s*(?:\(([^)]*)\)\s*)?VALUES\s*")
+_COLUMN_NAME = re.compile(rb"`((?:[^`]|``)+)`")
+_VALUE = re.compile(
+    rb"\s*(?:(?:_\w+\s+)?'(?P<text>[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+)'|(?P<bare>[^\s,()']++))\s*(?P<end>[,)])",
+    re.DOTALL,
 )
-_ESCAPE = re.compile(r"\\(.)")
-_PLAIN = {"t": "\t", "n": "\n", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
-_COLUMN = re.compile(r"^\s+`(?P<name>[^`]+)` ")
-_VALUE = re.compile(r"(?:'(?P<text>(?:[^'\\]|\\.|'')*)'|(?P<bare>[^,()']+))(?P<end>[,)])", re.DOTALL)
+_NEXT_TUPLE = re.compile(rb"\s*(?:,\s*)?\(")
+MOST_LINES_OF_A_ROW = 1_000
+MOST_BYTES_OF_A_ROW = 1 << 24
+_NO_TUPLE = re.compile(rb"\s*,?\s*")
+_STATEMENT_END = re.compile(rb"\s*(?:ON DUPLICATE KEY UPDATE [^;]*)?;\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,94 +41,218 @@ class TableFile:
     """The rows of one file, read anew by every loop over it."""
 
     path: Path
-    rows_of: Callable[[BinaryIO], Iterator[Row]]
+    table: str
+    read: Callable[[Iterable[bytes], str], Iterator[Row]]
 
     def __iter__(self) -> Iterator[Row]:
-        """Its rows: column names and texts; null is None.
+        """Its rows.
 
         Raises:
             InputError: damaged, or not of the form that its name says.
         """
         with open_input(self.path) as stream:
-            try:
-                yield from self.rows_of(stream)
-            except (ValueError, KeyError) as error:
-                message = f"{self.path}: not readable as a table ({error})"
-                raise InputError(message) from error
+            rows = self.read(_lines(stream), self.table)
+            while True:
+                # Only reading is watched: what goes wrong where the row is used is not the file's fault.
+                try:
+                    row = next(rows, None)
+                except (_FormatError, msgspec.DecodeError) as error:
+                    raise InputError(f"{self.path}: not readable as a table: {error}") from error
+                if row is None:
+                    return
+                yield row
+
+
+class _FormatError(Exception):
+    """The file is not of the form that its name says."""
 
 
 def read_table_folder(folder: Path) -> dict[str, TableFile]:
     """The table files in a folder, by table: `page.tsv`, `page.jsonl.gz`, `enwiki-20260101-page.sql.gz` and so on.
 
+    Other files are left alone.
+
     Raises:
-        InputError: the folder can't be listed.
+        InputError: the folder can't be listed, or two files are of the same table.
     """
-    readers = {"tsv": _tsv, "jsonl": _jsonl, "sql": _sql}
     try:
-        names = sorted(folder.iterdir())
+        paths = sorted(folder.iterdir())
     except OSError as error:
-        message = f"{folder}: can't be listed ({error.strerror}); check the path and its rights"
-        raise InputError(message) from error
-    matched = ((path, _NAME.match(path.name)) for path in names)
-    return {found["table"]: TableFile(path, readers[found["kind"]]) for path, found in matched if found}
+        raise InputError(
+            f"{folder}: can't be listed ({error.strerror}); check the path and its rights"
+        ) from error
+    files: dict[str, TableFile] = {}
+    for path in paths:
+        found = _NAME.fullmatch(path.name)
+        if found is None:
+            continue
+        table = found["table"]
+        if table in files:
+            raise InputError(
+                f"{folder}: two files of the table {table}: {files[table].path.name} and {path.name}"
+            )
+        files[table] = TableFile(path, table, _READERS[found["kind"]])
+    return files
 
 
-def _tsv(stream: BinaryIO) -> Iterator[Row]:
-    names = stream.readline().decode().rstrip("\n").split("\t")
-    for number, line in enumerate(stream, 2):
-        values = line.decode(errors="replace").rstrip("\n").split("\t")
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
+    # Only the line feed ends a line: titles hold other characters that text files take for one.
+    yield from stream
+
+
+def _text(data: bytes) -> str:
+    # MediaWiki's old comments were cut in the middle of a character.
+    return data.decode(errors="replace")
+
+
+# --- tab-separated ------------------------------------------------------------------------------------------------
+
+
+def _tsv(lines: Iterable[bytes], table: str) -> Iterator[Row]:  # noqa: ARG001  as for SQL
+    names: list[str] | None = None
+    for number, line in enumerate(lines, 1):
+        values = _text(line).removesuffix("\n").split("\t")
+        if names is None:
+            names = values
+            continue
         if len(values) != len(names):
-            message = f"line {number} has {len(values)} fields, the header {len(names)}"
-            raise ValueError(message)
+            raise _FormatError(f"line {number} has {len(values)} fields, the header {len(names)}")
         yield dict(zip(names, map(_unescaped, values), strict=True))
 
 
 def _unescaped(value: str) -> str | None:
-    if value == r"\N":
-        return None
-    return _ESCAPE.sub(_escaped, value) if "\\" in value else value
+    if "\\" not in value:
+        return value
+    return None if value == r"\N" else _ESCAPE.sub(_tsv_character, value)
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return _PLAIN.get(found[1], found[1])
+def _tsv_character(found: re.Match[str]) -> str:
+    return _TSV_ESCAPES.get(found[1], found[1])
 
 
-def _jsonl(stream: BinaryIO) -> Iterator[Row]:
-    for line in stream:
-        yield {
-            name: None if value is None else str(int(value)) if isinstance(value, bool) else str(value)
-            for name, value in json.loads(line).items()
-        }
+# --- JSON Lines ---------------------------------------------------------------------------------------------------
 
 
-def _sql(stream: BinaryIO) -> Iterator[Row]:
-    names: list[str] = []
-    for raw in stream:
-        line = raw.decode(errors="replace")
-        if line.startswith("CREATE TABLE"):
-            names = []
-        elif column := _COLUMN.match(line):
-            names.append(column["name"])
-        elif line.startswith("INSERT INTO"):
-            for values in _tuples(line):
-                yield dict(zip(names, values, strict=True))
+def _jsonl(lines: Iterable[bytes], table: str) -> Iterator[Row]:  # noqa: ARG001  as for SQL
+    for line in lines:
+        if line.strip():
+            row = _decoder.decode(line)
+            yield {name: _as_text(value) for name, value in row.items()}
 
 
-def _tuples(line: str) -> Iterator[list[str | None]]:
-    place = line.index("VALUES") + len("VALUES")
+def _as_text(value: str | int | float | bool | None) -> str | None:  # noqa: FBT001, PYI041  what JSON holds
+    if value is None or isinstance(value, str):
+        return value
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+_decoder = msgspec.json.Decoder(dict[str, str | int | float | bool | None])
+
+
+# --- mysqldump ----------------------------------------------------------------------------------------------------
+
+
+def _sql(lines: Iterable[bytes], table: str) -> Iterator[Row]:
+    return _SqlReader(table.encode()).rows(lines)
+
+
+class _SqlReader:
+    """Rows of one table out of the statements of mysqldump, a line at a time, however the statements are cut into lines."""
+
+    def __init__(self, table: bytes) -> None:
+        self.table = table
+        self.columns: list[str] = []
+        self.seen: set[str] = set()
+        self.names: list[str] | None = None
+        """Columns of the INSERT that is being read."""
+        self.creating = False
+        self.rest = b""
+        self.waited = 0
+        """Lines for which the row in `rest` has waited for its end."""
+
+    def rows(self, lines: Iterable[bytes]) -> Iterator[Row]:
+        for line in lines:
+            if self.names is not None:
+                yield from self.tuples(self.rest + line)
+            elif self.creating:
+                self.column(line)
+            elif found := _CREATE.match(line):
+                self.seen.add(_text(found[1]))
+                self.creating = found[1] == self.table
+            elif (found := _INSERT.match(line)) and found[1] == self.table:
+                self.names = _column_names(found[2]) or self.columns
+                yield from self.tuples(line[found.end() :])
+        if self.names is not None:
+            raise _FormatError("it ends in the middle of an INSERT")
+        if not self.columns:
+            others = ", ".join(sorted(self.seen)) or "none"
+            raise _FormatError(f"no CREATE TABLE `{_text(self.table)}` in it; tables in it: {others}")
+
+    def column(self, line: bytes) -> None:
+        if found := _COLUMN.match(line):
+            self.columns.append(_text(found[1].replace(b"``", b"`")))
+        elif line.lstrip().startswith(b")"):
+            self.creating = False
+
+    def tuples(self, data: bytes) -> Iterator[Row]:
+        """The rows in the data; what is not whole yet waits for the next line."""
+        names = self.names or []
+        place = 0
+        while opening := _NEXT_TUPLE.match(data, place):
+            values, end = _values(data, opening.end())
+            if end is None:
+                break
+            if len(values) != len(names):
+                raise _FormatError(f"a row has {len(values)} values, the table {len(names)} columns")
+            yield dict(zip(names, values, strict=True))
+            place = end
+        self.rest = data[place:]
+        self.waited = 0 if place else self.waited + 1
+        if self.waited > MOST_LINES_OF_A_ROW or len(self.rest) > MOST_BYTES_OF_A_ROW:
+            raise _FormatError(f"not a row of an INSERT: {_text(self.rest[:60])!r}")
+        if _STATEMENT_END.fullmatch(self.rest):
+            self.names, self.rest = None, b""
+        elif not _NEXT_TUPLE.match(self.rest) and not _NO_TUPLE.fullmatch(self.rest):
+            raise _FormatError(f"not a row of an INSERT: {_text(self.rest[:60])!r}")
+
+
+def _column_names(data: bytes | None) -> list[str]:
+    return [_text(name.replace(b"``", b"`")) for name in _COLUMN_NAME.findall(data or b"")]
+
+
+def _values(data: bytes, place: int) -> tuple[list[str | None], int | None]:
+    """The values up to the closing bracket, and the place after it; None when the data ends before."""
     values: list[str | None] = []
-    while (opening := line.find("(", place)) >= 0:
-        place, values = opening + 1, []
-        end = ","
-        while end == ",":
-            found = _VALUE.match(line, place)
-            if found is None:
-                message = f"odd value at character {place} of an INSERT"
-                raise ValueError(message)
-            text, bare, end = found["text"], found["bare"], found["end"]
-            if text is not None:
-                values.append(_ESCAPE.sub(_escaped, text.replace("''", "'")))
-            else:
-                values.append(None if bare.strip() == "NULL" else bare.strip())
-            place = found.end()
-        yield values
+    while found := _VALUE.match(data, place):
+        values.append(_value(found))
+        place = found.end()
+        if found["end"] == b")":
+            return values, place
+    return values, None
+
+
+def _value(found: re.Match[bytes]) -> str | None:
+    text, bare = found["text"], found["bare"]
+    if text is not None:
+        return _text(_SQL_ESCAPE.sub(_sql_character, text) if b"\\" in text or b"'" in text else text)
+    if bare.upper() == b"NULL":
+        return None
+    if bare[:2] == b"0x":
+        # With --hex-blob, texts of binary columns.
+        return _text(bytes.fromhex(bare[2:].decode()))
+    return _text(bare)
+
+
+def _sql_character(found: re.Match[bytes]) -> bytes:
+    escaped = found[1]
+    if escaped is None:
+        return b"'"
+    # \% and \_ keep their backslash, as in MySQL; mysqldump doesn't write them.
+    return found[0] if escaped in b"%_" else _SQL_ESCAPES.get(escaped, escaped)
+
+
+_READERS: dict[str, Callable[[Iterable[bytes], str], Iterator[Row]]] = {
+    "tsv": _tsv,
+    "jsonl": _jsonl,
+    "sql": _sql,
+}

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cli.commands import batch, define, doctor, ingest, read, speed
+from cli.commands import batch, define, demo, doctor, ingest, read, speed
 from cli.failures import INTERRUPTED, MISTAKE, Failure
 from cli.output import err
 from serving.sqlite_store import StoreError
@@ -22,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(demo.demo)
 app.command()(define.datasets)
 app.command()(define.new)
 app.command("try")(define.try_)

@@ -162,6 +162,7 @@ def page(wiki: str, page_id: int, state: PageState) -> Page:
         if revision.timestamp is not None
         and revision.presence is not None
         and revision.presence[3] == page_id
+        and (state.surveyed is None or revision.presence[:3] >= state.surveyed)
     ]
     history.sort(key=_own_order)
     return Page(

@@ -340,7 +340,13 @@ class _PageHandler(_Handler[tuple[int, PageState]]):
         redirect = True if self.is_redirect else False if self.at_least(FIRST_WITH_REDIRECT) else None
         namespace, title = self.namespace_and_title()
         state = page_state_of_row(page_id, namespace, title or "", redirect, self.beginning)
-        return msgspec.structs.replace(state, title=state.title if title else None, revisions=self.revisions)
+        return msgspec.structs.replace(
+            state,
+            title=state.title if title else None,
+            # A dump holds nothing of the archive, and often current revisions only: what it lacks may well be there.
+            surveyed=None,
+            revisions=self.revisions,
+        )
 
     def namespace_and_title(self) -> tuple[int, str | None]:
         title, namespace = self.page.get("title"), self.page.get("ns")

@@ -211,7 +211,7 @@ class _Join:
             yield page_id, state
         for row in self.checked("revision"):
             # A row that can't be read is live all the same.
-            rev_id = _number_or_none(row, "rev_id")
+            rev_id = _number_if_any(row, "rev_id")
             if rev_id in archived_revisions:
                 live_revisions.add(rev_id)
             read = self.attempt("revision", "rev_id", row, self.live_revision)
@@ -234,10 +234,10 @@ class _Join:
         for rev_id, row in archive:
             # The row archived last bears the title that the page had last: deletions number their rows upwards.
             page_id = _number_or_none(row, "ar_page_id")
-            title, namespace = row.get("ar_title"), _number_or_none(row, "ar_namespace")
+            title, namespace = row.get("ar_title"), _number_if_any(row, "ar_namespace")
             if not page_id or page_id in live_pages or not title or namespace is None:
                 continue
-            order = (_number_or_none(row, "ar_id") or 0, row.get("ar_timestamp") or "", rev_id)
+            order = (_number_if_any(row, "ar_id") or 0, row.get("ar_timestamp") or "", rev_id)
             if page_id not in titles or titles[page_id][0] < order:
                 titles[page_id] = (order, namespace, title)
         for row in newest.values():
@@ -445,6 +445,14 @@ def _number_or_none(row: Row, column: str) -> int | None:
         return int(text)
     except ValueError as error:
         raise BadRowError("not_a_number", f"{column} is {text!r}") from error
+
+
+def _number_if_any(row: Row, column: str) -> int | None:
+    """As `_number_or_none`, and None for what is no number."""
+    try:
+        return _number_or_none(row, column)
+    except BadRowError:
+        return None
 
 
 def _number(row: Row, column: str) -> int:

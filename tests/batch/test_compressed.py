@@ -106,7 +106,7 @@ def test_damage_where_the_second_stream_starts_is_told(tmp_path, name, compress)
 @pytest.mark.parametrize("place", [0, 12, 60, 100_000])
 def test_damage_anywhere_is_told(tmp_path, name, compress, place):
     data = bytearray(compress(DATA))
-    data[place : place + 200] = bytes(200)
+    data[place : place + 200] = bytes(byte ^ 0xFF for byte in data[place : place + 200])
     with pytest.raises(InputError, match="damaged"):
         read(written(tmp_path, name, bytes(data)))
 
@@ -144,9 +144,8 @@ def test_a_bomb_is_refused(tmp_path, monkeypatch, name, compress):
     monkeypatch.setattr(compressed, "RATIO_LIMIT", 20)
     monkeypatch.setattr(compressed, "FREE_BYTES", 10_000)
     path = written(tmp_path, name, compress(bytes(10_000_000)))
-    with pytest.raises(InputError, match=f"{name}: over 20 times"), open_input(path) as stream:
-        while stream.read(1_000):
-            pass
+    with pytest.raises(InputError, match=f"{name}: over 20 times"):
+        read(path)
 
 
 def test_an_archive_that_is_a_bomb_is_refused(tmp_path, monkeypatch):

@@ -122,7 +122,7 @@ def test_a_damaged_statement_is_told(tmp_path, inserts, why):
 
 
 def test_a_dump_of_another_table_is_told(tmp_path):
-    with pytest.raises(InputError, match="no CREATE TABLE `user`.*page"):
+    with pytest.raises(InputError, match=r"no CREATE TABLE `user`.*page"):
         rows(tmp_path, "user.sql", CREATE, table="user")
 
 

@@ -1,0 +1,41 @@
+"""docs/datasets.md, made from the registry: `python -m cli.documents` writes it anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import shared_logic.datasets  # noqa: F401  registers the datasets
+from shared_logic.language import Dataset, registry
+
+PAGE = Path(__file__).parents[1] / "docs" / "datasets.md"
+
+
+def datasets_page() -> str:
+    """The whole page."""
+    head = "# Datasets\n\nMade from the registry by `python -m cli.documents`.\n"
+    return head + "".join(map(_section, registry.values()))
+
+
+def _section(dataset: Dataset) -> str:
+    source = dataset.source.name if dataset.source else dataset.reads.__name__
+    keeps = "sums by key" if dataset.is_rollup else "one row per key"
+    lines = [
+        f"\n## {dataset.name}\n",
+        f"{dataset.doc}\n",
+        f"{dataset.shape} of `{source}`, {keeps}. {dataset.schema.doc}\n",
+        "| column | type | role | unit | about |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for column in dataset.schema.columns:
+        about = column.about.text + (f" (private: {column.about.private})" if column.about.private else "")
+        kind = column.type.__name__ + (" or null" if column.optional else "")
+        lines.append(f"| {column.name} | {kind} | {column.role} | {column.about.unit} | {about} |")
+    if dataset.schema.expectations:
+        lines.append(
+            "\nEvery row: " + "; ".join(f"`{condition}`" for condition in dataset.schema.expectations) + "."
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(datasets_page())

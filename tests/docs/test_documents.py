@@ -1,0 +1,57 @@
+"""What the documents show is run, and what is made from the registry is up to date."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import shared_logic.datasets  # noqa: F401  registers them
+from cli.check import check_dataset
+from cli.documents import datasets_page
+from cli.templates import TEMPLATES
+from shared_logic.language import registry
+
+ROOT = Path(__file__).parents[2]
+CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LIMITS = {"section_edits": 40, "page_months": 60}
+
+
+def run_and_check(source: str, name: str, folder: Path) -> None:
+    """Register a module's dataset in a process of its own, and try the law on it."""
+    (folder / f"{name}.py").write_text(source)
+    program = f"import {name}; from cli.check import broken_law, failures; from shared_logic.language import registry; "
+    program += f"d = registry['{name}']; assert broken_law(d, 60) + failures(d) == [], (broken_law(d, 60), failures(d))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": f"{folder}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("block", CODE.findall((ROOT / "docs" / "writing_a_dataset.md").read_text()))
+def test_the_guides_datasets_hold_the_law_and_are_short(block: str, tmp_path: Path) -> None:
+    name = re.search(r"@dataset\ndef (\w+)", block)
+    assert name is not None
+    assert len(block.splitlines()) <= LIMITS[name[1]]
+    run_and_check(block, name[1], tmp_path)
+
+
+@pytest.mark.parametrize("shape", TEMPLATES)
+def test_what_new_writes_holds_the_law(shape: str, tmp_path: Path) -> None:
+    run_and_check(TEMPLATES[shape].format(name="fresh", table="Fresh"), "fresh", tmp_path)
+
+
+@pytest.mark.parametrize("name", registry)
+def test_check_finds_nothing_in_our_datasets(name: str) -> None:
+    assert check_dataset(registry[name], 40) == []
+
+
+def test_the_page_of_datasets_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "datasets.md").read_text() == datasets_page()
