@@ -15,8 +15,15 @@ SCHEMA = pa.schema(
 MESSAGES_PER_FILE = 100_000
 
 
+class ArchiveError(Exception):
+    """The log no longer holds what was not archived yet."""
+
+
 def archive(log: Log, folder: Path, name: str, upto: Cut) -> int:
     """Write what lies before `upto` and is not in the folder yet; returns how many messages were added.
+
+    Raises:
+        ArchiveError: messages between the archive's end and `upto` are not in the log.
 
     A file is named by partition and positions and appears whole, so that a run that was killed is gone on with.
     """
@@ -26,9 +33,14 @@ def archive(log: Log, folder: Path, name: str, upto: Cut) -> int:
         position = _archived(folder, partition)
         while position < end:
             messages = log.read(name, partition, position, min(MESSAGES_PER_FILE, end - position))
-            if not messages:
-                break
-            after = messages[-1].offset + 1
+            after = position + len(messages)
+            if not messages or messages[0].offset != position or messages[-1].offset + 1 != after:
+                first = messages[0].offset if messages else "nothing"
+                message = (
+                    f"partition {partition} of the {name} log holds {first} at offset {position}, which was not archived; "
+                    "what is lost must come from a new bootstrap: `wikibraid ingest tables`"
+                )
+                raise ArchiveError(message)
             table = pa.table(
                 {
                     "partition": [partition] * len(messages),

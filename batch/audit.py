@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ logging.getLogger("great_expectations").setLevel(logging.ERROR)
 import great_expectations as gx  # noqa: E402  after its reporting was switched off
 import great_expectations.expectations as gxe  # noqa: E402
 from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: E402
+from pyspark.errors import AnalysisException  # noqa: E402
 from pyspark.sql import DataFrame, SparkSession  # noqa: E402
 from pyspark.sql import functions as f  # noqa: E402
 
-from shared_logic.language import Column, Dataset  # noqa: E402
+from shared_logic.language import Column, Dataset, DefinitionError  # noqa: E402
 
 QUARANTINED = 1_000
 """Failing rows that are kept per check."""
@@ -48,8 +50,14 @@ class Audit:
 
 
 def audit(spark: SparkSession, dataset: Dataset, candidate: DataFrame, run: str, home: Path) -> Audit:
-    """Check the candidate; results go to `delta/audits`, failing rows with their keys to `delta/quarantine`."""
+    """Check the candidate; results go to `delta/audits`, failing rows with their keys to `delta/quarantine`.
+
+    Raises:
+        DefinitionError: an expectation of the table is no SQL over its columns.
+    """
     conditions = dict(_conditions(dataset))
+    for condition in conditions.values():
+        _must_be_sql(dataset, candidate, condition)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     source = context.data_sources.add_or_update_spark("candidate", persist=False)
@@ -103,7 +111,8 @@ def _expectations(dataset: Dataset, conditions: dict[str, str]) -> Iterator[Any]
     else:
         yield gxe.ExpectColumnValuesToBeUnique(column=keys[0], meta={"name": f"unique {keys[0]}"})
     for name, condition in conditions.items():
-        query = f"SELECT * FROM {{batch}} WHERE NOT coalesce(({condition}), false)"  # noqa: S608  from the definition
+        escaped = condition.replace("{", "{{").replace("}", "}}")
+        query = f"SELECT * FROM {{batch}} WHERE NOT coalesce(({escaped}), false)"  # noqa: S608  from the definition
         yield gxe.UnexpectedRowsExpectation(
             unexpected_rows_query=query, description=name, meta={"name": name}
         )
@@ -124,16 +133,30 @@ def _quarantine(rows: DataFrame, dataset: Dataset, conditions: dict[str, str], r
     failing += [
         (name, rows.where(f"NOT coalesce(({condition}), false)")) for name, condition in conditions.items()
     ]
-    for name, found in failing:
+    kept = reduce(
+        DataFrame.unionByName,
         (
-            found.limit(QUARANTINED)
-            .select(
+            found.limit(QUARANTINED).select(
                 f.lit(run).alias("run"),
                 f.lit(dataset.name).alias("dataset"),
                 f.lit(name).alias("expectation"),
                 f.to_json(f.struct("*")).alias("row"),
             )
-            .write.format("delta")
-            .mode("append")
-            .save(str(home / "delta" / "quarantine"))
-        )
+            for name, found in failing
+        ),
+    )
+    _replace(kept, home / "delta" / "quarantine", run, dataset)
+
+
+def _replace(rows: DataFrame, path: Path, run: str, dataset: Dataset) -> None:
+    """Write what the run says of the dataset in place of what it said before: a repeated run repeats nothing."""
+    mine = f"run = '{run}' AND dataset = '{dataset.name}'"
+    rows.write.format("delta").mode("overwrite").option("replaceWhere", mine).save(str(path))
+
+
+def _must_be_sql(dataset: Dataset, candidate: DataFrame, condition: str) -> None:
+    try:
+        candidate.where(f"NOT coalesce(({condition}), false)")
+    except AnalysisException as error:
+        message = f"{dataset.name}: the expectation {condition!r} can't be read ({error.getCondition()}); correct it"
+        raise DefinitionError(message) from error

@@ -13,6 +13,7 @@ from batch import views
 from batch.audit import Audit, audit
 from batch.lowering import lower, to_rows
 from batch.states import said_by_bootstraps, said_by_log, united
+from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.language import Dataset
 from shared_logic.protocols import Cut
 
@@ -46,9 +47,9 @@ class Result:
             yield f"{row['wiki']}/{row['page_id']}", bytes(row["state"])
 
 
-def base_id(bootstraps: Sequence[str], cut: Cut) -> str:
-    """Id of the page states of these bootstraps and the log before the cut."""
-    return sha256("\n".join((*bootstraps, ",".join(map(str, cut)))).encode()).hexdigest()[:12]
+def base_id(bootstraps: Sequence[str], cut: Cut, reading: str) -> str:
+    """Id of the page states of these bootstraps and the log before the cut, as `reading` (a fingerprint) reads them."""
+    return sha256("\n".join((*bootstraps, ",".join(map(str, cut)), reading)).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def compute(
     told: Callable[[str], None],
 ) -> Result:
     """Compute the datasets (sources first) over the bootstraps and the archived log before the cut."""
-    base = base_id(list(inputs.bootstraps), inputs.cut)
+    base = base_id(list(inputs.bootstraps), inputs.cut, reading_fingerprint())
     bootstrap = ",".join(inputs.bootstraps)
     told("uniting what was said of every page")
     states_path = home / "delta" / "page_states"

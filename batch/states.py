@@ -14,6 +14,7 @@ from shared_logic.page_state import EMPTY, PageState, decode, encode, join
 from shared_logic.partitions import entity
 from shared_logic.protocols import Cut
 
+ARCHIVE = "partition int, position long, key string, value binary"
 SCHEMA = "wiki string, page_id long, state binary"
 _ARROW = pa.schema([("wiki", pa.string()), ("page_id", pa.int64()), ("state", pa.binary())])
 PAGES_COMBINED = 5_000
@@ -36,7 +37,9 @@ def said_by_log(spark: SparkSession, archive: Path, cut: Cut) -> DataFrame:
     if not any(cut):
         return spark.createDataFrame([], SCHEMA)
     ends = f.create_map(*(f.lit(value) for pair in enumerate(cut) for value in pair))
-    rows = spark.read.parquet(str(archive)).where(f.col("position") < ends[f.col("partition")])
+    rows = (
+        spark.read.schema(ARCHIVE).parquet(str(archive)).where(f.col("position") < ends[f.col("partition")])
+    )
     return rows.select("key", "value").mapInArrow(_read, SCHEMA)
 
 

@@ -6,10 +6,12 @@ import sys
 
 import typer
 
+from batch.archive import ArchiveError
 from cli.commands import batch, define, demo, doctor, ingest, read, speed
 from cli.failures import INTERRUPTED, MISTAKE, Failure
 from cli.output import err
 from serving.sqlite_store import StoreError
+from shared_logic.language import DefinitionError
 from speed.sqlite_log import LogError
 
 app = typer.Typer(
@@ -48,7 +50,7 @@ def run() -> None:
     except Failure as failure:
         err.print(f"wikibraid: {failure}", style="red", markup=False, soft_wrap=True)
         sys.exit(failure.code)
-    except (StoreError, LogError) as error:
+    except (StoreError, LogError, ArchiveError, DefinitionError) as error:
         err.print(f"wikibraid: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(MISTAKE)
     except KeyboardInterrupt:

@@ -15,7 +15,7 @@ from types import ModuleType
 from shared_logic.language import Dataset
 
 _ROOT = "shared_logic"
-_ENGINE_OF_STATE = (
+_READING = (
     "shared_logic.events.streams",
     "shared_logic.kernel",
     "shared_logic.restores",
@@ -25,16 +25,25 @@ _ENGINE_OF_STATE = (
 
 def fingerprint(dataset: Dataset) -> str:
     """16 hex digits over the dataset's module, what it imports of shared_logic, and what makes pages of events."""
-    names = {dataset.function.__module__, *_ENGINE_OF_STATE}
+    names = {dataset.function.__module__, *_READING}
     if dataset.source is not None:
         names.add(dataset.source.function.__module__)
+    return _digest(dataset.name, names)
+
+
+def reading_fingerprint() -> str:
+    """16 hex digits over what makes page states of events, tables and dumps."""
+    return _digest("reading", set(_READING))
+
+
+def _digest(name: str, names: set[str]) -> str:
     seen: set[str] = set()
     while names:
-        name = names.pop()
-        seen.add(name)
-        names |= {found for found in _imports(import_module(name)) if found in sys.modules} - seen
-    texts = (f"{name}\n{_code(import_module(name))}" for name in sorted(seen))
-    return sha256("\n".join((dataset.name, *texts)).encode()).hexdigest()[:16]
+        found = names.pop()
+        seen.add(found)
+        names |= {other for other in _imports(import_module(found)) if other in sys.modules} - seen
+    texts = (f"{module}\n{_code(import_module(module))}" for module in sorted(seen))
+    return sha256("\n".join((name, *texts)).encode()).hexdigest()[:16]
 
 
 def _code(module: ModuleType) -> str:

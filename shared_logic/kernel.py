@@ -62,11 +62,7 @@ Failed = Callable[[str, str, str], None]
 
 
 def _whole(values: Values) -> Sums:
-    """The sums as whole numbers; a fraction is an error, since sums of fractions depend on their order."""
-    for value in values:
-        if not isinstance(value, int):
-            message = f"a Sum must be a whole number, not {value!r}; keep numerator and denominator, and divide at read"
-            raise TypeError(message)
+    """The sums as whole numbers, booleans counting as 0 and 1."""
     return tuple([int(value) for value in values])
 
 

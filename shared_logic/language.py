@@ -123,8 +123,16 @@ class Schema(Generic[T]):
         return self.columns[self.names.index(name)]
 
     def split(self, row: T) -> tuple[Key, Values]:
-        """Key and values of a row, each in the order of the columns (partition keys first)."""
+        """Key and values of a row, each in the order of the columns (partition keys first).
+
+        Raises:
+            TypeError: a value that its column can't hold.
+        """
         flat = msgspec.structs.astuple(row)  # type: ignore[arg-type]
+        for value, column in zip(flat, self.columns, strict=True):
+            if type(value) is not column.type and not _fits(value, column):
+                message = f"{self.name}.{column.name} can't hold {value!r}; it is {column.type.__name__}"
+                raise TypeError(message)
         return tuple([flat[i] for i in self._key_places]), tuple([flat[i] for i in self._value_places])
 
     def row(self, key: Sequence[Any], values: Sequence[Any]) -> T:
@@ -245,6 +253,16 @@ registry = Registry()
 
 dataset = registry.dataset
 """Decorator: register a function in `registry`."""
+
+
+def _fits(value: object, column: Column) -> bool:
+    """Whether the column can hold a value whose type is not exactly the column's."""
+    if value is None:
+        return column.optional
+    return (column.type is str and isinstance(value, str)) or (
+        column.role == "sum" and isinstance(value, bool)
+    )
+
 
 _PLAIN = (int, str, bool, date, datetime)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,14 @@ from pyspark.sql.functions import to_date
 import shared_logic.datasets  # noqa: F401  registers them
 from batch import audit as audits
 from batch import views
-from batch.archive import archive
+from batch.archive import ArchiveError, archive
 from batch.lowering import lower, to_rows
-from batch.run import Inputs, compute
+from batch.run import Inputs, base_id, compute
 from batch.states import SCHEMA, said_by_log, united
+from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.kernel import Rows
 from shared_logic.keys import decode_key, decode_values
-from shared_logic.language import Dataset, registry
+from shared_logic.language import Dataset, DefinitionError, Schema, registry
 from shared_logic.page_state import encode
 from shared_logic.reference import reference, told
 from speed.ingest import ingest
@@ -101,3 +103,36 @@ def test_the_audit_stops_a_bad_row_and_keeps_it(spark: SparkSession, tmp_path: P
     kept = spark.read.format("delta").load(str(tmp_path / "delta" / "quarantine")).collect()
     assert {row["row"].count("2024-01-02") for row in kept} == {1}
     assert views.version_of(spark, tmp_path / "delta" / "audits", "none") is None
+
+
+def test_a_gap_in_the_log_stops_the_archive(tmp_path: Path) -> None:
+    # given a log whose first messages are gone before they were archived
+    with SqliteLog(tmp_path / "log.db", 1) as log:
+        ingest(log, "real", sample.events())
+        log._db.execute("DELETE FROM messages WHERE log='page' AND position < 5")
+        # then the archive refuses, naming the place
+        with pytest.raises(ArchiveError, match="holds 5 at offset 0"):
+            archive(log, tmp_path / "archive", "page", log.ends("page"))
+
+
+def test_other_code_that_reads_events_is_another_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given the id of the page states of a cut
+    before = base_id(["b"], (1, 2), reading_fingerprint())
+    # when what makes states of events is changed
+    monkeypatch.setattr("shared_logic.fingerprint._code", lambda module: f"changed {module.__name__}")
+    # then the same input makes another base
+    assert base_id(["b"], (1, 2), reading_fingerprint()) != before
+
+
+def test_an_expectation_that_is_no_sql_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    dataset = registry["active_editors"]
+    candidate = lower(
+        dataset, spark.createDataFrame([], "wiki string, month date, editor string, edits long")
+    )
+    broken = replace(dataset)
+    object.__setattr__(broken, "schema", Schema(dataset.schema.table))
+    broken.schema.expectations = ("no_such_column > 1",)
+    with pytest.raises(
+        DefinitionError, match="active_editors: the expectation 'no_such_column > 1' can't be read"
+    ):
+        audits.audit(spark, broken, candidate, "run", tmp_path)

@@ -1,0 +1,56 @@
+"""Serving: a merged read beside a plain read by primary key of the same store."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import shared_logic.datasets  # noqa: F401  registers the datasets
+from benchmarks.result import Result
+from benchmarks.story import WIKI, edits, event
+from serving.sqlite_store import SqliteStore
+from shared_logic.keys import encode_key
+from shared_logic.language import registry
+from shared_logic.laws import load_generation, pages_before
+from shared_logic.merge import merged
+from shared_logic.protocols import Lane
+from speed import loop_engine
+from speed.ingest import ingest
+from speed.sqlite_log import SqliteLog
+from speed.worker import Worker
+
+READS = 20_000
+
+
+def results() -> Iterator[Result]:
+    """A row of each kind."""
+    with tempfile.TemporaryDirectory() as folder:
+        log, store = SqliteLog(Path(folder) / "log.db", 1), SqliteStore(Path(folder) / "store.db")
+        ingest(log, "bench", [event(edit) for edit in edits(20_000, pages=5_000)])
+        dataset = registry["page_current"]
+        lanes = load_generation(store, [dataset], pages_before(log, (15_000,), {}), (15_000,), "bench")
+        loop_engine.run_until_idle(Worker(log, store, lanes), 1)
+        lane = Lane(dataset.name, 1)
+        keys = [encode_key((WIKI, 2 + number % 4_000)) for number in range(READS)]
+        plain = _micros(lambda key: store.batch_row(lane, key), keys)
+        both = _micros(lambda key: next(merged(store, dataset, lane, key), None), keys)
+        yield Result(
+            what="merged read of a row / plain read by primary key",
+            ours=f"{both:.1f} µs",
+            peer=f"{plain:.1f} µs",
+            ratio=f"{both / plain:.2f}x",
+            aim="≤ 1.2x",
+        )
+
+
+def _micros(read: Callable[[bytes], object], keys: list[bytes]) -> float:
+    times = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        for key in keys:
+            read(key)
+        times.append((time.perf_counter() - begun) / len(keys) * 1e6)
+    return statistics.median(times)

@@ -1,0 +1,97 @@
+"""Generated edits with heavy tails, the same every time: as events, and as a dump."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha1
+
+import msgspec
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+WIKI = "benchwiki"
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """One edit."""
+
+    page_id: int
+    rev_id: int
+    parent_id: int
+    user_id: int
+    at: str
+    size: int
+    sha1: str
+
+
+def edits(count: int, *, pages: int, hot: float = 0.0) -> Iterator[Edit]:
+    """`count` edits over `pages` pages; a share `hot` of them is on page 1; a tenth goes back to the text before the last."""
+    drawn = random.Random(11)
+    texts: dict[int, list[str]] = {}
+    latest: dict[int, int] = {}
+    for rev_id in range(1, count + 1):
+        page_id = 1 if drawn.random() < hot else 2 + int(pages * drawn.random() ** 2)
+        user_id = 1 if drawn.random() < 0.3 else 1 + int(5_000 * drawn.random() ** 2)
+        known = texts.setdefault(page_id, [])
+        back = len(known) > 1 and drawn.random() < 0.1
+        text = known[-2] if back else sha1(f"{rev_id}".encode(), usedforsecurity=False).hexdigest()[:31]
+        known[:] = [*known[-1:], text]
+        at = (START + timedelta(seconds=20 * rev_id)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        yield Edit(page_id, rev_id, latest.get(page_id, 0), user_id, at, 1_000 + rev_id % 977, text)
+        latest[page_id] = rev_id
+
+
+def event(edit: Edit) -> bytes:
+    """The edit as a revision-create event."""
+    return msgspec.json.encode(
+        {
+            "$schema": "/mediawiki/revision/create/2.0.0",
+            "meta": {
+                "stream": "mediawiki.revision-create",
+                "dt": edit.at,
+                "id": str(edit.rev_id),
+                "domain": "bench",
+            },
+            "dt": edit.at,
+            "database": WIKI,
+            "page_id": edit.page_id,
+            "page_title": f"Page_{edit.page_id}",
+            "page_namespace": 0,
+            "page_is_redirect": False,
+            "rev_id": edit.rev_id,
+            "rev_timestamp": edit.at,
+            "rev_len": edit.size,
+            "rev_sha1": edit.sha1,
+            "rev_minor_edit": False,
+            "comment": "an edit",
+            "performer": {"user_id": edit.user_id, "user_text": f"User {edit.user_id}"},
+            **({"rev_parent_id": edit.parent_id} if edit.parent_id else {}),
+        }
+    )
+
+
+def dump(count: int, *, pages: int, hot: float = 0.2) -> bytes:
+    """The edits as a stub dump, pages in order of id."""
+    by_page: dict[int, list[Edit]] = {}
+    for edit in edits(count, pages=pages, hot=hot):
+        by_page.setdefault(edit.page_id, []).append(edit)
+    head = (
+        '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11" xml:lang="en"><siteinfo>'
+        f"<sitename>Bench</sitename><dbname>{WIKI}</dbname><base>b</base><generator>g</generator><case>first-letter</case>"
+        '<namespaces><namespace key="0" case="first-letter" /></namespaces></siteinfo>\n'
+    )
+    return (
+        head + "".join(_page(page_id, rows) for page_id, rows in sorted(by_page.items())) + "</mediawiki>\n"
+    ).encode()
+
+
+def _page(page_id: int, rows: list[Edit]) -> str:
+    revisions = "".join(
+        f"<revision><id>{e.rev_id}</id>{f'<parentid>{e.parent_id}</parentid>' if e.parent_id else ''}"
+        f"<timestamp>{e.at}</timestamp><contributor><username>User {e.user_id}</username><id>{e.user_id}</id></contributor>"
+        f"<comment>an edit</comment><model>wikitext</model><format>text/x-wiki</format>"
+        f'<text bytes="{e.size}" sha1="{e.sha1}" id="{e.rev_id}" /><sha1>{e.sha1}</sha1></revision>\n'
+        for e in rows
+    )
+    return f"<page><title>Page {page_id}</title><ns>0</ns><id>{page_id}</id>\n{revisions}</page>\n"
