@@ -15,7 +15,7 @@ from serving.reader import Reader
 from serving.sqlite_store import SqliteStore
 from shared_logic.language import Dataset, registry
 from shared_logic.laws import load_generation
-from speed import bytewax_engine
+from speed import bytewax_engine, process
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
 from speed.worker import Worker
@@ -24,7 +24,8 @@ EVENTS = 100_000
 
 
 def results() -> Iterator[Result]:
-    """Rollup, reverts, latency, recovery."""
+    """Rollup, reverts, latency."""
+    process.tune()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         log = SqliteLog(place / "log.db", 1)

@@ -63,7 +63,7 @@ Failed = Callable[[str, str, str], None]
 
 def _whole(values: Values) -> Sums:
     """The sums as whole numbers, booleans counting as 0 and 1."""
-    return tuple([int(value) for value in values])
+    return tuple(map(int, values))
 
 
 def page_rows(

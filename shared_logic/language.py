@@ -16,6 +16,7 @@ import typing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from operator import itemgetter
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -61,7 +62,7 @@ class About:
 about = About
 
 
-class Table(msgspec.Struct, frozen=True, kw_only=True):
+class Table(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of every table: subclass it and annotate the columns.
 
     `expectations` are conditions over the columns of one row, in SQL, each of which every row must meet.
@@ -110,8 +111,9 @@ class Schema(Generic[T]):
             both = ", ".join(sorted(set(self.value_names) - set(self.sums)))
             message = f"table {self.name}: {both} is neither key nor Sum; a rollup has keys and sums only"
             raise DefinitionError(message)
-        self._key_places = tuple(self.names.index(name) for name in self.key_names)
-        self._value_places = tuple(self.names.index(name) for name in self.value_names)
+        self._key_of = _picker([self.names.index(name) for name in self.key_names])
+        self._values_of = _picker([self.names.index(name) for name in self.value_names])
+        self._accepted: set[tuple[type, ...]] = set()
 
     @property
     def is_rollup(self) -> bool:
@@ -129,11 +131,18 @@ class Schema(Generic[T]):
             TypeError: a value that its column can't hold.
         """
         flat = msgspec.structs.astuple(row)  # type: ignore[arg-type]
+        kinds = tuple(map(type, flat))
+        if kinds not in self._accepted:
+            self._accept(flat, kinds)
+        return self._key_of(flat), self._values_of(flat)
+
+    def _accept(self, flat: tuple[Any, ...], kinds: tuple[type, ...]) -> None:
+        """Check values of types that were not met before."""
         for value, column in zip(flat, self.columns, strict=True):
             if type(value) is not column.type and not _fits(value, column):
                 message = f"{self.name}.{column.name} can't hold {value!r}; it is {column.type.__name__}"
                 raise TypeError(message)
-        return tuple([flat[i] for i in self._key_places]), tuple([flat[i] for i in self._value_places])
+        self._accepted.add(kinds)
 
     def row(self, key: Sequence[Any], values: Sequence[Any]) -> T:
         """The row of a key and its values."""
@@ -253,6 +262,13 @@ registry = Registry()
 
 dataset = registry.dataset
 """Decorator: register a function in `registry`."""
+
+
+def _picker(places: list[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """Picks the values at some places, always as a tuple."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda flat: tuple([flat[place] for place in places])
 
 
 def _fits(value: object, column: Column) -> bool:

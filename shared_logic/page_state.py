@@ -30,7 +30,7 @@ Visibility = tuple[int, int, int, int]
 Tags = tuple[int, int, int, tuple[str, ...]]
 
 
-class RevisionState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class RevisionState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """What is known of one revision: facts, then registers (stamp, value). None is unknown, never empty."""
 
     timestamp: int | None = None
@@ -48,7 +48,7 @@ class RevisionState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     tags: Tags | None = None
 
 
-class PageState(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class PageState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """What is known of one page id of one wiki. An empty state is the identity of `join`."""
 
     title: Title | None = None

@@ -29,7 +29,7 @@ class UserKind(StrEnum):
     HIDDEN = "hidden"
 
 
-class User(msgspec.Struct, frozen=True):
+class User(msgspec.Struct, frozen=True, gc=False):
     """The author of a revision: the id on this wiki (0 for an address or an imported name) and the newest known name."""
 
     user_id: int
@@ -70,7 +70,7 @@ _TEMPORARY = re.compile(r"~2\d{3}-")
 _BOT = re.compile(r"(?i)bot([^a-z]|$)")
 
 
-class Revision(msgspec.Struct, frozen=True, kw_only=True):
+class Revision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One revision of a page. What is hidden is None, as is what no source told."""
 
     wiki: str
@@ -130,7 +130,7 @@ _PARTS = (
 )
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
+class Page(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The whole history of one page id, live and archived."""
 
     wiki: str

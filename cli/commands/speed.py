@@ -15,7 +15,7 @@ from serving.sqlite_store import SqliteStore
 from shared_logic.events.streams import PAGE
 from shared_logic.language import Dataset
 from shared_logic.protocols import Generation, Lane
-from speed import bytewax_engine, loop_engine
+from speed import bytewax_engine, loop_engine, process
 from speed.sqlite_log import SqliteLog
 from speed.worker import LogTooShort, Outcome, Worker, alike
 
@@ -39,6 +39,7 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Bring the published generations to the end of the log, and keep them there until stopped."""
+    process.tune()
     place = home_at(home)
     with place.writer("speed run"), place.log() as log, place.store() as store:
         lanes = published(store, datasets_named(names or []))
