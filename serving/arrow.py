@@ -21,10 +21,12 @@ TYPES: dict[type, pa.DataType] = {
 
 
 def arrow_schema(dataset: Dataset) -> pa.Schema:
-    """The columns of the dataset's table; only optional ones may be null."""
+    """The columns of the dataset's table; only optional ones, and those that can be hidden, may be null."""
     return pa.schema(
         [
-            pa.field(column.name, TYPES[column.type], nullable=column.optional)
+            pa.field(
+                column.name, TYPES[column.type], nullable=column.optional or bool(column.about.hidden_with)
+            )
             for column in dataset.schema.columns
         ]
     )

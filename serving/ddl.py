@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from shared_logic.language import Dataset
+from shared_logic.language import Column, Dataset
 
 TYPES: dict[type, str] = {
     int: "bigint",
@@ -17,13 +17,28 @@ TYPES: dict[type, str] = {
 
 
 def create_table(dataset: Dataset, keyspace: str = "wikibraid") -> str:
-    """The CREATE TABLE statement of the merged table, every name quoted."""
+    """The CREATE TABLE statement of the merged table; every name is quoted, so that none is a reserved word."""
     schema = dataset.schema
-    columns = "".join(f'    "{column.name}" {TYPES[column.type]},\n' for column in schema.columns)
-    partition = ", ".join(f'"{name}"' for name in schema.partition)
-    clustering = "".join(f', "{name}"' for name in schema.clustering)
-    comment = schema.doc.split("\n")[0].replace("'", "''")
+    columns = "".join(
+        f"    {_name(column.name)} {TYPES[column.type]},{_note(column)}\n" for column in schema.columns
+    )
+    partition = ", ".join(map(_name, schema.partition))
+    clustering = "".join(f", {_name(name)}" for name in schema.clustering)
+    comment = (dataset.doc or schema.doc).split("\n", 1)[0].replace("'", "''")
     return (
-        f'CREATE TABLE IF NOT EXISTS "{keyspace}"."{dataset.name}" (\n{columns}'
+        f"CREATE TABLE IF NOT EXISTS {_name(keyspace)}.{_name(dataset.name)} (\n{columns}"
         f"    PRIMARY KEY (({partition}){clustering})\n) WITH comment = '{comment}';\n"
     )
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _note(column: Column) -> str:
+    """The column's line in the data dictionary, as a comment up to the end of the line."""
+    about = column.about
+    private = f"private, never served outside: {about.private}" if about.private else ""
+    unit = f"in {about.unit}" if about.unit else ""
+    text = "; ".join(filter(None, (about.text, unit, private)))
+    return f" -- {' '.join(text.split())}" if text else ""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from shared_logic.keys import decode_key, decode_values
 from shared_logic.language import Key, Schema
 
-Rows = Iterator[tuple[bytes, bytes]]
+Rows = Iterable[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,16 @@ class Difference:
 
 def compare(schema: Schema[Any], left: Rows, right: Rows) -> Iterator[Difference]:
     """The differences of two tables given as bytes in order of key."""
-    one, other = next(left, None), next(right, None)
+    ours, theirs = iter(left), iter(right)
+    one, other = next(ours, None), next(theirs, None)
     while one is not None or other is not None:
         if other is None or (one is not None and one[0] < other[0]):
             if one is not None:
                 yield Difference(decode_key(schema, one[0]), "row", decode_values(schema, one[1]), None)
-            one = next(left, None)
+            one = next(ours, None)
         elif one is None or other[0] < one[0]:
             yield Difference(decode_key(schema, other[0]), "row", None, decode_values(schema, other[1]))
-            other = next(right, None)
+            other = next(theirs, None)
         else:
             if one[1] != other[1]:
                 key = decode_key(schema, one[0])
@@ -43,4 +44,4 @@ def compare(schema: Schema[Any], left: Rows, right: Rows) -> Iterator[Difference
                     strict=True,
                 )
                 yield from (Difference(key, name, a, b) for name, a, b in values if a != b)
-            one, other = next(left, None), next(right, None)
+            one, other = next(ours, None), next(theirs, None)

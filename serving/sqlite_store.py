@@ -2,90 +2,53 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
+from serving.difference import Counts, difference
+from serving.sqlite_file import StoreError, key_range, opened, transaction
 from shared_logic.kernel import add
 from shared_logic.protocols import Accumulator, Generation, Lane
 
-FORMAT = 1
-_CHUNK = 500
-_SCHEMA = """
-CREATE TABLE generations (dataset TEXT, number INTEGER, made BLOB NOT NULL, PRIMARY KEY (dataset, number)) WITHOUT ROWID;
-CREATE TABLE manifest (dataset TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE batch_rows (dataset TEXT, key BLOB, generation INTEGER, row BLOB,
-    PRIMARY KEY (dataset, key, generation)) WITHOUT ROWID;
-CREATE TABLE page_states (base TEXT, page TEXT, state BLOB NOT NULL, PRIMARY KEY (base, page)) WITHOUT ROWID;
-CREATE TABLE tails (partition INTEGER, page TEXT, position INTEGER, state BLOB NOT NULL,
-    PRIMARY KEY (partition, page, position)) WITHOUT ROWID;
-CREATE TABLE progress (dataset TEXT, generation INTEGER, partition INTEGER, position INTEGER NOT NULL,
-    PRIMARY KEY (dataset, generation, partition)) WITHOUT ROWID;
-CREATE TABLE batch_ends (dataset TEXT, generation INTEGER, partition INTEGER, position INTEGER NOT NULL,
-    PRIMARY KEY (dataset, generation, partition)) WITHOUT ROWID;
-CREATE TABLE speed_rows (dataset TEXT, generation INTEGER, key BLOB, row BLOB,
-    PRIMARY KEY (dataset, generation, key)) WITHOUT ROWID;
-CREATE TABLE accumulators (dataset TEXT, generation INTEGER, key BLOB, partition INTEGER, sums BLOB NOT NULL,
-    version INTEGER NOT NULL, PRIMARY KEY (dataset, generation, key, partition)) WITHOUT ROWID;
-CREATE TABLE passed (dataset TEXT, generation INTEGER, key BLOB, sums BLOB NOT NULL,
-    PRIMARY KEY (dataset, generation, key)) WITHOUT ROWID;
-"""
+__all__ = ["SqliteStore", "StoreError"]
+
+_LOADED_AT_ONCE = 5_000
+_ASKED_AT_ONCE = (1, 8, 64, 500)
+"""How many keys one statement names: few sizes, so that each is prepared once."""
+_ALL_BITS = 15
 
 Sums = tuple[int, ...]
-
-
-class StoreError(Exception):
-    """The store can't be opened; the message says what to do."""
 
 
 class SqliteStore:
     """See `shared_logic.protocols.Store`. One process writes, any number read."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or make the store.
+    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+        """Open or make the store; `readonly` neither makes nor changes anything, beside whoever writes.
 
         Raises:
             StoreError: not a store of this version, or not to be opened.
         """
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=5, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            (found,) = self._db.execute("PRAGMA user_version").fetchone()
-            if found == 0:
-                self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={FORMAT}; COMMIT")
-        except (sqlite3.Error, OSError) as error:
-            message = (
-                f"{path}: can't be opened as a store ({error}); check that the folder is there and writable"
-            )
-            raise StoreError(message) from error
-        if found not in {0, FORMAT}:
-            message = f"{path} is a store of format {found}, this version reads {FORMAT}; use the wikibraid that made it"
-            raise StoreError(message)
+        self._db = opened(path, readonly=readonly)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Give the file free."""
         self._db.close()
 
-    @contextmanager
-    def atomically(self) -> Iterator[None]:
+    def atomically(self) -> AbstractContextManager[object]:
         """One transaction; inside another one it is part of that."""
-        if self._db.in_transaction:
-            yield
-            return
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        return transaction(self._db)
 
     def add_generation(self, generation: Generation) -> None:
         """See `Store`."""
@@ -117,15 +80,15 @@ class SqliteStore:
 
     def load(self, dataset: str, number: int, rows: Iterable[tuple[bytes, bytes]]) -> tuple[int, int, int]:
         """See `Store`."""
-        counts = [0, 0, 0]
-        versions = self._difference(Lane(dataset, number), iter(rows), counts)
+        counts = Counts()
+        versions = difference(self._shown(Lane(dataset, number)), iter(rows), counts)
         with self.atomically():
-            while chunk := list(islice(versions, 5_000)):
+            while chunk := list(islice(versions, _LOADED_AT_ONCE)):
                 self._db.executemany(
                     "INSERT OR REPLACE INTO batch_rows VALUES (?,?,?,?)",
                     ((dataset, key, number, row) for key, row in chunk),
                 )
-        return counts[0], counts[1], counts[2]
+        return counts.changed, counts.removed, counts.same
 
     def batch_row(self, lane: Lane, key: bytes) -> bytes | None:
         """See `Store`."""
@@ -137,17 +100,18 @@ class SqliteStore:
 
     def batch_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """See `Store`."""
+        within, bounds = key_range(prefix)
         rows = self._db.execute(
-            "SELECT key, row, max(generation) FROM batch_rows WHERE dataset=? AND key>=? AND key<? AND generation<=? "
+            f"SELECT key, row, max(generation) FROM batch_rows WHERE dataset=? AND {within} AND generation<=? "  # noqa: S608
             "GROUP BY key ORDER BY key",
-            (lane.dataset, prefix, _after(prefix), lane.generation),
+            (lane.dataset, *bounds, lane.generation),
         )
         return ((key, row) for key, row, _ in rows if row is not None)
 
     def load_states(self, base: str, states: Iterable[tuple[str, bytes]]) -> int:
         """See `Store`."""
         rows = ((base, page, state) for page, state in states)
-        return self._db.executemany("INSERT OR REPLACE INTO page_states VALUES (?,?,?)", rows).rowcount
+        return self._write("INSERT OR REPLACE INTO page_states VALUES (?,?,?)", rows)
 
     def has_states(self, base: str) -> bool:
         """Whether states of that base were loaded."""
@@ -164,9 +128,7 @@ class SqliteStore:
 
     def write_tails(self, partition: int, tails: Iterable[tuple[str, int, bytes]]) -> None:
         """See `Store`."""
-        self._db.executemany(
-            "INSERT OR REPLACE INTO tails VALUES (?,?,?,?)", ((partition, *tail) for tail in tails)
-        )
+        self._write("INSERT OR REPLACE INTO tails VALUES (?,?,?,?)", ((partition, *tail) for tail in tails))
 
     def tail(self, partition: int, key: str, start: int, end: int) -> Sequence[bytes]:
         """See `Store`."""
@@ -194,7 +156,7 @@ class SqliteStore:
 
     def write_rows(self, lane: Lane, rows: Mapping[bytes, bytes | None]) -> None:
         """See `Store`."""
-        self._db.executemany(
+        self._write(
             "INSERT OR REPLACE INTO speed_rows VALUES (?,?,?,?)", ((*lane, *row) for row in rows.items())
         )
 
@@ -208,19 +170,21 @@ class SqliteStore:
 
     def speed_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes | None]]:
         """See `Store`."""
+        within, bounds = key_range(prefix)
         return iter(
             self._db.execute(
-                "SELECT key, row FROM speed_rows WHERE dataset=? AND generation=? AND key>=? AND key<? ORDER BY key",
-                (*lane, prefix, _after(prefix)),
+                f"SELECT key, row FROM speed_rows WHERE dataset=? AND generation=? AND {within} ORDER BY key",  # noqa: S608
+                (*lane, *bounds),
             )
         )
 
     def accumulators(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, Mapping[int, Accumulator]]:
         """See `Store`."""
         found: dict[bytes, dict[int, Accumulator]] = {}
-        for key, partition, sums, version in self._keyed(
-            "key, partition, sums, version", "accumulators", lane, keys
-        ):
+        select = (
+            "SELECT key, partition, sums, version FROM accumulators WHERE dataset=? AND generation=? AND key"
+        )
+        for key, partition, sums, version in self._among(select, lane, keys):
             found.setdefault(key, {})[partition] = Accumulator(_sums.decode(sums), version)
         return found
 
@@ -228,7 +192,7 @@ class SqliteStore:
         self, lane: Lane, partition: int, accumulators: Mapping[bytes, Accumulator]
     ) -> None:
         """See `Store`."""
-        self._db.executemany(
+        self._write(
             "INSERT OR REPLACE INTO accumulators VALUES (?,?,?,?,?,?)",
             (
                 (*lane, key, partition, _encode(added.sums), added.version)
@@ -238,9 +202,10 @@ class SqliteStore:
 
     def accumulated(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, Sums]]:
         """See `Store`."""
+        within, bounds = key_range(prefix)
         rows = self._db.execute(
-            "SELECT key, sums FROM accumulators WHERE dataset=? AND generation=? AND key>=? AND key<? ORDER BY key",
-            (*lane, prefix, _after(prefix)),
+            f"SELECT key, sums FROM accumulators WHERE dataset=? AND generation=? AND {within} ORDER BY key",  # noqa: S608
+            (*lane, *bounds),
         )
         at: bytes | None = None
         total: Sums = ()
@@ -256,14 +221,43 @@ class SqliteStore:
 
     def passed(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, Sums]:
         """See `Store`."""
-        return {key: _sums.decode(sums) for key, sums in self._keyed("key, sums", "passed", lane, keys)}
+        select = "SELECT key, sums FROM passed WHERE dataset=? AND generation=? AND key"
+        return {key: _sums.decode(sums) for key, sums in self._among(select, lane, keys)}
 
     def write_passed(self, lane: Lane, totals: Mapping[bytes, Sums]) -> None:
         """See `Store`."""
-        self._db.executemany(
+        self._write(
             "INSERT OR REPLACE INTO passed VALUES (?,?,?,?)",
             ((*lane, key, _encode(sums)) for key, sums in totals.items()),
         )
+
+    def redact(self, wiki: str, rev_id: int, bits: int, clock: int) -> None:
+        """Hide parts of a revision (1 text, 2 comment, 4 user, 8 suppressed) from every read; what is hidden stays hidden.
+
+        `clock` is the own time of what hid them, in milliseconds; the latest is kept.
+
+        Raises:
+            ValueError: bits that say nothing.
+        """
+        if not 0 < bits <= _ALL_BITS:
+            message = f"revision {rev_id} of {wiki}: {bits} names no hidden parts; add up 1 text, 2 comment, 4 user, 8 suppressed"
+            raise ValueError(message)
+        self._db.execute(
+            "INSERT INTO redactions VALUES (?,?,?,?) ON CONFLICT DO UPDATE SET "
+            "bits = bits | excluded.bits, clock = max(clock, excluded.clock)",
+            (wiki, rev_id, bits, clock),
+        )
+
+    def redactions(self, wiki: str, rev_ids: Sequence[int]) -> dict[int, int]:
+        """The bits of those revisions of which parts are hidden."""
+        return dict(
+            self._among("SELECT rev_id, bits FROM redactions WHERE wiki=? AND rev_id", (wiki,), rev_ids)
+        )
+
+    def _write(self, statement: str, rows: Iterable[tuple[object, ...]]) -> int:
+        """All of them, or none."""
+        with self.atomically():
+            return self._db.executemany(statement, rows).rowcount
 
     def _position(self, table: str, lane: Lane, partition: int) -> int | None:
         row = self._db.execute(
@@ -272,47 +266,31 @@ class SqliteStore:
         ).fetchone()
         return None if row is None else row[0]
 
-    def _keyed(
-        self, columns: str, table: str, lane: Lane, keys: Sequence[bytes]
+    def _among(
+        self, select: str, fixed: tuple[object, ...], keys: Sequence[bytes] | Sequence[int]
     ) -> Iterator[tuple[Any, ...]]:
-        for place in range(0, len(keys), _CHUNK):
-            some = keys[place : place + _CHUNK]
-            marks = ",".join("?" * len(some))
-            yield from self._db.execute(
-                f"SELECT {columns} FROM {table} WHERE dataset=? AND generation=? AND key IN ({marks})",  # noqa: S608
-                (*lane, *some),
-            )
+        """What the statement, which ends in a column, finds where that is one of the keys."""
+        most = _ASKED_AT_ONCE[-1]
+        for place in range(0, len(keys), most):
+            some = keys[place : place + most]
+            size = next(size for size in _ASKED_AT_ONCE if size >= len(some))
+            filled = (*some, *[some[0]] * (size - len(some)))
+            yield from self._db.execute(f"{select} IN ({','.join('?' * size)})", (*fixed, *filled))
 
-    def _difference(
-        self, lane: Lane, rows: Iterator[tuple[bytes, bytes]], counts: list[int]
-    ) -> Iterator[tuple[bytes, bytes | None]]:
-        """What must be written so that the view shows `rows`; counts new or changed, removed, unchanged."""
-        shown = iter(list(self.batch_rows(lane, b"")))
-        old, new = next(shown, None), next(rows, None)
-        while old is not None or new is not None:
-            if new is None or (old is not None and old[0] < new[0]):
-                if old is not None:
-                    counts[1] += 1
-                    yield old[0], None
-                old = next(shown, None)
-            elif old is None or new[0] < old[0]:
-                counts[0] += 1
-                yield new
-                new = next(rows, None)
-            else:
-                if old[1] == new[1]:
-                    counts[2] += 1
-                else:
-                    counts[0] += 1
-                    yield new
-                old, new = next(shown, None), next(rows, None)
+    def _shown(self, lane: Lane) -> Iterator[tuple[bytes, bytes]]:
+        """The view, read piece by piece: what is written meanwhile lies before what is still to be read."""
+        after: bytes | str = ""  # a text sorts before every blob, the empty one too
+        while True:
+            rows = self._db.execute(
+                "SELECT key, row, max(generation) FROM batch_rows WHERE dataset=? AND key>? AND generation<=? "
+                "GROUP BY key ORDER BY key LIMIT ?",
+                (lane.dataset, after, lane.generation, _LOADED_AT_ONCE),
+            ).fetchall()
+            if not rows:
+                return
+            yield from ((key, row) for key, row, _ in rows if row is not None)
+            after = rows[-1][0]
 
 
 _sums = msgspec.msgpack.Decoder(tuple[int, ...])
 _encode = msgspec.msgpack.encode
-
-
-def _after(prefix: bytes) -> bytes:
-    """The least key that sorts after all keys with the prefix; keys hold valid UTF-8 and integers below 2**63 + offset."""
-    stripped = prefix.rstrip(b"\xff")
-    return stripped[:-1] + bytes([stripped[-1] + 1]) if stripped else b"\xff" * 9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import pyarrow as pa
@@ -15,34 +15,44 @@ from serving.reader import Reader
 from serving.sqlite_store import SqliteStore
 from shared_logic.language import registry
 
+Format = Literal["arrow", "pandas", "polars", "spark"]
 
-def read(name: str, *key: Any, home: str | Path | None = None, generation: int | None = None) -> pa.Table:
-    """Merged rows of a dataset whose key starts with `key`, as an Arrow table.
 
-    `home` is the folder of the installation, else WIKIBRAID_HOME, else ~/.wikibraid. `.to_pandas()` gives a pandas frame,
-    `read_polars` a Polars one, and `spark.createDataFrame(table)` one of Spark.
+def read(
+    name: str,
+    *key: Any,
+    home: str | Path | None = None,
+    generation: int | None = None,
+    format: Format = "arrow",  # noqa: A002  what it is
+) -> Any:
+    """Merged rows of a dataset whose key starts with `key`, as a table or frame of that format.
+
+    `home` is the folder of the installation, else WIKIBRAID_HOME, else ~/.wikibraid; it is only read, beside whoever writes.
+    `generation` reads as of another one than the published. "spark" takes the active session, or starts one.
 
     Raises:
-        KeyError: no such dataset.
+        LookupError: no such dataset.
+        ValueError: no such format, or a key that the table can't have.
+        serving.sqlite_store.StoreError: there is no store, or none of this version.
         serving.reader.NotPublished: nothing is published that could answer.
     """
+    if name not in registry:
+        message = f"dataset {name}: unknown; there are {', '.join(registry)}"
+        raise LookupError(message)
+    if format not in _AS:
+        message = f"format {format!r}: unknown; there are {', '.join(_AS)}"
+        raise ValueError(message)
     place = Path(home or os.environ.get("WIKIBRAID_HOME") or "~/.wikibraid").expanduser()
     dataset = registry[name]
-    store = SqliteStore(place / "store.db")
-    try:
-        made = store.published(name)
-        answer = Reader(store, lambda: made.cut if made else ()).scan(dataset, key, generation)
-    finally:
-        store.close()
-    return to_arrow(dataset, answer.rows)
+    with SqliteStore(place / "store.db", readonly=True) as store:
+        answer = Reader(store).scan(dataset, key, generation)
+    return _AS[format](to_arrow(dataset, answer.rows))
 
 
-def read_polars(
-    name: str, *key: Any, home: str | Path | None = None, generation: int | None = None
-) -> pl.DataFrame:
-    """As `read`, as a Polars frame."""
-    frame = pl.from_arrow(read(name, *key, home=home, generation=generation))
-    if not isinstance(frame, pl.DataFrame):
-        message = f"{name}: a table became {type(frame).__name__}"
-        raise TypeError(message)
-    return frame
+def _spark(table: pa.Table) -> Any:
+    from pyspark.sql import SparkSession  # noqa: PLC0415  only for who wants it
+
+    return SparkSession.builder.getOrCreate().createDataFrame(table)
+
+
+_AS = {"arrow": lambda table: table, "pandas": pa.Table.to_pandas, "polars": pl.from_arrow, "spark": _spark}

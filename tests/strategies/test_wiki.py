@@ -36,7 +36,7 @@ from tests.strategies.stories import (
 )
 from tests.strategies.wiki import START, TEXTS, TITLES, Wiki, php, sha1_base36
 
-SCHEMAS = Path("/work/shared/schemas")
+SCHEMAS = Path(__file__).parents[3] / "shared" / "schemas"
 XML = "{http://www.mediawiki.org/xml/export-0.11/}"
 MARK_LOST = (
     "restored to another page id: no event of the new id tells what is hidden and which tags there are"

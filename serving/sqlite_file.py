@@ -1,0 +1,128 @@
+"""The embedded store's file: its tables, its format, and how it is opened."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FORMAT = 2
+BUSY_SECONDS = 5
+_CACHE_KIB = 65_536
+_REDACTIONS = """CREATE TABLE redactions (wiki TEXT, rev_id INTEGER, bits INTEGER NOT NULL, clock INTEGER NOT NULL,
+    PRIMARY KEY (wiki, rev_id)) WITHOUT ROWID"""
+_TABLES = (
+    """CREATE TABLE generations (dataset TEXT, number INTEGER, made BLOB NOT NULL,
+    PRIMARY KEY (dataset, number)) WITHOUT ROWID""",
+    "CREATE TABLE manifest (dataset TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE batch_rows (dataset TEXT, key BLOB, generation INTEGER, row BLOB,
+    PRIMARY KEY (dataset, key, generation)) WITHOUT ROWID""",
+    """CREATE TABLE page_states (base TEXT, page TEXT, state BLOB NOT NULL,
+    PRIMARY KEY (base, page)) WITHOUT ROWID""",
+    """CREATE TABLE tails (partition INTEGER, page TEXT, position INTEGER, state BLOB NOT NULL,
+    PRIMARY KEY (partition, page, position)) WITHOUT ROWID""",
+    """CREATE TABLE progress (dataset TEXT, generation INTEGER, partition INTEGER, position INTEGER NOT NULL,
+    PRIMARY KEY (dataset, generation, partition)) WITHOUT ROWID""",
+    """CREATE TABLE batch_ends (dataset TEXT, generation INTEGER, partition INTEGER, position INTEGER NOT NULL,
+    PRIMARY KEY (dataset, generation, partition)) WITHOUT ROWID""",
+    """CREATE TABLE speed_rows (dataset TEXT, generation INTEGER, key BLOB, row BLOB,
+    PRIMARY KEY (dataset, generation, key)) WITHOUT ROWID""",
+    """CREATE TABLE accumulators (dataset TEXT, generation INTEGER, key BLOB, partition INTEGER, sums BLOB NOT NULL,
+    version INTEGER NOT NULL, PRIMARY KEY (dataset, generation, key, partition)) WITHOUT ROWID""",
+    """CREATE TABLE passed (dataset TEXT, generation INTEGER, key BLOB, sums BLOB NOT NULL,
+    PRIMARY KEY (dataset, generation, key)) WITHOUT ROWID""",
+    _REDACTIONS,
+)
+_UPGRADES = {0: _TABLES, 1: (_REDACTIONS,)}
+"""What brings a file of an older format up to this one; 0: a new file."""
+
+
+class StoreError(Exception):
+    """The store can't be opened; the message says what to do."""
+
+
+def opened(path: Path, *, readonly: bool) -> sqlite3.Connection:
+    """A connection to the store at `path`; one that writes makes the file, or brings an older one up to this format.
+
+    Raises:
+        StoreError: not a store of a format known here, or not to be opened.
+    """
+    db: sqlite3.Connection | None = None
+    try:
+        if readonly and not path.exists():
+            message = f"{path}: there is no store; make one with `wikibraid batch run`, or name another home"
+            raise StoreError(message)
+        db = _connected(path, readonly=readonly)
+        found = _format(db)
+        if found in _UPGRADES and not readonly:
+            found = _upgraded(db)
+    except (sqlite3.Error, OSError) as error:
+        if db is not None:
+            db.close()
+        message = f"{path}: can't be opened as a store ({error}); check that it is one and that the folder is there and writable"
+        raise StoreError(message) from error
+    if found != FORMAT:
+        db.close()
+        todo = (
+            "run any `wikibraid` command on it once"
+            if found in _UPGRADES
+            else "use the wikibraid that made it"
+        )
+        message = f"{path} is a store of format {found}, this version reads {FORMAT}; {todo}"
+        raise StoreError(message)
+    return db
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All writes inside or none; inside another transaction it is part of that."""
+    if db.in_transaction:
+        yield
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        db.rollback()
+        raise
+
+
+def key_range(prefix: bytes) -> tuple[str, tuple[bytes, ...]]:
+    """The condition on keys that start with the prefix, as a range of a primary key, and its bounds."""
+    stripped = prefix.rstrip(b"\xff")
+    if not stripped:
+        return "key>=?", (prefix,)
+    return "key>=? AND key<?", (prefix, stripped[:-1] + bytes([stripped[-1] + 1]))
+
+
+def _connected(path: Path, *, readonly: bool) -> sqlite3.Connection:
+    if readonly:
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        db = sqlite3.connect(
+            uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False
+        )
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+    db.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+    return db
+
+
+def _format(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _upgraded(db: sqlite3.Connection) -> int:
+    """Make what is missing; another process may have been first."""
+    with transaction(db):
+        found = _format(db)
+        for statement in _UPGRADES.get(found, ()):
+            db.execute(statement)
+        if found in _UPGRADES:
+            found = FORMAT
+            db.execute(f"PRAGMA user_version={FORMAT}")
+    return found

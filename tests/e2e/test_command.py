@@ -1,0 +1,129 @@
+"""The command line as a user meets it: from tables and events to merged rows, with Spark and Bytewax."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+from typer.testing import CliRunner
+
+from cli.failures import AUDIT_FAILED, BUSY, CANNOT_KNOW, Failure
+from cli.home import Home
+from cli.main import app
+from tests import sample
+
+pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.bytewax]
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(tmp_path: Path, spark: SparkSession) -> Run:
+    """Runs a command in a home of the test's own; a failure is raised."""
+
+    def command(*words: str) -> str:
+        done = CliRunner().invoke(app, list(words), env={"WIKIBRAID_HOME": str(tmp_path / "home")})
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    return command
+
+
+def test_from_tables_and_events_to_merged_rows(run: Run, tmp_path: Path) -> None:
+    # given a real wiki's tables of some day, and the events of the time before
+    events = sample.events()
+    early, late = tmp_path / "early.ndjson", tmp_path / "late.ndjson"
+    early.write_bytes(b"\n".join(events[:3_000]))
+    late.write_bytes(b"\n".join((*events[3_000:], b"{broken", events[0])))
+    run("ingest", "tables", str(sample.SNAPSHOT), "--wiki", sample.WIKI, "--taken-at", "2022-01-30T17:25:37Z")
+    run("ingest", "events", str(early))
+    with pytest.raises(Failure) as nothing:
+        run("query", "daily_edits", sample.WIKI)
+    assert nothing.value.code == CANNOT_KNOW
+    # when a generation is made, and later events are worked off
+    made = json.loads(run("batch", "run", "daily_edits", "--json"))
+    assert [entry["generation"] for entry in made] == [1, 1]
+    before = json.loads(run("query", "daily_edits", "--format", "json"))
+    counts = json.loads(run("ingest", "events", str(late), "--json"))
+    assert counts["read"] == sum(
+        counts[name] for name in ("kept", "copies", "dead", "out_of_scope", "canaries")
+    )
+    assert counts["dead"] == 1
+    behind = json.loads(run("query", "daily_edits", "--format", "json"))
+    assert (behind["complete"], behind["rows"]) == (False, before["rows"])
+    run("speed", "run", "daily_edits", "--until-idle")
+    # then the merged rows are new, complete, and equal to a recomputation of everything
+    after = json.loads(run("query", "daily_edits", "--format", "json"))
+    assert after["complete"]
+    assert after["rows"] != before["rows"]
+    assert json.loads(run("parity", "daily_edits", "--json"))["differences"] == []
+    # and SQL, CSV and an export say the same
+    (total,) = json.loads(run("sql", "SELECT sum(edits)::BIGINT AS edits FROM daily_edits", "--json"))
+    assert total["edits"] == sum(row["edits"] for row in after["rows"])
+    assert len(run("query", "daily_edits", "--format", "csv").splitlines()) == len(after["rows"]) + 1
+    run("export", "daily_edits", "--out", str(tmp_path / "out"))
+    lines = (tmp_path / "out" / "daily_edits.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == after["rows"]
+    # and the same run again publishes the same generation, a later one can be rolled back
+    again = json.loads(run("batch", "run", "daily_edits", "--json"))
+    assert [entry["generation"] for entry in again] == [2, 2]
+    assert json.loads(run("batch", "run", "daily_edits", "--json")) == again
+    run("generations", "publish", "daily_edits", "1")
+    rolled_back = json.loads(run("query", "daily_edits", "--format", "json"))
+    assert (rolled_back["generation"], rolled_back["complete"]) == (1, True)
+    assert rolled_back["rows"] == after["rows"]
+
+
+def test_a_failing_audit_publishes_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a table whose rows can't meet an expectation
+    from shared_logic.language import registry
+
+    events = tmp_path / "events.ndjson"
+    events.write_bytes(b"\n".join(sample.events()[:200]))
+    run("ingest", "events", str(events))
+    monkeypatch.setattr(registry["page_current"].schema, "expectations", ("revisions < 0",))
+    # when a generation is made
+    with pytest.raises(Failure, match="page_current: revisions < 0") as failed:
+        run("batch", "run", "page_current")
+    # then it is not published
+    assert failed.value.code == AUDIT_FAILED
+    with pytest.raises(Failure) as nothing:
+        run("query", "page_current")
+    assert nothing.value.code == CANNOT_KNOW
+
+
+def test_a_second_writer_is_told_who_writes(run: Run, tmp_path: Path) -> None:
+    with (
+        Home(tmp_path / "home").writer("batch run"),
+        pytest.raises(Failure, match="in use by `wikibraid batch run`") as busy,
+    ):
+        run("ingest", "events", str(tmp_path))
+    assert busy.value.code == BUSY
+
+
+@pytest.mark.parametrize(
+    "words,says",
+    [
+        (["query", "nothing"], "no dataset 'nothing'"),
+        (["query", "daily_edits", "w", "soon"], "'soon' is no date for the key column day"),
+        (["ingest", "tables", "/nowhere", "--wiki", "w"], "/nowhere is no folder"),
+        (["ingest", "dump", "/nowhere.xml"], "/nowhere.xml"),
+        (["deadletters", "show", "7"], "no dead letter 7"),
+        (["new", "Upper"], "can't be a dataset's name"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(tmp_path: Path, words: list[str], says: str) -> None:
+    home = [] if words[0] == "new" else ["--home", str(tmp_path / "home")]
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", *words, *home], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
