@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-FORMAT = 2
+FORMAT = 1
 BUSY_SECONDS = 5
 _CACHE_KIB = 65_536
-_REDACTIONS = """CREATE TABLE redactions (wiki TEXT, rev_id INTEGER, bits INTEGER NOT NULL, clock INTEGER NOT NULL,
-    PRIMARY KEY (wiki, rev_id)) WITHOUT ROWID"""
 _TABLES = (
     """CREATE TABLE generations (dataset TEXT, number INTEGER, made BLOB NOT NULL,
     PRIMARY KEY (dataset, number)) WITHOUT ROWID""",
@@ -32,10 +30,9 @@ _TABLES = (
     version INTEGER NOT NULL, PRIMARY KEY (dataset, generation, key, partition)) WITHOUT ROWID""",
     """CREATE TABLE passed (dataset TEXT, generation INTEGER, key BLOB, sums BLOB NOT NULL,
     PRIMARY KEY (dataset, generation, key)) WITHOUT ROWID""",
-    _REDACTIONS,
+    """CREATE TABLE redactions (wiki TEXT, rev_id INTEGER, bits INTEGER NOT NULL, clock INTEGER NOT NULL,
+    PRIMARY KEY (wiki, rev_id)) WITHOUT ROWID""",
 )
-_UPGRADES = {0: _TABLES, 1: (_REDACTIONS,)}
-"""What brings a file of an older format up to this one; 0: a new file."""
 
 
 class StoreError(Exception):
@@ -43,7 +40,7 @@ class StoreError(Exception):
 
 
 def opened(path: Path, *, readonly: bool) -> sqlite3.Connection:
-    """A connection to the store at `path`; one that writes makes the file, or brings an older one up to this format.
+    """A connection to the store at `path`; one that writes makes the file.
 
     Raises:
         StoreError: not a store of a format known here, or not to be opened.
@@ -55,8 +52,8 @@ def opened(path: Path, *, readonly: bool) -> sqlite3.Connection:
             raise StoreError(message)
         db = _connected(path, readonly=readonly)
         found = _format(db)
-        if found in _UPGRADES and not readonly:
-            found = _upgraded(db)
+        if found == 0 and not readonly:
+            found = _made(db)
     except (sqlite3.Error, OSError) as error:
         if db is not None:
             db.close()
@@ -64,12 +61,7 @@ def opened(path: Path, *, readonly: bool) -> sqlite3.Connection:
         raise StoreError(message) from error
     if found != FORMAT:
         db.close()
-        todo = (
-            "run any `wikibraid` command on it once"
-            if found in _UPGRADES
-            else "use the wikibraid that made it"
-        )
-        message = f"{path} is a store of format {found}, this version reads {FORMAT}; {todo}"
+        message = f"{path} is a store of format {found}, this version reads {FORMAT}; use the wikibraid that made it"
         raise StoreError(message)
     return db
 
@@ -116,13 +108,13 @@ def _format(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _upgraded(db: sqlite3.Connection) -> int:
-    """Make what is missing; another process may have been first."""
+def _made(db: sqlite3.Connection) -> int:
+    """Make the tables; another process may have been first."""
     with transaction(db):
         found = _format(db)
-        for statement in _UPGRADES.get(found, ()):
-            db.execute(statement)
-        if found in _UPGRADES:
-            found = FORMAT
+        if found == 0:
+            for statement in _TABLES:
+                db.execute(statement)
             db.execute(f"PRAGMA user_version={FORMAT}")
+            found = FORMAT
     return found

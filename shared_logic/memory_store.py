@@ -19,6 +19,7 @@ class MemoryStore:
         self._batch: dict[str, dict[bytes, dict[int, bytes | None]]] = {}
         self._states: dict[tuple[str, str], bytes] = {}
         self._tails: dict[tuple[int, str], dict[int, bytes]] = {}
+        self._redactions: dict[tuple[str, int], int] = {}
         self._progress: dict[tuple[Lane, int], int] = {}
         self._ends: dict[tuple[Lane, int], int] = {}
         self._rows: dict[Lane, dict[bytes, bytes | None]] = {}
@@ -95,6 +96,14 @@ class MemoryStore:
     def tail(self, partition: int, key: str, start: int, end: int) -> Sequence[bytes]:
         """See `Store`."""
         return [s for offset, s in self._tails.get((partition, key), {}).items() if start <= offset < end]
+
+    def redact(self, wiki: str, rev_id: int, bits: int, clock: int) -> None:  # noqa: ARG002
+        """See `Store`."""
+        self._redactions[wiki, rev_id] = self._redactions.get((wiki, rev_id), 0) | bits
+
+    def redactions(self, wiki: str, rev_ids: Sequence[int]) -> Mapping[int, int]:
+        """See `Store`."""
+        return {rev_id: bits for rev_id in rev_ids if (bits := self._redactions.get((wiki, rev_id), 0))}
 
     def progress(self, lane: Lane, partition: int) -> int | None:
         """See `Store`."""

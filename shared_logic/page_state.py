@@ -11,6 +11,7 @@ equal stamps the greater value, so that it never matters which came first.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import msgspec
@@ -109,6 +110,13 @@ def join_revisions(one: RevisionState, other: RevisionState) -> RevisionState:
         visibility=newest(one.visibility, other.visibility),
         tags=newest(one.tags, other.tags),
     )
+
+
+def hidden(state: PageState) -> Iterator[tuple[int, int, int]]:
+    """Revision id, bits of what is hidden, and the clock of that, of every revision of which something is hidden."""
+    for rev_id, revision in state.revisions.items():
+        if revision.visibility is not None and revision.visibility[3]:
+            yield rev_id, revision.visibility[3], revision.visibility[0]
 
 
 def newest(one: Comparable | None, other: Comparable | None) -> Comparable | None:

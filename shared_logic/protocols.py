@@ -119,6 +119,13 @@ class Store(Protocol):
     def tail(self, partition: int, key: str, start: int, end: int) -> Sequence[bytes]:
         """What the events at offsets from `start` on and before `end` said of that page."""
 
+    # --- what is hidden on the wikis
+    def redact(self, wiki: str, rev_id: int, bits: int, clock: int) -> None:
+        """Note what of a revision is hidden (bits of rev_deleted); what was noted before stays, whatever comes later."""
+
+    def redactions(self, wiki: str, rev_ids: Sequence[int]) -> Mapping[int, int]:
+        """The bits of those revisions of which something is hidden."""
+
     # --- speed state of a lane
     def progress(self, lane: Lane, partition: int) -> int | None:
         """The offset before which everything is included; None: never begun."""

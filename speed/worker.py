@@ -17,7 +17,7 @@ from shared_logic.events.streams import PAGE
 from shared_logic.kernel import Changes, Rows, Sums, add, change, derive, page_rows
 from shared_logic.keys import decode_values, encode_key, encode_values
 from shared_logic.language import Dataset, Key
-from shared_logic.page_state import EMPTY, PageState, decode, encode, join
+from shared_logic.page_state import EMPTY, PageState, decode, encode, hidden, join
 from shared_logic.partitions import entity
 from shared_logic.protocols import Accumulator, Generation, Lane, Log, Message, Store
 
@@ -102,6 +102,10 @@ class Worker:
                 batch.partition,
                 ((key, offset, encode(state)) for key, copies in said.items() for offset, state in copies),
             )
+            for key, copies in said.items():
+                for _, state in copies:
+                    for rev_id, bits, clock in hidden(state):
+                        self._store.redact(entity(key)[0], rev_id, bits, clock)
             changes: dict[str, Changes] = {name: Changes() for name in self._lanes}
             for key, copies in said.items():
                 self._touch(batch, key, (state for _, state in copies), changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,8 @@ from serving.sqlite_store import SqliteStore
 from shared_logic.events.streams import PAGE
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import Dataset
+from shared_logic.page_state import decode, hidden
+from shared_logic.partitions import entity
 from shared_logic.protocols import Cut, Generation
 from speed.sqlite_log import SqliteLog
 
@@ -163,7 +166,7 @@ def recompute(
     progress.say("loading page states")
     if not store.has_states(result.base):
         with store.atomically():
-            store.load_states(result.base, result.page_states())
+            store.load_states(result.base, _noting_hidden(store, result.page_states()))
     for dataset in datasets:
         progress.say(f"loading {dataset.name}")
         made = next(
@@ -188,6 +191,14 @@ def recompute(
         for dataset, made in lanes:
             store.publish(dataset.name, made.number)
     return [made for _, made in lanes]
+
+
+def _noting_hidden(store: SqliteStore, states: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+    """The states, while what they hide is noted for readers of older generations."""
+    for key, state in states:
+        for rev_id, bits, clock in hidden(decode(state)):
+            store.redact(entity(key)[0], rev_id, bits, clock)
+        yield key, state
 
 
 def spark_session(home: Home) -> SparkSession:

@@ -100,13 +100,15 @@ def demo(
         out.print(f"ingested, applied and durable in {seconds:.1f} s")
 
         _step(4, "Spark recomputes everything, and every merged row is compared with it")
-        merged = {dataset.name: list(read.sorted_rows(dataset)) for dataset in datasets}
+        merged = {dataset.name: list(read.sorted_rows(dataset, redacted=False)) for dataset in datasets}
         first = {dataset.name: made.number for dataset, made in published(store, datasets)}
         with meter("recomputing") as progress:
             recompute(home, log, store, datasets, log.ends(PAGE), progress)
         differing = 0
         for dataset in datasets:
-            found = list(compare(dataset.schema, iter(merged[dataset.name]), read.sorted_rows(dataset)))
+            found = list(
+                compare(dataset.schema, iter(merged[dataset.name]), read.sorted_rows(dataset, redacted=False))
+            )
             differing += len(found)
             out.print(f"  {dataset.name:<18} {len(merged[dataset.name]):>7,} rows  {len(found)} differing")
         page = write_page(out_dir / "index.html", story.wiki, story.about, read, first, differing)

@@ -171,22 +171,6 @@ def test_a_store_of_another_format_is_refused(path: Path) -> None:
             SqliteStore(path, readonly=readonly)
 
 
-def test_a_store_of_the_format_before_is_brought_up(path: Path) -> None:
-    # given a store as it was before redactions
-    with SqliteStore(path) as store:
-        store.write_rows(ONE, {b"a": b"kept"})
-    with sqlite3.connect(path) as db:
-        db.execute("DROP TABLE redactions")
-        db.execute("PRAGMA user_version=1")
-    # then a reader says what to do, and a writer does it
-    with pytest.raises(StoreError, match=r"format 1, .* run any `wikibraid` command"):
-        SqliteStore(path, readonly=True)
-    SqliteStore(path).close()
-    with SqliteStore(path, readonly=True) as store:
-        assert store.redactions("w", [1]) == {}
-        assert store.speed_row(ONE, b"a") == (b"kept",)
-
-
 def test_what_is_no_store_is_refused(path: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no store; make one"):
         SqliteStore(path, readonly=True)
