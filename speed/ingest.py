@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from types import MappingProxyType
 
 from shared_logic.events import records as r
-from shared_logic.events.read import DeadLetter, OutOfScope, Read, read
+from shared_logic.events.read import DeadLetter, OutOfScope, Read, read, unknown_fields
 from shared_logic.partitions import key_text
 from shared_logic.restores import Restores
 from speed.sqlite_log import SqliteLog
 
+KnownFields = Mapping[str, tuple[int, frozenset[str]]]
+"""By schema title: the newest minor version that is known, and the paths of all its fields."""
 LINES_PER_COMMIT = 5_000
 _RESTORES = "restores"
 
@@ -29,11 +32,21 @@ class Counts:
     canaries: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     """Why events are dead or out of scope."""
+    new_fields: Counter[str] = field(default_factory=Counter)
+    """Fields that no known schema has, in events of a minor version newer than the known ones; they are kept in the log."""
 
     @property
     def balanced(self) -> bool:
         """Whether every event is accounted for."""
         return self.read == self.kept + self.copies + self.dead + self.out_of_scope + self.canaries
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What is wanted, and what is known of it."""
+
+    wikis: frozenset[str]
+    known: KnownFields
 
 
 def ingest(
@@ -42,12 +55,13 @@ def ingest(
     lines: Iterable[bytes],
     *,
     wikis: Collection[str] = (),
+    known: KnownFields = MappingProxyType({}),
     committed: Callable[[Counts], None] = lambda _: None,
 ) -> Counts:
     """Append the events of a source to the canonical logs, going on after the lines that were done before.
 
     `source` identifies the lines: the same name means the same lines, perhaps more of them. Only events of `wikis` are kept,
-    of all if it is empty. Empty lines are no events. Each commit is told.
+    of all if it is empty. Empty lines are no events. `known` tells which fields are not new. Each commit is told.
     """
     counts = Counts()
     done = log.source_position(source)
@@ -55,7 +69,7 @@ def ingest(
     restores = Restores(log.recall(_RESTORES))
     while chunk := list(islice(rest, LINES_PER_COMMIT)):
         with log.atomically():
-            log.append(_messages(log, source, done, chunk, restores, frozenset(wikis), counts))
+            log.append(_messages(log, source, done, chunk, restores, _Scope(frozenset(wikis), known), counts))
             done += len(chunk)
             log.advance_source(source, done)
             log.remember(_RESTORES, restores.encoded())
@@ -89,7 +103,7 @@ def _messages(
     done: int,
     chunk: Iterable[bytes],
     restores: Restores,
-    wikis: frozenset[str],
+    scope: _Scope,
     counts: Counts,
 ) -> Iterator[tuple[str, str, bytes]]:
     for position, line in enumerate(chunk, done + 1):
@@ -112,7 +126,10 @@ def _messages(
                 counts.reasons[str(why)] += 1
             continue
         messages = list(_routed(found, raw, restores))
-        outside = _outside(found, messages, wikis)
+        minor, fields = scope.known.get(found.kind.title, (found.minor, frozenset()))
+        if found.minor > minor:
+            counts.new_fields.update(f"{found.kind.title} {path}" for path in unknown_fields(raw, fields))
+        outside = _outside(found, messages, scope.wikis)
         if outside:
             counts.out_of_scope += 1
             counts.reasons[outside] += 1

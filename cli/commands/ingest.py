@@ -20,7 +20,8 @@ from batch.table_files import read_table_folder
 from cli.failures import Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
-from cli.output import Meter, err, meter, out, print_json, print_records
+from cli.output import Meter, err, meter, out, print_json, print_records, text
+from cli.schemas import faults, known_fields
 from shared_logic.clock import from_iso, from_mediawiki, instant
 from shared_logic.eventify.dump import DumpError, DumpReader
 from shared_logic.eventify.tables import TablesError, states
@@ -68,6 +69,7 @@ def events(
                         for_source,
                         stream,
                         wikis=wiki or (),
+                        known=known_fields(),
                         committed=lambda so_far: progress.at(total.read + so_far.read),
                     )
             except InputError as error:
@@ -84,6 +86,8 @@ def events(
     )
     for reason, number in total.reasons.most_common():
         out.print(f"  {number:>8,}  {reason}", markup=False)
+    for name, number in total.new_fields.most_common():
+        out.print(f"  {number:>8,}  have a field that is new: {name}", markup=False)
 
 
 @app.command()
@@ -174,12 +178,13 @@ def letters_show(number: int, home: HomeOption = DEFAULT_HOME, json: JsonOption 
         "detail": letter.detail,
         "bytes": len(letter.value),
         "sha256": sha256(letter.value).hexdigest(),
+        "faults": faults(letter.value),
         "outline": _outline(letter.value),
     }
     if json:
         print_json(shown)
     else:
-        print_records([{"field": name, "value": value} for name, value in shown.items()])
+        print_records([{"field": name, "value": text(value)} for name, value in shown.items()])
 
 
 @letters.command("replay")
@@ -219,6 +224,7 @@ def _add(total: Counts, counts: Counts) -> None:
     for name in ("read", "kept", "copies", "dead", "out_of_scope", "canaries"):
         setattr(total, name, getattr(total, name) + getattr(counts, name))
     total.reasons.update(counts.reasons)
+    total.new_fields.update(counts.new_fields)
 
 
 def _beginning(told: str | None, newest: Callable[[], int]) -> int:

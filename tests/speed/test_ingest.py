@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.schemas import faults, known_fields
 from shared_logic.events.read import LARGEST_EVENT
 from speed.ingest import ingest, replay
 from speed.sqlite_log import LogError, SqliteLog
@@ -148,3 +149,29 @@ def test_an_unusable_log_is_refused_with_a_clear_word(tmp_path: Path) -> None:
     # then opening it says so
     with pytest.raises(LogError, match=r"log\.db: can't be opened as a log"):
         SqliteLog(tmp_path / "log.db")
+
+
+def test_fields_of_a_newer_minor_version_are_kept_and_listed(log: SqliteLog) -> None:
+    # given an event of a minor version that is not known, with a field that no schema has
+    newer = event(**{"$schema": "/mediawiki/revision/create/2.7.0"}, novelty={"depth": 1})
+    # when it is ingested
+    counts = ingest(log, "file", [newer], known=known_fields())
+    # then the field is named, and the event is in the log as it came
+    assert counts.kept == 1
+    assert set(counts.new_fields) == {
+        "mediawiki/revision/create novelty",
+        "mediawiki/revision/create novelty.depth",
+    }
+    assert [m.value for p in range(log.partitions) for m in log.read("page", p, 0, 9)] == [newer]
+
+
+def test_a_schema_says_what_is_wrong_without_repeating_the_event() -> None:
+    told = faults(event(page_id="secret", comment="secret"))
+    assert "$.page_id: type fails" in told
+    assert "secret" not in "".join(told)
+
+
+def test_the_samples_events_are_valid() -> None:
+    newest = [raw for raw in sample.events() if b"page-move" in raw or b"visibility-change/" in raw]
+    assert newest
+    assert [faults(raw) for raw in newest if faults(raw)] == []
