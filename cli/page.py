@@ -27,8 +27,6 @@ def write_page(
     path: Path, wiki: str, about: str, read: Reader, before: dict[str, int], differing: int
 ) -> Path:
     """Write the page; `before` names each dataset's generation before the recomputation."""
-    edits = read.scan(registry["daily_edits"], (wiki,)).rows
-    editors = read.scan(registry["active_editors"], (wiki,)).rows
     reverts = read.scan(registry["identity_reverts"], (wiki,)).rows
     verdict = "0 differing rows" if not differing else f"{differing} differing values"
     generations = ", ".join(f"{name} {number}" for name, number in before.items())
@@ -36,8 +34,8 @@ def write_page(
         f"<h1>{html.escape(wiki)}</h1><p>{html.escape(about)}.</p>"
         f'<p class="{"bad" if differing else "ok"}"><strong>{verdict}</strong> between the merged tables (generations '
         f"{html.escape(generations)}, kept current by Bytewax) and Spark's recomputation of everything.</p>"
-        f"<h2>Edits a month, by kind of user</h2>{_stacked(edits, 'user_kind', 'edits', 'day')}"
-        f"<h2>Editors a month, by edits</h2>{_stacked(editors, 'activity', 'editors', 'month')}"
+        f"<h2>Edits a month, by kind of user</h2>{_stacked(read, wiki, 'daily_edits', 'user_kind', 'edits', 'day')}"
+        f"<h2>Editors a month, by edits</h2>{_stacked(read, wiki, 'active_editors', 'activity', 'editors', 'month')}"
         f"<h2>Time until a revision was reverted</h2>{_delays(reverts)}"
     )
     page = (
@@ -47,17 +45,19 @@ def write_page(
     return path
 
 
-def _stacked(rows: list[dict[str, Any]], by: str, value: str, when: str) -> str:
-    """Sums a month, stacked by a column."""
+def _stacked(read: Reader, wiki: str, name: str, by: str, value: str, when: str) -> str:
+    """Sums a month of a dataset, stacked by a column in the order that its definition gives."""
+    dataset = registry[name]
     totals: Counter[tuple[str, date]] = Counter()
-    for row in rows:
+    for row in read.scan(dataset, (wiki,)).rows:
         totals[row[by], row[when].replace(day=1)] += row[value]
-    months = sorted({month for _, month in totals})
+    months = _months({month for _, month in totals})
+    present = {group for group, _ in totals}
     figure, axes = plt.subplots(figsize=(10, 3.2))
     bottom = [0] * len(months)
-    for name in sorted({name for name, _ in totals}):
-        heights = [totals[name, month] for month in months]
-        axes.bar([f"{month:%Y-%m}" for month in months], heights, bottom=bottom, label=name)
+    for group in filter(present.__contains__, map(str, dataset.schema.column(by).about.one_of)):
+        heights = [totals[group, month] for month in months]
+        axes.bar([f"{month:%Y-%m}" for month in months], heights, bottom=bottom, label=group)
         bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
     step = max(1, len(months) // 12)
     axes.set_xticks(
@@ -65,6 +65,18 @@ def _stacked(rows: list[dict[str, Any]], by: str, value: str, when: str) -> str:
     )
     axes.legend(frameon=False)
     return _svg(figure)
+
+
+def _months(found: set[date]) -> list[date]:
+    """Every month from the first to the last."""
+    if not found:
+        return []
+    first, last = min(found), max(found)
+    count = (last.year - first.year) * 12 + last.month - first.month + 1
+    return [
+        date(first.year + (first.month - 1 + n) // 12, (first.month - 1 + n) % 12 + 1, 1)
+        for n in range(count)
+    ]
 
 
 def _delays(rows: list[dict[str, Any]]) -> str:
