@@ -3,11 +3,15 @@
 When a deleted page is restored onto a page that was made under its title meanwhile, the copies (revision-create) name the new
 page id only, and `page-undelete` alone tells the old one. All share a request id. This keeps, per request, what was seen so
 far, and says which events go to the old page's key as well, in whatever order they come.
+
+What was hidden of a revision was told to the old page only, so visibility changes are remembered by revision, and follow it to
+the new page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -25,16 +29,58 @@ class Request(msgspec.Struct, frozen=True, array_like=True):
 
     old_pages: tuple[tuple[int, int], ...] = ()
     """(page id, the id that its revisions had before)."""
-    copies: tuple[tuple[int, bytes], ...] = ()
-    """(page id, bytes of the event)."""
+    copies: tuple[tuple[int, int, bytes], ...] = ()
+    """(page id, revision id, bytes of the event)."""
+
+
+class Hidings(Protocol):
+    """Visibility changes, the restores that took revisions elsewhere, both by revision, for as long as the log is kept."""
+
+    def note_hiding(self, wiki: str, rev_id: int, event: bytes) -> None:
+        """Remember a visibility change."""
+
+    def hidings(self, wiki: str, rev_id: int) -> Sequence[bytes]:
+        """The visibility changes of a revision."""
+
+    def note_restored(self, wiki: str, rev_id: int, page_id: int) -> None:
+        """Remember that the revision was restored to a page that it had not been on."""
+
+    def restored_to(self, wiki: str, rev_id: int) -> Sequence[int]:
+        """The pages that the revision was so restored to."""
+
+
+class HidingsInMemory:
+    """In dictionaries, for a list of events."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._hidings: dict[tuple[str, int], list[bytes]] = {}
+        self._restored: dict[tuple[str, int], list[int]] = {}
+
+    def note_hiding(self, wiki: str, rev_id: int, event: bytes) -> None:
+        """See `Hidings`."""
+        self._hidings.setdefault((wiki, rev_id), []).append(event)
+
+    def hidings(self, wiki: str, rev_id: int) -> Sequence[bytes]:
+        """See `Hidings`."""
+        return self._hidings.get((wiki, rev_id), ())
+
+    def note_restored(self, wiki: str, rev_id: int, page_id: int) -> None:
+        """See `Hidings`."""
+        self._restored.setdefault((wiki, rev_id), []).append(page_id)
+
+    def restored_to(self, wiki: str, rev_id: int) -> Sequence[int]:
+        """See `Hidings`."""
+        return self._restored.get((wiki, rev_id), ())
 
 
 class Restores:
     """The memory of recent restores; `encoded` and the constructor carry it over a restart."""
 
-    def __init__(self, encoded: bytes | None = None) -> None:
+    def __init__(self, encoded: bytes | None = None, hidings: Hidings | None = None) -> None:
         """Start empty, or from what `encoded` gave."""
         self._requests: dict[str, Request] = _decoder.decode(encoded) if encoded else {}
+        self._hidings = hidings or HidingsInMemory()
 
     def encoded(self) -> bytes:
         """The memory as bytes."""
@@ -43,20 +89,33 @@ class Restores:
     def also(self, read: Read, raw: bytes) -> Iterator[tuple[Route, bytes]]:
         """Further routes: of this event, and of earlier ones whose old page it names."""
         event = read.event
-        if isinstance(event, r.RevisionCreate):
-            if (
-                not event.meta.request_id
-                or milliseconds(event.meta.dt) - milliseconds(event.rev_timestamp) < SECOND_MS
-            ):
-                return
-            name = f"{event.database} {event.meta.request_id}"
-            known = self._requests.get(name, Request())
-            if (event.page_id, raw) not in known.copies:
-                self._keep(name, Request(known.old_pages, (*known.copies, (event.page_id, raw))))
-            for page_id, old_id in known.old_pages:
-                if page_id == event.page_id:
-                    yield Route(PAGE, event.database, old_id), raw
+        if isinstance(event, r.VisibilityChange):
+            yield from self._hiding(event, raw)
+        elif isinstance(event, r.RevisionCreate):
+            yield from self._copy(event, raw)
+        else:
+            yield from self._undelete(event)
+
+    def _hiding(self, event: r.VisibilityChange, raw: bytes) -> Iterator[tuple[Route, bytes]]:
+        self._hidings.note_hiding(event.database, event.rev_id, raw)
+        for page_id in self._hidings.restored_to(event.database, event.rev_id):
+            if page_id != event.page_id:
+                yield Route(PAGE, event.database, page_id), raw
+
+    def _copy(self, event: r.RevisionCreate, raw: bytes) -> Iterator[tuple[Route, bytes]]:
+        is_new = milliseconds(event.meta.dt) - milliseconds(event.rev_timestamp) < SECOND_MS
+        if is_new or not event.meta.request_id:
             return
+        name = f"{event.database} {event.meta.request_id}"
+        known = self._requests.get(name, Request())
+        copy = event.page_id, event.rev_id, raw
+        if copy not in known.copies:
+            self._keep(name, Request(known.old_pages, (*known.copies, copy)))
+        for page_id, old_id in known.old_pages:
+            if page_id == event.page_id:
+                yield from self._moved(event.database, old_id, copy)
+
+    def _undelete(self, event: r.Event) -> Iterator[tuple[Route, bytes]]:
         told = _old_page(event)
         if told is None:
             return
@@ -66,9 +125,17 @@ class Restores:
         if (page_id, old_id) in known.old_pages:
             return
         self._keep(name, Request((*known.old_pages, (page_id, old_id)), known.copies))
-        for page, copy in known.copies:
-            if page == page_id:
-                yield Route(PAGE, wiki, old_id), copy
+        for copy in known.copies:
+            if copy[0] == page_id:
+                yield from self._moved(wiki, old_id, copy)
+
+    def _moved(self, wiki: str, old_id: int, copy: tuple[int, int, bytes]) -> Iterator[tuple[Route, bytes]]:
+        """The copy goes to the page that was left, what was hidden goes to the page that was reached."""
+        page_id, rev_id, raw = copy
+        yield Route(PAGE, wiki, old_id), raw
+        self._hidings.note_restored(wiki, rev_id, page_id)
+        for hiding in self._hidings.hidings(wiki, rev_id):
+            yield Route(PAGE, wiki, page_id), hiding
 
     def _keep(self, name: str, request: Request) -> None:
         self._requests.pop(name, None)

@@ -66,7 +66,7 @@ def ingest(
     counts = Counts()
     done = log.source_position(source)
     rest = islice(lines, done, None)
-    restores = Restores(log.recall(_RESTORES))
+    restores = Restores(log.recall(_RESTORES), log)
     while chunk := list(islice(rest, LINES_PER_COMMIT)):
         with log.atomically():
             log.append(_messages(log, source, done, chunk, restores, _Scope(frozenset(wikis), known), counts))
@@ -80,7 +80,7 @@ def ingest(
 def replay(log: SqliteLog, numbers: Collection[int] = ()) -> tuple[int, int]:
     """Read dead letters again (all, or those of these numbers); returns how many are in the log now, and how many still dead."""
     alive = dead = 0
-    restores = Restores(log.recall(_RESTORES))
+    restores = Restores(log.recall(_RESTORES), log)
     for letter in log.dead_letters():
         if letter.replayed or (numbers and letter.id not in numbers):
             continue

@@ -23,6 +23,8 @@ CREATE TABLE ends (log TEXT, partition INTEGER, position INTEGER NOT NULL, PRIMA
 CREATE TABLE deliveries (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE sources (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE hidings (wiki TEXT, rev_id INTEGER, value BLOB, PRIMARY KEY (wiki, rev_id, value)) WITHOUT ROWID;
+CREATE TABLE restored (wiki TEXT, rev_id INTEGER, page_id INTEGER, PRIMARY KEY (wiki, rev_id, page_id)) WITHOUT ROWID;
 CREATE TABLE dead_letters (id INTEGER PRIMARY KEY, source TEXT NOT NULL, position INTEGER NOT NULL, code TEXT NOT NULL,
     detail TEXT NOT NULL, value BLOB NOT NULL, replayed INTEGER NOT NULL DEFAULT 0, UNIQUE (source, position));
 """
@@ -173,6 +175,24 @@ class SqliteLog:
     def advance_source(self, name: str, position: int) -> None:
         """So many lines of that source are done."""
         self._db.execute("INSERT OR REPLACE INTO sources VALUES (?,?)", (name, position))
+
+    def note_hiding(self, wiki: str, rev_id: int, event: bytes) -> None:
+        """See `shared_logic.restores.Hidings`."""
+        self._db.execute("INSERT OR IGNORE INTO hidings VALUES (?,?,?)", (wiki, rev_id, event))
+
+    def hidings(self, wiki: str, rev_id: int) -> Sequence[bytes]:
+        """See `shared_logic.restores.Hidings`."""
+        rows = self._db.execute("SELECT value FROM hidings WHERE wiki=? AND rev_id=?", (wiki, rev_id))
+        return [value for (value,) in rows]
+
+    def note_restored(self, wiki: str, rev_id: int, page_id: int) -> None:
+        """See `shared_logic.restores.Hidings`."""
+        self._db.execute("INSERT OR IGNORE INTO restored VALUES (?,?,?)", (wiki, rev_id, page_id))
+
+    def restored_to(self, wiki: str, rev_id: int) -> Sequence[int]:
+        """See `shared_logic.restores.Hidings`."""
+        rows = self._db.execute("SELECT page_id FROM restored WHERE wiki=? AND rev_id=?", (wiki, rev_id))
+        return [page_id for (page_id,) in rows]
 
     def remember(self, name: str, value: bytes) -> None:
         """Keep a small fact beside the log."""
