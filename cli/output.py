@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from rich.console import Console
@@ -19,6 +20,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table as RichTable
+
+T = TypeVar("T")
+SILENT_SECONDS = 1.0
+_COUNTED_AT_ONCE = 1_000
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False)
@@ -92,3 +97,17 @@ def meter(what: str, total: int | None = None) -> Iterator[Meter]:
     )
     with Progress(*columns, console=err, transient=True) as progress:
         yield Meter(progress, what, total)
+
+
+def counted(things: Iterable[T], what: str) -> Iterator[T]:
+    """The same things, as they are asked for; what takes over a second shows their count and rate."""
+    begun = time.monotonic()
+    with ExitStack() as stack:
+        shown: Meter | None = None
+        for number, thing in enumerate(things):
+            if number % _COUNTED_AT_ONCE == 0:
+                if shown is None and time.monotonic() - begun > SILENT_SECONDS:
+                    shown = stack.enter_context(meter(what))
+                if shown is not None:
+                    shown.at(number)
+            yield thing

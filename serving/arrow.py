@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
 from shared_logic.language import Dataset
+
+ROWS_AT_ONCE = 20_000
 
 TYPES: dict[type, pa.DataType] = {
     int: pa.int64(),
@@ -35,3 +38,15 @@ def arrow_schema(dataset: Dataset) -> pa.Schema:
 def to_arrow(dataset: Dataset, records: Sequence[dict[str, Any]]) -> pa.Table:
     """The records (names and values) as a table."""
     return pa.Table.from_pylist(list(records), schema=arrow_schema(dataset))
+
+
+def batches(dataset: Dataset, records: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
+    """The records in batches, each made as soon as its records are there."""
+    schema, rest = arrow_schema(dataset), iter(records)
+    while some := list(islice(rest, ROWS_AT_ONCE)):
+        yield pa.RecordBatch.from_pylist(some, schema=schema)
+
+
+def table(dataset: Dataset, records: Iterable[dict[str, Any]]) -> pa.Table:
+    """The records as a table, of which only a batch is held as records at a time."""
+    return pa.Table.from_batches(batches(dataset, records), arrow_schema(dataset))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import reduce
@@ -12,9 +12,9 @@ from typing import Any
 from serving.redaction import Redaction
 from shared_logic.kernel import add
 from shared_logic.keys import decode_key, decode_values, encode_key
-from shared_logic.language import Dataset, Key, Values
+from shared_logic.language import Dataset, Key, Schema, Values
 from shared_logic.merge import merged
-from shared_logic.protocols import Accumulator, Cut, Generation, Lane, Store
+from shared_logic.protocols import Cut, Generation, Lane, Parts, Store
 
 
 class NotPublished(Exception):  # noqa: N818  what is so, not that something failed
@@ -41,6 +41,18 @@ Answers = Answer
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """Rows that are read one after the other, as they are asked for, and what they include."""
+
+    rows: Iterator[dict[str, Any]]
+    generation: int
+    through: Cut
+    complete: bool | None
+    """As in an answer, but as of the beginning: whether that was all that the log held then."""
+    lag: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Which layer says what of one row; each None where the layer says nothing."""
 
@@ -57,23 +69,13 @@ class Explanation:
     merged: dict[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What the layers say of one key."""
-
-    batch: Values | None
-    speed: Values | None
-    removed: bool
-    accumulators: dict[int, Accumulator]
-    merged: Values | None
-
-
 class Reader:
     """Reads merged tables of one store."""
 
     def __init__(self, store: Store, ends: Callable[[], Cut] | None = None) -> None:
         """Read from `store`; `ends` tells where the page log ends now, without it no answer knows whether it is complete."""
         self._store, self._ends = store, ends
+        self._redactions: dict[Schema[Any], Redaction] = {}
 
     def get(self, dataset: Dataset, key: Key, generation: int | None = None) -> Answer:
         """The row with that whole key, or none; `generation` reads as of another one.
@@ -83,10 +85,10 @@ class Reader:
             ValueError: the table can't have that key.
         """
         _check(dataset, key, whole=True)
-        made = self._generation(dataset, generation)
-        through = self._through(dataset, made)
-        found = self._parts(dataset, made, key).merged
-        return self._answer(dataset, made, through, [] if found is None else [(key, found)])
+        parts = self._parts(dataset, key, generation)
+        values = _merged(dataset, parts)
+        rows = [] if values is None else [dataset.schema.record(key, self._shown(dataset, key, values))]
+        return self._answer(parts.generation, parts.through, rows)
 
     def scan(self, dataset: Dataset, prefix: Key = (), generation: int | None = None) -> Answer:
         """All rows whose key starts with `prefix`, in order of key; `generation` reads as of another one.
@@ -95,13 +97,19 @@ class Reader:
             NotPublished: there is no such generation, or none is published yet.
             ValueError: the table can't have such keys.
         """
-        _check(dataset, prefix, whole=False)
-        made = self._generation(dataset, generation)
-        through = self._through(dataset, made)
-        schema = dataset.schema
-        rows = merged(self._store, dataset, Lane(dataset.name, made.number), encode_key(prefix))
-        decoded = ((decode_key(schema, key), decode_values(schema, values)) for key, values in rows)
-        return self._answer(dataset, made, through, decoded)
+        made, through, rows = self._rows(dataset, prefix, generation)
+        return self._answer(made, through, list(rows))
+
+    def stream(self, dataset: Dataset, prefix: Key = (), generation: int | None = None) -> Stream:
+        """The same rows as `scan`, read as they are asked for: however many there are, few are held at a time.
+
+        Raises:
+            NotPublished: there is no such generation, or none is published yet.
+            ValueError: the table can't have such keys.
+        """
+        made, through, rows = self._rows(dataset, prefix, generation)
+        lag = self._lag(through)
+        return Stream(rows, made.number, through, complete=None if lag is None else lag == 0, lag=lag)
 
     def through(self, dataset: Dataset, generation: int) -> Cut:
         """The offsets before which everything is included in that generation's merged table."""
@@ -116,7 +124,7 @@ class Reader:
         """
         made = self._generation(dataset, generation)
         rows = merged(self._store, dataset, Lane(dataset.name, made.number))
-        return Redaction(self._store, dataset).of_bytes(rows) if redacted else rows
+        return self._redaction(dataset).of_bytes(rows) if redacted else rows
 
     def digest(self, dataset: Dataset, generation: int | None = None) -> str:
         """SHA-256 over the merged table: equal tables have equal digests."""
@@ -133,50 +141,61 @@ class Reader:
             ValueError: the table can't have that key.
         """
         _check(dataset, key, whole=True)
-        made = self._generation(dataset, generation)
-        parts = self._parts(dataset, made, key)
-        row = self._shown(dataset, key, parts.merged)
+        schema = dataset.schema
+        parts = self._parts(dataset, key, generation)
+        put = parts.speed[0] if parts.speed else None
+        sums = [accumulator.sums for accumulator in parts.accumulators.values()]
+        batch = None if parts.batch is None else decode_values(schema, parts.batch)
+        added = reduce(add, sums) if sums else None if put is None else decode_values(schema, put)
+        values = _merged(dataset, parts)
         return Explanation(
             dataset=dataset.name,
             key=key,
-            generation=made.number,
-            batch=self._shown(dataset, key, parts.batch),
-            speed=self._shown(dataset, key, parts.speed),
-            removed=parts.removed,
+            generation=parts.generation.number,
+            batch=None if batch is None else self._shown(dataset, key, batch),
+            speed=None if added is None else self._shown(dataset, key, added),
+            removed=parts.speed == (None,),
             partitions={number: (part.sums, part.version) for number, part in parts.accumulators.items()},
-            merged=None if row is None else dataset.schema.record(key, row),
+            merged=None if values is None else schema.record(key, self._shown(dataset, key, values)),
         )
 
-    def _answer(
-        self, dataset: Dataset, made: Generation, through: Cut, rows: Iterable[tuple[Key, Values]]
-    ) -> Answer:
-        """Redact, and say how fresh; `through` was read before the rows, which may include more and never less."""
-        shown = Redaction(self._store, dataset).of_rows(rows)
-        records = [dataset.schema.record(key, values) for key, values in shown]
+    def _rows(
+        self, dataset: Dataset, prefix: Key, generation: int | None
+    ) -> tuple[Generation, Cut, Iterator[dict[str, Any]]]:
+        """The generation, the offsets it was through before any row was read, and the rows as they are asked for."""
+        _check(dataset, prefix, whole=False)
+        made = self._generation(dataset, generation)
+        through = self._through(dataset, made)
+        schema = dataset.schema
+        rows = merged(self._store, dataset, Lane(dataset.name, made.number), encode_key(prefix))
+        decoded = ((decode_key(schema, key), decode_values(schema, values)) for key, values in rows)
+        shown = self._redaction(dataset).of_rows(decoded)
+        return made, through, (schema.record(key, values) for key, values in shown)
+
+    def _answer(self, made: Generation, through: Cut, rows: list[dict[str, Any]]) -> Answer:
+        """Say how fresh the rows are; `through` was read before them, they may include more and never less."""
+        lag = self._lag(through)
+        return Answer(rows, made.number, through, complete=None if lag is None else lag == 0, lag=lag)
+
+    def _lag(self, through: Cut) -> int | None:
         if self._ends is None:
-            return Answer(records, made.number, through, complete=None, lag=None)
-        lag = sum(max(0, end - at) for end, at in zip(self._ends(), through, strict=True))
-        return Answer(records, made.number, through, complete=lag == 0, lag=lag)
-
-    def _parts(self, dataset: Dataset, made: Generation, key: Key) -> _Parts:
-        lane, encoded, schema = Lane(dataset.name, made.number), encode_key(key), dataset.schema
-        row = self._store.batch_row(lane, encoded)
-        batch = None if row is None else decode_values(schema, row)
-        if dataset.is_rollup:
-            parts = dict(self._store.accumulators(lane, [encoded]).get(encoded, {}))
-            added = reduce(add, [part.sums for part in parts.values()]) if parts else None
-            total = add(batch, added) if batch and added else batch or added
-            return _Parts(batch, added, False, parts, total if total and any(total) else None)  # noqa: FBT003
-        put = self._store.speed_row(lane, encoded)
-        if put is None:
-            return _Parts(batch, None, False, {}, batch)  # noqa: FBT003
-        speed = None if put[0] is None else decode_values(schema, put[0])
-        return _Parts(batch, speed, put[0] is None, {}, speed)
-
-    def _shown(self, dataset: Dataset, key: Key, values: Values | None) -> Values | None:
-        if values is None:
             return None
-        return next(Redaction(self._store, dataset).of_rows([(key, values)]))[1]
+        return sum([max(0, end - at) for end, at in zip(self._ends(), through, strict=True)])
+
+    def _parts(self, dataset: Dataset, key: Key, generation: int | None) -> Parts:
+        parts = self._store.parts(dataset.name, encode_key(key), generation)
+        if parts is None:
+            raise _unknown(dataset, generation)
+        return parts
+
+    def _shown(self, dataset: Dataset, key: Key, values: Values) -> Values:
+        return self._redaction(dataset).of_row(key, values)
+
+    def _redaction(self, dataset: Dataset) -> Redaction:
+        known = self._redactions.get(dataset.schema)
+        if known is None:
+            known = self._redactions[dataset.schema] = Redaction(self._store, dataset)
+        return known
 
     def _through(self, dataset: Dataset, made: Generation) -> Cut:
         lane = Lane(dataset.name, made.number)
@@ -188,15 +207,35 @@ class Reader:
     def _generation(self, dataset: Dataset, number: int | None) -> Generation:
         if number is None:
             made = self._store.published(dataset.name)
-            if made is None:
-                message = f"{dataset.name} is not published yet; `wikibraid batch run {dataset.name}` makes a generation"
-                raise NotPublished(message)
-            return made
-        for made in self._store.generations(dataset.name):
-            if made.number == number:
-                return made
-        message = f"{dataset.name} has no generation {number}; `wikibraid generations list {dataset.name}` lists them"
-        raise NotPublished(message)
+        else:
+            known = self._store.generations(dataset.name)
+            made = next((found for found in known if found.number == number), None)
+        if made is None:
+            raise _unknown(dataset, number)
+        return made
+
+
+def _unknown(dataset: Dataset, number: int | None) -> NotPublished:
+    """Why a generation can't be read."""
+    if number is None:
+        return NotPublished(
+            f"{dataset.name} is not published yet; `wikibraid batch run {dataset.name}` makes a generation"
+        )
+    return NotPublished(
+        f"{dataset.name} has no generation {number}; `wikibraid generations list {dataset.name}` lists them"
+    )
+
+
+def _merged(dataset: Dataset, parts: Parts) -> Values | None:
+    """The values of one key: speed's row or tombstone instead of the batch's, sums of both added; None: no row."""
+    if dataset.is_rollup:
+        sums = [accumulator.sums for accumulator in parts.accumulators.values()]
+        if parts.batch is not None:
+            sums.append(decode_values(dataset.schema, parts.batch))
+        total = reduce(add, sums) if sums else ()
+        return total if any(total) else None
+    row = parts.speed[0] if parts.speed else parts.batch
+    return None if row is None else decode_values(dataset.schema, row)
 
 
 def _check(dataset: Dataset, key: Key, *, whole: bool) -> None:

@@ -49,13 +49,22 @@ class Redaction:
                 raise DefinitionError(message)
         self._hides = self._store is not None and any(self._bits)
 
+    def of_row(self, key: Key, values: Values) -> Values:
+        """The values of one row without what is hidden."""
+        return next(self._without_hidden(iter([(key, values)])))[1] if self._hides else values
+
     def of_rows(self, rows: Iterable[Row]) -> Iterator[Row]:
         """The rows, in their order, without what is hidden."""
-        if self._store is None or not self._hides:
-            yield from rows
-            return
-        rest = iter(rows)
-        while some := list(islice(rest, _ROWS_AT_ONCE)):
+        return self._without_hidden(iter(rows)) if self._hides else iter(rows)
+
+    def of_bytes(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+        """The same of rows as bytes (see `shared_logic.keys`)."""
+        if not self._hides:
+            return rows
+        return self._encoded(rows)
+
+    def _without_hidden(self, rows: Iterator[Row]) -> Iterator[Row]:
+        while self._store is not None and (some := list(islice(rows, _ROWS_AT_ONCE))):
             for wiki, group in groupby(some, key=lambda row: str(self._value("wiki", row))):
                 of_wiki = list(group)
                 ids = [self._value("rev_id", row) for row in of_wiki]
@@ -65,12 +74,6 @@ class Redaction:
                 for number, (key, values) in zip(ids, of_wiki, strict=True):
                     hidden = known.get(number, 0) if isinstance(number, int) else 0
                     yield key, self._without(values, hidden) if hidden else values
-
-    def of_bytes(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
-        """The same of rows as bytes (see `shared_logic.keys`)."""
-        if not self._hides:
-            return rows
-        return self._encoded(rows)
 
     def _encoded(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
         while some := list(islice(rows, _ROWS_AT_ONCE)):

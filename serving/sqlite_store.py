@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +14,7 @@ import msgspec
 from serving.difference import Counts, difference
 from serving.sqlite_file import StoreError, key_range, opened, transaction
 from shared_logic.kernel import add
-from shared_logic.protocols import Accumulator, Generation, Lane
+from shared_logic.protocols import Accumulator, Cut, Generation, Lane, Parts
 
 __all__ = ["SqliteStore", "StoreError"]
 
@@ -21,6 +22,17 @@ _LOADED_AT_ONCE = 5_000
 _ASKED_AT_ONCE = (1, 8, 64, 500)
 """How many keys one statement names: few sizes, so that each is prepared once."""
 _ALL_BITS = 15
+_PARTS = """
+SELECT g.made,
+    (SELECT group_concat(partition || ' ' || position) FROM progress WHERE dataset=?1 AND generation=g.number),
+    (SELECT row FROM batch_rows WHERE dataset=?1 AND key=?2 AND generation<=g.number ORDER BY generation DESC LIMIT 1),
+    s.key IS NOT NULL, s.row, a.partition, a.sums, a.version
+FROM generations g
+LEFT JOIN speed_rows s ON s.dataset=?1 AND s.generation=g.number AND s.key=?2
+LEFT JOIN accumulators a ON a.dataset=?1 AND a.generation=g.number AND a.key=?2
+WHERE g.dataset=?1 AND g.number=ifnull(?3, (SELECT number FROM manifest WHERE dataset=?1))
+"""
+"""A point read as one statement, so as of one moment; a row per accumulator, or one without."""
 
 Sums = tuple[int, ...]
 
@@ -77,6 +89,18 @@ class SqliteStore:
         ):
             raise KeyError(number)
         self._db.execute("INSERT OR REPLACE INTO manifest VALUES (?,?)", (dataset, number))
+
+    def parts(self, dataset: str, key: bytes, number: int | None = None) -> Parts | None:
+        """See `Store`."""
+        rows = self._db.execute(_PARTS, (dataset, key, number)).fetchall()
+        if not rows:
+            return None
+        made, progress, batch, is_put, speed, partition, _, _ = rows[0]
+        generation, through = _standing(made, progress)
+        added: dict[int, Accumulator] = {}
+        if partition is not None:
+            added = {row[5]: Accumulator(_sums.decode(row[6]), row[7]) for row in rows}
+        return Parts(generation, through, batch, (speed,) if is_put else None, added)
 
     def load(self, dataset: str, number: int, rows: Iterable[tuple[bytes, bytes]]) -> tuple[int, int, int]:
         """See `Store`."""
@@ -290,6 +314,17 @@ class SqliteStore:
                 return
             yield from ((key, row) for key, row, _ in rows if row is not None)
             after = rows[-1][0]
+
+
+@lru_cache
+def _standing(made: bytes, progress: str | None) -> tuple[Generation, Cut]:
+    """The generation and the offsets through which it is, from its bytes and the text that `_PARTS` makes of its progress."""
+    generation = msgspec.msgpack.decode(made, type=Generation)
+    known = {}
+    for entry in progress.split(",") if progress else ():
+        partition, position = map(int, entry.split())
+        known[partition] = position
+    return generation, tuple(known.get(partition, cut) for partition, cut in enumerate(generation.cut))
 
 
 _sums = msgspec.msgpack.Decoder(tuple[int, ...])

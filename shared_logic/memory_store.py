@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from shared_logic.kernel import add
-from shared_logic.protocols import Accumulator, Generation, Lane
+from shared_logic.protocols import Accumulator, Generation, Lane, Parts
 
 
 class MemoryStore:
@@ -48,6 +48,21 @@ class MemoryStore:
         if number not in self._generations.get(dataset, {}):
             raise KeyError(number)
         self._manifest[dataset] = number
+
+    def parts(self, dataset: str, key: bytes, number: int | None = None) -> Parts | None:
+        """See `Store`."""
+        made = (
+            self.published(dataset)
+            if number is None
+            else next((found for found in self.generations(dataset) if found.number == number), None)
+        )
+        if made is None:
+            return None
+        lane = Lane(dataset, made.number)
+        positions = (self.progress(lane, partition) for partition in range(len(made.cut)))
+        through = tuple(cut if at is None else at for cut, at in zip(made.cut, positions, strict=True))
+        accumulators = self.accumulators(lane, [key]).get(key, {})
+        return Parts(made, through, self.batch_row(lane, key), self.speed_row(lane, key), accumulators)
 
     def load(self, dataset: str, number: int, rows: Iterable[tuple[bytes, bytes]]) -> tuple[int, int, int]:
         """See `Store`."""

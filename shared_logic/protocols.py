@@ -70,6 +70,19 @@ class Accumulator(NamedTuple):
     version: int
 
 
+class Parts(NamedTuple):
+    """All that a read of one key needs: which generation, how far it is, and what each layer holds of the key."""
+
+    generation: Generation
+    through: Cut
+    """The offsets before which everything is included; the rows may include more, never less."""
+    batch: bytes | None
+    speed: tuple[bytes | None] | None
+    """(row,), (None,) for a tombstone, or None where speed says nothing."""
+    accumulators: Mapping[int, Accumulator]
+    """By partition; of a rollup only."""
+
+
 class Store(Protocol):
     """Rows and what speed needs to make them. Keys and values are bytes of `shared_logic.keys`.
 
@@ -92,6 +105,10 @@ class Store(Protocol):
 
     def publish(self, dataset: str, number: int) -> None:
         """Make it the one that readers read: flip and rollback are this one write. KeyError: no such generation."""
+
+    # --- a point read
+    def parts(self, dataset: str, key: bytes, number: int | None = None) -> Parts | None:
+        """What the layers hold of that key in the published generation, or in that one; None: there is no such generation."""
 
     # --- batch views: versions of rows by generation
     def load(self, dataset: str, number: int, rows: Iterable[tuple[bytes, bytes]]) -> tuple[int, int, int]:

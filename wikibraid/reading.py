@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 import shared_logic.datasets  # noqa: F401  registers the datasets
-from serving.arrow import to_arrow
+from serving.arrow import table
 from serving.reader import Reader
 from serving.sqlite_store import SqliteStore
 from shared_logic.language import registry
@@ -45,8 +45,8 @@ def read(
     place = Path(home or os.environ.get("WIKIBRAID_HOME") or "~/.wikibraid").expanduser()
     dataset = registry[name]
     with SqliteStore(place / "store.db", readonly=True) as store:
-        answer = Reader(store).scan(dataset, key, generation)
-    return _AS[format](to_arrow(dataset, answer.rows))
+        found = table(dataset, Reader(store).stream(dataset, key, generation).rows)
+    return _AS[format](found)
 
 
 def _spark(table: pa.Table) -> Any:

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 import typer
 
 from cli.commands.batch import spark_session
 from cli.failures import CANNOT_KNOW, DIFFERS, Failure
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, datasets_named, home_at, key_of
-from cli.output import err, meter, out, print_json, print_records, text
-from serving.arrow import to_arrow
+from cli.output import counted, err, meter, out, print_json, print_records, text
+from serving.arrow import table
+from serving.as_of import as_of
+from serving.formats import write_csv, write_json, write_jsonl, write_parquet, write_tsv
 from serving.parity import compare
-from serving.reader import Answers, NotPublished, Reader
+from serving.reader import NotPublished, Reader, Stream
 from serving.sqlite_store import SqliteStore
 from shared_logic.events.streams import PAGE
 from shared_logic.language import Dataset
+from shared_logic.protocols import Cut, Generation, Log, Store
+from speed import loop_engine
 from speed.sqlite_log import SqliteLog
+from speed.worker import Worker
 
 SHOWN = 50
 DIFFERENCES_SHOWN = 20
+READ_ONLY = (
+    "SET TimeZone='UTC'",
+    "SET python_enable_replacements=false",
+    "SET enable_external_access=false",
+    "SET lock_configuration=true",
+)
+"""No files, no network, no variables of this program, and no way back."""
 
 
 class Format(StrEnum):
@@ -47,12 +60,22 @@ class FileFormat(StrEnum):
     PARQUET = "parquet"
 
 
+WRITERS = {FileFormat.JSONL: write_jsonl, FileFormat.TSV: write_tsv, FileFormat.PARQUET: write_parquet}
+AtOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CUT|GENERATION",
+        help="As if the page log ended at these offsets, one per partition, as 12,40,7,9; or a generation's number.",
+    ),
+]
+
+
 def query(
     name: Annotated[str, typer.Argument(help="The dataset.")],
     key: Annotated[
         list[str] | None, typer.Argument(help="Values of the first key columns; none: all rows.")
     ] = None,
-    at: Annotated[int | None, typer.Option(help="A generation, instead of the published one.")] = None,
+    at: AtOption = None,
     format: Annotated[Format, typer.Option(help="How rows are written.")] = Format.TABLE,  # noqa: A002
     limit: Annotated[int, typer.Option(help="Rows of a table to print.")] = SHOWN,
     home: HomeOption = DEFAULT_HOME,
@@ -61,27 +84,32 @@ def query(
     dataset = dataset_named(name)
     place = home_at(home)
     with place.log() as log, place.store() as store:
-        found = answers(reader(store, log), dataset, key_of(dataset, key or []), at)
-    if format is Format.TABLE:
-        print_records(found.rows[:limit], name)
-        more = f", {limit} of them shown" if len(found.rows) > limit else ""
-        err.print(f"{len(found.rows):,} rows{more} · {freshness(found)}")
-    elif format is Format.JSON:
-        print_json(
-            {
-                "rows": found.rows,
+        found = stream(log, store, dataset, key_of(dataset, key or []), at)
+        file = sys.stdout.buffer
+        if format is Format.TABLE:
+            rows = counted(found.rows, "rows")
+            shown = list(islice(rows, limit))
+            count = len(shown) + sum(1 for _ in rows)
+            print_records(shown, name)
+            more = f", {limit} of them shown" if count > limit else ""
+            err.print(f"{count:,} rows{more} · {freshness(found)}")
+        elif format is Format.PARQUET:
+            # Parquet is written with seeks, which a pipe has not.
+            with tempfile.TemporaryFile() as whole:
+                write_parquet(dataset, counted(found.rows, "rows"), whole)
+                whole.seek(0)
+                shutil.copyfileobj(whole, file)
+        elif format is Format.CSV:
+            write_csv(dataset, unseen(found.rows), file)
+        else:
+            about = {
                 "generation": found.generation,
                 "complete": found.complete,
                 "lag": found.lag,
                 "through": found.through,
             }
-        )
-    elif format is Format.CSV:
-        sys.stdout.write(_delimited(dataset, found.rows, ","))
-    else:
-        buffer = io.BytesIO()
-        pq.write_table(to_arrow(dataset, found.rows), buffer)
-        sys.stdout.buffer.write(buffer.getvalue())
+            write_json(unseen(found.rows), about, file)
+        file.flush()
 
 
 def sql(
@@ -89,55 +117,52 @@ def sql(
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:
-    """Query merged tables with SQL, read-only."""
+    """Query merged tables with SQL, read-only; how fresh each of them is goes to standard error."""
     place = home_at(home)
+    known = {dataset.name: dataset for dataset in datasets_named([])}
     with place.log() as log, place.store() as store, duckdb.connect(":memory:") as db:
-        db.execute("SET TimeZone='UTC'")
-        freshest: list[Answers] = []
-        for dataset in datasets_named([]):
-            if store.published(dataset.name) is None or dataset.name not in statement:
-                continue
-            found = answers(reader(store, log), dataset, ())
-            freshest.append(found)
-            db.register(dataset.name, to_arrow(dataset, found.rows))
-        db.execute("SET enable_external_access=false")
         try:
-            table = db.execute(statement).arrow()
-            rows = (table.read_all() if isinstance(table, pa.RecordBatchReader) else table).to_pylist()
+            names = tables_of(db, statement)
+            wanted = [dataset for name, dataset in known.items() if name in names]
+            fresh: dict[str, Stream] = {}
+            for dataset in wanted:
+                found = fresh[dataset.name] = stream(log, store, dataset, ())
+                db.register(dataset.name, table(dataset, counted(found.rows, f"rows of {dataset.name}")))
+            for setting in READ_ONLY:
+                db.execute(setting)
+            asked = db.execute(statement).arrow()
+            whole = asked.read_all() if isinstance(asked, pa.RecordBatchReader) else asked
+            rows = whole.to_pylist()
         except duckdb.Error as error:
             message = f"{error}"
             raise Failure(message) from error
     if json:
         print_json(rows)
-        return
-    print_records(rows)
-    for found in freshest[:1]:
-        err.print(freshness(found))
+    else:
+        print_records(rows)
+    for name, found in fresh.items():
+        err.print(f"{name}: {freshness(found)}", soft_wrap=True)
 
 
 def export(
     name: Annotated[str, typer.Argument(help="The dataset.")],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the file.")],
     format: Annotated[FileFormat, typer.Option(help="How rows are written.")] = FileFormat.JSONL,  # noqa: A002
-    at: Annotated[int | None, typer.Option(help="A generation, instead of the published one.")] = None,
+    at: AtOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Write all merged rows, in order of key, to one file."""
+    """Write all merged rows, in order of key, to one file, which is there when it is whole."""
     dataset = dataset_named(name)
     place = home_at(home)
-    with place.log() as log, place.store() as store, meter("rows"):
-        found = answers(reader(store, log), dataset, (), at)
-    out_dir.mkdir(parents=True, exist_ok=True)
     path = out_dir / f"{name}.{format}"
-    if format is FileFormat.PARQUET:
-        pq.write_table(to_arrow(dataset, found.rows), path)
-    elif format is FileFormat.TSV:
-        path.write_text(_delimited(dataset, found.rows, "\t"))
-    else:
-        import msgspec
-
-        path.write_bytes(msgspec.json.Encoder(order="deterministic").encode_lines(found.rows))
-    out.print(f"{path}: {len(found.rows):,} rows · {freshness(found)}")
+    unfinished = path.with_name(f"{path.name}.part")
+    with place.log() as log, place.store() as store:
+        found = stream(log, store, dataset, (), at)
+        out_dir.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            count = WRITERS[format](dataset, counted(found.rows, "rows"), file)
+    unfinished.replace(path)
+    out.print(f"{path}: {count:,} rows · {freshness(found)}")
 
 
 def explain(
@@ -198,33 +223,76 @@ def reader(store: SqliteStore, log: SqliteLog) -> Reader:
     return Reader(store, lambda: log.ends(PAGE))
 
 
-def answers(read: Reader, dataset: Dataset, prefix: tuple[Any, ...], at: int | None = None) -> Answers:
-    """Merged rows whose key starts so.
+def stream(
+    log: SqliteLog, store: SqliteStore, dataset: Dataset, prefix: tuple[Any, ...], at: str | None = None
+) -> Stream:
+    """Merged rows whose key starts so, read as they are asked for; `at` as the option says.
 
     Raises:
-        Failure: nothing is published that could answer.
+        Failure: `at` is neither a generation nor a cut, or nothing is published that could answer.
     """
     try:
-        return read.scan(dataset, prefix, at)
+        if at is None or "," not in at:
+            return reader(store, log).stream(dataset, prefix, None if at is None else _number(at))
+        cut = _cut(at, log)
+        overlay, made = as_of(store, log, dataset, cut, replay)
+        return Reader(overlay, lambda: cut).stream(dataset, prefix, made.number)
     except NotPublished as error:
         raise Failure(str(error), CANNOT_KNOW) from error
 
 
-def freshness(found: Answers) -> str:
+def replay(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
+    """Bring lanes to the end of the log, by the plain loop."""
+    with meter("messages") as progress:
+        worker = Worker(log, store, lanes)
+
+        def applied(_: int) -> bool:
+            progress.at(worker.outcome.messages)
+            return True
+
+        loop_engine.run_until_idle(worker, log.partitions, applied=applied)
+
+
+def tables_of(db: duckdb.DuckDBPyConnection, statement: str) -> set[str]:
+    """The tables that the statement reads, in lower case.
+
+    Raises:
+        Failure: it is anything but one SELECT.
+    """
+    parsed = db.extract_statements(statement)
+    if [part.type for part in parsed] != [duckdb.StatementType.SELECT]:
+        message = "sql reads only: give one SELECT (FROM … and WITH … are such), without any other statement"
+        raise Failure(message)
+    return {name.lower() for name in db.get_table_names(statement)}
+
+
+def unseen(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The rows, with their count on the screen unless they themselves appear there."""
+    return rows if sys.stdout.isatty() else counted(rows, "rows")
+
+
+def freshness(found: Stream) -> str:
     """How fresh the rows are, in words."""
     behind = "complete" if found.complete else f"incomplete: {found.lag:,} messages behind"
     return f"generation {found.generation}, through offsets {','.join(map(str, found.through))}, {behind}"
 
 
-def _delimited(dataset: Dataset, rows: list[dict[str, Any]], delimiter: str) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, dataset.schema.names, delimiter=delimiter, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(
-        {
-            name: "" if value is None else text(value) if isinstance(value, tuple) else value
-            for name, value in row.items()
-        }
-        for row in rows
-    )
-    return buffer.getvalue()
+def _number(at: str) -> int:
+    try:
+        return int(at)
+    except ValueError:
+        message = f"--at {at}: neither a generation's number nor offsets of the page log, as 12,40,7,9"
+        raise Failure(message) from None
+
+
+def _cut(at: str, log: SqliteLog) -> Cut:
+    ends = log.ends(PAGE)
+    words = at.removesuffix(",").split(",")
+    if len(words) != len(ends) or not all(word.strip().isdecimal() for word in words):
+        message = f"--at {at}: the page log has {len(ends)} partitions, give that many offsets, as {','.join(map(str, ends))}"
+        raise Failure(message)
+    cut = tuple(map(int, words))
+    if any(offset > end for offset, end in zip(cut, ends, strict=True)):
+        message = f"--at {at}: beyond the end of the page log, which is {','.join(map(str, ends))}"
+        raise Failure(message)
+    return cut

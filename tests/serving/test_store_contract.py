@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from serving.sqlite_store import SqliteStore
 from shared_logic.keys import encode_key
 from shared_logic.memory_store import MemoryStore
-from shared_logic.protocols import Accumulator, Lane, Store
+from shared_logic.protocols import Accumulator, Lane, Parts, Store
 from tests.serving.tables import generation
 
 ONE, TWO, THREE = (Lane("d", number) for number in (1, 2, 3))
@@ -46,6 +46,47 @@ def test_what_was_never_added_is_not_published(store: Store) -> None:
     with pytest.raises(KeyError):
         store.publish("d", 2)
     assert store.published("d") == generation("d", 1)
+
+
+# --- a point read
+
+
+def test_parts_of_a_key_as_its_layers_hold_them(store: Store) -> None:
+    # given two generations, of which the first is published and has come further in one partition
+    for number in (1, 2):
+        store.add_generation(generation("d", number))
+    store.load("d", 1, [(A, b"1"), (B, b"1"), (C, b"1")])
+    store.load("d", 2, [(A, b"2"), (C, b"1")])
+    store.publish("d", 1)
+    store.write_progress(ONE, 1, 25)
+    store.write_rows(ONE, {A: b"speed", B: None})
+    store.write_accumulators(ONE, 0, {C: Accumulator((1, 2), 11)})
+    store.write_accumulators(ONE, 1, {C: Accumulator((3, 4), 25)})
+    # then each key has its own parts, by default of the published one
+    made, through = generation("d", 1), (10, 25)
+    sums = {0: Accumulator((1, 2), 11), 1: Accumulator((3, 4), 25)}
+    assert store.parts("d", A) == Parts(made, through, b"1", (b"speed",), {})
+    assert store.parts("d", B, 1) == Parts(made, through, b"1", (None,), {})
+    assert store.parts("d", C) == Parts(made, through, b"1", None, sums)
+    assert store.parts("d", D) == Parts(made, through, None, None, {})
+    assert store.parts("d", A, 2) == Parts(generation("d", 2), (10, 20), b"2", None, {})
+    assert store.parts("d", B, 2) == Parts(generation("d", 2), (10, 20), None, None, {})
+
+
+def test_parts_follow_every_write(store: Store) -> None:
+    assert store.parts("d", A) is None
+    store.add_generation(generation("d", 1))
+    assert (store.parts("d", A), store.parts("d", A, 2)) == (None, None)
+    store.publish("d", 1)
+    for offset in (11, 12):
+        store.write_progress(ONE, 0, offset)
+        found = store.parts("d", A)
+        assert found is not None
+        assert found.through == (offset, 20)
+    store.add_generation(generation("d", 1, (30, 40, 50)))
+    found = store.parts("d", A)
+    assert found is not None
+    assert (found.generation.cut, found.through) == ((30, 40, 50), (12, 40, 50))
 
 
 # --- batch views

@@ -1,0 +1,84 @@
+"""Rows written as they come, however many there are: JSON, JSON lines, delimited text, and Parquet in row groups."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from typing import Any, BinaryIO
+
+import msgspec
+import pyarrow.parquet as pq
+
+from serving.arrow import arrow_schema, batches
+from shared_logic.language import Dataset
+
+Rows = Iterable[dict[str, Any]]
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def write_jsonl(dataset: Dataset, rows: Rows, file: BinaryIO) -> int:  # noqa: ARG001  all formats are called alike
+    """One JSON object per line; returns how many."""
+    count = 0
+    for row in rows:
+        file.write(_encode(row) + b"\n")
+        count += 1
+    return count
+
+
+def write_csv(dataset: Dataset, rows: Rows, file: BinaryIO) -> int:
+    """A line of names and one per row, with commas; returns how many rows."""
+    return _write_delimited(dataset, rows, file, ",")
+
+
+def write_tsv(dataset: Dataset, rows: Rows, file: BinaryIO) -> int:
+    """The same with tabs."""
+    return _write_delimited(dataset, rows, file, "\t")
+
+
+def write_parquet(dataset: Dataset, rows: Rows, file: BinaryIO) -> int:
+    """A Parquet file whose row groups are written as soon as they are full; returns how many rows."""
+    count = 0
+    with pq.ParquetWriter(file, arrow_schema(dataset)) as writer:
+        for batch in batches(dataset, rows):
+            writer.write_batch(batch)
+            count += batch.num_rows
+    return count
+
+
+def write_json(rows: Rows, about: dict[str, Any], file: BinaryIO) -> int:
+    """One JSON object: the rows, one per line, and what else is to be said; returns how many rows."""
+    count = 0
+    file.write(b'{"rows": [')
+    for row in rows:
+        file.write(
+            (b",\n" if count else b"\n") + msgspec.json.encode(row)
+        )  # names in the order of the columns
+        count += 1
+    file.write(b"\n]")
+    file.write(
+        b"".join(b",\n" + _encode(name) + b": " + _encode(value) for name, value in about.items()) + b"}\n"
+    )
+    return count
+
+
+def _write_delimited(dataset: Dataset, rows: Rows, file: BinaryIO, delimiter: str) -> int:
+    count = 0
+    # Not closed but detached: the file is the caller's.
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    try:
+        writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+        writer.writerow(dataset.schema.names)
+        for row in rows:
+            writer.writerow([_field(row[name]) for name in dataset.schema.names])
+            count += 1
+    finally:
+        text.detach()
+    return count
+
+
+def _field(value: object) -> object:
+    if value is None:
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else value
