@@ -1,4 +1,4 @@
-"""The page log as Parquet, with the position of every message: what Spark reads, kept after the log itself forgets."""
+"""The canonical log as Parquet, with the position of every message: what Spark reads, kept after the log itself forgets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ArchiveError(Exception):
     """The log no longer holds what was not archived yet."""
 
 
-def archive(log: Log, folder: Path, name: str, upto: Cut) -> int:
+def archive(log: Log, folder: Path, upto: Cut) -> int:
     """Write what lies before `upto` and is not in the folder yet; returns how many messages were added.
 
     Raises:
@@ -32,12 +32,12 @@ def archive(log: Log, folder: Path, name: str, upto: Cut) -> int:
     for partition, end in enumerate(upto):
         position = _archived(folder, partition)
         while position < end:
-            messages = log.read(name, partition, position, min(MESSAGES_PER_FILE, end - position))
+            messages = log.read(partition, position, min(MESSAGES_PER_FILE, end - position))
             after = position + len(messages)
             if not messages or messages[0].offset != position or messages[-1].offset + 1 != after:
                 first = messages[0].offset if messages else "nothing"
                 message = (
-                    f"partition {partition} of the {name} log holds {first} at offset {position}, which was not archived; "
+                    f"partition {partition} of the log holds {first} at offset {position}, which was not archived; "
                     "what is lost must come from a new bootstrap: `wikibraid ingest tables`"
                 )
                 raise ArchiveError(message)

@@ -1,4 +1,4 @@
-"""History from before the log, as page states in one Parquet folder: what `ingest tables` and `ingest dump` make."""
+"""History from before the log, as entity states in one Parquet folder: what `ingest tables` and `ingest dump` make."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shared_logic.page_state import PageState, encode
+from shared_logic.entities import Entity, Kind, State, encode
+from shared_logic.page_state import PageState
 
-SCHEMA = pa.schema([("wiki", pa.string()), ("page_id", pa.int64()), ("state", pa.binary())])
+SCHEMA = pa.schema([("wiki", pa.string()), ("kind", pa.string()), ("id", pa.int64()), ("state", pa.binary())])
 ROWS_PER_GROUP = 2_000
 
 
@@ -46,9 +47,7 @@ def identity(wiki: str, beginning: int, sources: Iterable[Path]) -> str:
     return sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def write(
-    folder: Path, wiki: str, states: Iterable[tuple[int, PageState]], told: Callable[[Written], None]
-) -> Written:
+def write(folder: Path, states: Iterable[tuple[Entity, State]], told: Callable[[Written], None]) -> Written:
     """Write the states to `folder/states.parquet`, whole or not at all; progress is told now and then."""
     folder.mkdir(parents=True, exist_ok=True)
     written = Written()
@@ -58,15 +57,16 @@ def write(
             writer.write_table(
                 pa.table(
                     {
-                        "wiki": [wiki] * len(rows),
-                        "page_id": [page_id for page_id, _ in rows],
+                        "wiki": [entity.wiki for entity, _ in rows],
+                        "kind": [entity.kind for entity, _ in rows],
+                        "id": [entity.id for entity, _ in rows],
                         "state": [encode(state) for _, state in rows],
                     },
                     schema=SCHEMA,
                 )
             )
-            written.pages += len({page_id for page_id, _ in rows})
-            written.revisions += sum(len(state.revisions) for _, state in rows)
+            written.pages += len({entity for entity, _ in rows if entity.kind is Kind.PAGE})
+            written.revisions += sum(_revisions(state) for _, state in rows)
             told(written)
     unfinished.rename(folder / "states.parquet")
     return written
@@ -83,14 +83,18 @@ def described(folder: Path) -> Bootstrap | None:
     return msgspec.json.decode(path.read_bytes(), type=Bootstrap) if path.exists() else None
 
 
-def _groups(states: Iterable[tuple[int, PageState]]) -> Iterator[list[tuple[int, PageState]]]:
-    rows: list[tuple[int, PageState]] = []
+def _groups(states: Iterable[tuple[Entity, State]]) -> Iterator[list[tuple[Entity, State]]]:
+    rows: list[tuple[Entity, State]] = []
     size = 0
     for row in states:
         rows.append(row)
-        size += 1 + len(row[1].revisions)
+        size += 1 + _revisions(row[1])
         if size >= ROWS_PER_GROUP:
             yield rows
             rows, size = [], 0
     if rows:
         yield rows
+
+
+def _revisions(state: State) -> int:
+    return len(state.revisions) if isinstance(state, PageState) else 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from datetime import date, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime
 from importlib import import_module
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
@@ -12,10 +13,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
-from shared_logic.kernel import Rows, add, derive, page_rows
+from batch.groups import GROUP, in_groups
+from batch.states import entities
+from shared_logic.kernel import Rows, add, derive, entity_rows, linked_rows
 from shared_logic.keys import encode_key, encode_values
 from shared_logic.language import Dataset, Key, Values, registry
-from shared_logic.page_state import decode
 
 SPARK_TYPES: dict[type, t.DataType] = {
     int: t.LongType(),
@@ -36,16 +38,16 @@ ARROW_TYPES: dict[type, pa.DataType] = {
 KEYS_COMBINED = 200_000
 """Rollup keys that a task sums up before it passes them on."""
 ROWS_PER_BATCH = 5_000
+BESIDE = "wikibraid_beside"
+"""The column in which a joined row stands."""
 
 Batches = Iterable[pa.RecordBatch]
 Pair = tuple[Key, Values]
 
 
-def lower(dataset: Dataset, source: DataFrame) -> DataFrame:
-    """The dataset's table, of page states (see `batch.states`) or, if it is derived, of its source's totals."""
-    columns = [column for name in _order(dataset) for column in (dataset.schema.column(name),)]
-    schema = t.StructType([t.StructField(c.name, SPARK_TYPES[c.type], nullable=True) for c in columns])
-    rows = source.mapInArrow(_task(dataset), schema)
+def lower(dataset: Dataset, states: DataFrame, tables: Mapping[str, DataFrame]) -> DataFrame:
+    """The dataset's table, of entity states (see `batch.states`) or of the tables that it reads, by name."""
+    rows = _source(dataset, states, tables).mapInArrow(_task(dataset), _struct(dataset))
     if not dataset.is_rollup:
         return rows
     sums = dataset.schema.sums
@@ -81,6 +83,26 @@ def _order(dataset: Dataset) -> tuple[str, ...]:
     return dataset.schema.key_names + dataset.schema.value_names
 
 
+def _struct(dataset: Dataset) -> t.StructType:
+    columns = (dataset.schema.column(name) for name in _order(dataset))
+    return t.StructType([t.StructField(column.name, SPARK_TYPES[column.type]) for column in columns])
+
+
+def _source(dataset: Dataset, states: DataFrame, tables: Mapping[str, DataFrame]) -> DataFrame:
+    if dataset.source is None:
+        return states
+    source = tables[dataset.source.name]
+    if dataset.is_linked:
+        return in_groups(source, dataset.source.schema)
+    if dataset.joined is None:
+        return source
+    keys = dataset.joined.schema.key_names
+    beside = tables[dataset.joined.name].select(
+        *keys, f.struct(*dataset.joined.schema.value_names).alias(BESIDE)
+    )
+    return source.join(beside, list(keys), "left")
+
+
 def _task(dataset: Dataset) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     """What each Spark worker runs; it finds the dataset by name, so that only names are shipped."""
     name, module = dataset.name, dataset.function.__module__
@@ -88,27 +110,49 @@ def _task(dataset: Dataset) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     def task(batches: Batches) -> Iterator[pa.RecordBatch]:
         import_module(module)
         known = registry[name]
-        pairs = _of_totals(known, batches) if known.source is not None else _of_pages(known, batches)
+        pairs = _pairs(known, batches)
         return _batches(known, _summed(pairs) if known.is_rollup else pairs)
 
     return task
 
 
-def _of_pages(dataset: Dataset, batches: Batches) -> Iterator[Pair]:
-    for batch in batches:
-        columns = (batch[name].to_pylist() for name in ("wiki", "page_id", "state"))
-        for wiki, page_id, state in zip(*columns, strict=True):
-            yield from page_rows(dataset, wiki, page_id, decode(state)).items()
+def _pairs(dataset: Dataset, batches: Batches) -> Iterator[Pair]:
+    if dataset.source is None:
+        for entity, state in entities(batches):
+            yield from entity_rows(dataset, entity, state).items()
+    elif dataset.is_linked:
+        for _, rows in groupby(_records(dataset.source, batches, GROUP), key=_wiki_and_group):
+            yield from linked_rows(dataset, {key: values for _, key, values in rows}).items()
+    elif dataset.joined is None:
+        for _, key, total in _records(dataset.source, batches):
+            yield from derive(dataset, key, total).items()
+    else:
+        names = dataset.joined.schema.value_names
+        for beside, key, total in _records(dataset.source, batches, BESIDE):
+            row = None if beside is None else tuple(_plain(beside[name]) for name in names)
+            yield from derive(dataset, key, total, row).items()
 
 
-def _of_totals(dataset: Dataset, batches: Batches) -> Iterator[Pair]:
-    source = dataset.source
-    if source is None:
-        return
+def _records(source: Dataset, batches: Batches, *more: str) -> Iterator[tuple[Any, Key, Values]]:
+    """What stands in a further column (None, if there is none), key and values of every row."""
     width = len(source.schema.key_names)
     for batch in batches:
-        for row in zip(*(batch[name].to_pylist() for name in _order(source)), strict=True):
-            yield from derive(dataset, row[:width], row[width:]).items()
+        columns = [batch[name].to_pylist() for name in (*_order(source), *more)]
+        for row in zip(*columns, strict=True):
+            values = tuple(map(_plain, row[width : len(_order(source))]))
+            yield row[-1] if more else None, row[:width], values
+
+
+def _wiki_and_group(record: tuple[Any, Key, Values]) -> tuple[str, str]:
+    group, key, _ = record
+    return key[0], group
+
+
+def _plain(value: Any) -> Any:
+    """A value as authors' functions know it."""
+    if isinstance(value, list):
+        return tuple(value)
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
 def _summed(pairs: Iterator[Pair]) -> Iterator[Pair]:

@@ -1,4 +1,4 @@
-"""One batch run: page states, then every dataset's view, each audited; killed anywhere and run again, it gives the same."""
+"""One batch run: entity states, then every dataset's view, each audited; killed anywhere and run again, it gives the same."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from batch import views
 from batch.audit import Audit, audit
 from batch.lowering import lower, to_rows
 from batch.states import said_by_bootstraps, said_by_log, united
+from shared_logic.entities import Entity, Kind
 from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.language import Dataset
 from shared_logic.protocols import Cut
@@ -37,18 +38,18 @@ class Result:
     """What a run made."""
 
     base: str
-    """Id of the page states."""
+    """Id of the entity states."""
     states: DataFrame
     views: Mapping[str, View]
 
-    def page_states(self) -> Iterator[tuple[str, bytes]]:
-        """Key text and state of every page."""
+    def entity_states(self) -> Iterator[tuple[str, bytes]]:
+        """Key and state of every entity."""
         for row in self.states.toLocalIterator(prefetchPartitions=True):
-            yield f"{row['wiki']}/{row['page_id']}", bytes(row["state"])
+            yield Entity(row["wiki"], Kind(row["kind"]), row["id"]).key, bytes(row["state"])
 
 
 def base_id(bootstraps: Sequence[str], cut: Cut, reading: str) -> str:
-    """Id of the page states of these bootstraps and the log before the cut, as `reading` (a fingerprint) reads them."""
+    """Id of the entity states of these bootstraps and the log before the cut, as `reading` (a fingerprint) reads them."""
     return sha256("\n".join((*bootstraps, ",".join(map(str, cut)), reading)).encode()).hexdigest()[:12]
 
 
@@ -57,9 +58,9 @@ class Inputs:
     """What a run reads."""
 
     bootstraps: Mapping[str, Path]
-    """Parquet file of page states by bootstrap id."""
+    """Parquet file of entity states by bootstrap id."""
     archive: Path
-    """Folder of the archived page log."""
+    """Folder of the archived log."""
     cut: Cut
 
 
@@ -75,8 +76,8 @@ def compute(
     """Compute the datasets (sources first) over the bootstraps and the archived log before the cut."""
     base = base_id(list(inputs.bootstraps), inputs.cut, reading_fingerprint())
     bootstrap = ",".join(inputs.bootstraps)
-    told("uniting what was said of every page")
-    states_path = home / "delta" / "page_states"
+    told("uniting what was said of every entity")
+    states_path = home / "delta" / "entity_states"
     said = said_by_bootstraps(spark, list(inputs.bootstraps.values())).unionByName(
         said_by_log(spark, inputs.archive, inputs.cut)
     )
@@ -86,9 +87,10 @@ def compute(
     for dataset in datasets:
         told(f"computing {dataset.name}")
         path = home / "delta" / dataset.name
-        source = states if dataset.source is None else found[dataset.source.name].table
         made = views.Made(run, bootstrap, inputs.cut, fingerprints[dataset.name])
-        version = views.write(spark, lower(dataset, source), path, made)
+        version = views.write(
+            spark, lower(dataset, states, {name: view.table for name, view in found.items()}), path, made
+        )
         table = views.read(spark, path, version)
         told(f"auditing {dataset.name}")
         found[dataset.name] = View(dataset, table, version, audit(spark, dataset, table, run, home))

@@ -1,35 +1,37 @@
-"""What bootstraps and the archived log say, united into one state per page."""
+"""What bootstraps and the archived log say, united into one state per entity."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import reduce
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
+from shared_logic.entities import Entity, Kind, State, decode, encode, entity, join
 from shared_logic.events.read import DeadLetter, read
-from shared_logic.page_state import EMPTY, PageState, decode, encode, join
-from shared_logic.partitions import entity
 from shared_logic.protocols import Cut
 
 ARCHIVE = "partition int, position long, key string, value binary"
-SCHEMA = "wiki string, page_id long, state binary"
-_ARROW = pa.schema([("wiki", pa.string()), ("page_id", pa.int64()), ("state", pa.binary())])
-PAGES_COMBINED = 5_000
-"""Pages that are joined before the shuffle; then they are passed on and forgotten."""
+SCHEMA = "wiki string, kind string, id long, state binary"
+COLUMNS = ("wiki", "kind", "id", "state")
+_ARROW = pa.schema([("wiki", pa.string()), ("kind", pa.string()), ("id", pa.int64()), ("state", pa.binary())])
+ENTITIES_COMBINED = 5_000
+"""Entities that are joined before the shuffle; then they are passed on and forgotten."""
 ROWS_PER_BATCH = 1_000
 
 Batches = Iterable[pa.RecordBatch]
-PageKey = tuple[str, int]
 
 
 def said_by_bootstraps(spark: SparkSession, files: list[Path]) -> DataFrame:
     """What bootstraps say, as `batch.bootstrap` wrote it."""
     if not files:
         return spark.createDataFrame([], SCHEMA)
-    return spark.read.parquet(*map(str, files)).select("wiki", "page_id", "state")
+    return spark.read.parquet(*map(str, files)).select(*COLUMNS)
 
 
 def said_by_log(spark: SparkSession, archive: Path, cut: Cut) -> DataFrame:
@@ -44,73 +46,66 @@ def said_by_log(spark: SparkSession, archive: Path, cut: Cut) -> DataFrame:
 
 
 def united(said: DataFrame) -> DataFrame:
-    """One state per page: joined before the shuffle, sorted by page, joined again with a carry from batch to batch."""
-    shuffled = said.mapInArrow(_combine, SCHEMA).repartition("wiki", "page_id")
-    return shuffled.sortWithinPartitions("wiki", "page_id").mapInArrow(_carry, SCHEMA)
+    """One state per entity: joined before the shuffle, sorted by entity, joined again with a carry from batch to batch."""
+    shuffled = said.mapInArrow(_combine, SCHEMA).repartition("wiki", "kind", "id")
+    return shuffled.sortWithinPartitions("wiki", "kind", "id").mapInArrow(_carry, SCHEMA)
+
+
+def entities(batches: Batches) -> Iterator[tuple[Entity, State]]:
+    """The rows of a table of states."""
+    for batch in batches:
+        columns = (batch[name].to_pylist() for name in COLUMNS)
+        for wiki, kind, number, state in zip(*columns, strict=True):
+            yield Entity(wiki, _KINDS[kind], number), decode(state)
 
 
 def _read(batches: Batches) -> Iterator[pa.RecordBatch]:
-    def said() -> Iterator[tuple[PageKey, PageState]]:
+    def said() -> Iterator[tuple[Entity, State]]:
         for batch in batches:
             for key, value in zip(batch["key"].to_pylist(), batch["value"].to_pylist(), strict=True):
-                page = entity(key)
+                told = entity(key)
                 try:
-                    yield page, read(value).state(page[1])
+                    yield told, read(value).state(told)
                 except DeadLetter:
                     continue
 
-    return _batches((page, encode(state)) for page, state in _joined(said()))
+    return _batches((told, encode(state)) for told, state in _joined(said()))
 
 
 def _combine(batches: Batches) -> Iterator[pa.RecordBatch]:
-    return _batches((page, encode(state)) for page, state in _joined(_rows(batches)))
+    return _batches((told, encode(state)) for told, state in _joined(entities(batches)))
 
 
 def _carry(batches: Batches) -> Iterator[pa.RecordBatch]:
-    def pages() -> Iterator[tuple[PageKey, bytes]]:
-        at: PageKey | None = None
-        joined = EMPTY
-        for page, state in _rows(batches):
-            if page == at:
-                joined = join(joined, state)
-                continue
-            if at is not None:
-                yield at, encode(joined)
-            at, joined = page, state
-        if at is not None:
-            yield at, encode(joined)
+    def whole() -> Iterator[tuple[Entity, bytes]]:
+        for told, states in groupby(entities(batches), key=itemgetter(0)):
+            yield told, encode(reduce(join, (state for _, state in states)))
 
-    return _batches(pages())
+    return _batches(whole())
 
 
-def _rows(batches: Batches) -> Iterator[tuple[PageKey, PageState]]:
-    for batch in batches:
-        columns = (batch[name].to_pylist() for name in ("wiki", "page_id", "state"))
-        for wiki, page_id, state in zip(*columns, strict=True):
-            yield (wiki, page_id), decode(state)
+def _joined(said: Iterator[tuple[Entity, State]]) -> Iterator[tuple[Entity, State]]:
+    states: dict[Entity, State] = {}
+    for told, state in said:
+        known = states.get(told)
+        states[told] = state if known is None else join(known, state)
+        if len(states) >= ENTITIES_COMBINED:
+            yield from states.items()
+            states = {}
+    yield from states.items()
 
 
-def _joined(said: Iterator[tuple[PageKey, PageState]]) -> Iterator[tuple[PageKey, PageState]]:
-    pages: dict[PageKey, PageState] = {}
-    for page, state in said:
-        known = pages.get(page)
-        pages[page] = state if known is None else join(known, state)
-        if len(pages) >= PAGES_COMBINED:
-            yield from pages.items()
-            pages = {}
-    yield from pages.items()
+def _batches(rows: Iterator[tuple[Entity, bytes]]) -> Iterator[pa.RecordBatch]:
+    while some := list(islice(rows, ROWS_PER_BATCH)):
+        yield pa.record_batch(
+            [
+                [told.wiki for told, _ in some],
+                [told.kind for told, _ in some],
+                [told.id for told, _ in some],
+                [state for _, state in some],
+            ],
+            schema=_ARROW,
+        )
 
 
-def _batches(rows: Iterator[tuple[PageKey, bytes]]) -> Iterator[pa.RecordBatch]:
-    wikis: list[str] = []
-    ids: list[int] = []
-    states: list[bytes] = []
-    for (wiki, page_id), state in rows:
-        wikis.append(wiki)
-        ids.append(page_id)
-        states.append(state)
-        if len(ids) >= ROWS_PER_BATCH:
-            yield pa.record_batch([wikis, ids, states], schema=_ARROW)
-            wikis, ids, states = [], [], []
-    if ids:
-        yield pa.record_batch([wikis, ids, states], schema=_ARROW)
+_KINDS = {kind.value: kind for kind in Kind}

@@ -15,7 +15,7 @@ from serving.reader import Reader
 from serving.sqlite_store import SqliteStore
 from shared_logic.keys import decode_values, encode_key
 from shared_logic.language import Key, registry
-from shared_logic.laws import load_generation, pages_before
+from shared_logic.laws import load_generation, states_before
 from shared_logic.protocols import Lane
 from speed import loop_engine
 from speed.ingest import ingest
@@ -31,7 +31,7 @@ def results() -> Iterator[Result]:
         log, store = SqliteLog(Path(folder) / "log.db", 1), SqliteStore(Path(folder) / "store.db")
         ingest(log, "bench", [event(edit) for edit in edits(20_000, pages=5_000)])
         dataset = registry["page_current"]
-        lanes = load_generation(store, [dataset], pages_before(log, (15_000,), {}), (15_000,), "bench")
+        lanes = load_generation(store, [dataset], states_before(log, (15_000,), {}), (15_000,), "bench")
         loop_engine.run_until_idle(Worker(log, store, lanes), 1)
         store.publish(dataset.name, 1)
         lane, schema, read = Lane(dataset.name, 1), dataset.schema, Reader(store)

@@ -63,7 +63,7 @@ def _latency(path: Path, log: SqliteLog, events: Sequence[bytes]) -> Result:
     store.publish("page_current", 1)
     worker = Worker(log, store, lanes)
     bytewax_engine.run_until_idle(worker, 1)
-    read = Reader(store, lambda: log.ends("page"))
+    read = Reader(store, log.ends)
     times = []
     for number, raw in enumerate(events[10_000:10_200]):
         begun = time.perf_counter()

@@ -14,8 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cli.stories import messages
-from shared_logic.events.streams import PAGE
-from shared_logic.kernel import page_rows
+from shared_logic.kernel import entity_rows
 from shared_logic.language import Dataset, registry
 from shared_logic.laws import Difference, handover
 from shared_logic.memory_store import MemoryStore
@@ -53,11 +52,11 @@ def broken_law(dataset: Dataset, examples: int) -> list[str]:
         most=st.integers(1, 6),
         shares=st.lists(st.floats(0, 1), min_size=3, max_size=3),
     )
-    def law(story: list[tuple[int, bytes]], partitions: int, most: int, shares: list[float]) -> None:
+    def law(story: list[tuple[str, bytes]], partitions: int, most: int, shares: list[float]) -> None:
         log = MemoryLog(partitions)
-        for page_id, raw in story:
-            log.append(PAGE, f"testwiki/{page_id}", raw)
-        cut = tuple(int(share * end) for share, end in zip(shares, log.ends(PAGE), strict=False))
+        for key, raw in story:
+            log.append(key, raw)
+        cut = tuple(int(share * end) for share, end in zip(shares, log.ends(), strict=False))
 
         def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
             loop_engine.run_until_idle(Worker(log, store, lanes), partitions, most=most)
@@ -93,13 +92,13 @@ def failures(dataset: Dataset) -> list[str]:
     """What the function raised on plain pages, fractions in sums included."""
     raised: list[str] = []
     if dataset.source is None:
-        for (wiki, page_id), state in told(SAMPLE).pages.items():
-            page_rows(dataset, wiki, page_id, state, lambda *why: raised.append(" ".join(why)))
+        for entity, state in told(SAMPLE).states.items():
+            entity_rows(dataset, entity, state, lambda *why: raised.append(" ".join(why)))
     return raised
 
 
-def _readable(story: list[tuple[int, bytes]], cut: tuple[int, ...], difference: Difference) -> str:
-    events = "\n".join(f"  to page {page_id}: {raw.decode(errors='replace')}" for page_id, raw in story)
+def _readable(story: list[tuple[str, bytes]], cut: tuple[int, ...], difference: Difference) -> str:
+    events = "\n".join(f"  to {key}: {raw.decode(errors='replace')}" for key, raw in story)
     return (
         f"the law does not hold for {difference.dataset}, row {difference.key}:\n"
         f"  reference: {difference.expected}\n  merged:    {difference.found}\n"

@@ -17,12 +17,11 @@ def datasets_page() -> str:
 
 
 def _section(dataset: Dataset) -> str:
-    source = dataset.source.name if dataset.source else dataset.reads.__name__
     keeps = "sums by key" if dataset.is_rollup else "one row per key"
     lines = [
         f"\n## {dataset.name}\n",
         f"{dataset.doc}\n",
-        f"{dataset.shape} of `{source}`, {keeps}. {dataset.schema.doc}\n",
+        f"{dataset.shape} of {dataset.reading}, {keeps}. {dataset.schema.doc}\n",
         "| column | type | role | unit | about |",
         "| --- | --- | --- | --- | --- |",
     ]

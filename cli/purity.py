@@ -14,5 +14,5 @@ from shared_logic.reference import reference, told
 if __name__ == "__main__":
     _, module, name = sys.argv
     import_module(module)
-    table = reference(registry.closure([name]), told(SAMPLE).pages)[name]
+    table = reference(registry.closure([name]), told(SAMPLE).states)[name]
     print(sha256(repr(sorted(table.items(), key=repr)).encode()).hexdigest())  # noqa: T201  the answer to the parent process

@@ -1,4 +1,4 @@
-"""Small stories of pages as messages, drawn freely: any order, repeats, late ones, restores and bad bytes."""
+"""Small stories as messages, drawn freely: pages and accounts, any order, repeats, late ones, restores, renames and bad bytes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
+NAMES = ("Alice", "Bertha", "CleanupBot")
 START = datetime(2024, 1, 30, 22, tzinfo=UTC)
 
 
@@ -31,8 +32,8 @@ def _revision(draw: st.DrawFn) -> dict[str, object]:
     at = rev_id * 9_000 % 70_000
     second = at + draw(st.sampled_from([0, 0, 0, 5, 30_000, 90_000]))
     users = [
-        {"user_id": 1, "user_text": "Alice"},
-        {"user_id": 2, "user_text": "CleanupBot"},
+        {"user_id": 1, "user_text": draw(st.sampled_from(NAMES))},
+        {"user_id": 2, "user_text": draw(st.sampled_from(NAMES))},
         {"user_text": "192.0.2.1"},
     ]
     return _event(
@@ -77,12 +78,35 @@ def _visibility(draw: st.DrawFn) -> dict[str, object]:
     )
 
 
+@st.composite
+def _rename(draw: st.DrawFn) -> tuple[str, bytes]:
+    """A rename, for its log row."""
+    log_id, second = draw(st.integers(1, 4)), draw(st.integers(0, 12)) * 10_000
+    old, new = draw(st.permutations(NAMES))[:2]
+    event = _event(
+        "mediawiki/recentchange",
+        "mediawiki.recentchange",
+        second,
+        wiki="testwiki",
+        type="log",
+        log_id=log_id,
+        log_type="renameuser",
+        log_action="renameuser",
+        title=f"User:{old}",
+        namespace=2,
+        timestamp=int((START + timedelta(seconds=second)).timestamp()),
+        log_params={"olduser": old, "newuser": new, "edits": 1},
+    )
+    return f"testwiki/log/{log_id}", _encoded(event)
+
+
 def _encoded(event: dict[str, object]) -> bytes:
     return json.dumps(event).encode()
 
 
-messages = st.tuples(
-    st.integers(1, 3),
+_keys = st.sampled_from(["testwiki/1", "testwiki/2", "testwiki/3", "testwiki/user/1", "testwiki/user/2"])
+messages = _rename() | st.tuples(
+    _keys,
     st.one_of(_revision(), _revision(), _deletion(), _visibility()).map(_encoded) | st.just(b"{not json"),
 )
-"""(page id that keys the message, bytes): also a copy that reaches another page, as a restore to a new id makes."""
+"""(key, bytes): also a copy that reaches another page, as a restore to a new id makes."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from serving.overlay import Overlay
 from serving.reader import NotPublished
-from shared_logic.events.streams import PAGE
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import Dataset
 from shared_logic.protocols import Cut, Generation, Log, Message, Store
@@ -28,24 +27,24 @@ class Until:
         """See `Log`."""
         return self._log.partitions
 
-    def read(self, log: str, partition: int, offset: int, most: int) -> Sequence[Message]:
+    def read(self, partition: int, offset: int, most: int) -> Sequence[Message]:
         """See `Log`."""
         end = self._cut[partition]
         if offset >= end:
             return []
-        return [message for message in self._log.read(log, partition, offset, most) if message.offset < end]
+        return [message for message in self._log.read(partition, offset, most) if message.offset < end]
 
-    def ends(self, log: str) -> Cut:
+    def ends(self) -> Cut:
         """See `Log`."""
-        return tuple(map(min, self._log.ends(log), self._cut))
+        return tuple(map(min, self._log.ends(), self._cut))
 
-    def starts(self, log: str) -> Cut:
+    def starts(self) -> Cut:
         """See `Log`."""
-        return tuple(map(min, self._log.starts(log), self._cut))
+        return tuple(map(min, self._log.starts(), self._cut))
 
 
 def as_of(store: Store, log: Log, dataset: Dataset, cut: Cut, replay: Replay) -> tuple[Store, Generation]:
-    """A store whose merged table of that generation is as if the page log ended at `cut`; nothing is written to `store`.
+    """A store whose merged table of that generation is as if the log ended at `cut`; nothing is written to `store`.
 
     Raises:
         NotPublished: no generation is old enough, or the log no longer holds what lies between it and the cut.
@@ -53,9 +52,9 @@ def as_of(store: Store, log: Log, dataset: Dataset, cut: Cut, replay: Replay) ->
     lanes = _newest(store, dataset, cut)
     made = lanes[-1][1]
     before = Until(log, cut)
-    if any(start > end for start, end in zip(before.starts(PAGE), made.cut, strict=True)):
+    if any(start > end for start, end in zip(before.starts(), made.cut, strict=True)):
         message = (
-            f"{dataset.name} can't be read as of {_text(cut)}: the page log begins at {_text(log.starts(PAGE))}, after "
+            f"{dataset.name} can't be read as of {_text(cut)}: the log begins at {_text(log.starts())}, after "
             f"generation {made.number}, which ends at {_text(made.cut)}; ask for that generation or for a later cut"
         )
         raise NotPublished(message)
@@ -66,9 +65,7 @@ def as_of(store: Store, log: Log, dataset: Dataset, cut: Cut, replay: Replay) ->
 
 def _newest(store: Store, dataset: Dataset, cut: Cut) -> list[tuple[Dataset, Generation]]:
     """The lanes, sources first, of the newest run that ends at the cut or before and was made by the code of now."""
-    chain = [dataset]
-    while chain[0].source is not None:
-        chain.insert(0, chain[0].source)
+    chain = dataset.chain
     code = {member.name: fingerprint(member) for member in chain}
     known = {
         member.name: {

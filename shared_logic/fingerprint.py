@@ -18,17 +18,14 @@ _ROOT = "shared_logic"
 _READING = (
     "shared_logic.events.streams",
     "shared_logic.kernel",
-    "shared_logic.restores",
+    "shared_logic.routing",
     "shared_logic.things",
 )
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """16 hex digits over the dataset's module, what it imports of shared_logic, and what makes pages of events."""
-    names = {dataset.function.__module__, *_READING}
-    if dataset.source is not None:
-        names.add(dataset.source.function.__module__)
-    return _digest(dataset.name, names)
+    """16 hex digits over the modules of the dataset and of all that it is made from, what they import of shared_logic, and what reads events."""
+    return _digest(dataset.name, {*_READING, *(one.function.__module__ for one in dataset.chain)})
 
 
 def reading_fingerprint() -> str:

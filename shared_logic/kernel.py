@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any
 
-from shared_logic.language import Dataset, Key, Values
+from shared_logic.entities import Entity, State
+from shared_logic.language import Dataset, Key, Linked, Schema, Values
 from shared_logic.page_state import PageState
-from shared_logic.things import Page, Revision, page
+from shared_logic.things import Account, LogEntry, Page, Revision, account, log_entry, page
+from shared_logic.user_state import UserState
 
 Sums = tuple[int, ...]
 Rows = dict[Key, Values]
@@ -19,10 +23,10 @@ Rows = dict[Key, Values]
 
 @dataclass(slots=True)
 class Changes:
-    """What one dataset's table gains and loses; of several changes of one key the last put stands, sums are added."""
+    """What one dataset's table gains and loses."""
 
-    rows: dict[Key, Values | None] = field(default_factory=dict)
-    """Rows to put; None is a tombstone."""
+    rows: dict[Key, tuple[Values | None, Values | None]] = field(default_factory=dict)
+    """The row before and after; None is no row. Of several changes of one key the first before and the last put stand."""
     sums: dict[Key, Sums] = field(default_factory=dict)
     """Differences to add."""
 
@@ -31,34 +35,26 @@ class Changes:
         return bool(self.rows or self.sums)
 
 
-def rows_of_page(dataset: Dataset, thing: Page) -> Rows:
-    """The rows that a page contributes: of its revisions for an enrichment, else of itself; sums of one key added up."""
-    if dataset.reads is Revision:
-        return rows_of(dataset, thing.revisions)
-    return rows_of(dataset, (thing,))
-
-
 def rows_of(dataset: Dataset, things: Iterable[object]) -> Rows:
-    """The rows of these things by key; a key whose sums are all zero is no row."""
+    """The rows of these things by key, sums of one key added up; a key whose sums are all zero is no row."""
+    return _collected(dataset, (row for thing in things for row in dataset.function(thing)))
+
+
+def _collected(dataset: Dataset, made: Iterable[object]) -> Rows:
     split = dataset.schema.split
-    rows: Rows = {}
     if not dataset.is_rollup:
-        for thing in things:
-            for row in dataset.function(thing):
-                key, values = split(row)
-                rows[key] = values
-        return rows
-    for thing in things:
-        for row in dataset.function(thing):
-            key, values = split(row)
-            known = rows.get(key)
-            whole = _whole(values)
-            rows[key] = add(known, whole) if known else whole
+        return dict(map(split, made))
+    rows: Rows = {}
+    for row in made:
+        key, values = split(row)
+        known = rows.get(key)
+        whole = _whole(values)
+        rows[key] = add(known, whole) if known else whole
     return {key: values for key, values in rows.items() if any(values)}
 
 
 Failed = Callable[[str, str, str], None]
-"""Told of a function that raised: dataset, page (as `wiki/id`), and what was raised."""
+"""Told of a function that raised: dataset, place (an entity's key), and what was raised."""
 
 
 def _whole(values: Values) -> Sums:
@@ -66,15 +62,40 @@ def _whole(values: Values) -> Sums:
     return tuple(map(int, values))
 
 
-def page_rows(
-    dataset: Dataset, wiki: str, page_id: int, state: PageState, failed: Failed = lambda *_: None
-) -> Rows:
-    """The rows that a page in this state contributes; none where the author's function raises, in every layer alike."""
-    try:
-        return rows_of_page(dataset, page(wiki, page_id, state))
-    except Exception as error:  # noqa: BLE001  whatever an author's function raises concerns this page only
-        failed(dataset.name, f"{wiki}/{page_id}", f"{type(error).__name__}: {error}")
+def entity_rows(dataset: Dataset, entity: Entity, state: State, failed: Failed = lambda *_: None) -> Rows:
+    """The rows that an entity in this state contributes; none where the author's function raises, in every layer alike."""
+    things = _things(dataset, entity, state)
+    if things is None:
         return {}
+    return guarded(dataset, entity.key, lambda: rows_of(dataset, things), failed)
+
+
+def guarded(dataset: Dataset, place: str, rows: Callable[[], Rows], failed: Failed) -> Rows:
+    """The rows, or none where the author's function raises, which is told."""
+    try:
+        return rows()
+    except Exception as error:  # noqa: BLE001  whatever an author's function raises concerns this place only
+        failed(dataset.name, place, f"{type(error).__name__}: {error}")
+        return {}
+
+
+def _place(key: Key) -> str:
+    return "/".join(map(str, key))
+
+
+def _things(dataset: Dataset, entity: Entity, state: State) -> Iterable[object] | None:
+    """What of the entity the dataset reads; None: nothing."""
+    reads = dataset.reads
+    if isinstance(state, PageState):
+        if Revision in reads:
+            return page(entity.wiki, entity.id, state).revisions
+        return (page(entity.wiki, entity.id, state),) if Page in reads else None
+    if isinstance(state, UserState):
+        return (account(entity.wiki, entity.id, state),) if Account in reads else None
+    if LogEntry not in reads:
+        return None
+    entry = log_entry(entity.wiki, entity.id, state)
+    return None if entry is None else (entry,)
 
 
 def change(dataset: Dataset, before: Rows, after: Rows, into: Changes) -> None:
@@ -87,11 +108,11 @@ def change(dataset: Dataset, before: Rows, after: Rows, into: Changes) -> None:
                 known = into.sums.get(key)
                 into.sums[key] = add(known, difference) if known else difference
         return
-    for key in before.keys() - after.keys():
-        into.rows.setdefault(key, None)
-    for key, values in after.items():
-        if before.get(key) != values:
-            into.rows[key] = values
+    for key in before.keys() | after.keys():
+        was, now = before.get(key), after.get(key)
+        if was != now:
+            first, last = into.rows.get(key, (None, None))
+            into.rows[key] = was if first is None else first, last if now is None else now
 
 
 def add(one: Sums, other: Sums) -> Sums:
@@ -111,13 +132,60 @@ def subtract(one: Sums | None, other: Sums | None) -> Sums:
     return negate(other) if one is None else tuple([a - b for a, b in zip(one, other, strict=True)])
 
 
-def derive(dataset: Dataset, key: Key, total: Sums | None) -> Rows:
-    """The rows that a derived dataset makes of one total; of none, or one of zeros, it makes none."""
+def derive(
+    dataset: Dataset,
+    key: Key,
+    total: Sums | None,
+    beside: Values | None = None,
+    failed: Failed = lambda *_: None,
+) -> Rows:
+    """The rows that a derived dataset makes of one total (of none, or one of zeros, none) and the joined row, if it has one."""
     if dataset.source is None or total is None or not any(total):
         return {}
-    return rows_of(dataset, (dataset.source.schema.row(key, total),))
+    things: tuple[object, ...] = (dataset.source.schema.row(key, total),)
+    if dataset.joined is not None:
+        schema = dataset.joined.schema
+        row = None if beside is None else schema.row(key[: len(schema.key_names)], beside)
+        things = (*things, row)
+    return guarded(dataset, _place(key), lambda: _collected(dataset, dataset.function(*things)), failed)
+
+
+def linked_rows(dataset: Dataset, rows: Rows, failed: Failed = lambda *_: None) -> Rows:
+    """The rows that a dataset makes of all rows that name one another."""
+    if dataset.source is None or not rows:
+        return {}
+    schema = dataset.source.schema
+    linked = Linked(tuple(schema.row(key, values) for key, values in sorted(rows.items(), key=itemgetter(0))))
+    place = _place(partition_of(schema, min(rows)))
+    return guarded(dataset, place, lambda: rows_of(dataset, (linked,)), failed)
+
+
+def linked(schema: Schema[Any], start: Key, partition: Callable[[Key], Rows]) -> Rows:
+    """All rows that name one another, from one partition on; `partition` gives the rows of a partition key.
+
+    Links are followed in both directions only where rows name each other: an author gives each of the named partitions a row.
+    """
+    place = schema.value_names.index(schema.links[0])
+    found: Rows = {}
+    seen = {start}
+    waiting = [start]
+    while waiting:
+        at = waiting.pop()
+        rows = partition(at)
+        found |= rows
+        for name in {name for values in rows.values() for name in values[place] or ()}:
+            named = (at[0], name)
+            if named not in seen:
+                seen.add(named)
+                waiting.append(named)
+    return found
+
+
+def partition_of(schema: Schema[Any], key: Key) -> Key:
+    """The partition columns of a key."""
+    return key[: len(schema.partition)]
 
 
 def entity_datasets(datasets: Iterable[Dataset]) -> Iterator[Dataset]:
-    """Those that read pages or revisions, not totals."""
+    """Those that read things, not tables."""
     return (dataset for dataset in datasets if dataset.source is None)

@@ -1,10 +1,12 @@
 """The author's language: a table, and one kind of function that yields its rows.
 
-    def f(revision: Revision) -> Iterator[SomeTable]   an enrichment
-    def f(page: Page)         -> Iterator[SomeTable]   an entity
-    def f(total: SumTable)    -> Iterator[SomeTable]   derived from a rollup's finished totals
+    def f(revision: Revision)        -> Iterator[SomeTable]   an enrichment
+    def f(page: Page)                -> Iterator[SomeTable]   an entity; so are Account, LogEntry, and unions of them
+    def f(total: SumTable)           -> Iterator[SomeTable]   derived from a rollup's finished totals
+    def f(total: SumTable, of: Row | None)  ...               derived, with the row of another table that bears the first key columns
+    def f(rows: Linked[LinkTable])   -> Iterator[SomeTable]   linked: from all rows that name one another
 
-The signature says which of the three it is; a table with a column typed `Sum` is a rollup (the rows of one key are added up),
+The signature says which of them it is; a table with a column typed `Sum` is a rollup (the rows of one key are added up),
 any other keeps one row per key. Nothing else is to be declared.
 """
 
@@ -21,7 +23,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, 
 
 import msgspec
 
-from shared_logic.things import Page, Revision
+from shared_logic.things import Account, LogEntry, Page, Revision
 
 T = TypeVar("T")
 Key = tuple[Any, ...]
@@ -42,6 +44,15 @@ Clustering = Annotated[T, _Role("clustering")]
 """A column of the clustering key: rows of a partition are ordered by it, and ranges are read by it."""
 Sum = Annotated[T, _Role("sum")]
 """A whole number that is added up over all rows of one key."""
+Link = Annotated[T, _Role("link")]
+"""Other partitions that the row names (values of the last partition column): rows that name one another belong together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linked(Generic[T]):
+    """All rows of a table that name one another, directly or through others, in order of key."""
+
+    rows: tuple[T, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +90,7 @@ class Column:
     type: type
     """int, str, bool, date or datetime, or tuple (of str)."""
     role: str
-    """partition, clustering, sum, or value."""
+    """partition, clustering, sum, link, or value."""
     optional: bool
     about: About
 
@@ -102,6 +113,7 @@ class Schema(Generic[T]):
         self.clustering = self._named("clustering")
         self.key_names = self.partition + self.clustering
         self.sums = self._named("sum")
+        self.links = self._named("link")
         self.value_names = tuple(name for name in self.names if name not in self.key_names)
         self.expectations: tuple[str, ...] = getattr(table, "expectations", ())
         if not self.partition:
@@ -110,6 +122,12 @@ class Schema(Generic[T]):
         if self.sums and set(self.value_names) != set(self.sums):
             both = ", ".join(sorted(set(self.value_names) - set(self.sums)))
             message = f"table {self.name}: {both} is neither key nor Sum; a rollup has keys and sums only"
+            raise DefinitionError(message)
+        if self.links and [self.column(name).type for name in self.partition] != [str, str]:
+            message = (
+                f"table {self.name}: a table with a Link has two partition columns of text, the second of which the link "
+                "names, as in wiki, name"
+            )
             raise DefinitionError(message)
         self._key_of = _picker([self.names.index(name) for name in self.key_names])
         self._values_of = _picker([self.names.index(name) for name in self.value_names])
@@ -164,19 +182,38 @@ class Dataset:
     """One definition: what the function reads, the table that it makes, and the function."""
 
     name: str
-    reads: type
+    reads: tuple[type, ...]
+    """Things, or the source's table."""
     schema: Schema[Any]
-    function: Callable[[Any], Iterator[Any]]
+    function: Callable[..., Iterator[Any]]
     source: Dataset | None = None
-    """The rollup that a derived dataset reads."""
+    """The dataset whose table it reads; None: it reads things."""
+    joined: Dataset | None = None
+    """The dataset whose row of the same first key columns it is given beside the total."""
     doc: str = field(default="", compare=False)
 
     @property
     def shape(self) -> str:
-        """enrichment, entity or derived."""
+        """enrichment, entity, derived or linked."""
         if self.source is not None:
-            return "derived"
-        return "enrichment" if self.reads is Revision else "entity"
+            return "linked" if self.is_linked else "derived"
+        return "enrichment" if self.reads == (Revision,) else "entity"
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether it reads the linked rows of its source."""
+        return self.source is not None and bool(self.source.schema.links)
+
+    @property
+    def reading(self) -> str:
+        """What it reads, in words."""
+        names = [one.name for one in self.inputs] or [thing.__name__ for thing in self.reads]
+        return ", ".join(names)
+
+    @property
+    def inputs(self) -> tuple[Dataset, ...]:
+        """The datasets whose tables it reads."""
+        return tuple(one for one in (self.source, self.joined) if one is not None)
 
     @property
     def is_rollup(self) -> bool:
@@ -184,19 +221,20 @@ class Dataset:
         return self.schema.is_rollup
 
     @property
-    def root(self) -> Dataset:
-        """The dataset at the start of the chain, which reads an entity."""
-        return self if self.source is None else self.source.root
+    def chain(self) -> tuple[Dataset, ...]:
+        """All that it is made from, what is read before what reads it, itself last."""
+        found = {dataset.name: dataset for one in self.inputs for dataset in one.chain}
+        return (*found.values(), self)
 
-    def __call__(self, thing: Any) -> Iterator[Any]:
+    def __call__(self, *things: Any) -> Iterator[Any]:
         """The rows of one thing."""
-        return self.function(thing)
+        return self.function(*things)
 
 
 class Registry(dict[str, Dataset]):
     """Datasets by name; a source stands before what is derived from it."""
 
-    def dataset(self, function: Callable[[Any], Iterator[Any]]) -> Dataset:
+    def dataset(self, function: Callable[..., Iterator[Any]]) -> Dataset:
         """Register a function as the dataset of its name; its signature is its definition.
 
         Raises:
@@ -208,36 +246,77 @@ class Registry(dict[str, Dataset]):
                 f"dataset {name}: defined in {self[name].function.__module__} already; choose another name"
             )
             raise DefinitionError(message)
-        reads, table = _signature(function)
+        read, beside, table = _signature(function)
+        source = joined = None
+        things = _arms(read)
+        if get_origin(read) is Linked:
+            (linked,) = get_args(read)
+            things, source = (
+                (linked,),
+                self._making(linked, name, "the table of a dataset with a Link", _has_links),
+            )
+        elif not set(things) <= THINGS:
+            source = self._making(
+                read, name, "Page, Revision, Account, LogEntry or the table of a rollup", _is_rollup
+            )
+        if beside is not None:
+            joined = self._joined(name, source, beside)
         made = Dataset(
             name=name,
-            reads=reads,
+            reads=things,
             schema=Schema(table),
             function=function,
-            source=None if reads in {Page, Revision} else self.making(reads, name),
+            source=source,
+            joined=joined,
             doc=inspect.cleandoc(function.__doc__ or ""),
         )
         self[name] = made
         return made
 
-    def making(self, table: type, reader: str = "") -> Dataset:
-        """The rollup whose table that is.
-
-        Raises:
-            DefinitionError: no registered rollup makes it.
-        """
+    def _making(self, table: type, reader: str, wanted: str, fits: Callable[[Dataset], bool]) -> Dataset:
         for dataset in self.values():
-            if dataset.schema.table is table and dataset.is_rollup:
+            if dataset.schema.table is table and fits(dataset):
                 return dataset
         message = (
-            f"dataset {reader}: it reads {table.__name__}, which is neither Page, Revision nor the table of a rollup "
-            "that was defined before it; give it the table of a rollup, defined above"
+            f"dataset {reader}: it reads {getattr(table, '__name__', table)}, which is not {wanted} that was defined "
+            "before it; define that above"
         )
         raise DefinitionError(message)
 
+    def _joined(self, reader: str, source: Dataset | None, beside: Any) -> Dataset:
+        arms = [arm for arm in get_args(beside) if arm is not type(None)]
+        if source is None or not source.is_rollup or len(arms) != 1:
+            message = (
+                f"dataset {reader}: beside a rollup's total a function takes one row that may be missing, as in "
+                "def f(total: SumTable, of: OtherTable | None)"
+            )
+            raise DefinitionError(message)
+        joined = self._making(
+            arms[0], reader, "the table of a dataset of rows", lambda known: not known.is_rollup
+        )
+        width = len(joined.schema.key_names)
+        if source.schema.key_names[:width] != joined.schema.key_names:
+            message = (
+                f"dataset {reader}: the key of {joined.schema.name} ({', '.join(joined.schema.key_names)}) must be how the "
+                f"key of {source.schema.name} ({', '.join(source.schema.key_names)}) begins"
+            )
+            raise DefinitionError(message)
+        return joined
+
     def derived_from(self, dataset: Dataset) -> tuple[Dataset, ...]:
-        """The datasets that read this one's totals, in order of definition."""
-        return tuple(other for other in self.values() if other.source is dataset)
+        """The datasets that read this one's table, in order of definition."""
+        return tuple(other for other in self.values() if dataset in other.inputs)
+
+    def family(self, dataset: Dataset) -> tuple[Dataset, ...]:
+        """The dataset with all that it reads, all that reads it, and so on, in order of definition."""
+        found: set[str] = set()
+        waiting = [dataset]
+        while waiting:
+            one = waiting.pop()
+            if one.name not in found:
+                found.add(one.name)
+                waiting.extend((*one.inputs, *self.derived_from(one)))
+        return tuple(one for one in self.values() if one.name in found)
 
     def closure(self, names: Sequence[str]) -> tuple[Dataset, ...]:
         """The named datasets with all that they are derived from, sources first.
@@ -250,13 +329,12 @@ class Registry(dict[str, Dataset]):
             if name not in self:
                 message = f"dataset {name}: unknown; there are {', '.join(self) or 'none'}"
                 raise DefinitionError(message)
-            dataset: Dataset | None = self[name]
-            while dataset is not None:
-                wanted.add(dataset.name)
-                dataset = dataset.source
+            wanted.update(dataset.name for dataset in self[name].chain)
         return tuple(dataset for dataset in self.values() if dataset.name in wanted)
 
 
+THINGS = {Page, Revision, Account, LogEntry}
+"""What an author's function may read beside tables."""
 registry = Registry()
 """Every dataset that this process knows."""
 
@@ -309,18 +387,25 @@ def _column(table: type, name: str, hint: Any) -> Column:
             "use int, str, bool, date, datetime or tuple[str, ...], and int for a Sum"
         )
         raise DefinitionError(message)
+    if role == "link" and bare is not tuple:
+        message = f"table {table.__name__}, column {name}: a Link is a tuple[str, ...] of what the row names"
+        raise DefinitionError(message)
     if role in {"partition", "clustering"} and (optional or bare is tuple):
         message = f"table {table.__name__}, column {name}: a key column always has one value; drop the None or the tuple"
         raise DefinitionError(message)
     return Column(name, bare, role, optional, described)
 
 
-def _signature(function: Callable[..., Any]) -> tuple[type, type]:
+def _signature(function: Callable[..., Any]) -> tuple[Any, Any, type]:
+    """What it reads, what it is given beside that (None: nothing), and the table that it makes."""
     hints = typing.get_type_hints(function)
-    made = hints.pop("return", None)
+    arguments = get_args(hints.pop("return", None))
     read = list(hints.values())
-    arguments = get_args(made)
-    if len(read) != 1 or len(inspect.signature(function).parameters) != 1 or len(arguments) != 1:
+    if (
+        len(read) not in {1, 2}
+        or len(inspect.signature(function).parameters) != len(read)
+        or len(arguments) != 1
+    ):
         message = (
             f"dataset {function.__name__}: its signature must say what it reads and makes, as in "
             "def f(page: Page) -> Iterator[MyTable]"
@@ -329,4 +414,17 @@ def _signature(function: Callable[..., Any]) -> tuple[type, type]:
     if not (isinstance(arguments[0], type) and issubclass(arguments[0], Table)):
         message = f"dataset {function.__name__}: {arguments[0]} is no Table; make a class of columns that extends Table"
         raise DefinitionError(message)
-    return read[0], arguments[0]
+    return read[0], read[1] if len(read) > 1 else None, arguments[0]
+
+
+def _arms(hint: Any) -> tuple[Any, ...]:
+    """The types of a union, or the type."""
+    return get_args(hint) if get_origin(hint) in {Union, types.UnionType} else (hint,)
+
+
+def _is_rollup(dataset: Dataset) -> bool:
+    return dataset.is_rollup
+
+
+def _has_links(dataset: Dataset) -> bool:
+    return bool(dataset.schema.links)

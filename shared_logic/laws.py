@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from shared_logic.entities import Entity, State, encode, entity
 from shared_logic.events.read import DeadLetter, read
-from shared_logic.events.streams import PAGE
 from shared_logic.kernel import Rows
 from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
 from shared_logic.language import Dataset
 from shared_logic.merge import merged
-from shared_logic.page_state import PageState, encode
-from shared_logic.partitions import entity
 from shared_logic.protocols import Cut, Generation, Lane, Log, Store
-from shared_logic.reference import PageKey, Tables, reference, united
+from shared_logic.reference import States, Tables, reference, united
 
 CatchUp = Callable[[Log, Store, Sequence[tuple[Dataset, Generation]]], None]
 """Brings lanes to the end of the log."""
@@ -34,17 +32,17 @@ class Difference:
     found: tuple[object, ...] | None
 
 
-def pages_before(log: Log, cut: Cut, bootstrap: Mapping[PageKey, PageState]) -> dict[PageKey, PageState]:
-    """The states of all pages from the bootstrap and the messages before the cut."""
+def states_before(log: Log, cut: Cut, bootstrap: Mapping[Entity, State]) -> States:
+    """The states of all entities from the bootstrap and the messages before the cut."""
     return united(bootstrap.items(), _said(log, cut))
 
 
 def load_generation(
-    store: Store, datasets: Sequence[Dataset], pages: Mapping[PageKey, PageState], cut: Cut, run: str
+    store: Store, datasets: Sequence[Dataset], states: Mapping[Entity, State], cut: Cut, run: str
 ) -> list[tuple[Dataset, Generation]]:
-    """Load the reference's tables over these pages as the next generation of every dataset, and return the lanes."""
-    tables = reference(datasets, dict(pages))
-    store.load_states(run, ((f"{wiki}/{page_id}", encode(state)) for (wiki, page_id), state in pages.items()))
+    """Load the reference's tables over these states as the next generation of every dataset, and return the lanes."""
+    tables = reference(datasets, dict(states))
+    store.load_states(run, ((entity.key, encode(state)) for entity, state in states.items()))
     lanes = []
     for dataset in datasets:
         number = max((made.number for made in store.generations(dataset.name)), default=0) + 1
@@ -90,25 +88,25 @@ def handover(
     log: Log,
     store: Store,
     datasets: Sequence[Dataset],
-    bootstrap: Mapping[PageKey, PageState],
+    bootstrap: Mapping[Entity, State],
     cuts: Sequence[Cut],
     catch_up: CatchUp,
 ) -> list[Difference]:
     """A generation at each cut, each caught up by the engine; where any merged table is not the reference's over all."""
-    expected = reference(datasets, pages_before(log, log.ends(PAGE), bootstrap))
+    expected = reference(datasets, states_before(log, log.ends(), bootstrap))
     found: list[Difference] = []
     for number, cut in enumerate(cuts):
-        lanes = load_generation(store, datasets, pages_before(log, cut, bootstrap), cut, f"run-{number}")
+        lanes = load_generation(store, datasets, states_before(log, cut, bootstrap), cut, f"run-{number}")
         catch_up(log, store, lanes)
         found += differences(store, lanes, expected)
     return found
 
 
-def _said(log: Log, cut: Cut) -> Iterator[tuple[PageKey, PageState]]:
+def _said(log: Log, cut: Cut) -> Iterator[tuple[Entity, State]]:
     for partition, end in enumerate(cut):
-        for message in log.read(PAGE, partition, 0, end):
+        for message in log.read(partition, 0, end):
             key = entity(message.key)
             try:
-                yield key, read(message.value).state(key[1])
+                yield key, read(message.value).state(key)
             except DeadLetter:
                 continue

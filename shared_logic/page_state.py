@@ -49,7 +49,7 @@ class RevisionState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, 
     tags: Tags | None = None
 
 
-class PageState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
+class PageState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False, tag="page"):
     """What is known of one page id of one wiki. An empty state is the identity of `join`."""
 
     title: Title | None = None
@@ -128,16 +128,6 @@ def newest(one: Comparable | None, other: Comparable | None) -> Comparable | Non
     return max(one, other)
 
 
-def encode(state: PageState) -> bytes:
-    """The state as bytes; equal states give equal bytes."""
-    ordered = dict(sorted(state.revisions.items()))
-    return _encoder.encode(msgspec.structs.replace(state, revisions=ordered))
-
-
-def decode(data: bytes) -> PageState:
-    """The state that `encode` wrote."""
-    return _decoder.decode(data)
-
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(PageState)
+def ordered(state: PageState) -> PageState:
+    """The same state with its revisions in order of id."""
+    return msgspec.structs.replace(state, revisions=dict(sorted(state.revisions.items())))

@@ -1,38 +1,21 @@
-"""Which partition of a canonical log a key belongs to. Fixed and documented: CRC-32 of the key's UTF-8 text, modulo."""
+"""Which partition of the canonical log a key belongs to. Fixed and documented: CRC-32 of the key's UTF-8 text, modulo.
+
+Users and log rows of one wiki are all in the partition of the wiki: what links them is then one owner's work.
+"""
 
 from __future__ import annotations
 
 from zlib import crc32
 
-from shared_logic.events.streams import LIFECYCLE, Route
-
 PARTITIONS = 4
-"""Partitions of every canonical log of a new home."""
-
-
-def key_text(route: Route) -> str:
-    """The key in the log: `wiki/id`, in the lifecycle log the wiki alone.
-
-    >>> key_text(Route("page", "testwiki", 7)), key_text(Route("lifecycle", "testwiki", 0))
-    ('testwiki/7', 'testwiki')
-    """
-    return route.wiki if route.log == LIFECYCLE else f"{route.wiki}/{route.id}"
-
-
-def entity(key: str) -> tuple[str, int]:
-    """Wiki and id of a key of the page or user log.
-
-    >>> entity("testwiki/7")
-    ('testwiki', 7)
-    """
-    wiki, _, number = key.rpartition("/")
-    return wiki, int(number)
+"""Partitions of the canonical log of a new home."""
 
 
 def partition(key: str, partitions: int) -> int:
-    """The partition of a key.
+    """The partition of an entity's key.
 
-    >>> partition("testwiki/7", 4)
-    3
+    >>> partition("testwiki/7", 4), partition("testwiki/user/7", 4) == partition("testwiki/log/8", 4)
+    (3, True)
     """
-    return crc32(key.encode()) % partitions
+    wiki, _, rest = key.partition("/")
+    return crc32((wiki if "/" in rest else key).encode()) % partitions

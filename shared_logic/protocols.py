@@ -9,32 +9,33 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 Cut = tuple[int, ...]
-"""An offset per partition of the page log: what lies before it is in the batch, the rest in the speed layer."""
+"""An offset per partition of the canonical log: what lies before it is in the batch, the rest in the speed layer."""
 
 
 class Message(NamedTuple):
-    """One event in a canonical log."""
+    """One event in the canonical log."""
 
     offset: int
     key: str
+    """Of the entity (see `shared_logic.entities`) that the event is there for."""
     value: bytes
     """The event's bytes, as they came."""
 
 
 class Log(Protocol):
-    """The canonical logs: append-only, each cut into the same number of partitions."""
+    """The canonical log: append-only, keyed by entity, cut into partitions."""
 
     @property
     def partitions(self) -> int:
-        """How many partitions each log has; fixed when the home is made."""
+        """How many there are; fixed when the home is made."""
 
-    def read(self, log: str, partition: int, offset: int, most: int) -> Sequence[Message]:
+    def read(self, partition: int, offset: int, most: int) -> Sequence[Message]:
         """Up to `most` messages from `offset` on, in order of offset."""
 
-    def ends(self, log: str) -> Cut:
+    def ends(self) -> Cut:
         """The offset after the last message of every partition."""
 
-    def starts(self, log: str) -> Cut:
+    def starts(self) -> Cut:
         """The first offset that every partition still holds."""
 
 
@@ -48,7 +49,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     bootstrap: str
     """Id of the history from before the log; empty: none."""
     base: str
-    """Id of the page states from which the speed layer goes on."""
+    """Id of the entity states from which the speed layer goes on."""
     fingerprint: str
     """Hash of the definition's code."""
     delta_version: int
@@ -123,18 +124,18 @@ class Store(Protocol):
     def batch_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Those of all keys that start with `prefix`, in order of key."""
 
-    # --- page states: base and tail
+    # --- entity states: base and tail
     def load_states(self, base: str, states: Iterable[tuple[str, bytes]]) -> int:
-        """Add page states (key text, bytes) of one base; returns how many."""
+        """Add entity states (key, bytes) of one base; returns how many."""
 
     def state(self, base: str, key: str) -> bytes | None:
-        """The base state of a page."""
+        """The base state of an entity."""
 
     def write_tails(self, partition: int, tails: Iterable[tuple[str, int, bytes]]) -> None:
-        """Add what events said: (key text, offset, state bytes)."""
+        """Add what events said: (key, offset, state bytes)."""
 
     def tail(self, partition: int, key: str, start: int, end: int) -> Sequence[bytes]:
-        """What the events at offsets from `start` on and before `end` said of that page."""
+        """What the events at offsets from `start` on and before `end` said of that entity."""
 
     # --- what is hidden on the wikis
     def redact(self, wiki: str, rev_id: int, bits: int, clock: int) -> None:

@@ -6,24 +6,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from shared_logic.entities import Entity, State, join
 from shared_logic.events.read import DeadLetter, OutOfScope, read
-from shared_logic.events.streams import PAGE
-from shared_logic.kernel import Rows, add, derive, page_rows
-from shared_logic.language import Dataset
-from shared_logic.page_state import EMPTY, PageState, join
-from shared_logic.restores import Restores
+from shared_logic.kernel import Rows, add, derive, entity_rows, linked, linked_rows, partition_of
+from shared_logic.language import Dataset, Key
+from shared_logic.routing import Router
 
-PageKey = tuple[str, int]
-"""Wiki and page id."""
+States = dict[Entity, State]
 Tables = dict[str, Rows]
 """Rows by dataset."""
 
 
 @dataclass
 class Told:
-    """What a list of events says: states of pages, and the events that said nothing."""
+    """What a list of events says: states, and the events that said nothing."""
 
-    pages: dict[PageKey, PageState] = field(default_factory=dict)
+    states: States = field(default_factory=dict)
     dead: list[tuple[int, DeadLetter]] = field(default_factory=list)
     """(place in the list, why)."""
     out_of_scope: list[tuple[int, str]] = field(default_factory=list)
@@ -32,7 +30,7 @@ class Told:
 def told(events: Iterable[bytes]) -> Told:
     """What the events say, whatever their order."""
     result = Told()
-    restores = Restores()
+    router = Router()
     for place, raw in enumerate(events):
         try:
             found = read(raw)
@@ -42,34 +40,54 @@ def told(events: Iterable[bytes]) -> Told:
         except OutOfScope as why:
             result.out_of_scope.append((place, str(why)))
             continue
-        for route, copy in (*((route, raw) for route in found.routes), *restores.also(found, raw)):
-            if route.log == PAGE:
-                key = route.wiki, route.id
-                said = (found if copy is raw else read(copy)).state(route.id)
-                result.pages[key] = join(result.pages.get(key, EMPTY), said)
+        for entity, copy in router.routed(found, raw):
+            said = (found if copy is raw else read(copy)).state(entity)
+            known = result.states.get(entity)
+            result.states[entity] = said if known is None else join(known, said)
     return result
 
 
-def united(*sources: Iterable[tuple[PageKey, PageState]]) -> dict[PageKey, PageState]:
-    """The states of all pages that any of the sources tells of."""
-    pages: dict[PageKey, PageState] = {}
+def united(*sources: Iterable[tuple[Entity, State]]) -> States:
+    """The states of all entities that any of the sources tells of."""
+    states: States = {}
     for source in sources:
-        for key, state in source:
-            pages[key] = join(pages.get(key, EMPTY), state)
-    return pages
+        for entity, state in source:
+            known = states.get(entity)
+            states[entity] = state if known is None else join(known, state)
+    return states
 
 
-def reference(datasets: Sequence[Dataset], pages: dict[PageKey, PageState]) -> Tables:
-    """Every dataset's table over these pages; a derived dataset's source must stand before it."""
+def reference(datasets: Sequence[Dataset], states: States) -> Tables:
+    """Every dataset's table over these states; what a dataset reads must stand before it."""
     tables: Tables = {}
     for dataset in datasets:
-        source = dataset.source
-        if source is None:
-            contributed: Iterator[Rows] = (page_rows(dataset, *key, state) for key, state in pages.items())
-        else:
-            contributed = (derive(dataset, key, total) for key, total in tables[source.name].items())
-        tables[dataset.name] = combined(dataset, contributed)
+        tables[dataset.name] = combined(dataset, _contributed(dataset, states, tables))
     return tables
+
+
+def _contributed(dataset: Dataset, states: States, tables: Tables) -> Iterator[Rows]:
+    source, joined = dataset.source, dataset.joined
+    if source is None:
+        return (entity_rows(dataset, entity, state) for entity, state in states.items())
+    if dataset.is_linked:
+        return (linked_rows(dataset, rows) for rows in _groups(source, tables[source.name]))
+    beside: Rows = tables[joined.name] if joined else {}
+    width = len(joined.schema.key_names) if joined else 0
+    totals = tables[source.name].items()
+    return (derive(dataset, key, total, beside.get(key[:width])) for key, total in totals)
+
+
+def _groups(source: Dataset, table: Rows) -> Iterator[Rows]:
+    """The rows of a table, those that name one another together."""
+    partitions: defaultdict[Key, Rows] = defaultdict(dict)
+    for key, values in table.items():
+        partitions[partition_of(source.schema, key)][key] = values
+    seen: set[Key] = set()
+    for start in list(partitions):
+        if start not in seen:
+            rows = linked(source.schema, start, lambda at: partitions.get(at, {}))
+            seen.update(partition_of(source.schema, key) for key in rows)
+            yield rows
 
 
 def combined(dataset: Dataset, contributed: Iterable[Rows]) -> Rows:

@@ -16,9 +16,9 @@ from typing import Protocol
 import msgspec
 
 from shared_logic.clock import SECOND_MS, milliseconds
+from shared_logic.entities import Entity, page
 from shared_logic.events import records as r
 from shared_logic.events.read import Read
-from shared_logic.events.streams import PAGE, Route
 
 REQUESTS_KEPT = 1_000
 """Requests of restores that are remembered; their events arrive within seconds of one another."""
@@ -86,8 +86,8 @@ class Restores:
         """The memory as bytes."""
         return _encoder.encode(self._requests)
 
-    def also(self, read: Read, raw: bytes) -> Iterator[tuple[Route, bytes]]:
-        """Further routes: of this event, and of earlier ones whose old page it names."""
+    def also(self, read: Read, raw: bytes) -> Iterator[tuple[Entity, bytes]]:
+        """Further pages: for this event, and for earlier ones whose old page it names."""
         event = read.event
         if isinstance(event, r.VisibilityChange):
             yield from self._hiding(event, raw)
@@ -96,13 +96,13 @@ class Restores:
         else:
             yield from self._undelete(event)
 
-    def _hiding(self, event: r.VisibilityChange, raw: bytes) -> Iterator[tuple[Route, bytes]]:
+    def _hiding(self, event: r.VisibilityChange, raw: bytes) -> Iterator[tuple[Entity, bytes]]:
         self._hidings.note_hiding(event.database, event.rev_id, raw)
         for page_id in self._hidings.restored_to(event.database, event.rev_id):
             if page_id != event.page_id:
-                yield Route(PAGE, event.database, page_id), raw
+                yield page(event.database, page_id), raw
 
-    def _copy(self, event: r.RevisionCreate, raw: bytes) -> Iterator[tuple[Route, bytes]]:
+    def _copy(self, event: r.RevisionCreate, raw: bytes) -> Iterator[tuple[Entity, bytes]]:
         is_new = milliseconds(event.meta.dt) - milliseconds(event.rev_timestamp) < SECOND_MS
         if is_new or not event.meta.request_id:
             return
@@ -115,7 +115,7 @@ class Restores:
             if page_id == event.page_id:
                 yield from self._moved(event.database, old_id, copy)
 
-    def _undelete(self, event: r.Event) -> Iterator[tuple[Route, bytes]]:
+    def _undelete(self, event: r.Event) -> Iterator[tuple[Entity, bytes]]:
         told = _old_page(event)
         if told is None:
             return
@@ -129,13 +129,13 @@ class Restores:
             if copy[0] == page_id:
                 yield from self._moved(wiki, old_id, copy)
 
-    def _moved(self, wiki: str, old_id: int, copy: tuple[int, int, bytes]) -> Iterator[tuple[Route, bytes]]:
+    def _moved(self, wiki: str, old_id: int, copy: tuple[int, int, bytes]) -> Iterator[tuple[Entity, bytes]]:
         """The copy goes to the page that was left, what was hidden goes to the page that was reached."""
         page_id, rev_id, raw = copy
-        yield Route(PAGE, wiki, old_id), raw
+        yield page(wiki, old_id), raw
         self._hidings.note_restored(wiki, rev_id, page_id)
         for hiding in self._hidings.hidings(wiki, rev_id):
-            yield Route(PAGE, wiki, page_id), hiding
+            yield page(wiki, page_id), hiding
 
     def _keep(self, name: str, request: Request) -> None:
         self._requests.pop(name, None)

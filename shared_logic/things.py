@@ -1,4 +1,4 @@
-"""What authors are given: a page with its revisions, in own order. Never events, copies or stamps."""
+"""What authors are given: pages with their revisions in own order, accounts, log rows. Never events, copies or stamps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from shared_logic.clock import day, instant
+from shared_logic.log_state import LogState
 from shared_logic.page_state import (
     COMMENT_HIDDEN,
     SUPPRESSED,
@@ -17,6 +18,7 @@ from shared_logic.page_state import (
     PageState,
     RevisionState,
 )
+from shared_logic.user_state import UserState
 
 
 class UserKind(StrEnum):
@@ -112,11 +114,6 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return day(self.at).replace(day=1)
 
     @property
-    def user_kind(self) -> UserKind:
-        """The kind of the author; `hidden` where the name is hidden or unknown."""
-        return UserKind.HIDDEN if self.user is None else self.user.kind
-
-    @property
     def hidden_parts(self) -> tuple[str, ...]:
         """Names of what is hidden, sorted."""
         return tuple(name for bit, name in _PARTS if self.hidden & bit)
@@ -128,6 +125,35 @@ _PARTS = (
     (TEXT_HIDDEN, "text"),
     (USER_HIDDEN, "user"),
 )
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One account of a wiki, as far as events and tables name it."""
+
+    wiki: str
+    user_id: int
+    names: tuple[tuple[str, int], ...]
+    """Names that it was seen under, each with the newest such moment (milliseconds since 1970 UTC), in order of name."""
+
+
+class LogEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One row of MediaWiki's log. What no source told is None."""
+
+    wiki: str
+    log_id: int
+    log_type: str
+    log_action: str
+    at: int
+    """Own time, milliseconds since 1970 UTC."""
+    namespace: int | None
+    title: str | None
+    """No prefix, blanks as underscores."""
+    page_id: int | None
+    user_id: int | None
+    user_name: str | None
+    comment: str | None
+    params: str | None
+    """As MediaWiki stores them; see `shared_logic.history.php`."""
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -173,6 +199,31 @@ def page(wiki: str, page_id: int, state: PageState) -> Page:
         is_redirect=state.redirect[3] if state.redirect else None,
         is_deleted=state.existence is not None and not state.existence[3],
         history=tuple(history),
+    )
+
+
+def account(wiki: str, user_id: int, state: UserState) -> Account:
+    """The account that a state describes."""
+    return Account(wiki=wiki, user_id=user_id, names=tuple((name, seen[0]) for name, seen in state.names))
+
+
+def log_entry(wiki: str, log_id: int, state: LogState) -> LogEntry | None:
+    """The log row that a state describes; None while nobody told its type and time."""
+    if state.log_type is None or state.at is None:
+        return None
+    return LogEntry(
+        wiki=wiki,
+        log_id=log_id,
+        log_type=state.log_type,
+        log_action=state.log_action or "",
+        at=state.at,
+        namespace=state.namespace,
+        title=state.title,
+        page_id=state.page_id,
+        user_id=state.user_id,
+        user_name=state.user_name,
+        comment=state.comment,
+        params=state.params,
     )
 
 

@@ -1,4 +1,4 @@
-"""From source streams to the canonical logs: files of events, one JSON text a line, folders of them, or standard input."""
+"""From source streams to the canonical log: files of events, one JSON text a line, folders of them, or standard input."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from itertools import islice
 from types import MappingProxyType
 
+from shared_logic.entities import Entity
 from shared_logic.events import records as r
 from shared_logic.events.read import DeadLetter, OutOfScope, Read, read, unknown_fields
-from shared_logic.partitions import key_text
-from shared_logic.restores import Restores
+from shared_logic.routing import Router
 from speed.sqlite_log import SqliteLog
 
 KnownFields = Mapping[str, tuple[int, frozenset[str]]]
 """By schema title: the newest minor version that is known, and the paths of all its fields."""
 LINES_PER_COMMIT = 5_000
-_RESTORES = "restores"
+_ROUTING = "routing"
 
 
 @dataclass
@@ -58,7 +58,7 @@ def ingest(
     known: KnownFields = MappingProxyType({}),
     committed: Callable[[Counts], None] = lambda _: None,
 ) -> Counts:
-    """Append the events of a source to the canonical logs, going on after the lines that were done before.
+    """Append the events of a source to the canonical log, going on after the lines that were done before.
 
     `source` identifies the lines: the same name means the same lines, perhaps more of them. Only events of `wikis` are kept,
     of all if it is empty. Empty lines are no events. `known` tells which fields are not new. Each commit is told.
@@ -66,13 +66,13 @@ def ingest(
     counts = Counts()
     done = log.source_position(source)
     rest = islice(lines, done, None)
-    restores = Restores(log.recall(_RESTORES), log)
+    router = Router(log.recall(_ROUTING), log)
     while chunk := list(islice(rest, LINES_PER_COMMIT)):
         with log.atomically():
-            log.append(_messages(log, source, done, chunk, restores, _Scope(frozenset(wikis), known), counts))
+            log.append(_messages(log, source, done, chunk, router, _Scope(frozenset(wikis), known), counts))
             done += len(chunk)
             log.advance_source(source, done)
-            log.remember(_RESTORES, restores.encoded())
+            log.remember(_ROUTING, router.encoded())
         committed(counts)
     return counts
 
@@ -80,7 +80,7 @@ def ingest(
 def replay(log: SqliteLog, numbers: Collection[int] = ()) -> tuple[int, int]:
     """Read dead letters again (all, or those of these numbers); returns how many are in the log now, and how many still dead."""
     alive = dead = 0
-    restores = Restores(log.recall(_RESTORES), log)
+    router = Router(log.recall(_ROUTING), log)
     for letter in log.dead_letters():
         if letter.replayed or (numbers and letter.id not in numbers):
             continue
@@ -90,9 +90,9 @@ def replay(log: SqliteLog, numbers: Collection[int] = ()) -> tuple[int, int]:
             dead += 1
             continue
         with log.atomically():
-            log.append(_routed(found, letter.value, restores))
+            log.append(router.routed(found, letter.value))
             log.mark_replayed(letter.id)
-            log.remember(_RESTORES, restores.encoded())
+            log.remember(_ROUTING, router.encoded())
         alive += 1
     return alive, dead
 
@@ -102,10 +102,10 @@ def _messages(
     source: str,
     done: int,
     chunk: Iterable[bytes],
-    restores: Restores,
+    router: Router,
     scope: _Scope,
     counts: Counts,
-) -> Iterator[tuple[str, str, bytes]]:
+) -> Iterator[tuple[Entity, bytes]]:
     for position, line in enumerate(chunk, done + 1):
         raw = line.strip()
         if not raw:
@@ -125,7 +125,7 @@ def _messages(
                 counts.out_of_scope += 1
                 counts.reasons[str(why)] += 1
             continue
-        messages = list(_routed(found, raw, restores))
+        messages = list(router.routed(found, raw))
         minor, fields = scope.known.get(found.kind.title, (found.minor, frozenset()))
         if found.minor > minor:
             counts.new_fields.update(f"{found.kind.title} {path}" for path in unknown_fields(raw, fields))
@@ -140,16 +140,9 @@ def _messages(
             yield from messages
 
 
-def _routed(found: Read, raw: bytes, restores: Restores) -> Iterator[tuple[str, str, bytes]]:
-    for route in found.routes:
-        yield route.log, key_text(route), raw
-    for route, copy in restores.also(found, raw):
-        yield route.log, key_text(route), copy
-
-
 def _outside(found: Read, messages: Collection[object], wikis: frozenset[str]) -> str:
     """Why nothing here wants the event; empty: it is wanted."""
     if isinstance(found.event, r.RecentChange) and not messages:
         return "recentchange other than log"
-    wiki = next((route.wiki for route in found.routes), "")
+    wiki = next((entity.wiki for entity in found.entities), "")
     return f"wiki {wiki}" if wikis and wiki not in wikis else ""

@@ -1,4 +1,4 @@
-"""The canonical logs in memory, for the law and for `try`."""
+"""The canonical log in memory, for the law and for `try`."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ class MemoryLog:
     """Lists; whoever has it appends."""
 
     def __init__(self, partitions: int) -> None:
-        """Start empty with that many partitions per log."""
+        """Start empty with that many partitions."""
         self._partitions = partitions
-        self._messages: defaultdict[tuple[str, int], list[Message]] = defaultdict(list)
+        self._messages: defaultdict[int, list[Message]] = defaultdict(list)
 
     @property
     def partitions(self) -> int:
         """See `Log`."""
         return self._partitions
 
-    def append(self, log: str, key: str, value: bytes) -> None:
+    def append(self, key: str, value: bytes) -> None:
         """Add a message to the partition of its key."""
-        messages = self._messages[log, partition(key, self._partitions)]
+        messages = self._messages[partition(key, self._partitions)]
         messages.append(Message(len(messages), key, value))
 
-    def read(self, log: str, partition: int, offset: int, most: int) -> Sequence[Message]:
+    def read(self, partition: int, offset: int, most: int) -> Sequence[Message]:
         """See `Log`."""
-        return self._messages[log, partition][offset : offset + most]
+        return self._messages[partition][offset : offset + most]
 
-    def ends(self, log: str) -> Cut:
+    def ends(self) -> Cut:
         """See `Log`."""
-        return tuple(len(self._messages[log, p]) for p in range(self._partitions))
+        return tuple(len(self._messages[p]) for p in range(self._partitions))
 
-    def starts(self, log: str) -> Cut:  # noqa: ARG002
+    def starts(self) -> Cut:
         """See `Log`."""
         return (0,) * self._partitions

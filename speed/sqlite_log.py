@@ -1,4 +1,4 @@
-"""The embedded canonical logs: one SQLite file, WAL, synchronous=FULL: an append that returned survives a power cut."""
+"""The embedded canonical log: one SQLite file, WAL, synchronous=FULL: an append that returned survives a power cut."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from shared_logic.entities import Entity
 from shared_logic.partitions import PARTITIONS, partition
 from shared_logic.protocols import Cut, Message
 
-FORMAT = 1
+FORMAT = 2
 _SCHEMA = """
-CREATE TABLE messages (log TEXT, partition INTEGER, position INTEGER, key TEXT NOT NULL, value BLOB NOT NULL,
-    PRIMARY KEY (log, partition, position)) WITHOUT ROWID;
-CREATE TABLE ends (log TEXT, partition INTEGER, position INTEGER NOT NULL, PRIMARY KEY (log, partition)) WITHOUT ROWID;
+CREATE TABLE messages (partition INTEGER, position INTEGER, key TEXT NOT NULL, value BLOB NOT NULL,
+    PRIMARY KEY (partition, position)) WITHOUT ROWID;
+CREATE TABLE ends (partition INTEGER PRIMARY KEY, position INTEGER NOT NULL);
 CREATE TABLE deliveries (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE sources (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -82,27 +83,26 @@ class SqliteLog:
         """See `Log`."""
         return self._partitions
 
-    def read(self, log: str, partition: int, offset: int, most: int) -> Sequence[Message]:
+    def read(self, partition: int, offset: int, most: int) -> Sequence[Message]:
         """See `Log`."""
         rows = self._db.execute(
-            "SELECT position, key, value FROM messages WHERE log=? AND partition=? AND position>=? "
-            "ORDER BY position LIMIT ?",
-            (log, partition, offset, most),
+            "SELECT position, key, value FROM messages WHERE partition=? AND position>=? ORDER BY position LIMIT ?",
+            (partition, offset, most),
         )
         return [Message(*row) for row in rows]
 
-    def ends(self, log: str) -> Cut:
+    def ends(self) -> Cut:
         """See `Log`."""
-        known = dict(self._db.execute("SELECT partition, position FROM ends WHERE log=?", (log,)).fetchall())
+        known = dict(self._db.execute("SELECT partition, position FROM ends").fetchall())
         return tuple(known.get(number, 0) for number in range(self._partitions))
 
-    def starts(self, log: str) -> Cut:
+    def starts(self) -> Cut:
         """See `Log`."""
-        ends = self.ends(log)
+        ends = self.ends()
         return tuple(
             self._db.execute(
-                "SELECT coalesce(min(position), ?) FROM messages WHERE log=? AND partition=?",
-                (ends[number], log, number),
+                "SELECT coalesce(min(position), ?) FROM messages WHERE partition=?",
+                (ends[number], number),
             ).fetchone()[0]
             for number in range(self._partitions)
         )
@@ -126,19 +126,17 @@ class SqliteLog:
             raise
         self._db.execute("COMMIT")
 
-    def append(self, messages: Iterable[tuple[str, str, bytes]]) -> None:
-        """Add messages (log, key, event) to the partitions of their keys."""
-        ends: dict[tuple[str, int], int] = {}
+    def append(self, messages: Iterable[tuple[Entity, bytes]]) -> None:
+        """Add messages (entity, event) to the partitions of their keys."""
+        ends = list(self.ends())
         rows = []
-        for log, key, value in messages:
+        for entity, value in messages:
+            key = entity.key
             number = partition(key, self._partitions)
-            place = ends.get((log, number))
-            if place is None:
-                place = self.ends(log)[number]
-            rows.append((log, number, place, key, value))
-            ends[log, number] = place + 1
-        self._db.executemany("INSERT INTO messages VALUES (?,?,?,?,?)", rows)
-        self._db.executemany("INSERT OR REPLACE INTO ends VALUES (?,?,?)", [(*k, v) for k, v in ends.items()])
+            rows.append((number, ends[number], key, value))
+            ends[number] += 1
+        self._db.executemany("INSERT INTO messages VALUES (?,?,?,?)", rows)
+        self._db.executemany("INSERT OR REPLACE INTO ends VALUES (?,?)", enumerate(ends))
 
     def delivered(self, value: bytes) -> bool:
         """Note this very event as seen; True if it was already: a further copy of the same delivery."""

@@ -8,20 +8,31 @@ same end, from the state before it; an accumulator says through which offset it 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
+from shared_logic.entities import State, decode, empty, encode, entity, join
 from shared_logic.events.read import DeadLetter, read
-from shared_logic.events.streams import PAGE
-from shared_logic.kernel import Changes, Rows, Sums, add, change, derive, page_rows
-from shared_logic.keys import decode_values, encode_key, encode_values
-from shared_logic.language import Dataset, Key
-from shared_logic.page_state import EMPTY, PageState, decode, encode, hidden, join
-from shared_logic.partitions import entity
+from shared_logic.kernel import (
+    Changes,
+    Rows,
+    Sums,
+    add,
+    change,
+    derive,
+    entity_rows,
+    linked,
+    linked_rows,
+    partition_of,
+)
+from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
+from shared_logic.language import Dataset, Key, Values
+from shared_logic.merge import merged
+from shared_logic.page_state import PageState, hidden
 from shared_logic.protocols import Accumulator, Generation, Lane, Log, Message, Store
 
-PAGES_CACHED = 20_000
+ENTITIES_CACHED = 20_000
 
 
 class LogTooShort(Exception):  # noqa: N818  what is wrong, not that something is
@@ -45,7 +56,7 @@ class Outcome:
     messages: int = 0
     unreadable: int = 0
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
-    """(dataset, page) whose function raised, with what it said; such a page has no rows until it can be computed."""
+    """(dataset, place) whose function raised, with what it said; such an entity has no rows until it can be computed."""
 
 
 class Worker:
@@ -63,9 +74,9 @@ class Worker:
         self._log, self._store = log, store
         self._lanes = {dataset.name: (dataset, Lane(dataset.name, made.number)) for dataset, made in lanes}
         self._base, self._cut = lanes[0][1].base, lanes[0][1].cut
-        self._cache: OrderedDict[str, tuple[PageState, dict[str, Rows]]] = OrderedDict()
+        self._cache: OrderedDict[str, tuple[State, dict[str, Rows]]] = OrderedDict()
         self.outcome = Outcome()
-        starts = log.starts(PAGE)
+        starts = log.starts()
         for partition in range(log.partitions):
             begin = self.progress(partition)
             if starts[partition] > begin:
@@ -87,7 +98,7 @@ class Worker:
         _, lane = next(iter(self._lanes.values()))
         begun = self._store.batch_end(lane, partition) or 0
         wanted = begun - start if begun > start else most
-        messages = self._log.read(PAGE, partition, start, wanted)
+        messages = self._log.read(partition, start, wanted)
         if not messages:
             return None
         return Batch(partition, start, messages[-1].offset + 1, messages)
@@ -102,71 +113,76 @@ class Worker:
                 batch.partition,
                 ((key, offset, encode(state)) for key, copies in said.items() for offset, state in copies),
             )
-            for key, copies in said.items():
-                for _, state in copies:
-                    for rev_id, bits, clock in hidden(state):
-                        self._store.redact(entity(key)[0], rev_id, bits, clock)
             changes: dict[str, Changes] = {name: Changes() for name in self._lanes}
             for key, copies in said.items():
+                self._redact(key, copies)
                 self._touch(batch, key, (state for _, state in copies), changes)
-            for name, (dataset, _) in self._lanes.items():
-                if dataset.source is None:
-                    self._write(batch, name, changes[name])
+            for name, (dataset, lane) in self._lanes.items():
+                if dataset.is_linked:
+                    self._link(dataset, changes)
+                elif dataset.source is not None:
+                    self._derive(dataset, changes)
+                self._write_rows(lane, changes[name])
+                self._write_sums(batch, lane, changes[name])
+            self._note_passed(changes)
             for _, lane in self._lanes.values():
                 self._store.write_progress(lane, batch.partition, batch.end)
         self.outcome.messages += len(batch.messages)
 
-    def _said(self, messages: Iterable[Message]) -> dict[str, list[tuple[int, PageState]]]:
-        said: dict[str, list[tuple[int, PageState]]] = {}
+    def _said(self, messages: Iterable[Message]) -> dict[str, list[tuple[int, State]]]:
+        said: dict[str, list[tuple[int, State]]] = {}
         for message in messages:
             try:
-                state = read(message.value).state(entity(message.key)[1])
+                state = read(message.value).state(entity(message.key))
             except DeadLetter:
                 self.outcome.unreadable += 1
                 continue
             said.setdefault(message.key, []).append((message.offset, state))
         return said
 
-    def _touch(self, batch: Batch, key: str, said: Iterable[PageState], changes: dict[str, Changes]) -> None:
+    def _redact(self, key: str, copies: Iterable[tuple[int, State]]) -> None:
+        for _, state in copies:
+            if isinstance(state, PageState):
+                for rev_id, bits, clock in hidden(state):
+                    self._store.redact(entity(key).wiki, rev_id, bits, clock)
+
+    def _touch(self, batch: Batch, key: str, said: Iterable[State], changes: dict[str, Changes]) -> None:
         before, rows_before = self._cached(batch, key)
         after = reduce(join, said, before)
         rows_after: dict[str, Rows] = {}
-        wiki, page_id = entity(key)
+        thing = entity(key)
         for name, (dataset, _) in self._lanes.items():
             if dataset.source is not None:
                 continue
-            rows_after[name] = page_rows(dataset, wiki, page_id, after, self._failed)
+            rows_after[name] = entity_rows(dataset, thing, after, self._failed)
             old = rows_before.get(name)
             if old is None:
-                old = page_rows(dataset, wiki, page_id, before, _ignored)
+                old = entity_rows(dataset, thing, before, _ignored)
             change(dataset, old, rows_after[name], changes[name])
         self._cache[key] = after, rows_after
         self._cache.move_to_end(key)
-        if len(self._cache) > PAGES_CACHED:
+        if len(self._cache) > ENTITIES_CACHED:
             self._cache.popitem(last=False)
 
-    def _cached(self, batch: Batch, key: str) -> tuple[PageState, dict[str, Rows]]:
+    def _cached(self, batch: Batch, key: str) -> tuple[State, dict[str, Rows]]:
         found = self._cache.get(key)
         if found is not None:
             return found
         base = self._store.state(self._base, key)
         tail = self._store.tail(batch.partition, key, self._cut[batch.partition], batch.start)
-        return reduce(join, map(decode, tail), decode(base) if base is not None else EMPTY), {}
+        return reduce(join, map(decode, tail), decode(base) if base else empty(entity(key).kind)), {}
 
-    def _failed(self, dataset: str, page: str, error: str) -> None:
-        self.outcome.failures[dataset, page] = error
+    def _failed(self, dataset: str, place: str, error: str) -> None:
+        self.outcome.failures[dataset, place] = error
 
-    def _write(self, batch: Batch, name: str, changes: Changes) -> None:
-        """Write the changes of one table, then those of what is derived from it."""
-        dataset, lane = self._lanes[name]
+    def _write_rows(self, lane: Lane, changes: Changes) -> None:
         if changes.rows:
-            self._store.write_rows(
-                lane,
-                {
-                    encode_key(key): None if row is None else encode_values(row)
-                    for key, row in changes.rows.items()
-                },
-            )
+            rows = {
+                key: None if row is None else encode_values(row) for key, (_, row) in changes.rows.items()
+            }
+            self._store.write_rows(lane, {encode_key(key): row for key, row in rows.items()})
+
+    def _write_sums(self, batch: Batch, lane: Lane, changes: Changes) -> None:
         if not changes.sums:
             return
         keys = {encode_key(key): key for key in changes.sums}
@@ -179,28 +195,88 @@ class Worker:
             elif accumulator.version < batch.end:
                 new[encoded] = Accumulator(add(accumulator.sums, changes.sums[key]), batch.end)
         self._store.write_accumulators(lane, batch.partition, new)
-        readers = [d.name for d, _ in self._lanes.values() if d.source is not None and d.source.name == name]
-        if readers:
-            self._pass_on(batch, dataset, lane, keys, readers)
 
-    def _pass_on(
-        self, batch: Batch, dataset: Dataset, lane: Lane, keys: dict[bytes, Key], readers: Sequence[str]
-    ) -> None:
-        totals, passed = self._totals(dataset, lane, keys)
-        for name in readers:
-            derived, _ = self._lanes[name]
-            changes = Changes()
-            for encoded, key in keys.items():
-                change(
-                    derived,
-                    derive(derived, key, passed[encoded]),
-                    derive(derived, key, totals[encoded]),
-                    changes,
-                )
-            self._write(batch, name, changes)
-        self._store.write_passed(
-            lane, {encoded: total for encoded, total in totals.items() if total != passed[encoded]}
+    def _link(self, dataset: Dataset, changes: dict[str, Changes]) -> None:
+        """Rows made of linked rows: those of every group that a changed row was in, and is in now."""
+        source, lane = self._source(dataset)
+        changed = changes[source.name].rows
+        touched = {partition_of(source.schema, key) for key in changed}
+        before = self._groups(source, lane, touched, {key: old for key, (old, _) in changed.items()})
+        after = self._groups(source, lane, touched, {key: new for key, (_, new) in changed.items()})
+        change(
+            dataset,
+            {key: row for rows in before for key, row in linked_rows(dataset, rows).items()},
+            {key: row for rows in after for key, row in linked_rows(dataset, rows, self._failed).items()},
+            changes[dataset.name],
         )
+
+    def _groups(
+        self, source: Dataset, lane: Lane, starts: Iterable[Key], instead: Mapping[Key, Values | None]
+    ) -> Iterator[Rows]:
+        """The groups of linked rows around these partitions, where the changed rows are as in `instead`.
+
+        What the store says of a changed row is not looked at: after a crash it may be the row before or after this batch.
+        """
+        replaced: dict[Key, Rows] = {}
+        for key, row in instead.items():
+            rows = replaced.setdefault(partition_of(source.schema, key), {})
+            if row is not None:
+                rows[key] = row
+
+        def partition(at: Key) -> Rows:
+            stored = (
+                (decode_key(source.schema, key), row)
+                for key, row in merged(self._store, source, lane, encode_key(at))
+            )
+            kept = {key: decode_values(source.schema, row) for key, row in stored if key not in instead}
+            return kept | replaced.get(at, {})
+
+        seen: set[Key] = set()
+        for start in starts:
+            if start not in seen:
+                rows = linked(source.schema, start, partition)
+                seen.update(partition_of(source.schema, key) for key in rows)
+                yield rows
+
+    def _derive(self, dataset: Dataset, changes: dict[str, Changes]) -> None:
+        """Rows made of totals: those whose total changed, and those whose joined row did."""
+        source, lane = self._source(dataset)
+        keys = {encode_key(key): key for key in changes[source.name].sums}
+        beside = _Beside({}, {})
+        if dataset.joined is not None:
+            changed = changes[dataset.joined.name].rows
+            for first in changed:
+                keys |= self._beginning_with(source, lane, first)
+            beside = self._beside(dataset.joined, keys.values(), changed)
+        totals, passed = self._totals(source, lane, keys)
+        for encoded, key in keys.items():
+            old, new = beside.of(dataset, key)
+            change(
+                dataset,
+                derive(dataset, key, passed[encoded], old),
+                derive(dataset, key, totals[encoded], new, self._failed),
+                changes[dataset.name],
+            )
+
+    def _beginning_with(self, source: Dataset, lane: Lane, first: Key) -> dict[bytes, Key]:
+        """Keys of a rollup that begin with these columns, whether in the batch or since."""
+        prefix = encode_key(first)
+        stored = (self._store.batch_rows(lane, prefix), self._store.accumulated(lane, prefix))
+        return {key: decode_key(source.schema, key) for rows in stored for key, _ in rows}
+
+    def _beside(
+        self, joined: Dataset, keys: Iterable[Key], changed: Mapping[Key, tuple[Values | None, Values | None]]
+    ) -> _Beside:
+        lane = self._lanes[joined.name][1]
+        before, after = {}, {}
+        for first in {key[: len(joined.schema.key_names)] for key in keys}:
+            if first in changed:
+                before[first], after[first] = changed[first]
+                continue
+            rows = merged(self._store, joined, lane, encode_key(first))
+            row = next((decode_values(joined.schema, row) for _, row in rows), None)
+            before[first] = after[first] = row
+        return _Beside(before, after)
 
     def _totals(
         self, dataset: Dataset, lane: Lane, keys: dict[bytes, Key]
@@ -219,6 +295,37 @@ class Worker:
             passed[encoded] = known.get(encoded, base)
         return now, passed
 
+    def _note_passed(self, changes: dict[str, Changes]) -> None:
+        """The totals now are what derived rows say, so that only what is added to them later is passed on."""
+        for source in {dataset.source.name for dataset, _ in self._lanes.values() if dataset.source}:
+            dataset, lane = self._lanes[source]
+            if changes[source].sums:
+                keys = {encode_key(key): key for key in changes[source].sums}
+                totals, passed = self._totals(dataset, lane, keys)
+                self._store.write_passed(
+                    lane, {key: now for key, now in totals.items() if now != passed[key]}
+                )
+
+    def _source(self, dataset: Dataset) -> tuple[Dataset, Lane]:
+        if dataset.source is None:
+            message = f"dataset {dataset.name} reads no table"
+            raise AssertionError(message)
+        return self._lanes[dataset.source.name]
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """Joined rows by their keys, before and after a batch."""
+
+    before: Mapping[Key, Values | None]
+    after: Mapping[Key, Values | None]
+
+    def of(self, dataset: Dataset, key: Key) -> tuple[Values | None, Values | None]:
+        if dataset.joined is None:
+            return None, None
+        first = key[: len(dataset.joined.schema.key_names)]
+        return self.before[first], self.after[first]
+
 
 def alike(
     store: Store, log: Log, lanes: Sequence[tuple[Dataset, Generation]]
@@ -235,5 +342,5 @@ def alike(
     return list(groups.values())
 
 
-def _ignored(dataset: str, page: str, error: str) -> None:
+def _ignored(dataset: str, place: str, error: str) -> None:
     """The rows before a change failed already when they were the rows after one."""

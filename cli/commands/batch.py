@@ -14,11 +14,10 @@ from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, datasets_named, home_at
 from cli.output import Meter, meter, out, print_json, print_records
 from serving.sqlite_store import SqliteStore
-from shared_logic.events.streams import PAGE
+from shared_logic.entities import decode, entity
 from shared_logic.fingerprint import fingerprint
-from shared_logic.language import Dataset
-from shared_logic.page_state import decode, hidden
-from shared_logic.partitions import entity
+from shared_logic.language import Dataset, registry
+from shared_logic.page_state import PageState, hidden
 from shared_logic.protocols import Cut, Generation
 from speed.sqlite_log import SqliteLog
 
@@ -67,7 +66,7 @@ def plan(
     """Show what a batch run would do: which definitions changed, and how much of the log is new."""
     place = home_at(home)
     with place.log() as log, place.store() as store:
-        ends = log.ends(PAGE)
+        ends = log.ends()
         rows = []
         for dataset in datasets_named(names or []):
             made = store.published(dataset.name)
@@ -146,7 +145,7 @@ def recompute(
     code = {dataset.name: fingerprint(dataset) for dataset in datasets}
     run = run_id(cut, list(bootstraps), code)
     progress.say("archiving the log")
-    archive(log, home.archive, PAGE, cut)
+    archive(log, home.archive, cut)
     inputs = Inputs(bootstraps, home.archive, cut)
     result = compute(spark_session(home), datasets, inputs, home.path, run, code, progress.say)
     failed = [
@@ -163,10 +162,10 @@ def recompute(
         )
         raise Failure(message, AUDIT_FAILED)
     lanes: list[tuple[Dataset, Generation]] = []
-    progress.say("loading page states")
+    progress.say("loading entity states")
     if not store.has_states(result.base):
         with store.atomically():
-            store.load_states(result.base, _noting_hidden(store, result.page_states()))
+            store.load_states(result.base, _noting_hidden(store, result.entity_states()))
     for dataset in datasets:
         progress.say(f"loading {dataset.name}")
         made = next(
@@ -195,10 +194,12 @@ def recompute(
 
 def _noting_hidden(store: SqliteStore, states: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
     """The states, while what they hide is noted for readers of older generations."""
-    for key, state in states:
-        for rev_id, bits, clock in hidden(decode(state)):
-            store.redact(entity(key)[0], rev_id, bits, clock)
-        yield key, state
+    for key, encoded in states:
+        state = decode(encoded)
+        if isinstance(state, PageState):
+            for rev_id, bits, clock in hidden(state):
+                store.redact(entity(key).wiki, rev_id, bits, clock)
+        yield key, encoded
 
 
 def spark_session(home: Home) -> SparkSession:
@@ -224,16 +225,16 @@ def parse_cut(text: str | None, log: SqliteLog) -> Cut:
     Raises:
         Failure: not one offset per partition, or beyond the end.
     """
-    ends = log.ends(PAGE)
+    ends = log.ends()
     if text is None:
         return ends
     words = text.split(",")
     if len(words) != len(ends) or not all(word.strip().isdigit() for word in words):
-        message = f"--cut {text}: the page log has {len(ends)} partitions, give that many offsets, as {','.join(map(str, ends))}"
+        message = f"--cut {text}: the log has {len(ends)} partitions, give that many offsets, as {','.join(map(str, ends))}"
         raise Failure(message)
     cut = tuple(int(word) for word in words)
     if any(offset > end for offset, end in zip(cut, ends, strict=True)):
-        message = f"--cut {text}: beyond the end of the page log, which is {','.join(map(str, ends))}"
+        message = f"--cut {text}: beyond the end of the log, which is {','.join(map(str, ends))}"
         raise Failure(message)
     return cut
 
@@ -247,8 +248,7 @@ def family_of(store: SqliteStore, dataset: Dataset, made: Generation) -> list[tu
     """The generations of the same run: what a dataset is derived from and what is derived from it must be of one run."""
     return [
         (member, found)
-        for member in datasets_named([])
-        if member.root is dataset.root
+        for member in registry.family(dataset)
         for found in store.generations(member.name)
         if found.run == made.run
     ]

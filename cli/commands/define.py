@@ -29,7 +29,7 @@ def datasets(
                 "dataset": made.name,
                 "shape": made.shape,
                 "keeps": "sums" if made.is_rollup else "rows",
-                "reads": made.source.name if made.source else made.reads.__name__,
+                "reads": made.reading,
                 "key": " ".join(made.schema.key_names),
                 "about": made.doc.split("\n")[0],
             }
@@ -118,14 +118,14 @@ def try_(
             found = told(line for line in (raw.strip() for raw in stream) if line)
     except InputError as error:
         raise Failure(str(error)) from error
-    table = reference(registry.closure([name]), found.pages)[name]
+    table = reference(registry.closure([name]), found.states)[name]
     records = [made.schema.record(key, values) for key, values in sorted(table.items())]
     if json:
         print_json(records)
         return
     print_records(records[:limit], name)
     out.print(
-        f"{len(records)} rows of {len(found.pages)} pages; "
+        f"{len(records)} rows of {len(found.states)} pages, accounts and log rows; "
         f"{len(found.dead)} events unreadable, {len(found.out_of_scope)} out of scope"
     )
     for place, why in found.dead[:5]:

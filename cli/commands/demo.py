@@ -31,9 +31,10 @@ from serving.parity import compare
 from serving.reader import Reader
 from serving.sqlite_store import SqliteStore
 from shared_logic.clock import from_iso, instant
+from shared_logic.entities import Entity, State, page
+from shared_logic.eventify.authors import with_authors
 from shared_logic.eventify.dump import DumpError, DumpReader
 from shared_logic.eventify.tables import states
-from shared_logic.events.streams import PAGE
 from shared_logic.language import registry
 from shared_logic.page_state import PageState
 from speed.ingest import ingest
@@ -46,7 +47,7 @@ PIECES = 12
 SHARE_BEFORE = 0.8
 MONTHS_SHOWN = 12
 
-Said = list[tuple[int, PageState]]
+Said = list[tuple[Entity, State]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,8 @@ def demo(
 
         _step(2, "Spark computes every dataset, Great Expectations audits, the first generation is published")
         with meter("starting Spark") as progress:
-            recompute(home, log, store, datasets, log.ends(PAGE), progress)
-        read = Reader(store, lambda: log.ends(PAGE))
+            recompute(home, log, store, datasets, log.ends(), progress)
+        read = Reader(store, log.ends)
         out.print(", ".join(f"{d.name}: {len(read.scan(d).rows):,} rows" for d in datasets))
 
         _step(3, f"{len(story.after):,} later events come in, Bytewax keeps the merged tables current")
@@ -103,7 +104,7 @@ def demo(
         merged = {dataset.name: list(read.sorted_rows(dataset, redacted=False)) for dataset in datasets}
         first = {dataset.name: made.number for dataset, made in published(store, datasets)}
         with meter("recomputing") as progress:
-            recompute(home, log, store, datasets, log.ends(PAGE), progress)
+            recompute(home, log, store, datasets, log.ends(), progress)
         differing = 0
         for dataset in datasets:
             found = list(
@@ -153,13 +154,13 @@ def _of_dump(name: str, folder: Path) -> Story:
             raise Failure(message) from error
     with open_input(path) as stream, meter(f"reading {path.name}") as progress:
         reader = DumpReader(stream, 0, lambda _: None)
-        whole: Said = []
-        for page in reader:
-            whole.append(page)
+        whole: list[tuple[int, PageState]] = []
+        for read in reader:
+            whole.append(read)
             progress.at(len(whole))
         wiki = reader.site.dbname or "dumpwiki"
     times = sorted(
-        r.timestamp for _, page in whole for r in page.revisions.values() if r.timestamp is not None
+        r.timestamp for _, state in whole for r in state.revisions.values() if r.timestamp is not None
     )
     if not times:
         message = f"{path}: no revision in it"
@@ -167,14 +168,19 @@ def _of_dump(name: str, folder: Path) -> Story:
     beginning = times[int((len(times) - 1) * SHARE_BEFORE)]
     with open_input(path) as stream:
         stated = list(DumpReader(stream, beginning, lambda _: None))
-    said = [(page_id, _until(page, beginning)) for page_id, page in stated]
+    said = [(page(wiki, page_id), _until(state, beginning)) for page_id, state in stated]
     later = sorted(
-        (event for page_id, page in whole for event in _replayed(wiki, page_id, page, beginning)),
+        (event for page_id, state in whole for event in _replayed(wiki, page_id, state, beginning)),
         key=lambda e: e[0],
     )
     about = f"{path.name}: {len(times):,} revisions, the last {len(later):,} of them replayed as events"
     return Story(
-        wiki, beginning, [s for s in said if s[1].revisions], (), [event for _, event in later], about
+        wiki,
+        beginning,
+        list(with_authors(s for s in said if s[1].revisions)),
+        (),
+        [event for _, event in later],
+        about,
     )
 
 
@@ -226,14 +232,12 @@ def _load(home: Home, log: SqliteLog, story: Story) -> bootstrap.Bootstrap:
     ingest(log, "demo, before", story.before)
     folder = home.bootstraps / "demo"
     with meter("revisions") as progress:
-        written = bootstrap.write(
-            folder, story.wiki, story.said, lambda so_far: progress.at(so_far.revisions)
-        )
+        written = bootstrap.write(folder, story.said, lambda so_far: progress.at(so_far.revisions))
     made = bootstrap.Bootstrap(
         id="demo",
         wiki=story.wiki,
         beginning=story.beginning,
-        cut=log.ends(PAGE),
+        cut=log.ends(),
         sources=(),
         pages=written.pages,
         revisions=written.revisions,

@@ -23,10 +23,10 @@ from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
 from cli.output import Meter, err, meter, out, print_json, print_records, text
 from cli.schemas import faults, known_fields
 from shared_logic.clock import from_iso, from_mediawiki, instant
+from shared_logic.entities import Entity, State, page
+from shared_logic.eventify.authors import with_authors
 from shared_logic.eventify.dump import DumpError, DumpReader
 from shared_logic.eventify.tables import TablesError, states
-from shared_logic.events.streams import PAGE
-from shared_logic.page_state import PageState
 from speed.ingest import Counts
 from speed.ingest import ingest as ingest_lines
 from speed.ingest import replay as replay_letters
@@ -132,7 +132,7 @@ def dump(
     try:
         named = wiki or _dbname(files[0])
         beginning = _beginning(taken_at or _date_in_name(files[0]), lambda: _newest_in_dumps(files))
-        said = (page for file in files for page in _pages(file, beginning, problems))
+        said = with_authors(page for file in files for page in _pages(file, named, beginning, problems))
         made = _bootstrap(home_at(home), named, beginning, files, said, problems)
     except (InputError, DumpError) as error:
         raise Failure(str(error)) from error
@@ -250,13 +250,12 @@ def _newest_in_tables(found: Mapping[str, Iterable[Mapping[str, str | None]]]) -
 
 
 def _newest_in_dumps(files: Iterable[Path]) -> int:
-    times = (
-        revision.timestamp or 0
-        for file in files
-        for _, state in _pages(file, 0, Counter())
-        for revision in state.revisions.values()
-    )
-    return max(times, default=0)
+    newest = 0
+    for file in files:
+        with open_input(file) as stream:
+            for _, state in DumpReader(stream, 0, lambda _: None):
+                newest = max((newest, *(told.timestamp or 0 for told in state.revisions.values())))
+    return newest
 
 
 def _date_in_name(file: Path) -> str | None:
@@ -273,9 +272,10 @@ def _dbname(file: Path) -> str:
     return name
 
 
-def _pages(file: Path, beginning: int, problems: Counter[str]) -> Iterator[tuple[int, PageState]]:
+def _pages(file: Path, wiki: str, beginning: int, problems: Counter[str]) -> Iterator[tuple[Entity, State]]:
     with open_input(file) as stream:
-        yield from DumpReader(stream, beginning, lambda problem: problems.update([problem.code]))
+        for page_id, state in DumpReader(stream, beginning, lambda problem: problems.update([problem.code])):
+            yield page(wiki, page_id), state
 
 
 def _bootstrap(
@@ -283,7 +283,7 @@ def _bootstrap(
     wiki: str,
     beginning: int,
     sources: list[Path],
-    said: Iterable[tuple[int, PageState]],
+    said: Iterable[tuple[Entity, State]],
     problems: Counter[str],
 ) -> bootstrap.Bootstrap:
     with home.writer("ingest"), home.log() as log, meter("revisions") as progress:
@@ -292,12 +292,12 @@ def _bootstrap(
         known = bootstrap.described(folder)
         if known is not None:
             return known
-        written = bootstrap.write(folder, wiki, said, _showing(progress))
+        written = bootstrap.write(folder, said, _showing(progress))
         made = bootstrap.Bootstrap(
             id=identity,
             wiki=wiki,
             beginning=beginning,
-            cut=log.ends(PAGE),
+            cut=log.ends(),
             sources=tuple(path.name for path in sources),
             pages=written.pages,
             revisions=written.revisions,

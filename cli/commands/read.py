@@ -25,7 +25,6 @@ from serving.formats import write_csv, write_json, write_jsonl, write_parquet, w
 from serving.parity import compare
 from serving.reader import NotPublished, Reader, Stream
 from serving.sqlite_store import SqliteStore
-from shared_logic.events.streams import PAGE
 from shared_logic.language import Dataset
 from shared_logic.protocols import Cut, Generation, Log, Store
 from speed import loop_engine
@@ -220,7 +219,7 @@ def parity(
 
 def reader(store: SqliteStore, log: SqliteLog) -> Reader:
     """A reader over the store that knows where the log ends."""
-    return Reader(store, lambda: log.ends(PAGE))
+    return Reader(store, log.ends)
 
 
 def stream(
@@ -286,7 +285,7 @@ def _number(at: str) -> int:
 
 
 def _cut(at: str, log: SqliteLog) -> Cut:
-    ends = log.ends(PAGE)
+    ends = log.ends()
     words = at.removesuffix(",").split(",")
     if len(words) != len(ends) or not all(word.strip().isdecimal() for word in words):
         message = f"--at {at}: the page log has {len(ends)} partitions, give that many offsets, as {','.join(map(str, ends))}"

@@ -12,7 +12,6 @@ from cli.failures import CANNOT_KNOW, Failure
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, datasets_named, home_at
 from cli.output import meter, out, print_json
 from serving.sqlite_store import SqliteStore
-from shared_logic.events.streams import PAGE
 from shared_logic.language import Dataset
 from shared_logic.protocols import Generation, Lane
 from speed import bytewax_engine, loop_engine, process
@@ -45,7 +44,7 @@ def run(
         lanes = published(store, datasets_named(names or []))
         total = Outcome()
         while True:
-            with meter("messages", sum(log.ends(PAGE))) as progress:
+            with meter("messages", sum(log.ends())) as progress:
                 done = catch_up(log, store, lanes, engine, lambda: progress.at(standing(log, store, lanes)))
             total.messages += done.messages
             total.unreadable += done.unreadable

@@ -1,5 +1,7 @@
 """Edits and editors by day, and editors by how much they do in a month.
 
+An account counts as what its name of now says it is, wherever and whenever it edited: a rename moves all its edits.
+
 What takes away and gives back: a deleted page's revisions leave its days and its namespace, and a restore gives back exactly
 those that came back; a move to another namespace moves them; a hidden name moves an edit to the kind "hidden", which counts
 edits but no editors, and un-hiding moves it back. An imported revision counts on the day that it bears, apart: what is older than a revision with a lower id on
@@ -14,21 +16,21 @@ from datetime import date
 from operator import attrgetter
 from typing import Annotated
 
+from shared_logic.datasets.user_current import UserCurrent
 from shared_logic.language import Clustering, Partition, Sum, Table, about, dataset
-from shared_logic.things import Page, Revision, UserKind
+from shared_logic.things import Page, Revision, User, UserKind
 
 
 class EditorDay(Table, frozen=True, kw_only=True):
     """What one editor did in one namespace on one day."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
-    day: Annotated[Partition[date], about("UTC day of the revision")]
+    editor: Annotated[
+        Partition[str], about("#id or name; empty for a hidden one", private="tells what one person did")
+    ]
+    day: Annotated[Clustering[date], about("UTC day of the revision")]
     namespace: Annotated[
         Clustering[int], about("namespace that the page has now or had at its deletion; -99: not known")
-    ]
-    user_kind: Annotated[Clustering[str], about("who edited", one_of=tuple(UserKind))]
-    editor: Annotated[
-        Clustering[str], about("#id or name; empty for a hidden one", private="tells what one person did")
     ]
     edits: Annotated[
         Sum[int], about("revisions that readers can reach, imported and null ones apart", at_least=0)
@@ -55,10 +57,9 @@ def editor_days(page: Page) -> Iterator[EditorDay]:
         grown = _grown(revision, parent)
         yield EditorDay(
             wiki=page.wiki,
+            editor=revision.user.key if revision.user else "",
             day=revision.day,
             namespace=NAMESPACE_UNKNOWN if page.namespace is None else page.namespace,
-            user_kind=revision.user_kind,
-            editor=revision.user.key if revision.user else "",
             edits=not (imported or null),
             imported_edits=imported,
             null_edits=null,
@@ -89,13 +90,13 @@ class DailyEdits(Table, frozen=True, kw_only=True):
 
 
 @dataset
-def daily_edits(total: EditorDay) -> Iterator[DailyEdits]:
+def daily_edits(total: EditorDay, editor: UserCurrent | None) -> Iterator[DailyEdits]:
     """Edits, distinct editors and bytes per wiki, day, namespace and kind of user."""
     yield DailyEdits(
         wiki=total.wiki,
         day=total.day,
         namespace=total.namespace,
-        user_kind=total.user_kind,
+        user_kind=editor.user_kind if editor else _kind_without_account(total.editor),
         edits=total.edits,
         imported_edits=total.imported_edits,
         null_edits=total.null_edits,
@@ -159,6 +160,13 @@ def imported_revisions(history: tuple[Revision, ...]) -> frozenset[int]:
             imported.add(revision.rev_id)
         latest = max(latest, revision.at)
     return frozenset(imported)
+
+
+def _kind_without_account(editor: str) -> UserKind:
+    """The kind of an editor of whom no account is known: hidden, an address, or an id alone."""
+    if not editor:
+        return UserKind.HIDDEN
+    return UserKind.ACCOUNT if editor.startswith("#") else User(0, editor).kind
 
 
 def _grown(revision: Revision, parent: Revision | None) -> int:

@@ -14,8 +14,10 @@ from typing import TypeVar
 import msgspec
 
 from shared_logic.clock import Rank, Stamp, from_mediawiki, stamp
+from shared_logic.entities import Entity, State, page, user
 from shared_logic.eventify.problems import Problem, Report
 from shared_logic.page_state import PageState, RevisionState
+from shared_logic.user_state import named
 
 Value = TypeVar("Value")
 
@@ -166,10 +168,10 @@ def states(
     wiki: str,
     beginning: int,
     problems: Report,
-) -> Iterator[tuple[int, PageState]]:
-    """Page ids and what the rows say of them, row by row: pages, revisions, archived revisions, archived pages.
+) -> Iterator[tuple[Entity, State]]:
+    """What the rows say of entities, row by row: pages, revisions, archived revisions, archived pages, accounts.
 
-    `revision` and `page` are needed; `archive`, `actor`, `comment`, `revision_comment_temp`, `revision_actor_temp`, `slots`,
+    `revision` and `page` are needed; `archive`, `user`, `actor`, `comment`, `revision_comment_temp`, `revision_actor_temp`, `slots`,
     `slot_roles`, `content`, `change_tag` and `change_tag_def` are used where given. Tables are read once each; all but
     `revision` and `page` are kept in memory.
 
@@ -180,7 +182,14 @@ def states(
         if name not in tables:
             given = ", ".join(sorted(tables)) or "none"
             raise TablesError(f"{wiki}: the table {name} is missing; given: {given}")
-    return _Join(tables, wiki, beginning, problems).states()
+    return _states(_Join(tables, wiki, beginning, problems))
+
+
+def _states(tables: _Join) -> Iterator[tuple[Entity, State]]:
+    for page_id, state in tables.states():
+        yield page(tables.wiki, page_id), state
+    for user_id, name in tables.accounts():
+        yield user(tables.wiki, user_id), named(name, _beginning(tables.beginning))
 
 
 class _Join:
@@ -246,6 +255,13 @@ class _Join:
                 yield read
         for page_id, (_, namespace, title) in titles.items():
             yield page_id, archived_page(page_id, namespace, title, self.beginning)
+
+    def accounts(self) -> Iterator[tuple[int, str]]:
+        """Ids and names of all accounts, whether they ever did something or not."""
+        yield from self.rows("user", "user_id", _account)
+        for user_id, name in self.actors.values():
+            if user_id > 0 and name:
+                yield user_id, name
 
     # --- rows -----------------------------------------------------------------------------------------------
 
@@ -425,6 +441,13 @@ class _Join:
                     raise TablesError(f"{self.wiki}: the table {table} has no column {', '.join(missing)}")
                 first = False
             yield row
+
+
+def _account(row: Row) -> tuple[int, str]:
+    name = row.get("user_name")
+    if not name:
+        raise BadRowError("no_name", "user_name is empty")
+    return _positive(row, "user_id"), name
 
 
 def _archive_row(row: Row) -> tuple[int, Row]:

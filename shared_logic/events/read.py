@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from shared_logic.clock import milliseconds
+from shared_logic.entities import Entity, State
 from shared_logic.events.records import Event, Header
-from shared_logic.events.streams import FUTURE_LIMIT_MS, KINDS, EventKind, Route
-from shared_logic.page_state import PageState
+from shared_logic.events.streams import FUTURE_LIMIT_MS, KINDS, EventKind, Named
 
 CANARY_DOMAIN = "canary"
 LARGEST_EVENT = 10 * 1024 * 1024
@@ -41,13 +41,18 @@ class Read:
     minor: int
 
     @property
-    def routes(self) -> tuple[Route, ...]:
-        """The canonical logs and keys that it goes to."""
-        return tuple(self.kind.routes(self.event))
+    def entities(self) -> tuple[Entity, ...]:
+        """What it tells of."""
+        return tuple(self.kind.entities(self.event))
 
-    def state(self, page_id: int) -> PageState:
-        """What it says of that page."""
-        return self.kind.state(self.event, page_id)
+    @property
+    def named(self) -> Named | None:
+        """Whom it names with an id."""
+        return self.kind.named(self.event)
+
+    def state(self, entity: Entity) -> State:
+        """What it says of that entity."""
+        return self.kind.state(self.event, entity)
 
 
 def read(raw: bytes) -> Read:

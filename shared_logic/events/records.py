@@ -13,7 +13,7 @@ import msgspec
 Id = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
-Wiki = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Wiki = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern="^[^/]+$")]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,7 +191,7 @@ class UserChange(Event, frozen=True, kw_only=True):
 
 
 class RecentChange(Event, frozen=True, kw_only=True):
-    """mediawiki/recentchange 1.x; only rows of type log are read, for their log_id."""
+    """mediawiki/recentchange 1.x; only those of type log are read: rows of the log, with their log_id."""
 
     wiki: Wiki
     type: str
@@ -202,3 +202,5 @@ class RecentChange(Event, frozen=True, kw_only=True):
     namespace: int | None = None
     timestamp: Count | None = None
     log_params: Any = None
+    user: str | None = None
+    comment: str | None = None

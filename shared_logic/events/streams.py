@@ -1,9 +1,9 @@
 """What each stream says: one table, one row per event schema.
 
 A row names the schema, the major versions that are understood, the record, what the event states of a page (facts of
-revisions, assertions with their own clock), and the canonical logs that it goes to.
+revisions, assertions with their own clock) or log row, whom it names, and the entities that it goes to.
 
-| schema | facts | assertions, from their own clock on | own clock | logs |
+| schema | facts | assertions, from their own clock on | own clock | entities |
 | --- | --- | --- | --- | --- |
 | page/change | the revision | title, redirect, existence, presence, visibility, author; delete clears | dt | page |
 | revision/create | the revision | title, existence, presence, author; redirect if the revision is new | meta.dt | page |
@@ -12,40 +12,43 @@ revisions, assertions with their own clock), and the canonical logs that it goes
 | page/move | - | title, redirect, existence | meta.dt | page |
 | revision/visibility-change | - | visibility | meta.dt | page |
 | revision/tags-change | - | tags | meta.dt | page |
-| user/blocks-change | - | - | meta.dt | user; lifecycle for an address |
-| user change | - | - | dt | user |
-| recentchange, type log | - | - | timestamp | lifecycle |
+| user/blocks-change | - | name | meta.dt | user |
+| user change | - | name | dt | user |
+| recentchange, type log | the log row | - | timestamp | log row |
+
+Whoever is named with an id by any of them is an account that bears that name then: where the name is news, the event goes to
+the user as well (see `shared_logic.routing`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared_logic.clock import DAY_MS, SECOND_MS, Rank, Stamp, milliseconds, stamp
+from shared_logic.entities import Entity, Kind, State, log_row, page, user
 from shared_logic.events import records as r
+from shared_logic.events.log_params import as_stored
+from shared_logic.log_state import LogState
 from shared_logic.page_state import (
     COMMENT_HIDDEN,
-    EMPTY,
     TEXT_HIDDEN,
     USER_HIDDEN,
     PageState,
     RevisionState,
 )
 from shared_logic.titles import bare_title
-
-PAGE, USER, LIFECYCLE = "page", "user", "lifecycle"
-"""The canonical logs: keyed by (wiki, page id), by (wiki, user id), by wiki."""
+from shared_logic.user_state import UserState, named
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Where an event goes: a canonical log, and the wiki and id that key it there (id 0 in the lifecycle log)."""
+class Named(NamedTuple):
+    """An account seen under a name on a UTC day: of all that are seen so on one day, one message says as much as a thousand."""
 
-    log: str
-    wiki: str
-    id: int
+    user_id: int
+    name: str
+    seen: Stamp
+    """The beginning of the day on which the event was sent, however old its revision is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,23 @@ class EventKind:
     record: type[r.Event]
     clock: Callable[[Any], int]
     """Own clock, in milliseconds."""
-    state: Callable[[Any, int], PageState]
+    entities: Callable[[Any], Iterator[Entity]]
+    """What the event tells of."""
+    page: Callable[[Any, int], PageState]
     """What the event says of the page with that id; most events name one page, a restore to another id also tells the old one."""
-    routes: Callable[[Any], Iterator[Route]]
+    named: Callable[[Any], Named | None]
+    """Whom the event names with an id, and when."""
+    log: Callable[[Any], LogState]
+    """The log row that the event is."""
+
+    def state(self, event: r.Event, entity: Entity) -> State:
+        """What the event says of that entity."""
+        if entity.kind is Kind.PAGE:
+            return self.page(event, entity.id)
+        if entity.kind is Kind.LOG:
+            return self.log(event)
+        found = self.named(event)
+        return named(found.name, found.seen) if found and found.user_id == entity.id else UserState()
 
 
 def page_change(event: r.PageChange, page_id: int) -> PageState:
@@ -82,10 +99,10 @@ def page_change(event: r.PageChange, page_id: int) -> PageState:
     )
     if not here:
         return PageState(revisions={told.rev_id: revision})
-    page = event.page
+    changed = event.page
     return PageState(
-        title=(*at, page.namespace_id, bare_title(page.namespace_id, page.page_title)),
-        redirect=None if page.is_redirect is None else (*at, page.is_redirect),
+        title=(*at, changed.namespace_id, bare_title(changed.namespace_id, changed.page_title)),
+        redirect=None if changed.is_redirect is None else (*at, changed.is_redirect),
         existence=(*at, not deleted),
         cleared=at if deleted else None,
         revisions={told.rev_id: revision},
@@ -161,7 +178,58 @@ def tags_change(event: r.TagsChange, page_id: int) -> PageState:  # noqa: ARG001
 
 def nothing(event: r.Event, page_id: int) -> PageState:  # noqa: ARG001
     """Says nothing of a page."""
-    return EMPTY
+    return PageState()
+
+
+def log_entry(event: r.RecentChange) -> LogState:
+    """The row of the log, as far as it is told; the performer's id is not."""
+    log_type = event.log_type or ""
+    namespace, title = event.namespace, event.title
+    return LogState(
+        log_type=log_type,
+        log_action=event.log_action or "",
+        at=_recent_clock(event),
+        namespace=namespace,
+        title=None if title is None or namespace is None else bare_title(namespace, title),
+        user_name=event.user,
+        comment=event.comment,
+        params=as_stored(log_type, event.log_params),
+    )
+
+
+def _no_log_row(event: r.Event) -> LogState:  # noqa: ARG001
+    return LogState()
+
+
+def _nobody(event: r.Event) -> None:
+    """Names nobody with an id."""
+
+
+def _editor(event: r.PageChange) -> Named | None:
+    return _named(event, event.revision.editor)
+
+
+def _performer(event: r.RevisionCreate) -> Named | None:
+    return _named(event, event.performer)
+
+
+def _blocked(event: r.BlocksChange) -> Named | None:
+    return Named(event.user_id, event.user_text, _day_sent(event)) if event.user_id else None
+
+
+def _changed_user(event: r.UserChange) -> Named | None:
+    return _named(event, event.user)
+
+
+def _named(event: r.Event, user: r.UserEntity | r.OldUser | None) -> Named | None:
+    if user is None or not user.user_id or not user.user_text:
+        return None
+    return Named(user.user_id, user.user_text, _day_sent(event))
+
+
+def _day_sent(event: r.Event) -> Stamp:
+    sent = milliseconds(event.meta.dt)
+    return stamp(sent - sent % DAY_MS, 0, Rank.EDIT)
 
 
 def _meta_clock(event: r.Event) -> int:
@@ -172,29 +240,27 @@ def _dt_clock(event: Any) -> int:
     return milliseconds(event.dt)
 
 
-def _to_page(event: r.OldPageEvent) -> Iterator[Route]:
-    yield Route(PAGE, event.database, event.page_id)
+def _old_page(event: r.OldPageEvent) -> Iterator[Entity]:
+    yield page(event.database, event.page_id)
 
 
-def _page_change_routes(event: r.PageChange) -> Iterator[Route]:
-    yield Route(PAGE, event.wiki_id, event.page.page_id)
+def _changed_page(event: r.PageChange) -> Iterator[Entity]:
+    yield page(event.wiki_id, event.page.page_id)
 
 
-def _blocks_routes(event: r.BlocksChange) -> Iterator[Route]:
-    yield Route(USER, event.database, event.user_id) if event.user_id else Route(LIFECYCLE, event.database, 0)
+def _block_holder(event: r.BlocksChange) -> Iterator[Entity]:
+    if event.user_id:
+        yield user(event.database, event.user_id)
 
 
-def _user_routes(event: r.UserChange) -> Iterator[Route]:
-    yield (
-        Route(USER, event.wiki_id, event.user.user_id)
-        if event.user.user_id
-        else Route(LIFECYCLE, event.wiki_id, 0)
-    )
+def _user(event: r.UserChange) -> Iterator[Entity]:
+    if event.user.user_id:
+        yield user(event.wiki_id, event.user.user_id)
 
 
-def _recent_routes(event: r.RecentChange) -> Iterator[Route]:
-    if event.type == "log":
-        yield Route(LIFECYCLE, event.wiki, 0)
+def _recent(event: r.RecentChange) -> Iterator[Entity]:
+    if event.type == "log" and event.log_id:
+        yield log_row(event.wiki, event.log_id)
 
 
 def _recent_clock(event: r.RecentChange) -> int:
@@ -202,29 +268,57 @@ def _recent_clock(event: r.RecentChange) -> int:
 
 
 _ONE, _ONE_OR_TWO = frozenset({1}), frozenset({1, 2})
+
+
+def _of_page(
+    title: str,
+    majors: frozenset[int],
+    record: type[r.Event],
+    said: Callable[[Any, int], PageState],
+    named: Callable[[Any], Named | None] = _nobody,
+) -> EventKind:
+    """A kind of the older streams, whose clock is meta.dt."""
+    return EventKind(f"mediawiki/{title}", majors, record, _meta_clock, _old_page, said, named, _no_log_row)
+
+
+def _of_user(
+    title: str, record: type[r.Event], clock: Callable[[Any], int], entities: Any, named: Any
+) -> EventKind:
+    return EventKind(title, _ONE, record, clock, entities, nothing, named, _no_log_row)
+
+
 KINDS: dict[str, EventKind] = {
     kind.title: kind
     for kind in (
-        EventKind("mediawiki/page/change", _ONE, r.PageChange, _dt_clock, page_change, _page_change_routes),
         EventKind(
-            "mediawiki/revision/create", _ONE_OR_TWO, r.RevisionCreate, _meta_clock, revision_create, _to_page
-        ),
-        EventKind("mediawiki/page/delete", _ONE, r.PageDelete, _meta_clock, page_delete, _to_page),
-        EventKind("mediawiki/page/undelete", _ONE, r.PageUndelete, _meta_clock, page_undelete, _to_page),
-        EventKind("mediawiki/page/move", _ONE, r.PageMove, _meta_clock, page_move, _to_page),
-        EventKind(
-            "mediawiki/revision/visibility-change",
+            "mediawiki/page/change",
             _ONE,
-            r.VisibilityChange,
-            _meta_clock,
-            visibility_change,
-            _to_page,
+            r.PageChange,
+            _dt_clock,
+            _changed_page,
+            page_change,
+            _editor,
+            _no_log_row,
         ),
-        EventKind("mediawiki/revision/tags-change", _ONE, r.TagsChange, _meta_clock, tags_change, _to_page),
-        EventKind("mediawiki/user/blocks-change", _ONE, r.BlocksChange, _meta_clock, nothing, _blocks_routes),
-        EventKind("development/mediawiki_user_change", _ONE, r.UserChange, _dt_clock, nothing, _user_routes),
-        EventKind("mediawiki/user/change", _ONE, r.UserChange, _dt_clock, nothing, _user_routes),
-        EventKind("mediawiki/recentchange", _ONE, r.RecentChange, _recent_clock, nothing, _recent_routes),
+        _of_page("revision/create", _ONE_OR_TWO, r.RevisionCreate, revision_create, _performer),
+        _of_page("page/delete", _ONE, r.PageDelete, page_delete),
+        _of_page("page/undelete", _ONE, r.PageUndelete, page_undelete),
+        _of_page("page/move", _ONE, r.PageMove, page_move),
+        _of_page("revision/visibility-change", _ONE, r.VisibilityChange, visibility_change),
+        _of_page("revision/tags-change", _ONE, r.TagsChange, tags_change),
+        _of_user("mediawiki/user/blocks-change", r.BlocksChange, _meta_clock, _block_holder, _blocked),
+        _of_user("development/mediawiki_user_change", r.UserChange, _dt_clock, _user, _changed_user),
+        _of_user("mediawiki/user/change", r.UserChange, _dt_clock, _user, _changed_user),
+        EventKind(
+            "mediawiki/recentchange",
+            _ONE,
+            r.RecentChange,
+            _recent_clock,
+            _recent,
+            nothing,
+            _nobody,
+            log_entry,
+        ),
     )
 }
 
@@ -253,7 +347,7 @@ def _page(
     cleared: Stamp | None = None,
 ) -> PageState:
     if event.page_id != page_id:
-        return EMPTY
+        return PageState()
     return PageState(
         title=_title(at, event),
         redirect=None if event.page_is_redirect is None else (*at, event.page_is_redirect),

@@ -16,11 +16,11 @@ from batch.archive import ArchiveError, archive
 from batch.lowering import lower, to_rows
 from batch.run import Inputs, base_id, compute
 from batch.states import SCHEMA, said_by_log, united
+from shared_logic.entities import encode
 from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.kernel import Rows
 from shared_logic.keys import decode_key, decode_values
 from shared_logic.language import Dataset, DefinitionError, Schema, registry
-from shared_logic.page_state import encode
 from shared_logic.reference import reference, told
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
@@ -39,17 +39,15 @@ def test_spark_gives_the_references_tables(spark: SparkSession) -> None:
     # given what a real wiki's events say, copy by copy, as two wikis and in three pieces
     events = sample.events()
     other = tuple(event.replace(b"gtbwiki", b"otherwiki") for event in events)
-    pieces = [told(events[::2]).pages, told(events[1::2]).pages, told(other).pages]
-    rows = [(wiki, page_id, encode(state)) for piece in pieces for (wiki, page_id), state in piece.items()]
-    pages = told((*events, *other)).pages
-    expected = reference(DATASETS, pages)
+    pieces = [told(events[::2]).states, told(events[1::2]).states, told(other).states]
+    rows = [(*entity, encode(state)) for piece in pieces for entity, state in piece.items()]
+    expected = reference(DATASETS, told((*events, *other)).states)
     for partitions in (1, 5):
         # when Spark unites them and computes every dataset
         states = united(spark.createDataFrame(rows, SCHEMA).repartition(partitions)).persist()
         found: dict[str, DataFrame] = {}
         for dataset in DATASETS:
-            source = states if dataset.source is None else found[dataset.source.name]
-            found[dataset.name] = lower(dataset, source).persist()
+            found[dataset.name] = lower(dataset, states, found).persist()
             # then each table is the reference's, row for row
             assert table(dataset, found[dataset.name]) == expected[dataset.name], dataset.name
 
@@ -58,15 +56,15 @@ def test_a_run_that_is_repeated_or_goes_on_gives_the_same(spark: SparkSession, t
     # given an archived log and a run
     with SqliteLog(tmp_path / "log.db") as log:
         ingest(log, "real", sample.events())
-        cut = tuple(end // 2 for end in log.ends("page"))
-        archive(log, tmp_path / "archive", "page", cut)
-        assert archive(log, tmp_path / "archive", "page", cut) == 0
+        cut = tuple(end // 2 for end in log.ends())
+        archive(log, tmp_path / "archive", cut)
+        assert archive(log, tmp_path / "archive", cut) == 0
 
     def run() -> dict[str, tuple[int, list[tuple[bytes, bytes]]]]:
         fingerprints = dict.fromkeys(registry, "code")
         made = compute(
             spark,
-            DATASETS[:2],
+            registry.closure(["daily_edits"]),
             Inputs({}, tmp_path / "archive", cut),
             tmp_path,
             "run",
@@ -81,7 +79,8 @@ def test_a_run_that_is_repeated_or_goes_on_gives_the_same(spark: SparkSession, t
     assert run() == first
     # then versions and rows are the same, and they are the reference's over the log before the cut
     states = united(said_by_log(spark, tmp_path / "archive", cut))
-    assert dict(first["editor_days"][1]) == dict(to_rows(DATASETS[0], lower(DATASETS[0], states)))
+    editor_days = registry["editor_days"]
+    assert dict(first["editor_days"][1]) == dict(to_rows(editor_days, lower(editor_days, states, {})))
 
 
 def test_the_audit_stops_a_bad_row_and_keeps_it(spark: SparkSession, tmp_path: Path) -> None:
@@ -109,10 +108,10 @@ def test_a_gap_in_the_log_stops_the_archive(tmp_path: Path) -> None:
     # given a log whose first messages are gone before they were archived
     with SqliteLog(tmp_path / "log.db", 1) as log:
         ingest(log, "real", sample.events())
-        log._db.execute("DELETE FROM messages WHERE log='page' AND position < 5")
+        log._db.execute("DELETE FROM messages WHERE position < 5")
         # then the archive refuses, naming the place
         with pytest.raises(ArchiveError, match="holds 5 at offset 0"):
-            archive(log, tmp_path / "archive", "page", log.ends("page"))
+            archive(log, tmp_path / "archive", log.ends())
 
 
 def test_other_code_that_reads_events_is_another_base(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,9 +125,8 @@ def test_other_code_that_reads_events_is_another_base(monkeypatch: pytest.Monkey
 
 def test_an_expectation_that_is_no_sql_is_named(spark: SparkSession, tmp_path: Path) -> None:
     dataset = registry["active_editors"]
-    candidate = lower(
-        dataset, spark.createDataFrame([], "wiki string, month date, editor string, edits long")
-    )
+    months = spark.createDataFrame([], "wiki string, month date, editor string, edits long")
+    candidate = lower(dataset, months, {"editor_months": months})
     broken = replace(dataset)
     object.__setattr__(broken, "schema", Schema(dataset.schema.table))
     broken.schema.expectations = ("no_such_column > 1",)

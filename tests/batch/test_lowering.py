@@ -11,9 +11,9 @@ from pyspark.sql import DataFrame, SparkSession
 import shared_logic.datasets  # noqa: F401  registers them
 from batch.lowering import lower, to_rows
 from batch.states import SCHEMA, united
+from shared_logic.entities import encode
 from shared_logic.keys import encode_key, encode_values
 from shared_logic.language import Dataset, registry
-from shared_logic.page_state import encode
 from shared_logic.reference import Tables, reference, told
 from tests.strategies import stories as s
 
@@ -57,16 +57,15 @@ def digest(rows: Iterable[tuple[bytes, bytes]]) -> str:
 
 def said(spark: SparkSession, copies: int) -> DataFrame:
     """What each event says alone, each told several times, so that the work of joining is Spark's."""
-    pieces = [(key, state) for raw in events() for key, state in told([raw]).pages.items()]
-    rows = [(wiki, page_id, encode(state)) for (wiki, page_id), state in pieces * copies]
+    pieces = [(*entity, encode(state)) for raw in events() for entity, state in told([raw]).states.items()]
+    rows = pieces * copies
     return spark.createDataFrame(rows, SCHEMA)
 
 
 def computed(states: DataFrame) -> dict[str, DataFrame]:
     found: dict[str, DataFrame] = {}
     for dataset in DATASETS:
-        source = states if dataset.source is None else found[dataset.source.name]
-        found[dataset.name] = lower(dataset, source).persist()
+        found[dataset.name] = lower(dataset, states, found).persist()
     return found
 
 
@@ -74,8 +73,8 @@ def expected() -> Tables:
     # `told` of one event at a time knows no restores to another id, and the story has none
     whole = told(events())
     assert not whole.dead
-    assert {wiki for wiki, _ in whole.pages} == set(WIKIS)
-    return reference(DATASETS, whole.pages)
+    assert {entity.wiki for entity in whole.states} == set(WIKIS)
+    return reference(DATASETS, whole.states)
 
 
 def test_several_wikis_give_the_references_bytes(spark: SparkSession) -> None:

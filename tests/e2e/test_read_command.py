@@ -19,10 +19,9 @@ from cli.failures import CANNOT_KNOW, MISTAKE, Failure
 from cli.home import Home
 from cli.main import app
 from serving.reader import Reader
-from shared_logic.events.streams import PAGE
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import registry
-from shared_logic.laws import load_generation, pages_before
+from shared_logic.laws import load_generation, states_before
 from shared_logic.protocols import Cut
 from shared_logic.reference import reference
 from speed.ingest import ingest
@@ -44,8 +43,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with place.log() as log, place.store() as store:
         for number, (start, end) in enumerate(((0, 1_000), (1_000, 2_000))):
             ingest(log, f"events {number}", list(events[start:end]))
-            cut = log.ends(PAGE)
-            lanes = load_generation(store, datasets, pages_before(log, cut, {}), cut, f"run-{number}")
+            cut = log.ends()
+            lanes = load_generation(store, datasets, states_before(log, cut, {}), cut, f"run-{number}")
             for dataset, made in lanes:
                 store.add_generation(msgspec.structs.replace(made, fingerprint=fingerprint(dataset)))
                 store.publish(dataset.name, made.number)
@@ -75,7 +74,7 @@ def cuts(home: Path) -> tuple[Cut, Cut, Cut]:
     """Where the generations end, and the log."""
     with Home(home).log() as log, Home(home).store() as store:
         one, two = (made.cut for made in store.generations("page_current"))
-        return one, two, log.ends(PAGE)
+        return one, two, log.ends()
 
 
 def words(cut: Cut) -> str:
@@ -92,7 +91,7 @@ def test_as_of_offsets(run: Run, home: Path, name: str) -> None:
         found = json.loads(run("query", name, "--at", words(cut), "--format", "json"))
         # then it has the reference's rows over the log before them, from the newest generation that is old enough
         with Home(home).log() as log:
-            wanted = reference(tuple(registry.values()), pages_before(log, cut, {}))[name]
+            wanted = reference(tuple(registry.values()), states_before(log, cut, {}))[name]
         schema = registry[name].schema
         expected = [schema.record(key, wanted[key]) for key in sorted(wanted)]
         assert found["rows"] == json.loads(msgspec.json.encode(expected))
@@ -161,7 +160,7 @@ def test_what_takes_long_shows_its_rate_and_changes_no_output(
 
 def test_sql_says_how_fresh_each_table_is(run: Run, home: Path) -> None:
     with Home(home).log() as log, Home(home).store() as store:
-        lag = Reader(store, lambda: log.ends(PAGE)).stream(registry["daily_edits"]).lag
+        lag = Reader(store, log.ends).stream(registry["daily_edits"]).lag
     assert lag
     statement = "SELECT count(*) AS n FROM Daily_Edits, (SELECT max(month) FROM active_editors)"
     for flags in ([], ["--json"]):

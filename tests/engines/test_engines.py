@@ -17,7 +17,7 @@ import pytest
 import shared_logic.datasets  # noqa: F401  registers them
 from serving.sqlite_store import SqliteStore
 from shared_logic.language import Dataset, registry
-from shared_logic.laws import differences, handover, load_generation, pages_before
+from shared_logic.laws import differences, handover, load_generation, states_before
 from shared_logic.protocols import Generation, Log, Store
 from shared_logic.reference import reference
 from speed import bytewax_engine, loop_engine
@@ -37,7 +37,7 @@ def test_the_law_on_real_events(tmp_path: Path, engine: ModuleType, share: float
     # given a log of a real wiki's events, and a batch over a share of each partition
     log, store = SqliteLog(tmp_path / "log.db", partitions), SqliteStore(tmp_path / "store.db")
     ingest(log, "real", sample.events())
-    cut = tuple(int(end * share) for end in log.ends("page"))
+    cut = tuple(int(end * share) for end in log.ends())
 
     # when the engine catches up
     def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
@@ -54,7 +54,7 @@ def test_a_killed_bytewax_process_loses_and_doubles_nothing(tmp_path: Path) -> N
     log, store = SqliteLog(tmp_path / "log.db"), SqliteStore(tmp_path / "store.db")
     ingest(log, "real", sample.events())
     cut = (0,) * log.partitions
-    lanes = load_generation(store, DATASETS, pages_before(log, cut, {}), cut, "run")
+    lanes = load_generation(store, DATASETS, states_before(log, cut, {}), cut, "run")
     program = [sys.executable, "-m", "tests.engines.work_off", str(tmp_path)]
     # when it is killed at random moments and started again, until it has ended by itself
     moments = random.Random(7)
@@ -71,7 +71,7 @@ def test_a_killed_bytewax_process_loses_and_doubles_nothing(tmp_path: Path) -> N
             time.sleep(0.01)
     # then the merged tables are the reference's
     assert kills > 1
-    assert differences(store, lanes, reference(DATASETS, pages_before(log, log.ends("page"), {}))) == []
+    assert differences(store, lanes, reference(DATASETS, states_before(log, log.ends(), {}))) == []
 
 
 def test_a_log_that_no_longer_reaches_back_is_refused(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_log_that_no_longer_reaches_back_is_refused(tmp_path: Path) -> None:
     log, store = SqliteLog(tmp_path / "log.db"), SqliteStore(tmp_path / "store.db")
     ingest(log, "real", sample.events())
     lanes = load_generation(store, DATASETS, {}, (0,) * log.partitions, "run")
-    log._db.execute("DELETE FROM messages WHERE log='page' AND position < 100")
+    log._db.execute("DELETE FROM messages WHERE position < 100")
     # then the worker says what is lost and what to do
     with pytest.raises(LogTooShort, match=r"begins at offset 100, .* go on from 0: .* batch run"):
         Worker(log, store, lanes)

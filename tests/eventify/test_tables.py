@@ -58,8 +58,9 @@ def read(**tables):
     problems = []
     tables = {"page": [PAGE], "revision": [REVISION], "actor": [ACTOR], "comment": [COMMENT]} | tables
     pages = {}
-    for page_id, state in states(tables, "testwiki", BEGINNING, problems.append):
-        pages[page_id] = join(pages.get(page_id, EMPTY), state)
+    for entity, state in states(tables, "testwiki", BEGINNING, problems.append):
+        if isinstance(state, PageState):
+            pages[entity.id] = join(pages.get(entity.id, EMPTY), state)
     return pages, problems
 
 
@@ -326,8 +327,9 @@ def test_every_row_of_a_real_wiki_is_there(wiki, live, archived):
     tables = {path.name.removesuffix(".tsv.gz"): list(table_rows(path)) for path in folder.glob("*.tsv.gz")}
     problems = []
     pages = {}
-    for page_id, state in states(tables, wiki, from_iso("2027-01-01"), problems.append):
-        pages[page_id] = join(pages.get(page_id, EMPTY), state)
+    for entity, state in states(tables, wiki, from_iso("2027-01-01"), problems.append):
+        if isinstance(state, PageState):
+            pages[entity.id] = join(pages.get(entity.id, EMPTY), state)
     presences = [state.presence for page in pages.values() for state in page.revisions.values()]
     assert problems == []
     assert sum(is_live for *_, is_live in presences) == len(tables["revision"]) == live

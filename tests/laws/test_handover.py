@@ -70,15 +70,15 @@ def catching_up(most: int) -> Callable[[Log, Store, Sequence[tuple[Dataset, Gene
 @st.composite
 def logs(draw: st.DrawFn) -> MemoryLog:
     log = MemoryLog(draw(st.integers(1, 3)))
-    for page_id, raw in draw(st.lists(messages, max_size=25)):
-        log.append("page", f"testwiki/{page_id}", raw)
+    for key, raw in draw(st.lists(messages, max_size=25)):
+        log.append(key, raw)
     return log
 
 
 def ascending_cuts(log: MemoryLog, data: st.DataObject) -> Iterator[tuple[int, ...]]:
     low = (0,) * log.partitions
     for _ in range(2):
-        low = tuple(data.draw(st.integers(a, b)) for a, b in zip(low, log.ends("page"), strict=True))
+        low = tuple(data.draw(st.integers(a, b)) for a, b in zip(low, log.ends(), strict=True))
         yield low
 
 

@@ -9,43 +9,38 @@ from hypothesis import strategies as st
 
 import shared_logic.datasets  # noqa: F401  registers them
 from shared_logic.clock import SECOND_MS
+from shared_logic.entities import Entity, State
 from shared_logic.eventify.tables import states
 from shared_logic.events.read import read
 from shared_logic.language import Dataset, registry
 from shared_logic.laws import handover
 from shared_logic.memory_store import MemoryStore
-from shared_logic.page_state import PageState
-from shared_logic.partitions import key_text
 from shared_logic.protocols import Generation, Log, Store
-from shared_logic.reference import PageKey, reference, told, united
-from shared_logic.restores import Restores
+from shared_logic.reference import reference, told, united
+from shared_logic.routing import Router
 from speed import loop_engine
 from speed.memory_log import MemoryLog
 from speed.worker import Worker
-from tests.strategies.stories import Rename, Story, noisy, play, stories
+from tests.strategies.stories import Story, noisy, play, stories
 from tests.strategies.wiki import Wiki
 
 DATASETS = tuple(registry.values())
 
 
-def said_by_tables(wiki: Wiki, at: int) -> list[tuple[PageKey, PageState]]:
+def said_by_tables(wiki: Wiki, at: int) -> list[tuple[Entity, State]]:
     problems: list[object] = []
-    said = states(wiki.tables(), "testwiki", at * SECOND_MS, problems.append)
-    return [(("testwiki", page_id), state) for page_id, state in said]
+    return list(states(wiki.tables(), "testwiki", at * SECOND_MS, problems.append))
 
 
 def log_of(events: Sequence[bytes], partitions: int) -> MemoryLog:
-    log, restores = MemoryLog(partitions), Restores()
+    log, router = MemoryLog(partitions), Router()
     for raw in events:
-        found = read(raw)
-        for route in found.routes:
-            log.append(route.log, key_text(route), raw)
-        for route, copy in restores.also(found, raw):
-            log.append(route.log, key_text(route), copy)
+        for entity, copy in router.routed(read(raw), raw):
+            log.append(entity.key, copy)
     return log
 
 
-def snapshot(story: Story, upto: int) -> Mapping[PageKey, PageState]:
+def snapshot(story: Story, upto: int) -> Mapping[Entity, State]:
     """What the tables said after the first `upto` actions."""
     wiki = play(story, upto)
     return united(said_by_tables(wiki, wiki.now)) if wiki.tables()["page"] else {}
@@ -58,7 +53,7 @@ def test_any_handover_gives_the_reference(story: Story, data: st.DataObject) -> 
     upto = data.draw(st.integers(0, len(story.actions)))
     events = data.draw(noisy(play(story).events))
     log = log_of(events, data.draw(st.integers(1, 3)))
-    cut = tuple(data.draw(st.integers(0, end)) for end in log.ends("page"))
+    cut = tuple(data.draw(st.integers(0, end)) for end in log.ends())
     most = data.draw(st.integers(1, 9))
 
     def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
@@ -71,8 +66,7 @@ def test_any_handover_gives_the_reference(story: Story, data: st.DataObject) -> 
 @settings(max_examples=60)
 @given(story=stories())
 def test_pages_deleted_before_the_bootstrap_regain_their_edits(story: Story) -> None:
-    # given a story after which every page is deleted, and its tables (what no event tells left out: see docs/design.md)
-    assume(not any(isinstance(action, Rename) for action in story.actions))
+    # given a story after which every page is deleted, and its tables
     wiki = play(story)
     admin = wiki.users[0]
     for page in list(wiki.pages.values()):
@@ -85,12 +79,12 @@ def test_pages_deleted_before_the_bootstrap_regain_their_edits(story: Story) -> 
         # when all archived pages are restored, and deleted again, five times
         for page_id in wiki.archived_pages():
             wiki.undelete(wiki.now + 60, admin, page_id)
-        found = reference(DATASETS, united(bootstrap, told(wiki.events[seen:]).pages.items()))
+        found = reference(DATASETS, united(bootstrap, told(wiki.events[seen:]).states.items()))
         assume(not wiki.moved_between_pages)
         expected = reference(DATASETS, united(said_by_tables(wiki, wiki.now + 1)))
         # then they have exactly the edits that the tables then hold
         assert found["daily_edits"] == expected["daily_edits"]
         for page in list(wiki.pages.values()):
             wiki.delete(wiki.now + 60, admin, page.page_id)
-        found = reference(DATASETS, united(bootstrap, told(wiki.events[seen:]).pages.items()))
+        found = reference(DATASETS, united(bootstrap, told(wiki.events[seen:]).states.items()))
         assert found["daily_edits"] == {}

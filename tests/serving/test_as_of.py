@@ -22,7 +22,7 @@ from shared_logic.fingerprint import fingerprint
 from shared_logic.kernel import Rows
 from shared_logic.keys import encode_key, encode_values
 from shared_logic.language import Dataset, registry
-from shared_logic.laws import load_generation, pages_before
+from shared_logic.laws import load_generation, states_before
 from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Cut, Generation, Log, Store
 from shared_logic.reference import reference
@@ -41,7 +41,7 @@ def replay(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) 
 
 def generation_at(store: Store, datasets: Sequence[Dataset], log: Log, cut: Cut, run: str) -> None:
     """The reference's tables at that cut, published, and with its speed state at the end of the log."""
-    lanes = load_generation(store, datasets, pages_before(log, cut, {}), cut, run)
+    lanes = load_generation(store, datasets, states_before(log, cut, {}), cut, run)
     for dataset, made in lanes:
         store.add_generation(msgspec.structs.replace(made, fingerprint=fingerprints(dataset)))
         store.publish(dataset.name, made.number)
@@ -57,21 +57,21 @@ def encoded(rows: Rows) -> list[tuple[bytes, bytes]]:
 @given(story=st.lists(messages, max_size=25), partitions=st.integers(1, 3), data=st.data())
 def test_as_of_any_cut_is_the_reference_before_it(
     kind: str,
-    story: list[tuple[int, bytes]],
+    story: list[tuple[str, bytes]],
     partitions: int,
     data: st.DataObject,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     log = MemoryLog(partitions)
-    for page_id, raw in story:
-        log.append("page", f"testwiki/{page_id}", raw)
+    for key, raw in story:
+        log.append(key, raw)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "fingerprint", fingerprints)
         store: Store = (
             MemoryStore() if kind == "memory" else SqliteStore(tmp_path_factory.mktemp("any") / "store.db")
         )
         # given two generations at drawn cuts, each caught up with the whole log
-        ends = log.ends("page")
+        ends = log.ends()
         for number in range(2):
             cut = tuple(data.draw(st.integers(0, end)) for end in ends)
             generation_at(store, DATASETS, log, cut, f"run-{number}")
@@ -79,7 +79,7 @@ def test_as_of_any_cut_is_the_reference_before_it(
         # when every table is read as of any cut
         asked = tuple(data.draw(st.integers(0, end)) for end in ends)
         old_enough = [n for n, cut in enumerate(usable, 1) if all(map(int.__le__, cut, asked))]
-        wanted = reference(DATASETS, pages_before(log, asked, {}))
+        wanted = reference(DATASETS, states_before(log, asked, {}))
         for dataset in DATASETS:
             if not old_enough:
                 with pytest.raises(NotPublished, match="none of its generations that the code of now made"):
@@ -105,7 +105,7 @@ def test_as_of_any_cut_is_the_reference_before_it(
 def log() -> MemoryLog:
     made = MemoryLog(1)
     for raw in (edit("2024-01-01T00:00:00Z"), HIDE, edit("2024-01-03T00:00:00Z")):
-        made.append("page", "testwiki/1", raw)
+        made.append("testwiki/1", raw)
     return made
 
 
@@ -146,7 +146,7 @@ def test_a_derived_table_needs_its_sources_generation(log: MemoryLog, store: Sto
     # given all of its chain by one run
     generation_at(store, chain, log, (0,), "run")
     seen, made = as_of(store, log, dataset, (1,), replay)
-    wanted = reference(chain, pages_before(log, (1,), {}))[dataset.name]
+    wanted = reference(chain, states_before(log, (1,), {}))[dataset.name]
     assert wanted
     assert list(Reader(seen).sorted_rows(dataset, made.number)) == encoded(wanted)
     # when only its own generation is by the code of now, nothing can be known
@@ -159,16 +159,16 @@ def test_a_derived_table_needs_its_sources_generation(log: MemoryLog, store: Sto
 
 def test_a_log_that_no_longer_reaches_back(log: MemoryLog, store: Store) -> None:
     class Short(MemoryLog):
-        def starts(self, log: str) -> Cut:
+        def starts(self) -> Cut:
             return (2,)
 
     short = Short(1)
-    for message in log.read("page", 0, 0, 9):
-        short.append("page", message.key, message.value)
+    for message in log.read(0, 0, 9):
+        short.append(message.key, message.value)
     dataset = registry["page_current"]
     generation_at(store, [dataset], log, (1,), "run")
     with pytest.raises(
-        NotPublished, match="as of 2: the page log begins at 2, after generation 1, which ends at 1"
+        NotPublished, match="as of 2: the log begins at 2, after generation 1, which ends at 1"
     ):
         as_of(store, short, dataset, (2,), replay)
     # the generation's own cut needs nothing of the log
@@ -178,9 +178,9 @@ def test_a_log_that_no_longer_reaches_back(log: MemoryLog, store: Store) -> None
 
 def test_a_log_until_a_cut(log: MemoryLog) -> None:
     until = Until(log, (2,))
-    assert (until.partitions, until.ends("page"), until.starts("page")) == (1, (2,), (0,))
-    assert [message.offset for message in until.read("page", 0, 0, 9)] == [0, 1]
-    assert list(until.read("page", 0, 2, 9)) == []
+    assert (until.partitions, until.ends(), until.starts()) == (1, (2,), (0,))
+    assert [message.offset for message in until.read(0, 0, 9)] == [0, 1]
+    assert list(until.read(0, 2, 9)) == []
 
 
 def test_an_overlay_takes_no_batch() -> None:

@@ -12,7 +12,7 @@ import pytest
 from serving.reader import Reader
 from serving.sqlite_store import SqliteStore
 from shared_logic.language import Clustering, Partition, Registry, Table, about
-from shared_logic.laws import load_generation, pages_before
+from shared_logic.laws import load_generation, states_before
 from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Store
 from shared_logic.things import Revision
@@ -81,22 +81,22 @@ def test_hidden_parts_are_in_no_answer(store: Store) -> None:
     # given a published row with tokens in comment and name
     log = MemoryLog(1)
     datasets = tuple(private.values())
-    log.append("page", "testwiki/1", edit("2024-01-01T00:00:00Z"))
-    lanes = load_generation(store, datasets, pages_before(log, (1,), {}), (1,), "first")
+    log.append("testwiki/1", edit("2024-01-01T00:00:00Z"))
+    lanes = load_generation(store, datasets, states_before(log, (1,), {}), (1,), "first")
     assert COMMENT in everything_read(store)
     assert NAME in everything_read(store)
     # when both are hidden on the wiki, and speed has caught up
-    log.append("page", "testwiki/1", HIDE)
+    log.append("testwiki/1", HIDE)
     loop_engine.run_until_idle(Worker(log, store, lanes), 1)
     # then no way of reading shows them: not the old generation as of its own cut, not a new one
     assert COMMENT not in everything_read(store)
-    load_generation(store, datasets, pages_before(log, (1,), {}), (1,), "as of before")
-    load_generation(store, datasets, pages_before(log, (2,), {}), (2,), "after")
+    load_generation(store, datasets, states_before(log, (1,), {}), (1,), "as of before")
+    load_generation(store, datasets, states_before(log, (2,), {}), (2,), "after")
     assert COMMENT not in everything_read(store)
     assert NAME not in everything_read(store)
     # and a replay of the original event, even under a later clock, brings none back
     for at in ("2024-01-01T00:00:00Z", "2024-01-03T00:00:00Z"):
-        log.append("page", "testwiki/1", edit(at))
+        log.append("testwiki/1", edit(at))
     loop_engine.run_until_idle(Worker(log, store, lanes), 1)
     assert COMMENT not in everything_read(store)
     assert NAME not in everything_read(store)

@@ -330,11 +330,11 @@ def test_a_column_that_cannot_be_hidden_is_refused(store: Store, kind: str) -> N
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 @given(story=st.lists(messages, max_size=25))
 def test_reads_give_the_references_tables(
-    kind: str, story: list[tuple[int, bytes]], tmp_path_factory: pytest.TempPathFactory
+    kind: str, story: list[tuple[str, bytes]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     # given the reference's tables over a story
     datasets = tuple(real.values())
-    tables = reference(datasets, told(raw for _, raw in story).pages)
+    tables = reference(datasets, told(raw for _, raw in story).states)
     store: Store = (
         MemoryStore() if kind == "memory" else SqliteStore(tmp_path_factory.mktemp("any") / "store.db")
     )

@@ -43,7 +43,7 @@ MARK_LOST = "restored to another page id: no event of the new id tells which tag
 
 def states_of(events: list[bytes]) -> dict[int, PageState]:
     """Every page's state; the copies of a restore also reach the page id that they left."""
-    return {page_id: state for (_, page_id), state in told(events).pages.items()}
+    return {entity.id: state for entity, state in told(events).states.items() if isinstance(state, PageState)}
 
 
 Told = dict[int, tuple[object, ...]]

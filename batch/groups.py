@@ -1,0 +1,52 @@
+"""Which rows of a table name one another: connected components, by Spark, none of them collected to the driver."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+
+from shared_logic.language import Schema
+
+GROUP = "wikibraid_group"
+"""The column that names a row's group: the least name in it."""
+
+
+def in_groups(table: DataFrame, schema: Schema[Any]) -> DataFrame:
+    """The rows with their group, all rows of a group together in one partition, sorted by group and key."""
+    (wiki, name), (link,) = schema.partition, schema.links
+    edges = (
+        table.select(wiki, f.col(name).alias("a"), f.explode(link).alias("b")).distinct().localCheckpoint()
+    )
+    labels = _components(edges, wiki).withColumnRenamed("a", name)
+    grouped = (
+        table.join(labels, [wiki, name], "left").withColumn(GROUP, f.coalesce("label", name)).drop("label")
+    )
+    return grouped.repartition(wiki, GROUP).sortWithinPartitions(wiki, GROUP, *schema.key_names)
+
+
+def _components(edges: DataFrame, wiki: str) -> DataFrame:
+    """(wiki, a, label) of every name that an edge has, the label being the least name that can be reached.
+
+    Every round each name takes the least label around it, and then the label of that label, so that long chains halve
+    (pointer jumping; Shiloach and Vishkin 1982). Edges stand in both directions.
+    """
+    labels = edges.groupBy(wiki, "a").agg(f.least(f.min("b"), f.col("a")).alias("label")).localCheckpoint()
+    while True:
+        around = (
+            edges.join(labels.select(wiki, f.col("a").alias("b"), "label"), [wiki, "b"])
+            .groupBy(wiki, "a")
+            .agg(f.min("label").alias("around"))
+        )
+        nearer = labels.join(around, [wiki, "a"]).select(
+            wiki, "a", f.col("label").alias("was"), f.least("label", "around").alias("label")
+        )
+        jump = nearer.select(wiki, f.col("a").alias("label"), f.col("label").alias("further"))
+        jumped = nearer.join(jump, [wiki, "label"], "left").select(
+            wiki, "a", "was", f.least("label", "further").alias("label")
+        )
+        jumped = jumped.localCheckpoint()
+        if jumped.where("was <> label").isEmpty():
+            return jumped.drop("was")
+        labels = jumped.drop("was")

@@ -1,0 +1,110 @@
+"""What has a state of its own: pages, users, rows of MediaWiki's log; one canonical log keeps the events of all of them.
+
+Every event is keyed by the entities that it tells of, so that the state of each is the join of what its own key brought.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from shared_logic import log_state, page_state, user_state
+from shared_logic.log_state import LogState
+from shared_logic.page_state import PageState
+from shared_logic.user_state import UserState
+
+State = PageState | UserState | LogState
+
+
+class Kind(StrEnum):
+    """What an entity is."""
+
+    PAGE = "page"
+    USER = "user"
+    LOG = "log"
+
+
+class Entity(NamedTuple):
+    """One page, user or log row of one wiki."""
+
+    wiki: str
+    kind: Kind
+    id: int
+    """page_id, user_id or log_id."""
+
+    @property
+    def key(self) -> str:
+        """Its key in the canonical log: `wiki/id` for a page, else `wiki/kind/id`.
+
+        >>> Entity("testwiki", Kind.PAGE, 7).key, Entity("testwiki", Kind.USER, 7).key
+        ('testwiki/7', 'testwiki/user/7')
+        """
+        return f"{self.wiki}/{self.id}" if self.kind is Kind.PAGE else f"{self.wiki}/{self.kind}/{self.id}"
+
+
+def page(wiki: str, page_id: int) -> Entity:
+    """The page of that id."""
+    return Entity(wiki, Kind.PAGE, page_id)
+
+
+def user(wiki: str, user_id: int) -> Entity:
+    """The account of that id."""
+    return Entity(wiki, Kind.USER, user_id)
+
+
+def log_row(wiki: str, log_id: int) -> Entity:
+    """The log row of that id."""
+    return Entity(wiki, Kind.LOG, log_id)
+
+
+def entity(key: str) -> Entity:
+    """The entity of a key.
+
+    >>> entity("testwiki/user/7")
+    Entity(wiki='testwiki', kind=<Kind.USER: 'user'>, id=7)
+    """
+    parts = key.split("/")
+    return Entity(parts[0], Kind.PAGE if len(parts) == 2 else _KINDS[parts[1]], int(parts[-1]))  # noqa: PLR2004
+
+
+def empty(kind: Kind) -> State:
+    """The state of which nothing was said; the identity of `join`."""
+    return _EMPTY[kind]
+
+
+def join(one: State, other: State) -> State:
+    """All that two states of one entity say.
+
+    Raises:
+        TypeError: they are of different kinds.
+    """
+    if isinstance(one, PageState) and isinstance(other, PageState):
+        return page_state.join(one, other)
+    if isinstance(one, UserState) and isinstance(other, UserState):
+        return user_state.join(one, other)
+    if isinstance(one, LogState) and isinstance(other, LogState):
+        return log_state.join(one, other)
+    message = f"a {type(one).__name__} and a {type(other).__name__} are not states of one entity"
+    raise TypeError(message)
+
+
+def encode(state: State) -> bytes:
+    """The state as bytes; equal states give equal bytes."""
+    return _encoder.encode(page_state.ordered(state) if isinstance(state, PageState) else state)
+
+
+def decode(data: bytes) -> State:
+    """The state that `encode` wrote."""
+    return _decoder.decode(data)
+
+
+_KINDS = {kind.value: kind for kind in Kind}
+_EMPTY: dict[Kind, State] = {
+    Kind.PAGE: PageState(),
+    Kind.USER: UserState(),
+    Kind.LOG: LogState(),
+}
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[State] = msgspec.msgpack.Decoder(PageState | UserState | LogState)
