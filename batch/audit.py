@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from pathlib import Path
@@ -50,8 +50,8 @@ class Audit:
         return all(check.success for check in self.checks)
 
 
-def audit(spark: SparkSession, dataset: Dataset, candidate: DataFrame, run: str, home: Path) -> Audit:
-    """Check the candidate; results go to `delta/audits`, failing rows with their keys to `delta/quarantine`.
+def audit(dataset: Dataset, candidate: DataFrame, run: str, home: Path) -> Audit:
+    """Check the candidate; failing rows go to `delta/quarantine` with their keys.
 
     One pass of Spark counts the rows that fail each condition; the counts are what Great Expectations is asked about, so that
     an audit costs a pass over the candidate whatever the number of its expectations.
@@ -65,13 +65,19 @@ def audit(spark: SparkSession, dataset: Dataset, candidate: DataFrame, run: str,
     counts = _failing(dataset, candidate, conditions)
     found = Audit(dataset.name, run, tuple(_validated(dataset.name, counts)))
     if not found.success:
-        _quarantine(candidate, dataset, conditions, run, home)
+        _replace(_quarantined(candidate, dataset, conditions, run), home / "delta" / "quarantine", found)
+    return found
+
+
+def keep(spark: SparkSession, audits: Sequence[Audit], home: Path) -> None:
+    """Write the results to `delta/audits`."""
     rows = [
-        (run, dataset.name, check.expectation, check.success, check.failing_rows) for check in found.checks
+        (audit.run, audit.dataset, check.expectation, check.success, check.failing_rows)
+        for audit in audits
+        for check in audit.checks
     ]
     columns = "run string, dataset string, expectation string, success boolean, failing_rows long"
-    _replace(spark.createDataFrame(rows, columns), home / "delta" / "audits", run, dataset)
-    return found
+    _replace(spark.createDataFrame(rows, columns), home / "delta" / "audits", *audits)
 
 
 def _failing(dataset: Dataset, candidate: DataFrame, conditions: dict[str, str]) -> dict[str, int]:
@@ -136,15 +142,15 @@ def _of_column(column: Column) -> Iterator[tuple[str, str]]:
         yield f"{name} is one of {', '.join(about.one_of)}", f"`{name}` IS NULL OR `{name}` IN ({values})"
 
 
-def _quarantine(rows: DataFrame, dataset: Dataset, conditions: dict[str, str], run: str, home: Path) -> None:
-    """Keep the rows that fail, as JSON, with the condition that they fail; null counts as failing."""
+def _quarantined(rows: DataFrame, dataset: Dataset, conditions: dict[str, str], run: str) -> DataFrame:
+    """The rows that fail, as JSON, with the condition that they fail; null counts as failing."""
     keys = [f.col(name) for name in dataset.schema.key_names]
     repeated = rows.groupBy(*keys).count().where("count > 1").drop("count")
     failing = [(f"unique {' '.join(dataset.schema.key_names)}", repeated)]
     failing += [
         (name, rows.where(f"NOT coalesce(({condition}), false)")) for name, condition in conditions.items()
     ]
-    kept = reduce(
+    return reduce(
         DataFrame.unionByName,
         (
             found.limit(QUARANTINED).select(
@@ -156,12 +162,11 @@ def _quarantine(rows: DataFrame, dataset: Dataset, conditions: dict[str, str], r
             for name, found in failing
         ),
     )
-    _replace(kept, home / "delta" / "quarantine", run, dataset)
 
 
-def _replace(rows: DataFrame, path: Path, run: str, dataset: Dataset) -> None:
-    """Write what the run says of the dataset in place of what it said before: a repeated run repeats nothing."""
-    mine = f"run = '{run}' AND dataset = '{dataset.name}'"
+def _replace(rows: DataFrame, path: Path, *audits: Audit) -> None:
+    """Write what the audits say in place of what the same ones said before: a repeated run repeats nothing."""
+    mine = " OR ".join(f"(run = '{audit.run}' AND dataset = '{audit.dataset}')" for audit in audits)
     rows.write.format("delta").mode("overwrite").option("replaceWhere", mine).save(str(path))
 
 

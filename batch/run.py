@@ -10,7 +10,7 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 
 from batch import views
-from batch.audit import Audit, audit
+from batch.audit import Audit, audit, keep
 from batch.lowering import lower, to_rows
 from batch.states import said_by_bootstraps, said_by_log, united
 from shared_logic.entities import Entity, Kind
@@ -93,5 +93,6 @@ def compute(
         )
         table = views.read(spark, path, version)
         told(f"auditing {dataset.name}")
-        found[dataset.name] = View(dataset, table, version, audit(spark, dataset, table, run, home))
+        found[dataset.name] = View(dataset, table, version, audit(dataset, table, run, home))
+    keep(spark, [view.audit for view in found.values()], home)
     return Result(base, states, found)
