@@ -26,7 +26,7 @@ class Bootstrap(msgspec.Struct, frozen=True, kw_only=True):
     beginning: int
     """The instant at which the copy began, milliseconds since 1970 UTC."""
     cut: tuple[int, ...]
-    """Ends of the page log when it was taken over; the log before it is read by the batch as well."""
+    """Ends of the log when it was taken over; the log before it is read by the batch as well."""
     sources: tuple[str, ...]
     pages: int
     revisions: int

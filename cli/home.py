@@ -13,7 +13,7 @@ from cli.failures import BUSY, Failure
 from serving.sqlite_store import SqliteStore
 from speed.sqlite_log import SqliteLog
 
-FORMAT = "1"
+FORMAT = "2"
 
 
 class Home:
@@ -69,7 +69,7 @@ class Home:
 
     @contextmanager
     def log(self) -> Iterator[SqliteLog]:
-        """The canonical logs."""
+        """The canonical log."""
         with SqliteLog(self.path / "log.db") as log:
             yield log
 

@@ -16,7 +16,7 @@ Replay = Callable[[Log, Store, Lanes], None]
 
 
 class Until:
-    """The page log as if it ended at `cut`; see `shared_logic.protocols.Log`."""
+    """The log as if it ended at `cut`; see `shared_logic.protocols.Log`."""
 
     def __init__(self, log: Log, cut: Cut) -> None:
         """Show what `log` holds before `cut`."""

@@ -29,7 +29,7 @@ class Answer:
     """Names and values; none: there is no such row."""
     generation: int
     through: Cut
-    """The offsets of the page log before which everything is included."""
+    """The offsets of the log before which everything is included."""
     complete: bool | None
     """Whether that is all that the log holds; None: not known here."""
     lag: int | None
@@ -73,7 +73,7 @@ class Reader:
     """Reads merged tables of one store."""
 
     def __init__(self, store: Store, ends: Callable[[], Cut] | None = None) -> None:
-        """Read from `store`; `ends` tells where the page log ends now, without it no answer knows whether it is complete."""
+        """Read from `store`; `ends` tells where the log ends now, without it no answer knows whether it is complete."""
         self._store, self._ends = store, ends
         self._redactions: dict[Schema[Any], Redaction] = {}
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-FORMAT = 1
+FORMAT = 2
 BUSY_SECONDS = 5
 _CACHE_KIB = 65_536
 _TABLES = (
@@ -16,7 +16,7 @@ _TABLES = (
     "CREATE TABLE manifest (dataset TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID",
     """CREATE TABLE batch_rows (dataset TEXT, key BLOB, generation INTEGER, row BLOB,
     PRIMARY KEY (dataset, key, generation)) WITHOUT ROWID""",
-    """CREATE TABLE page_states (base TEXT, page TEXT, state BLOB NOT NULL,
+    """CREATE TABLE entity_states (base TEXT, page TEXT, state BLOB NOT NULL,
     PRIMARY KEY (base, page)) WITHOUT ROWID""",
     """CREATE TABLE tails (partition INTEGER, page TEXT, position INTEGER, state BLOB NOT NULL,
     PRIMARY KEY (partition, page, position)) WITHOUT ROWID""",

@@ -135,18 +135,19 @@ class SqliteStore:
     def load_states(self, base: str, states: Iterable[tuple[str, bytes]]) -> int:
         """See `Store`."""
         rows = ((base, page, state) for page, state in states)
-        return self._write("INSERT OR REPLACE INTO page_states VALUES (?,?,?)", rows)
+        return self._write("INSERT OR REPLACE INTO entity_states VALUES (?,?,?)", rows)
 
     def has_states(self, base: str) -> bool:
         """Whether states of that base were loaded."""
         return (
-            self._db.execute("SELECT 1 FROM page_states WHERE base=? LIMIT 1", (base,)).fetchone() is not None
+            self._db.execute("SELECT 1 FROM entity_states WHERE base=? LIMIT 1", (base,)).fetchone()
+            is not None
         )
 
     def state(self, base: str, key: str) -> bytes | None:
         """See `Store`."""
         row = self._db.execute(
-            "SELECT state FROM page_states WHERE base=? AND page=?", (base, key)
+            "SELECT state FROM entity_states WHERE base=? AND page=?", (base, key)
         ).fetchone()
         return None if row is None else row[0]
 

@@ -1,4 +1,4 @@
-"""What the layers meet through: the canonical logs, the store, generations. Implementations stand in speed/ and serving/."""
+"""What the layers meet through: the canonical log, the store, generations. Implementations stand in speed/ and serving/."""
 
 from __future__ import annotations
 

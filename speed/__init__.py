@@ -1,1 +1,1 @@
-"""The speed layer: ingest into the canonical logs, and engines that keep every lane current from them."""
+"""The speed layer: ingest into the canonical log, and engines that keep every lane current from them."""

@@ -68,6 +68,8 @@ class Worker:
     def __init__(self, log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
         """Take over the lanes, which must be alike in base, cut and progress (see `alike`).
 
+        A batch that was begun and not finished is finished at once.
+
         Raises:
             LogTooShort: the log begins after a lane's progress.
         """
@@ -81,11 +83,13 @@ class Worker:
             begin = self.progress(partition)
             if starts[partition] > begin:
                 message = (
-                    f"partition {partition} of the page log begins at offset {starts[partition]}, but "
+                    f"partition {partition} of the log begins at offset {starts[partition]}, but "
                     f"{', '.join(self._lanes)} must go on from {begin}: what lies between is lost to the speed layer; "
                     "run `wikibraid batch run` for a new generation"
                 )
                 raise LogTooShort(message)
+        for partition in range(log.partitions):
+            self._finish(partition)
 
     def progress(self, partition: int) -> int:
         """The offset before which everything of that partition is included."""
@@ -102,6 +106,16 @@ class Worker:
         if not messages:
             return None
         return Batch(partition, start, messages[-1].offset + 1, messages)
+
+    def _finish(self, partition: int) -> None:
+        """Redo a batch that was begun and not finished, before any other adds to the same totals: what is passed on of them is
+        told by what was passed on before, and half a batch of that is neither."""
+        batch_end = self._store.batch_end(next(iter(self._lanes.values()))[1], partition) or 0
+        start = self.progress(partition)
+        if batch_end > start:
+            batch = self.read(partition, start, batch_end - start)
+            if batch is not None:
+                self.apply(batch)
 
     def apply(self, batch: Batch) -> None:
         """Bring the lanes past the batch."""
@@ -296,15 +310,17 @@ class Worker:
         return now, passed
 
     def _note_passed(self, changes: dict[str, Changes]) -> None:
-        """The totals now are what derived rows say, so that only what is added to them later is passed on."""
-        for source in {dataset.source.name for dataset, _ in self._lanes.values() if dataset.source}:
-            dataset, lane = self._lanes[source]
-            if changes[source].sums:
-                keys = {encode_key(key): key for key in changes[source].sums}
+        """The totals now are what derived rows say, so that only what is added to them later is passed on.
+
+        What is derived last is noted first: as long as a total is not noted, a redone batch passes it on again, and so comes to
+        all that is derived from it.
+        """
+        read = {dataset.source.name for dataset, _ in self._lanes.values() if dataset.source is not None}
+        for name, (dataset, lane) in reversed(self._lanes.items()):
+            if name in read and changes[name].sums:
+                keys = {encode_key(key): key for key in changes[name].sums}
                 totals, passed = self._totals(dataset, lane, keys)
-                self._store.write_passed(
-                    lane, {key: now for key, now in totals.items() if now != passed[key]}
-                )
+                self._store.write_passed(lane, {key: now for key, now in totals.items() if now != passed[key]})
 
     def _source(self, dataset: Dataset) -> tuple[Dataset, Lane]:
         if dataset.source is None:

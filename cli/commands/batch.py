@@ -33,9 +33,7 @@ generations_app = typer.Typer(
 @app.command()
 def run(
     names: Annotated[list[str] | None, typer.Argument(help="Datasets; all, if none is named.")] = None,
-    cut: Annotated[
-        str | None, typer.Option(help="Offsets of the page log, as 10,12,9,14; else its end.")
-    ] = None,
+    cut: Annotated[str | None, typer.Option(help="Offsets of the log, as 10,12,9,14; else its end.")] = None,
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:

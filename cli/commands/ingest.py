@@ -1,4 +1,4 @@
-"""Commands that bring input in: events into the canonical logs, tables and dumps as bootstraps; and the dead letters."""
+"""Commands that bring input in: events into the canonical log, tables and dumps as bootstraps; and the dead letters."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def events(
     wiki: Annotated[list[str] | None, typer.Option(help="Keep events of these wikis only.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Append events to the canonical logs, and say what became of each."""
+    """Append events to the canonical log, and say what became of each."""
     place = home_at(home)
     total = Counts()
     with place.writer("ingest events"), place.log() as log, meter("events") as progress:

@@ -64,7 +64,7 @@ AtOption = Annotated[
     str | None,
     typer.Option(
         metavar="CUT|GENERATION",
-        help="As if the page log ended at these offsets, one per partition, as 12,40,7,9; or a generation's number.",
+        help="As if the log ended at these offsets, one per partition, as 12,40,7,9; or a generation's number.",
     ),
 ]
 
@@ -280,7 +280,7 @@ def _number(at: str) -> int:
     try:
         return int(at)
     except ValueError:
-        message = f"--at {at}: neither a generation's number nor offsets of the page log, as 12,40,7,9"
+        message = f"--at {at}: neither a generation's number nor offsets of the log, as 12,40,7,9"
         raise Failure(message) from None
 
 
@@ -288,10 +288,10 @@ def _cut(at: str, log: SqliteLog) -> Cut:
     ends = log.ends()
     words = at.removesuffix(",").split(",")
     if len(words) != len(ends) or not all(word.strip().isdecimal() for word in words):
-        message = f"--at {at}: the page log has {len(ends)} partitions, give that many offsets, as {','.join(map(str, ends))}"
+        message = f"--at {at}: the log has {len(ends)} partitions, give that many offsets, as {','.join(map(str, ends))}"
         raise Failure(message)
     cut = tuple(map(int, words))
     if any(offset > end for offset, end in zip(cut, ends, strict=True)):
-        message = f"--at {at}: beyond the end of the page log, which is {','.join(map(str, ends))}"
+        message = f"--at {at}: beyond the end of the log, which is {','.join(map(str, ends))}"
         raise Failure(message)
     return cut

@@ -114,9 +114,9 @@ def test_what_at_can_not_be(run: Run, home: Path) -> None:
     older = words((one[0] - 1, *one[1:]))
     for at, says, code in (
         ("soon", "--at soon: neither a generation's number nor offsets", MISTAKE),
-        ("1,2", f"--at 1,2: the page log has {len(ends)} partitions", MISTAKE),
+        ("1,2", f"--at 1,2: the log has {len(ends)} partitions", MISTAKE),
         ("a,b,c,d", "give that many offsets", MISTAKE),
-        (words((ends[0] + 1, *ends[1:])), "beyond the end of the page log", MISTAKE),
+        (words((ends[0] + 1, *ends[1:])), "beyond the end of the log", MISTAKE),
         (older, f"can't be read as of {older}: none of its generations", CANNOT_KNOW),
         ("7", "daily_edits has no generation 7", CANNOT_KNOW),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from cli.stories import messages
 from shared_logic.language import Dataset, registry
 from shared_logic.laws import handover
 from shared_logic.memory_store import MemoryStore
+from shared_logic.partitions import partition
 from shared_logic.protocols import Generation, Log, Store
 from speed import loop_engine
 from speed.memory_log import MemoryLog
@@ -92,6 +94,37 @@ def test_merged_is_the_reference_over_all(
     found = handover(log, CrashingStore(crashes), DATASETS, {}, cuts, catching_up(most))
     # then the merged tables are the reference's over the whole log
     assert found == []
+
+
+@pytest.mark.parametrize("crash", range(1, 60))
+def test_a_batch_that_was_begun_is_finished_before_other_partitions_go_on(crash: int) -> None:
+    # given edits of one editor on one day, on pages of two partitions
+    one, two = (next(n for n in range(1, 99) if partition(f"testwiki/{n}", 2) == place) for place in (0, 1))
+    log = MemoryLog(2)
+    for page_id, rev_id in ((one, 1), (two, 2), (one, 3), (one, 4)):
+        log.append(f"testwiki/{page_id}", edit(page_id, rev_id))
+    # when the store dies after one of its writes
+    found = handover(log, CrashingStore({crash}), DATASETS, {}, [(0, 0)], catching_up(1))
+    # then nothing of the interrupted batch is passed on twice
+    assert found == []
+
+
+def edit(page_id: int, rev_id: int) -> bytes:
+    at = f"2024-01-01T00:00:{rev_id:02}Z"
+    return json.dumps(
+        {
+            "$schema": "/mediawiki/revision/create/1.0.0",
+            "meta": {"stream": "mediawiki.revision-create", "dt": at},
+            "database": "testwiki",
+            "page_id": page_id,
+            "page_title": f"Page_{page_id}",
+            "page_namespace": 0,
+            "rev_id": rev_id,
+            "rev_timestamp": at,
+            "rev_len": 10,
+            "performer": {"user_id": 1, "user_text": "Alice"},
+        }
+    ).encode()
 
 
 @pytest.mark.parametrize("planted", ["no versions", "tombstones lost", "tail ignored"])
