@@ -108,8 +108,11 @@ class Worker:
         return Batch(partition, start, messages[-1].offset + 1, messages)
 
     def _finish(self, partition: int) -> None:
-        """Redo a batch that was begun and not finished, before any other adds to the same totals: what is passed on of them is
-        told by what was passed on before, and half a batch of that is neither."""
+        """Redo a batch that was begun and not finished.
+
+        That comes before any other batch adds to the same totals: what is passed on of them is told by what was passed on
+        before, and half a batch of that is neither.
+        """
         batch_end = self._store.batch_end(next(iter(self._lanes.values()))[1], partition) or 0
         start = self.progress(partition)
         if batch_end > start:
