@@ -323,7 +323,9 @@ class Worker:
             if name in read and changes[name].sums:
                 keys = {encode_key(key): key for key in changes[name].sums}
                 totals, passed = self._totals(dataset, lane, keys)
-                self._store.write_passed(lane, {key: now for key, now in totals.items() if now != passed[key]})
+                self._store.write_passed(
+                    lane, {key: now for key, now in totals.items() if now != passed[key]}
+                )
 
     def _source(self, dataset: Dataset) -> tuple[Dataset, Lane]:
         if dataset.source is None:
