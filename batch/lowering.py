@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from importlib import import_module
-from itertools import groupby
-from typing import Any
+from itertools import groupby, repeat
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -92,15 +92,13 @@ def _source(dataset: Dataset, states: DataFrame, tables: Mapping[str, DataFrame]
     if dataset.source is None:
         return states
     source = tables[dataset.source.name]
-    if dataset.is_linked:
-        return in_groups(source, dataset.source.schema)
-    if dataset.joined is None:
-        return source
-    keys = dataset.joined.schema.key_names
-    beside = tables[dataset.joined.name].select(
-        *keys, f.struct(*dataset.joined.schema.value_names).alias(BESIDE)
-    )
-    return source.join(beside, list(keys), "left")
+    if dataset.joined is not None:
+        keys = dataset.joined.schema.key_names
+        beside = tables[dataset.joined.name].select(
+            *keys, f.struct(*dataset.joined.schema.value_names).alias(BESIDE)
+        )
+        source = source.join(beside, list(keys), "left")
+    return in_groups(source, dataset.source.schema) if dataset.is_linked else source
 
 
 def _task(dataset: Dataset) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
@@ -121,31 +119,39 @@ def _pairs(dataset: Dataset, batches: Batches) -> Iterator[Pair]:
         for entity, state in entities(batches):
             yield from entity_rows(dataset, entity, state).items()
     elif dataset.is_linked:
-        for _, rows in groupby(_records(dataset.source, batches, GROUP), key=_wiki_and_group):
-            yield from linked_rows(dataset, {key: values for _, key, values in rows}).items()
-    elif dataset.joined is None:
-        for _, key, total in _records(dataset.source, batches):
-            yield from derive(dataset, key, total).items()
+        for _, records in groupby(_records(dataset, dataset.source, batches), key=_wiki_and_group):
+            rows = list(records)
+            linked = {record.key: record.values for record in rows}
+            yield from linked_rows(dataset, linked, rows[0].beside).items()
     else:
-        names = dataset.joined.schema.value_names
-        for beside, key, total in _records(dataset.source, batches, BESIDE):
-            row = None if beside is None else tuple(_plain(beside[name]) for name in names)
-            yield from derive(dataset, key, total, row).items()
+        for record in _records(dataset, dataset.source, batches):
+            yield from derive(dataset, record.key, record.values, record.beside).items()
 
 
-def _records(source: Dataset, batches: Batches, *more: str) -> Iterator[tuple[Any, Key, Values]]:
-    """What stands in a further column (None, if there is none), key and values of every row."""
+class _Record(NamedTuple):
+    """One row of a source, with its group (empty, if its dataset is not linked) and the joined row."""
+
+    key: Key
+    values: Values
+    group: str
+    beside: Values | None
+
+
+def _records(dataset: Dataset, source: Dataset, batches: Batches) -> Iterator[_Record]:
     width = len(source.schema.key_names)
+    names = dataset.joined.schema.value_names if dataset.joined else ()
     for batch in batches:
-        columns = [batch[name].to_pylist() for name in (*_order(source), *more)]
-        for row in zip(*columns, strict=True):
-            values = tuple(map(_plain, row[width : len(_order(source))]))
-            yield row[-1] if more else None, row[:width], values
+        size = batch.num_rows
+        groups = batch[GROUP].to_pylist() if dataset.is_linked else repeat("", size)
+        joined = batch[BESIDE].to_pylist() if dataset.joined else repeat(None, size)
+        rows = zip(*(batch[name].to_pylist() for name in _order(source)), strict=True)
+        for row, group, found in zip(rows, groups, joined, strict=True):
+            beside = None if found is None else tuple(_plain(found[name]) for name in names)
+            yield _Record(row[:width], tuple(map(_plain, row[width:])), group, beside)
 
 
-def _wiki_and_group(record: tuple[Any, Key, Values]) -> tuple[str, str]:
-    group, key, _ = record
-    return key[0], group
+def _wiki_and_group(record: _Record) -> tuple[str, str]:
+    return record.key[0], record.group
 
 
 def _plain(value: Any) -> Any:

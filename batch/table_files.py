@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +17,29 @@ Row = Mapping[str, str | None]
 """Column to text, None for NULL."""
 
 _NAME = re.compile(r"(?:.*-)?(?P<table>\w+)\.(?P<kind>tsv|jsonl|sql)(?:\.(?:gz|bz2|zst))?")
+_PART = re.compile(r".*\.(?P<kind>tsv|jsonl|sql)(?:\.(?:gz|bz2|zst))?")
+TABLES = frozenset(
+    {
+        "actor",
+        "archive",
+        "centralauth_localuser",
+        "change_tag",
+        "change_tag_def",
+        "comment",
+        "content",
+        "localuser",
+        "logging",
+        "page",
+        "revision",
+        "revision_actor_temp",
+        "revision_comment_temp",
+        "slot_roles",
+        "slots",
+        "user",
+        "user_groups",
+    }
+)
+"""Tables that may lie in a folder of parts."""
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _TSV_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0"}
 
@@ -67,8 +91,19 @@ class _FormatError(Exception):
     """The file is not of the form that its name says."""
 
 
-def read_table_folder(folder: Path) -> dict[str, TableFile]:
-    """The table files in a folder, by table: `page.tsv`, `page.jsonl.gz`, `enwiki-20260101-page.sql.gz` and so on.
+@dataclass(frozen=True, slots=True)
+class TableParts:
+    """The rows of a table that is cut into several files."""
+
+    parts: tuple[TableFile, ...]
+
+    def __iter__(self) -> Iterator[Row]:
+        """The rows of one part after the other."""
+        return chain.from_iterable(self.parts)
+
+
+def read_table_folder(folder: Path) -> dict[str, Iterable[Row]]:
+    """The tables in a folder, by name: `page.tsv`, `page.jsonl.gz`, `enwiki-20260101-page.sql.gz`, or a folder `page` of such parts.
 
     Other files are left alone.
 
@@ -81,18 +116,29 @@ def read_table_folder(folder: Path) -> dict[str, TableFile]:
         raise InputError(
             f"{folder}: can't be listed ({error.strerror}); check the path and its rights"
         ) from error
-    files: dict[str, TableFile] = {}
+    tables: dict[str, Iterable[Row]] = {}
+    seen: dict[str, Path] = {}
     for path in paths:
         found = _NAME.fullmatch(path.name)
-        if found is None:
+        rows: Iterable[Row]
+        if path.is_dir() and path.name in TABLES:
+            table, rows = path.name, _parts(path)
+        elif path.is_file() and found is not None:
+            table = found["table"]
+            rows = TableFile(path, table, _READERS[found["kind"]])
+        else:
             continue
-        table = found["table"]
-        if table in files:
-            raise InputError(
-                f"{folder}: two files of the table {table}: {files[table].path.name} and {path.name}"
-            )
-        files[table] = TableFile(path, table, _READERS[found["kind"]])
-    return files
+        if table in seen:
+            raise InputError(f"{folder}: two files of the table {table}: {seen[table].name} and {path.name}")
+        tables[table], seen[table] = rows, path
+    return tables
+
+
+def _parts(folder: Path) -> TableParts:
+    found = [(path, _PART.fullmatch(path.name)) for path in sorted(folder.rglob("*")) if path.is_file()]
+    return TableParts(
+        tuple(TableFile(path, folder.name, _READERS[name["kind"]]) for path, name in found if name)
+    )
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""What has a state of its own: pages, users, rows of MediaWiki's log; one canonical log keeps the events of all of them.
+"""What has a state of its own: pages, users, sites, rows of MediaWiki's log; one canonical log keeps the events of all of them.
 
 Every event is keyed by the entities that it tells of, so that the state of each is the join of what its own key brought.
 """
@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from shared_logic import log_state, page_state, user_state
+from shared_logic import log_state, page_state, site_state, user_state
 from shared_logic.log_state import LogState
 from shared_logic.page_state import PageState
+from shared_logic.site_state import SiteState
 from shared_logic.user_state import UserState
 
-State = PageState | UserState | LogState
+State = PageState | UserState | LogState | SiteState
 
 
 class Kind(StrEnum):
@@ -24,15 +25,16 @@ class Kind(StrEnum):
     PAGE = "page"
     USER = "user"
     LOG = "log"
+    SITE = "site"
 
 
 class Entity(NamedTuple):
-    """One page, user or log row of one wiki."""
+    """One page, user or log row of one wiki, or its site."""
 
     wiki: str
     kind: Kind
     id: int
-    """page_id, user_id or log_id."""
+    """page_id, user_id or log_id; 0 for the site."""
 
     @property
     def key(self) -> str:
@@ -57,6 +59,11 @@ def user(wiki: str, user_id: int) -> Entity:
 def log_row(wiki: str, log_id: int) -> Entity:
     """The log row of that id."""
     return Entity(wiki, Kind.LOG, log_id)
+
+
+def site(wiki: str) -> Entity:
+    """The wiki itself."""
+    return Entity(wiki, Kind.SITE, 0)
 
 
 def entity(key: str) -> Entity:
@@ -86,6 +93,8 @@ def join(one: State, other: State) -> State:
         return user_state.join(one, other)
     if isinstance(one, LogState) and isinstance(other, LogState):
         return log_state.join(one, other)
+    if isinstance(one, SiteState) and isinstance(other, SiteState):
+        return site_state.join(one, other)
     message = f"a {type(one).__name__} and a {type(other).__name__} are not states of one entity"
     raise TypeError(message)
 
@@ -105,6 +114,7 @@ _EMPTY: dict[Kind, State] = {
     Kind.PAGE: PageState(),
     Kind.USER: UserState(),
     Kind.LOG: LogState(),
+    Kind.SITE: SiteState(),
 }
 _encoder = msgspec.msgpack.Encoder()
-_decoder: msgspec.msgpack.Decoder[State] = msgspec.msgpack.Decoder(PageState | UserState | LogState)
+_decoder: msgspec.msgpack.Decoder[State] = msgspec.msgpack.Decoder(State)

@@ -14,7 +14,8 @@ from typing import Any
 from shared_logic.entities import Entity, State
 from shared_logic.language import Dataset, Key, Linked, Schema, Values
 from shared_logic.page_state import PageState
-from shared_logic.things import Account, LogEntry, Page, Revision, account, log_entry, page
+from shared_logic.site_state import SiteState
+from shared_logic.things import Account, LogEntry, Page, Revision, Site, account, log_entry, page, site
 from shared_logic.user_state import UserState
 
 Sums = tuple[int, ...]
@@ -92,9 +93,10 @@ def _things(dataset: Dataset, entity: Entity, state: State) -> Iterable[object] 
         return (page(entity.wiki, entity.id, state),) if Page in reads else None
     if isinstance(state, UserState):
         return (account(entity.wiki, entity.id, state),) if Account in reads else None
-    if LogEntry not in reads:
-        return None
-    entry = log_entry(entity.wiki, entity.id, state)
+    if isinstance(state, SiteState):
+        told = site(entity.wiki, state) if Site in reads else None
+        return None if told is None else (told,)
+    entry = log_entry(entity.wiki, entity.id, state) if LogEntry in reads else None
     return None if entry is None else (entry,)
 
 
@@ -142,22 +144,29 @@ def derive(
     """The rows that a derived dataset makes of one total (of none, or one of zeros, none) and the joined row, if it has one."""
     if dataset.source is None or total is None or not any(total):
         return {}
-    things: tuple[object, ...] = (dataset.source.schema.row(key, total),)
-    if dataset.joined is not None:
-        schema = dataset.joined.schema
-        row = None if beside is None else schema.row(key[: len(schema.key_names)], beside)
-        things = (*things, row)
+    things = (dataset.source.schema.row(key, total), *_joined(dataset, key, beside))
     return guarded(dataset, _place(key), lambda: _collected(dataset, dataset.function(*things)), failed)
 
 
-def linked_rows(dataset: Dataset, rows: Rows, failed: Failed = lambda *_: None) -> Rows:
-    """The rows that a dataset makes of all rows that name one another."""
+def _joined(dataset: Dataset, key: Key, beside: Values | None) -> tuple[object, ...]:
+    """The row that is given beside what has that key; nothing for a dataset that joins none."""
+    if dataset.joined is None:
+        return ()
+    schema = dataset.joined.schema
+    return (None if beside is None else schema.row(key[: len(schema.key_names)], beside),)
+
+
+def linked_rows(
+    dataset: Dataset, rows: Rows, beside: Values | None = None, failed: Failed = lambda *_: None
+) -> Rows:
+    """The rows that a dataset makes of all rows that name one another, and of the joined row, if it has one."""
     if dataset.source is None or not rows:
         return {}
     schema = dataset.source.schema
     linked = Linked(tuple(schema.row(key, values) for key, values in sorted(rows.items(), key=itemgetter(0))))
-    place = _place(partition_of(schema, min(rows)))
-    return guarded(dataset, place, lambda: rows_of(dataset, (linked,)), failed)
+    first = partition_of(schema, min(rows))
+    things = (linked, *_joined(dataset, first, beside))
+    return guarded(dataset, _place(first), lambda: _collected(dataset, dataset.function(*things)), failed)
 
 
 def linked(schema: Schema[Any], start: Key, partition: Callable[[Key], Rows]) -> Rows:

@@ -1,10 +1,11 @@
 """The author's language: a table, and one kind of function that yields its rows.
 
     def f(revision: Revision)        -> Iterator[SomeTable]   an enrichment
-    def f(page: Page)                -> Iterator[SomeTable]   an entity; so are Account, LogEntry, and unions of them
+    def f(page: Page)                -> Iterator[SomeTable]   an entity; so are Account, LogEntry, Site, and unions of them
     def f(total: SumTable)           -> Iterator[SomeTable]   derived from a rollup's finished totals
     def f(total: SumTable, of: Row | None)  ...               derived, with the row of another table that bears the first key columns
-    def f(rows: Linked[LinkTable])   -> Iterator[SomeTable]   linked: from all rows that name one another
+    def f(rows: Linked[LinkTable])   -> Iterator[SomeTable]   linked: from all rows that name one another; a second
+                                                              parameter is the row of a table that is keyed by the wiki
 
 The signature says which of them it is; a table with a column typed `Sum` is a rollup (the rows of one key are added up),
 any other keeps one row per key. Nothing else is to be declared.
@@ -23,7 +24,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, 
 
 import msgspec
 
-from shared_logic.things import Account, LogEntry, Page, Revision
+from shared_logic.things import Account, LogEntry, Page, Revision, Site
 
 T = TypeVar("T")
 Key = tuple[Any, ...]
@@ -257,7 +258,7 @@ class Registry(dict[str, Dataset]):
             )
         elif not set(things) <= THINGS:
             source = self._making(
-                read, name, "Page, Revision, Account, LogEntry or the table of a rollup", _is_rollup
+                read, name, "Page, Revision, Account, LogEntry, Site or the table of a rollup", _is_rollup
             )
         if beside is not None:
             joined = self._joined(name, source, beside)
@@ -285,20 +286,21 @@ class Registry(dict[str, Dataset]):
 
     def _joined(self, reader: str, source: Dataset | None, beside: Any) -> Dataset:
         arms = [arm for arm in get_args(beside) if arm is not type(None)]
-        if source is None or not source.is_rollup or len(arms) != 1:
+        if source is None or len(arms) != 1:
             message = (
-                f"dataset {reader}: beside a rollup's total a function takes one row that may be missing, as in "
-                "def f(total: SumTable, of: OtherTable | None)"
+                f"dataset {reader}: beside a rollup's total or linked rows a function takes one row that may be missing, as "
+                "in def f(total: SumTable, of: OtherTable | None)"
             )
             raise DefinitionError(message)
         joined = self._making(
             arms[0], reader, "the table of a dataset of rows", lambda known: not known.is_rollup
         )
         width = len(joined.schema.key_names)
-        if source.schema.key_names[:width] != joined.schema.key_names:
+        shared = source.schema.partition[:1] if source.schema.links else source.schema.key_names
+        if shared[:width] != joined.schema.key_names:
             message = (
                 f"dataset {reader}: the key of {joined.schema.name} ({', '.join(joined.schema.key_names)}) must be how the "
-                f"key of {source.schema.name} ({', '.join(source.schema.key_names)}) begins"
+                f"key of {source.schema.name} ({', '.join(shared)}) begins"
             )
             raise DefinitionError(message)
         return joined
@@ -333,7 +335,7 @@ class Registry(dict[str, Dataset]):
         return tuple(dataset for dataset in self.values() if dataset.name in wanted)
 
 
-THINGS = {Page, Revision, Account, LogEntry}
+THINGS = {Page, Revision, Account, LogEntry, Site}
 """What an author's function may read beside tables."""
 registry = Registry()
 """Every dataset that this process knows."""

@@ -69,10 +69,11 @@ def _contributed(dataset: Dataset, states: States, tables: Tables) -> Iterator[R
     source, joined = dataset.source, dataset.joined
     if source is None:
         return (entity_rows(dataset, entity, state) for entity, state in states.items())
-    if dataset.is_linked:
-        return (linked_rows(dataset, rows) for rows in _groups(source, tables[source.name]))
     beside: Rows = tables[joined.name] if joined else {}
     width = len(joined.schema.key_names) if joined else 0
+    if dataset.is_linked:
+        groups = _groups(source, tables[source.name])
+        return (linked_rows(dataset, rows, beside.get(min(rows)[:width])) for rows in groups)
     totals = tables[source.name].items()
     return (derive(dataset, key, total, beside.get(key[:width])) for key, total in totals)
 

@@ -18,6 +18,7 @@ from shared_logic.page_state import (
     PageState,
     RevisionState,
 )
+from shared_logic.site_state import Namespace, SiteState
 from shared_logic.user_state import UserState
 
 
@@ -134,6 +135,21 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     user_id: int
     names: tuple[tuple[str, int], ...]
     """Names that it was seen under, each with the newest such moment (milliseconds since 1970 UTC), in order of name."""
+    registration: int | None
+    """Milliseconds since 1970 UTC."""
+    is_temporary: bool | None
+    central_id: int | None
+    groups: tuple[str, ...] | None
+    """As tables listed them at `groups_at`; None: no table did."""
+    groups_at: int | None
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A wiki's configuration, as a bootstrap told it."""
+
+    wiki: str
+    hostname: str
+    namespaces: tuple[Namespace, ...]
 
 
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -204,7 +220,23 @@ def page(wiki: str, page_id: int, state: PageState) -> Page:
 
 def account(wiki: str, user_id: int, state: UserState) -> Account:
     """The account that a state describes."""
-    return Account(wiki=wiki, user_id=user_id, names=tuple((name, seen[0]) for name, seen in state.names))
+    return Account(
+        wiki=wiki,
+        user_id=user_id,
+        names=tuple((name, seen[0]) for name, seen in state.names),
+        registration=state.registration,
+        is_temporary=state.is_temporary,
+        central_id=state.central_id,
+        groups=state.groups[3] if state.groups else None,
+        groups_at=state.groups[0] if state.groups else None,
+    )
+
+
+def site(wiki: str, state: SiteState) -> Site | None:
+    """The site that a state describes; None while nobody told of it."""
+    if state.told is None:
+        return None
+    return Site(wiki=wiki, hostname=state.told[3], namespaces=state.told[4])
 
 
 def log_entry(wiki: str, log_id: int, state: LogState) -> LogEntry | None:

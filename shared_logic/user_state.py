@@ -1,4 +1,4 @@
-"""The state of a user: the names that the account was seen under, each with the newest moment.
+"""The state of a user: facts of the account, the names that it was seen under, the groups that tables list.
 
 Like the state of a page it is a join of everything that was said, whatever the order.
 """
@@ -7,15 +7,25 @@ from __future__ import annotations
 
 import msgspec
 
+from shared_logic.page_state import newest
+
 Seen = tuple[int, int, int]
 """A stamp (see `shared_logic.clock`)."""
+Groups = tuple[int, int, int, tuple[str, ...]]
+"""A stamp, names of groups in order."""
 
 
 class UserState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False, tag="user"):
-    """What is known of one account. An empty state is the identity of `join`."""
+    """What is known of one account; None is unknown. An empty state is the identity of `join`."""
 
     names: tuple[tuple[str, Seen], ...] = ()
     """Name and the newest stamp under which it was seen, in order of name."""
+    registration: int | None = None
+    """When the account was made, milliseconds since 1970 UTC."""
+    is_temporary: bool | None = None
+    central_id: int | None = None
+    groups: Groups | None = None
+    """The groups that tables list; changes since are log rows."""
 
 
 def named(name: str, seen: Seen) -> UserState:
@@ -25,9 +35,15 @@ def named(name: str, seen: Seen) -> UserState:
 
 def join(one: UserState, other: UserState) -> UserState:
     """All that the two states say."""
-    if one.names == other.names:
+    if one == other:
         return one
     names = dict(one.names)
     for name, seen in other.names:
         names[name] = max(names.get(name, seen), seen)
-    return UserState(names=tuple(sorted(names.items())))
+    return UserState(
+        names=tuple(sorted(names.items())),
+        registration=newest(one.registration, other.registration),
+        is_temporary=newest(one.is_temporary, other.is_temporary),
+        central_id=newest(one.central_id, other.central_id),
+        groups=newest(one.groups, other.groups),
+    )

@@ -218,14 +218,16 @@ class Worker:
         source, lane = self._source(dataset)
         changed = changes[source.name].rows
         touched = {partition_of(source.schema, key) for key in changed}
-        before = self._groups(source, lane, touched, {key: old for key, (old, _) in changed.items()})
-        after = self._groups(source, lane, touched, {key: new for key, (_, new) in changed.items()})
-        change(
-            dataset,
-            {key: row for rows in before for key, row in linked_rows(dataset, rows).items()},
-            {key: row for rows in after for key, row in linked_rows(dataset, rows, self._failed).items()},
-            changes[dataset.name],
-        )
+        beside = _Beside({}, {})
+        if dataset.joined is not None:
+            beside = self._beside(dataset.joined, touched, changes[dataset.joined.name].rows)
+        before: Rows = {}
+        for rows in self._groups(source, lane, touched, {key: old for key, (old, _) in changed.items()}):
+            before |= linked_rows(dataset, rows, beside.of(dataset, min(rows, default=()))[0])
+        after: Rows = {}
+        for rows in self._groups(source, lane, touched, {key: new for key, (_, new) in changed.items()}):
+            after |= linked_rows(dataset, rows, beside.of(dataset, min(rows, default=()))[1], self._failed)
+        change(dataset, before, after, changes[dataset.name])
 
     def _groups(
         self, source: Dataset, lane: Lane, starts: Iterable[Key], instead: Mapping[Key, Values | None]
@@ -342,7 +344,7 @@ class _Beside:
     after: Mapping[Key, Values | None]
 
     def of(self, dataset: Dataset, key: Key) -> tuple[Values | None, Values | None]:
-        if dataset.joined is None:
+        if dataset.joined is None or not key:
             return None, None
         first = key[: len(dataset.joined.schema.key_names)]
         return self.before[first], self.after[first]

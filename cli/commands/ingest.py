@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ import typer
 
 from batch import bootstrap
 from batch.compressed import InputError, open_input
-from batch.table_files import read_table_folder
+from batch.table_folders import WikiTables, files_in, wikis_in
 from cli.failures import Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
@@ -26,6 +27,7 @@ from shared_logic.clock import from_iso, from_mediawiki, instant
 from shared_logic.entities import Entity, State, page
 from shared_logic.eventify.authors import with_authors
 from shared_logic.eventify.dump import DumpError, DumpReader
+from shared_logic.eventify.lifecycle_tables import site_told
 from shared_logic.eventify.tables import TablesError, states
 from speed.ingest import Counts
 from speed.ingest import ingest as ingest_lines
@@ -37,7 +39,11 @@ app = typer.Typer(
 letters = typer.Typer(help="Events that could not be read, kept whole.", no_args_is_help=True)
 HEAD_BYTES = 65_536
 
-WikiOption = Annotated[str, typer.Option(help="Database name of the wiki, as enwiki.")]
+WikiOption = Annotated[
+    str, typer.Option(help="Database name of the wiki, as enwiki; else what the folder tells.")
+]
+OPTIONAL = ("archive", "centralauth_localuser", "change_tag", "logging", "user", "user_groups")
+"""Tables without which a bootstrap tells less."""
 TakenOption = Annotated[
     str | None,
     typer.Option(
@@ -93,9 +99,13 @@ def events(
 @app.command()
 def tables(
     folder: Annotated[
-        Path, typer.Argument(help="One <table>.tsv, .jsonl or .sql per table, each may be compressed.")
+        Path,
+        typer.Argument(
+            help="One <table>.tsv, .jsonl or .sql (or a folder of parts) per table, each may be compressed; of several wikis "
+            "by a folder for each or a column wiki_db. project_namespace_map.csv tells their namespaces."
+        ),
     ],
-    wiki: WikiOption,
+    wiki: WikiOption = "",
     home: HomeOption = DEFAULT_HOME,
     taken_at: TakenOption = None,
     json: JsonOption = False,
@@ -104,17 +114,31 @@ def tables(
     if not folder.is_dir():
         message = f"{folder} is no folder; give the folder that holds revision.tsv.gz, page.tsv.gz and so on"
         raise Failure(message)
-    problems: Counter[str] = Counter()
     try:
-        found = read_table_folder(folder)
-        beginning = _beginning(taken_at, lambda: _newest_in_tables(found))
-        said = states(
-            found, wiki, beginning, lambda problem: problems.update([f"{problem.table}: {problem.code}"])
-        )
-        made = _bootstrap(home_at(home), wiki, beginning, sorted(folder.iterdir()), said, problems)
+        for found in wikis_in(folder, wiki):
+            problems: Counter[str] = Counter()
+            beginning = _beginning(taken_at, partial(_newest_in_tables, found.tables))
+            said = _said_by_tables(found, beginning, problems)
+            made = _bootstrap(home_at(home), found.wiki, beginning, files_in(folder), said, problems)
+            _say_bootstrap(made, problems, json)
+            missing = [name for name in OPTIONAL if name not in found.tables]
+            if missing and not json:
+                out.print(f"  not there, so left out: {', '.join(missing)}", markup=False)
     except (InputError, TablesError) as error:
         raise Failure(str(error)) from error
-    _say_bootstrap(made, problems, json)
+
+
+def _said_by_tables(
+    found: WikiTables, beginning: int, problems: Counter[str]
+) -> Iterator[tuple[Entity, State]]:
+    if found.namespaces:
+        yield site_told(found.wiki, found.hostname, found.namespaces, beginning)
+    yield from states(
+        found.tables,
+        found.wiki,
+        beginning,
+        lambda problem: problems.update([f"{problem.table}: {problem.code}"]),
+    )
 
 
 @app.command()

@@ -20,7 +20,8 @@ class PageCurrent(Table, frozen=True, kw_only=True):
     ]
     namespace: Annotated[int | None, about("number of the namespace")]
     is_redirect: Annotated[
-        bool | None, about("whether the page is a redirect; unknown where no source tells")
+        bool | None,
+        about("whether the page is a redirect; null for a deleted one, of which tables do not keep it"),
     ]
     is_deleted: Annotated[bool, about("whether the page is deleted")]
     revisions: Annotated[int, about("revisions that readers can reach", at_least=0)]
@@ -46,7 +47,7 @@ def page_current(page: Page) -> Iterator[PageCurrent]:
         page_id=page.page_id,
         title=page.title,
         namespace=page.namespace,
-        is_redirect=page.is_redirect,
+        is_redirect=None if page.is_deleted else page.is_redirect,
         is_deleted=page.is_deleted,
         revisions=len(reachable),
         latest_rev_id=latest.rev_id if latest else None,

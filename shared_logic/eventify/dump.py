@@ -15,11 +15,10 @@ import msgspec
 
 from shared_logic.clock import from_mediawiki
 from shared_logic.eventify.problems import Problem, Report
+from shared_logic.eventify.rows import BadRowError, check_timestamp
 from shared_logic.eventify.tables import (
-    BadRowError,
     RevisionRow,
     base36_sha1,
-    check_timestamp,
     folded_sha1,
     page_state_of_row,
     revision_state,

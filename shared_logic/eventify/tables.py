@@ -9,23 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from hashlib import sha1
+from itertools import chain
 from typing import TypeVar
 
 import msgspec
 
-from shared_logic.clock import Rank, Stamp, from_mediawiki, stamp
-from shared_logic.entities import Entity, State, page, user
+from shared_logic.clock import from_mediawiki
+from shared_logic.entities import Entity, State, page
+from shared_logic.eventify.lifecycle_tables import accounts, log_rows
 from shared_logic.eventify.problems import Problem, Report
+from shared_logic.eventify.rows import (
+    BadRowError,
+    Row,
+    beginning_stamp,
+    check_timestamp,
+    number,
+    number_if_any,
+    number_or_none,
+    positive,
+)
 from shared_logic.page_state import PageState, RevisionState
-from shared_logic.user_state import named
 
 Value = TypeVar("Value")
-
-Row = Mapping[str, str | None]
-"""A row of a table: column to text, None for NULL."""
-
-EARLIEST = from_mediawiki("19900101000000")
-"""No wiki is older; such a time is damage."""
 
 SHA1_DIGITS = 31
 """Digits of a SHA-1 in base 36, padded with zeros."""
@@ -72,7 +77,7 @@ def revision_state(row: RevisionRow, beginning: int) -> PageState:
     Raises:
         ValueError: the timestamp is not an instant of 14 digits.
     """
-    at = _beginning(beginning)
+    at = beginning_stamp(beginning)
     revision = RevisionState(
         timestamp=from_mediawiki(row.timestamp),
         parent_id=row.parent_id,
@@ -96,7 +101,7 @@ def page_state_of_row(
     beginning: int,
 ) -> PageState:
     """What a row of `page` says: title, redirect (None: not told) and that the page exists."""
-    at = _beginning(beginning)
+    at = beginning_stamp(beginning)
     return PageState(
         title=(*at, namespace, title),
         redirect=None if is_redirect is None else (*at, is_redirect),
@@ -110,7 +115,7 @@ def archived_page(page_id: int, namespace: int, title: str, beginning: int) -> P
 
     Nothing is cleared: nobody tells when the deletion was, and each archived revision says itself where it is.
     """
-    at = _beginning(beginning)
+    at = beginning_stamp(beginning)
     return PageState(title=(*at, namespace, title), existence=(*at, False), surveyed=at)
 
 
@@ -140,38 +145,15 @@ def folded_sha1(slots: Iterable[tuple[str, str]]) -> str | None:
     return folded
 
 
-def check_timestamp(timestamp: str) -> None:
-    """Refuse a time that no revision has: not 14 digits of the calendar, or before 1990.
-
-    Raises:
-        BadRowError: it is one.
-    """
-    try:
-        ms = from_mediawiki(timestamp)
-    except ValueError as error:
-        raise BadRowError("bad_timestamp", str(error)) from error
-    if ms < EARLIEST:
-        raise BadRowError("bad_timestamp", f"{timestamp} is before 1990")
-
-
-class BadRowError(Exception):
-    """Why one row, or one element of a dump, can't be used; becomes a `Problem` where the row is known."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
-
-
 def states(
     tables: Mapping[str, Iterable[Row]],
     wiki: str,
     beginning: int,
     problems: Report,
 ) -> Iterator[tuple[Entity, State]]:
-    """What the rows say of entities, row by row: pages, revisions, archived revisions, archived pages, accounts.
+    """What the rows say of entities, row by row: pages, revisions, archived revisions, archived pages, accounts, log rows.
 
-    `revision` and `page` are needed; `archive`, `user`, `actor`, `comment`, `revision_comment_temp`, `revision_actor_temp`, `slots`,
+    `revision` and `page` are needed; `archive`, `user`, `user_groups`, `localuser`, `logging`, `actor`, `comment`, `revision_comment_temp`, `revision_actor_temp`, `slots`,
     `slot_roles`, `content`, `change_tag` and `change_tag_def` are used where given. Tables are read once each; all but
     `revision` and `page` are kept in memory.
 
@@ -182,14 +164,8 @@ def states(
         if name not in tables:
             given = ", ".join(sorted(tables)) or "none"
             raise TablesError(f"{wiki}: the table {name} is missing; given: {given}")
-    return _states(_Join(tables, wiki, beginning, problems))
-
-
-def _states(tables: _Join) -> Iterator[tuple[Entity, State]]:
-    for page_id, state in tables.states():
-        yield page(tables.wiki, page_id), state
-    for user_id, name in tables.accounts():
-        yield user(tables.wiki, user_id), named(name, _beginning(tables.beginning))
+    join = _Join(tables, wiki, beginning, problems)
+    return chain(join.states(), accounts(join), log_rows(join))
 
 
 class _Join:
@@ -207,11 +183,16 @@ class _Join:
         self.beginning = beginning
         self.problems = problems
 
-    def states(self) -> Iterator[tuple[int, PageState]]:
+    def states(self) -> Iterator[tuple[Entity, State]]:
+        """What the rows say of pages."""
+        for page_id, state in self.pages():
+            yield page(self.wiki, page_id), state
+
+    def pages(self) -> Iterator[tuple[int, PageState]]:
         archive = list(self.archive_rows())
         # Only what is archived need be remembered of the large tables.
         archived_revisions = {rev_id for rev_id, _ in archive}
-        archived_pages = {page_id for _, row in archive if (page_id := _number_or_none(row, "ar_page_id"))}
+        archived_pages = {page_id for _, row in archive if (page_id := number_or_none(row, "ar_page_id"))}
         live_revisions: set[int] = set()
         live_pages: set[int] = set()
         for page_id, state in self.rows("page", "page_id", self.page):
@@ -220,7 +201,7 @@ class _Join:
             yield page_id, state
         for row in self.checked("revision"):
             # A row that can't be read is live all the same.
-            rev_id = _number_if_any(row, "rev_id")
+            rev_id = number_if_any(row, "rev_id")
             if rev_id in archived_revisions:
                 live_revisions.add(rev_id)
             read = self.attempt("revision", "rev_id", row, self.live_revision)
@@ -242,11 +223,11 @@ class _Join:
                 newest[rev_id] = row
         for rev_id, row in archive:
             # The row archived last bears the title that the page had last: deletions number their rows upwards.
-            page_id = _number_or_none(row, "ar_page_id")
-            title, namespace = row.get("ar_title"), _number_if_any(row, "ar_namespace")
+            page_id = number_or_none(row, "ar_page_id")
+            title, namespace = row.get("ar_title"), number_if_any(row, "ar_namespace")
             if not page_id or page_id in live_pages or not title or namespace is None:
                 continue
-            order = (_number_if_any(row, "ar_id") or 0, row.get("ar_timestamp") or "", rev_id)
+            order = (number_if_any(row, "ar_id") or 0, row.get("ar_timestamp") or "", rev_id)
             if page_id not in titles or titles[page_id][0] < order:
                 titles[page_id] = (order, namespace, title)
         for row in newest.values():
@@ -256,51 +237,44 @@ class _Join:
         for page_id, (_, namespace, title) in titles.items():
             yield page_id, archived_page(page_id, namespace, title, self.beginning)
 
-    def accounts(self) -> Iterator[tuple[int, str]]:
-        """Ids and names of all accounts, whether they ever did something or not."""
-        yield from self.rows("user", "user_id", _account)
-        for user_id, name in self.actors.values():
-            if user_id > 0 and name:
-                yield user_id, name
-
     # --- rows -----------------------------------------------------------------------------------------------
 
     def page(self, row: Row) -> tuple[int, PageState]:
-        page_id = _positive(row, "page_id")
+        page_id = positive(row, "page_id")
         title = row.get("page_title")
         if not title:
             raise BadRowError("no_title", "page_title is empty")
-        redirect = _number_or_none(row, "page_is_redirect")
-        namespace = _number(row, "page_namespace")
+        redirect = number_or_none(row, "page_is_redirect")
+        namespace = number(row, "page_namespace")
         state = page_state_of_row(
             page_id, namespace, title, None if redirect is None else bool(redirect), self.beginning
         )
         return page_id, state
 
     def live_revision(self, row: Row) -> tuple[int, PageState]:
-        rev_id = _positive(row, "rev_id")
-        page_id = _positive(row, "rev_page")
+        rev_id = positive(row, "rev_id")
+        page_id = positive(row, "rev_page")
         return page_id, self.revision(row, "rev", rev_id, page_id)
 
     def archived_revision(self, row: Row) -> tuple[int, PageState]:
-        rev_id = _positive(row, "ar_rev_id")
-        page_id = _positive(row, "ar_page_id")
+        rev_id = positive(row, "ar_rev_id")
+        page_id = positive(row, "ar_page_id")
         return page_id, self.revision(row, "ar", rev_id, page_id)
 
     def revision(self, row: Row, prefix: str, rev_id: int, page_id: int) -> PageState:
         timestamp = row.get(f"{prefix}_timestamp") or ""
         check_timestamp(timestamp)
-        minor = _number_or_none(row, f"{prefix}_minor_edit")
+        minor = number_or_none(row, f"{prefix}_minor_edit")
         author = self.author(row, prefix, rev_id)
         joined = RevisionRow(
             rev_id=rev_id,
             page_id=page_id,
             timestamp=timestamp,
-            parent_id=_number_or_none(row, f"{prefix}_parent_id"),
-            size=_number_or_none(row, f"{prefix}_len"),
+            parent_id=number_or_none(row, f"{prefix}_parent_id"),
+            size=number_or_none(row, f"{prefix}_len"),
             sha1=row.get(f"{prefix}_sha1") or self.sha1(rev_id),
             minor=None if minor is None else bool(minor),
-            deleted=_number_or_none(row, f"{prefix}_deleted") or 0,
+            deleted=number_or_none(row, f"{prefix}_deleted") or 0,
             user_id=author[0],
             user_text=author[1],
             comment=self.comment(row, prefix, rev_id),
@@ -310,11 +284,11 @@ class _Join:
         return revision_state(joined, self.beginning)
 
     def author(self, row: Row, prefix: str, rev_id: int) -> tuple[int, str | None]:
-        actor_id = _number_or_none(row, f"{prefix}_actor") or self.actors_of_revisions.get(rev_id)
+        actor_id = number_or_none(row, f"{prefix}_actor") or self.actors_of_revisions.get(rev_id)
         return self.actors.get(actor_id, (0, None)) if actor_id else (0, None)
 
     def comment(self, row: Row, prefix: str, rev_id: int) -> str | None:
-        comment_id = _number_or_none(row, f"{prefix}_comment_id") or self.comments_of_revisions.get(rev_id)
+        comment_id = number_or_none(row, f"{prefix}_comment_id") or self.comments_of_revisions.get(rev_id)
         return self.comments.get(comment_id) if comment_id else None
 
     def tags(self, rev_id: int) -> tuple[str, ...] | None:
@@ -336,8 +310,8 @@ class _Join:
                 "actor",
                 "actor_id",
                 lambda row: (
-                    _number(row, "actor_id"),
-                    (_number_or_none(row, "actor_user") or 0, row.get("actor_name")),
+                    number(row, "actor_id"),
+                    (number_or_none(row, "actor_user") or 0, row.get("actor_name")),
                 ),
             )
         )
@@ -346,7 +320,7 @@ class _Join:
     def comments(self) -> dict[int, str | None]:
         return dict(
             self.rows(
-                "comment", "comment_id", lambda row: (_number(row, "comment_id"), row.get("comment_text"))
+                "comment", "comment_id", lambda row: (number(row, "comment_id"), row.get("comment_text"))
             )
         )
 
@@ -364,7 +338,7 @@ class _Join:
             return None
         names = dict(
             self.rows(
-                "change_tag_def", "ctd_id", lambda row: (_number(row, "ctd_id"), row.get("ctd_name") or "")
+                "change_tag_def", "ctd_id", lambda row: (number(row, "ctd_id"), row.get("ctd_name") or "")
             )
         )
         tags: dict[int, set[str]] = {}
@@ -372,7 +346,7 @@ class _Join:
             "change_tag",
             "ct_id",
             # Tags of log entries name no revision.
-            lambda row: (_number_or_none(row, "ct_rev_id") or 0, _number(row, "ct_tag_id")),
+            lambda row: (number_or_none(row, "ct_rev_id") or 0, number(row, "ct_tag_id")),
         ):
             if rev_id and names.get(tag):
                 tags.setdefault(rev_id, set()).add(names[tag])
@@ -383,7 +357,7 @@ class _Join:
         """Role name and content id of each revision's slots; read only when a row has no SHA-1 of its own."""
         roles = dict(
             self.rows(
-                "slot_roles", "role_id", lambda row: (_number(row, "role_id"), row.get("role_name") or "")
+                "slot_roles", "role_id", lambda row: (number(row, "role_id"), row.get("role_name") or "")
             )
         )
         slots: dict[int, list[tuple[str, int]]] = {}
@@ -391,8 +365,8 @@ class _Join:
             "slots",
             "slot_revision_id",
             lambda row: (
-                _number(row, "slot_revision_id"),
-                (_number(row, "slot_role_id"), _number(row, "slot_content_id")),
+                number(row, "slot_revision_id"),
+                (number(row, "slot_role_id"), number(row, "slot_content_id")),
             ),
         ):
             # Without names the numbers at least keep one order.
@@ -402,12 +376,12 @@ class _Join:
     @cached_property
     def contents(self) -> dict[int, str]:
         found = self.rows(
-            "content", "content_id", lambda row: (_number(row, "content_id"), row.get("content_sha1"))
+            "content", "content_id", lambda row: (number(row, "content_id"), row.get("content_sha1"))
         )
         return {content: digest for content, digest in found if digest}
 
     def links(self, table: str, key: str, value: str) -> dict[int, int]:
-        return dict(self.rows(table, key, lambda row: (_number(row, key), _number(row, value))))
+        return dict(self.rows(table, key, lambda row: (number(row, key), number(row, value))))
 
     def archive_rows(self) -> Iterator[tuple[int, Row]]:
         """Revision ids and rows of the archive that name a page and a revision."""
@@ -443,54 +417,10 @@ class _Join:
             yield row
 
 
-def _account(row: Row) -> tuple[int, str]:
-    name = row.get("user_name")
-    if not name:
-        raise BadRowError("no_name", "user_name is empty")
-    return _positive(row, "user_id"), name
-
-
 def _archive_row(row: Row) -> tuple[int, Row]:
-    page_id = _number_or_none(row, "ar_page_id")
+    page_id = number_or_none(row, "ar_page_id")
     if not page_id or page_id < 0:
         raise BadRowError(
             "no_page_id", f"ar_page_id is {row.get('ar_page_id')!r}: archived before ids were kept"
         )
-    return _positive(row, "ar_rev_id"), row
-
-
-def _number_or_none(row: Row, column: str) -> int | None:
-    """The number in a column, None for NULL and for a column that the table doesn't have."""
-    text = row.get(column)
-    if text is None:
-        return None
-    try:
-        return int(text)
-    except ValueError as error:
-        raise BadRowError("not_a_number", f"{column} is {text!r}") from error
-
-
-def _number_if_any(row: Row, column: str) -> int | None:
-    """As `_number_or_none`, and None for what is no number."""
-    try:
-        return _number_or_none(row, column)
-    except BadRowError:
-        return None
-
-
-def _number(row: Row, column: str) -> int:
-    number = _number_or_none(row, column)
-    if number is None:
-        raise BadRowError("not_a_number", f"{column} is NULL")
-    return number
-
-
-def _positive(row: Row, column: str) -> int:
-    number = _number(row, column)
-    if number <= 0:
-        raise BadRowError("not_positive", f"{column} is {number}")
-    return number
-
-
-def _beginning(beginning: int) -> Stamp:
-    return stamp(beginning, 0, Rank.EDIT)
+    return positive(row, "ar_rev_id"), row

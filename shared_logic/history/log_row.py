@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import msgspec
 
 
@@ -52,3 +54,25 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     code: str
     """A short constant word, such as `unmatched` or `no-target`."""
     detail: str
+
+
+def without_copies(rows: Iterable[LogRow]) -> Iterator[LogRow | Issue]:
+    """The rows in order of log id; of rows that differ in nothing but log id and page id, the one with the least log id.
+
+    MediaWiki's tables hold some rows twice. Each copy that is left out is an Issue.
+    """
+    first: dict[LogRow, int] = {}
+    for row in sorted(rows, key=lambda row: row.log_id):
+        told = msgspec.structs.replace(row, log_id=0, page_id=None)
+        kept = first.setdefault(told, row.log_id)
+        if kept == row.log_id:
+            yield row
+        else:
+            yield Issue(
+                wiki=row.wiki,
+                table="logging",
+                key=str(row.log_id),
+                field="",
+                code="copy",
+                detail=f"differs in nothing from log row {kept} but in log_id and perhaps log_page; left out",
+            )

@@ -1,0 +1,133 @@
+"""The tables `user`, `user_groups`, `localuser` and `logging`, and the names of namespaces, as states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol, TypeVar
+
+from shared_logic.clock import from_mediawiki
+from shared_logic.entities import Entity, State, log_row, site, user
+from shared_logic.eventify.rows import (
+    BadRowError,
+    Row,
+    beginning_stamp,
+    check_timestamp,
+    number,
+    number_or_none,
+    positive,
+)
+from shared_logic.log_state import LogState
+from shared_logic.site_state import Namespace, SiteState
+from shared_logic.user_state import UserState, named
+
+Value = TypeVar("Value")
+
+
+class Tables(Protocol):
+    """The tables of one wiki, with those that rows refer to."""
+
+    wiki: str
+    beginning: int
+
+    @property
+    def actors(self) -> Mapping[int, tuple[int, str | None]]:
+        """User id (0: none) and name by actor id."""
+
+    @property
+    def comments(self) -> Mapping[int, str | None]:
+        """Text by comment id."""
+
+    def rows(
+        self, table: str, key: str, read: Callable[[Row], tuple[int, Value]]
+    ) -> Iterator[tuple[int, Value]]:
+        """What `read` makes of each row of a table; what it refuses is a problem."""
+
+
+def site_told(
+    wiki: str, hostname: str, namespaces: tuple[Namespace, ...], beginning: int
+) -> tuple[Entity, State]:
+    """The site with these namespaces, as of the beginning."""
+    return site(wiki), SiteState(told=(*beginning_stamp(beginning), hostname, namespaces))
+
+
+def accounts(tables: Tables) -> Iterator[tuple[Entity, State]]:
+    """All accounts, whether they ever did something or not."""
+    at = beginning_stamp(tables.beginning)
+    groups: dict[int, set[str]] = {}
+    for user_id, group in tables.rows("user_groups", "ug_user", _group):
+        groups.setdefault(user_id, set()).add(group)
+    listed = False
+    central = {
+        user_id: central_id
+        for name in ("localuser", "centralauth_localuser")
+        for user_id, central_id in tables.rows(name, "lu_local_id", _central(tables.wiki))
+        if central_id
+    }
+    for user_id, (name, registration, temporary) in tables.rows("user", "user_id", _user):
+        listed = True
+        state = UserState(
+            names=((name, at),),
+            registration=registration,
+            is_temporary=temporary,
+            central_id=central.get(user_id),
+            groups=(*at, tuple(sorted(groups.get(user_id, ())))),
+        )
+        yield user(tables.wiki, user_id), state
+    for user_id, name_now in tables.actors.values():
+        if user_id > 0 and name_now and not listed:
+            yield user(tables.wiki, user_id), named(name_now, at)
+
+
+def log_rows(tables: Tables) -> Iterator[tuple[Entity, State]]:
+    """All rows of the log."""
+
+    def read(row: Row) -> tuple[int, LogState]:
+        timestamp = row.get("log_timestamp") or ""
+        check_timestamp(timestamp)
+        user_id, name = tables.actors.get(number_or_none(row, "log_actor") or 0, (None, None))
+        comment = number_or_none(row, "log_comment_id")
+        return positive(row, "log_id"), LogState(
+            log_type=row.get("log_type") or "",
+            log_action=row.get("log_action") or "",
+            at=from_mediawiki(timestamp),
+            namespace=number_or_none(row, "log_namespace"),
+            title=row.get("log_title"),
+            page_id=number_or_none(row, "log_page") or None,
+            user_id=user_id,
+            user_name=name,
+            comment=tables.comments.get(comment) if comment else None,
+            params=row.get("log_params") or None,
+        )
+
+    for log_id, state in tables.rows("logging", "log_id", read):
+        yield log_row(tables.wiki, log_id), state
+
+
+def _user(row: Row) -> tuple[int, tuple[str, int | None, bool | None]]:
+    name = row.get("user_name")
+    if not name:
+        raise BadRowError("no_name", "user_name is empty")
+    registration = row.get("user_registration")
+    if registration:
+        check_timestamp(registration)
+    temporary = number_or_none(row, "user_is_temp")
+    return positive(row, "user_id"), (
+        name,
+        from_mediawiki(registration) if registration else None,
+        None if temporary is None else bool(temporary),
+    )
+
+
+def _group(row: Row) -> tuple[int, str]:
+    group = row.get("ug_group")
+    if not group:
+        raise BadRowError("no_group", "ug_group is empty")
+    return positive(row, "ug_user"), group
+
+
+def _central(wiki: str) -> Callable[[Row], tuple[int, int]]:
+    """The central id of a local one; 0 in rows of other wikis."""
+    return lambda row: (
+        positive(row, "lu_local_id"),
+        number(row, "lu_global_id") if row.get("lu_wiki", wiki) == wiki else 0,
+    )
