@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from batch.compressed import InputError
+from batch.table_folders import wikis_in
+from shared_logic.entities import page
+from shared_logic.eventify.tables import states
+from shared_logic.page_state import PageState
+
+MAP = (
+    "aa.example.org,aa,Aa,aawiki,https://aa.example.org/,1.45,first-letter,0,,,first-letter,1\n"
+    'aa.example.org,aa,Aa,aawiki,https://aa.example.org/,1.45,first-letter,1,Talk,"Über, uns",first-letter,0\n'
+)
+
+
+def page_row(wiki: str, title: str) -> str:
+    return json.dumps(
+        {"wiki_db": wiki, "page_id": 1, "page_namespace": 0, "page_title": title, "page_is_redirect": 0}
+    )
+
+
+def revision_row(wiki: str) -> str:
+    return json.dumps({"wiki_db": wiki, "rev_id": 5, "rev_page": 1, "rev_timestamp": "20210101000000"})
+
+
+def titles(folder: Path, wiki: str = "") -> dict[str, str]:
+    found = {}
+    for one in wikis_in(folder, wiki):
+        for entity, state in states(one.tables, one.wiki, 0, print):
+            if isinstance(state, PageState) and state.title is not None:
+                assert entity == page(one.wiki, 1)
+                found[one.wiki] = state.title[4]
+    return found
+
+
+def test_several_wikis_by_a_column(tmp_path: Path) -> None:
+    # given tables whose rows say which wiki they are of, one of them in parts
+    (tmp_path / "page.jsonl").write_text(page_row("aawiki", "A") + "\n" + page_row("bbwiki", "B") + "\n")
+    (tmp_path / "revision").mkdir()
+    for number, wiki in enumerate(("aawiki", "bbwiki")):
+        (tmp_path / "revision" / f"part-{number}.jsonl").write_text(revision_row(wiki) + "\n")
+    # then each wiki has its own rows, and one can be asked for
+    assert titles(tmp_path) == {"aawiki": "A", "bbwiki": "B"}
+    assert titles(tmp_path, "bbwiki") == {"bbwiki": "B"}
+
+
+def test_several_wikis_by_a_folder(tmp_path: Path) -> None:
+    for wiki, title in (("aawiki", "A"), ("bbwiki", "B")):
+        (tmp_path / wiki).mkdir()
+        (tmp_path / wiki / "page.jsonl").write_text(page_row(wiki, title) + "\n")
+        (tmp_path / wiki / "revision.jsonl").write_text(revision_row(wiki) + "\n")
+    assert titles(tmp_path) == {"aawiki": "A", "bbwiki": "B"}
+
+
+def test_the_namespace_map_tells_the_wiki_and_its_namespaces(tmp_path: Path) -> None:
+    (tmp_path / "page.tsv").write_text("page_id\tpage_namespace\tpage_title\n1\t0\tA\n")
+    (tmp_path / "revision.tsv").write_text("rev_id\trev_page\trev_timestamp\n5\t1\t20210101000000\n")
+    (tmp_path / "project_namespace_map.csv").write_text(MAP)
+    (found,) = wikis_in(tmp_path)
+    assert (found.wiki, found.hostname) == ("aawiki", "aa.example.org")
+    assert found.namespaces == ((0, "", "", True), (1, "Talk", "Über,_uns", False))
+
+
+@pytest.mark.parametrize(
+    "text, word",
+    [("a,b\n", "line 1: 2 columns where 12 are wanted"), (MAP.replace(",1,Talk", ",x,Talk"), "line 2")],
+)
+def test_a_damaged_map_is_told_by_its_line(tmp_path: Path, text: str, word: str) -> None:
+    (tmp_path / "page.tsv").write_text("page_id\n")
+    (tmp_path / "project_namespace_map.csv").write_text(text)
+    with pytest.raises(InputError, match=word):
+        wikis_in(tmp_path)
+
+
+def test_tables_of_nobody_knows_which_wiki_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "page.tsv").write_text("page_id\n")
+    with pytest.raises(InputError, match="give --wiki"):
+        wikis_in(tmp_path)
