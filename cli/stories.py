@@ -79,10 +79,27 @@ def _visibility(draw: st.DrawFn) -> dict[str, object]:
 
 
 @st.composite
-def _rename(draw: st.DrawFn) -> tuple[str, bytes]:
-    """A rename, for its log row."""
-    log_id, second = draw(st.integers(1, 4)), draw(st.integers(0, 12)) * 10_000
-    old, new = draw(st.permutations(NAMES))[:2]
+def _logged(draw: st.DrawFn) -> tuple[str, bytes]:
+    """A row of the log: what happens to accounts and titles."""
+    log_id, second = draw(st.integers(1, 9)), draw(st.integers(0, 12)) * 10_000
+    name, other = draw(st.permutations(NAMES))[:2]
+    page = f"{draw(st.sampled_from(['', 'Talk:']))}Page_{draw(st.integers(1, 3))}"
+    target = f"Page {draw(st.integers(1, 4))}"
+    log_type, action, title, params = draw(
+        st.sampled_from(
+            [
+                ("renameuser", "renameuser", f"User:{name}", {"olduser": name, "newuser": other}),
+                ("newusers", "create", f"User:{name}", {"userid": 1}),
+                ("rights", "rights", f"User:{name}", {"oldgroups": [], "newgroups": ["bot"]}),
+                ("block", "block", f"User:{name}", {"duration": "1 day", "flags": "nocreate"}),
+                ("block", "unblock", f"User:{name}", []),
+                ("move", "move", page, {"target": target, "noredir": "0"}),
+                ("delete", "delete", page, []),
+                ("delete", "restore", page, {"count": {"revisions": 1}}),
+            ]
+        )
+    )
+    namespace = 2 if title.startswith("User:") else 1 if title.startswith("Talk:") else 0
     event = _event(
         "mediawiki/recentchange",
         "mediawiki.recentchange",
@@ -90,12 +107,13 @@ def _rename(draw: st.DrawFn) -> tuple[str, bytes]:
         wiki="testwiki",
         type="log",
         log_id=log_id,
-        log_type="renameuser",
-        log_action="renameuser",
-        title=f"User:{old}",
-        namespace=2,
+        log_type=log_type,
+        log_action=action,
+        title=title,
+        namespace=namespace,
         timestamp=int((START + timedelta(seconds=second)).timestamp()),
-        log_params={"olduser": old, "newuser": new, "edits": 1},
+        log_params=params,
+        user="Alice",
     )
     return f"testwiki/log/{log_id}", _encoded(event)
 
@@ -105,7 +123,7 @@ def _encoded(event: dict[str, object]) -> bytes:
 
 
 _keys = st.sampled_from(["testwiki/1", "testwiki/2", "testwiki/3", "testwiki/user/1", "testwiki/user/2"])
-messages = _rename() | st.tuples(
+messages = _logged() | st.tuples(
     _keys,
     st.one_of(_revision(), _revision(), _deletion(), _visibility()).map(_encoded) | st.just(b"{not json"),
 )

@@ -15,8 +15,8 @@ class LogState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fa
     at: int | None = None
     """Own time, milliseconds since 1970 UTC."""
     namespace: int | None = None
-    title: str | None = None
-    """As the table has it: no prefix."""
+    title: tuple[int, str] | None = None
+    """Milliseconds since 1970 UTC, and the title without prefix as it was then: renames of users rewrite titles of the table."""
     page_id: int | None = None
     user_id: int | None = None
     user_name: str | None = None

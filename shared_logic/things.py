@@ -163,7 +163,9 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Own time, milliseconds since 1970 UTC."""
     namespace: int | None
     title: str | None
-    """No prefix, blanks as underscores."""
+    """No prefix, as stored."""
+    title_at: int | None
+    """When it was stored so: renames of users rewrite the titles of earlier rows. Milliseconds since 1970 UTC."""
     page_id: int | None
     user_id: int | None
     user_name: str | None
@@ -250,7 +252,8 @@ def log_entry(wiki: str, log_id: int, state: LogState) -> LogEntry | None:
         log_action=state.log_action or "",
         at=state.at,
         namespace=state.namespace,
-        title=state.title,
+        title=state.title[1] if state.title else None,
+        title_at=state.title[0] if state.title else None,
         page_id=state.page_id,
         user_id=state.user_id,
         user_name=state.user_name,

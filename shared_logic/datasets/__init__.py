@@ -1,5 +1,23 @@
 """The datasets, one module each; importing this package registers them all."""
 
-from shared_logic.datasets import daily_edits, identity_reverts, page_current, user_current
+from shared_logic.datasets import (
+    daily_edits,
+    identity_reverts,
+    page_current,
+    page_history,
+    revision_history,
+    sites,
+    user_current,
+    user_history,
+)
 
-__all__ = ["daily_edits", "identity_reverts", "page_current", "user_current"]
+__all__ = [
+    "daily_edits",
+    "identity_reverts",
+    "page_current",
+    "page_history",
+    "revision_history",
+    "sites",
+    "user_current",
+    "user_history",
+]

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, NamedTuple
 
-from shared_logic.clock import instant
-from shared_logic.history import php
+from shared_logic.clock import instant, milliseconds
+from shared_logic.history.log_row import Actor, Issue, LogRow
+from shared_logic.history.user_events import UserEvent, user_events
+from shared_logic.history.user_history import UserSeed
 from shared_logic.language import Clustering, Link, Linked, Partition, Table, about, dataset
 from shared_logic.things import Account, LogEntry, User
 
@@ -20,48 +22,88 @@ _PERSONAL = "a name that its bearer may have given up or that may have been hidd
 
 
 class UserName(Table, frozen=True, kw_only=True):
-    """A name, with an account that was seen under it or a rename from or to it."""
+    """A name, with an account that was seen under it or a log row that tells of it."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
     name: Annotated[Partition[str], about("the name", private=_PERSONAL)]
-    said_by: Annotated[Clustering[str], about("what says so", one_of=("account", "creation", "rename"))]
-    id: Annotated[Clustering[int], about("user id of the account, log id of the rename", at_least=1)]
+    said_by: Annotated[Clustering[str], about("what says so", one_of=("account", "log"))]
+    id: Annotated[Clustering[int], about("user id or log id", at_least=1)]
+    other_names: Annotated[Link[tuple[str, ...]], about("the subject's other names", private=_PERSONAL)]
     at: Annotated[
         datetime,
         about(
-            "newest moment at which the account was surely called so (events tell the day); time of the creation or rename",
+            "newest moment at which the account was surely called so (events tell the day); time of the log row",
             unit="UTC",
         ),
     ]
-    other_names: Annotated[Link[tuple[str, ...]], about("the subject's other names", private=_PERSONAL)]
-    old_name: Annotated[str | None, about("what the rename took", private=_PERSONAL)]
-    new_name: Annotated[str | None, about("what the rename gave", private=_PERSONAL)]
+    registration: Annotated[datetime | None, about("of an account", unit="UTC")]
+    is_temporary: Annotated[bool | None, about("of an account")]
+    central_id: Annotated[int | None, about("of an account", private="links accounts of several wikis")]
+    groups: Annotated[tuple[str, ...] | None, about("of an account, as tables listed them")]
+    groups_at: Annotated[datetime | None, about("when they did", unit="UTC")]
+    log_type: Annotated[str | None, about("of a log row")]
+    log_action: Annotated[str | None, about("of a log row")]
+    title: Annotated[str | None, about("of a log row log_title as stored", private=_PERSONAL)]
+    title_at: Annotated[
+        datetime | None, about("when it was stored so: renames rewrite titles of earlier rows", unit="UTC")
+    ]
+    user_id: Annotated[int | None, about("of a log row who made it; 0: nobody with an account")]
+    user_name: Annotated[str | None, about("of a log row who made it")]
+    comment: Annotated[str | None, about("of a log row", private="may have been hidden since")]
+    params: Annotated[str | None, about("of a log row log_params as stored", private=_PERSONAL)]
 
 
 @dataset
 def user_names(subject: Account | LogEntry) -> Iterator[UserName]:
-    """Names with the accounts that bore them and the renames from and to them."""
+    """Names with the accounts that bore them and the log rows that tell of them."""
     if isinstance(subject, Account):
         names = {name for name, _ in subject.names}
         for name, seen in subject.names:
-            yield _seen(subject.wiki, name, "account", subject.user_id, seen, tuple(sorted(names - {name})))
-        return
-    created = _created(subject)
-    if created is not None:
-        yield _seen(subject.wiki, created[0], "creation", created[1], subject.at, ())
-    renamed = _renamed(subject)
-    if renamed is not None:
-        for name, other in (renamed, reversed(renamed)):
             yield UserName(
                 wiki=subject.wiki,
                 name=name,
-                said_by="rename",
-                id=subject.log_id,
-                at=instant(subject.at),
-                other_names=(other,),
-                old_name=renamed[0],
-                new_name=renamed[1],
+                said_by="account",
+                id=subject.user_id,
+                other_names=tuple(sorted(names - {name})),
+                at=instant(seen),
+                registration=None if subject.registration is None else instant(subject.registration),
+                is_temporary=subject.is_temporary,
+                central_id=subject.central_id,
+                groups=subject.groups,
+                groups_at=None if subject.groups_at is None else instant(subject.groups_at),
+                log_type=None,
+                log_action=None,
+                title=None,
+                title_at=None,
+                user_id=None,
+                user_name=None,
+                comment=None,
+                params=None,
             )
+        return
+    names = _names_in(subject)
+    for name in names:
+        yield UserName(
+            wiki=subject.wiki,
+            name=name,
+            said_by="log",
+            id=subject.log_id,
+            other_names=tuple(sorted(names - {name})),
+            at=instant(subject.at),
+            registration=None,
+            is_temporary=None,
+            central_id=None,
+            groups=None,
+            groups_at=None,
+            log_type=subject.log_type,
+            log_action=subject.log_action,
+            title=subject.title,
+            title_at=None if subject.title_at is None else instant(subject.title_at),
+            user_id=subject.user_id,
+            user_name=subject.user_name,
+            comment=subject.comment,
+            params=subject.params,
+        )
 
 
 class UserCurrent(Table, frozen=True, kw_only=True):
@@ -79,60 +121,100 @@ class UserCurrent(Table, frozen=True, kw_only=True):
 @dataset
 def user_current(said: Linked[UserName]) -> Iterator[UserCurrent]:
     """The name that every account bears now."""
-    seen: dict[int, tuple[datetime, str]] = {}
-    renames: dict[str, set[_Rename]] = {}
+    for account in accounts_now(said, renames_in(said)):
+        user = User(account.user_id, account.name)
+        yield UserCurrent(
+            wiki=account.wiki, editor=user.key, user_id=user.user_id, name=user.name, user_kind=user.kind
+        )
+
+
+def renames_in(said: Linked[UserName]) -> Renames:
+    """The renames that linked rows tell of, by old name."""
+    renames: Renames = {}
     for row in said.rows:
-        if row.old_name is not None and row.new_name is not None:
-            renames.setdefault(row.old_name, set()).add(_Rename(row.at, row.id, row.new_name))
-        else:
-            known = seen.get(row.id)
-            seen[row.id] = (row.at, row.name) if known is None else max(known, (row.at, row.name))
-    wiki = said.rows[0].wiki
-    for user_id, (at, name) in seen.items():
-        user = User(user_id, _name_since(name, at, renames))
-        yield UserCurrent(wiki=wiki, editor=user.key, user_id=user_id, name=user.name, user_kind=user.kind)
+        told = next(user_events(log_row(row)), None) if row.log_type == "renameuser" else None
+        if isinstance(told, UserEvent) and told.old_name != told.new_name:
+            renames.setdefault(told.old_name, set()).add(Rename(row.at, row.id, told.new_name))
+    return renames
 
 
-class _Rename(NamedTuple):
+def accounts_now(said: Linked[UserName], renames: Renames) -> Iterator[UserSeed]:
+    """The accounts that linked rows tell of, each under the name that it bears now."""
+    accounts: dict[int, UserName] = {}
+    for row in said.rows:
+        if row.said_by == "account":
+            known = accounts.get(row.id)
+            accounts[row.id] = row if known is None or (known.at, known.name) < (row.at, row.name) else known
+    for user_id, account in accounts.items():
+        yield UserSeed(
+            wiki=account.wiki,
+            user_id=user_id,
+            central_id=account.central_id,
+            name=name_since(account.name, account.at, renames),
+            is_temporary=account.is_temporary,
+            registration=None if account.registration is None else milliseconds(account.registration),
+            groups=account.groups or (),
+            groups_at=None if account.groups_at is None else milliseconds(account.groups_at),
+        )
+
+
+def log_row(row: UserName) -> LogRow:
+    """The log row that a row of names tells of."""
+    known = row.user_name is not None
+    return LogRow(
+        wiki=row.wiki,
+        log_id=row.id,
+        log_type=row.log_type or "",
+        log_action=row.log_action or "",
+        at=milliseconds(row.at),
+        title=row.title,
+        actor=Actor(user_id=row.user_id or None, name=row.user_name, is_anonymous=row.user_id == 0)
+        if known
+        else None,
+        comment=row.comment,
+        params=row.params,
+    )
+
+
+class Rename(NamedTuple):
+    """What a name was given up for."""
+
     at: datetime
     log_id: int
     new_name: str
 
 
-def _name_since(name: str, at: datetime, renames: dict[str, set[_Rename]]) -> str:
+Renames = dict[str, set[Rename]]
+"""By old name."""
+
+
+def name_since(name: str, at: datetime, renames: Renames) -> str:
     """What whoever bore that name then is called after all later renames."""
-    last = _Rename(at, 0, "")
+    last = Rename(at, 0, "")
     while later := [rename for rename in renames.get(name, ()) if rename > last]:
         last = min(later)
         name = last.new_name
     return name
 
 
-def _seen(wiki: str, name: str, said_by: str, user_id: int, at: int, others: tuple[str, ...]) -> UserName:
-    return UserName(
-        wiki=wiki,
-        name=name,
-        said_by=said_by,
-        id=user_id,
-        at=instant(at),
-        other_names=others,
-        old_name=None,
-        new_name=None,
+def _names_in(entry: LogEntry) -> set[str]:
+    """Every name by which the log row calls an account, where it tells of accounts at all."""
+    told = next(
+        user_events(
+            LogRow(
+                wiki=entry.wiki,
+                log_id=entry.log_id,
+                log_type=entry.log_type,
+                log_action=entry.log_action,
+                at=entry.at,
+                title=entry.title,
+                comment=entry.comment,
+                params=entry.params,
+            )
+        ),
+        None,
     )
-
-
-def _created(entry: LogEntry) -> tuple[str, int] | None:
-    """Name and id of the account that the row tells the creation of."""
-    if entry.log_type != "newusers" or entry.title is None:
-        return None
-    user_id = php.parsed(entry.params).get("4::userid")
-    return (entry.title.replace("_", " "), user_id) if isinstance(user_id, int) and user_id > 0 else None
-
-
-def _renamed(entry: LogEntry) -> tuple[str, str] | None:
-    """Old and new name."""
-    if entry.log_type != "renameuser":
-        return None
-    params = php.parsed(entry.params)
-    old, new = params.get("4::olduser"), params.get("5::newuser")
-    return (old, new) if isinstance(old, str) and isinstance(new, str) and old != new else None
+    if told is None:
+        return set()
+    titled = {entry.title.replace("_", " ")} if entry.title else {""}
+    return titled if isinstance(told, Issue) else titled | {told.old_name, told.new_name}

@@ -85,13 +85,13 @@ def log_rows(tables: Tables) -> Iterator[tuple[Entity, State]]:
         timestamp = row.get("log_timestamp") or ""
         check_timestamp(timestamp)
         user_id, name = tables.actors.get(number_or_none(row, "log_actor") or 0, (None, None))
-        comment = number_or_none(row, "log_comment_id")
+        comment, title = number_or_none(row, "log_comment_id"), row.get("log_title")
         return positive(row, "log_id"), LogState(
             log_type=row.get("log_type") or "",
             log_action=row.get("log_action") or "",
             at=from_mediawiki(timestamp),
             namespace=number_or_none(row, "log_namespace"),
-            title=row.get("log_title"),
+            title=None if title is None else (tables.beginning, title),
             page_id=number_or_none(row, "log_page") or None,
             user_id=user_id,
             user_name=name,

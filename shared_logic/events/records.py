@@ -109,6 +109,7 @@ class OldUser(Record, frozen=True, kw_only=True):
 
     user_text: str | None = None
     user_id: Count | None = None
+    registration_dt: Instant | None = msgspec.field(default=None, name="user_registration_dt")
 
 
 class OldPageEvent(Event, frozen=True, kw_only=True):

@@ -39,7 +39,7 @@ from shared_logic.page_state import (
     RevisionState,
 )
 from shared_logic.titles import bare_title
-from shared_logic.user_state import UserState, named
+from shared_logic.user_state import UserState
 
 
 class Named(NamedTuple):
@@ -48,7 +48,9 @@ class Named(NamedTuple):
     user_id: int
     name: str
     seen: Stamp
-    """The beginning of the day on which the event was sent, however old its revision is."""
+    """The beginning of the day on which the event was sent, however old its revision is; of a creation its very moment."""
+    registration: int | None = None
+    """When the account was made, milliseconds since 1970 UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,9 @@ class EventKind:
         if entity.kind is Kind.LOG:
             return self.log(event)
         found = self.named(event)
-        return named(found.name, found.seen) if found and found.user_id == entity.id else UserState()
+        if found is None or found.user_id != entity.id:
+            return UserState()
+        return UserState(names=((found.name, found.seen),), registration=found.registration)
 
 
 def page_change(event: r.PageChange, page_id: int) -> PageState:
@@ -185,12 +189,13 @@ def log_entry(event: r.RecentChange) -> LogState:
     """The row of the log, as far as it is told; the performer's id is not."""
     log_type = event.log_type or ""
     namespace, title = event.namespace, event.title
+    at = _recent_clock(event)
     return LogState(
         log_type=log_type,
         log_action=event.log_action or "",
-        at=_recent_clock(event),
+        at=at,
         namespace=namespace,
-        title=None if title is None or namespace is None else bare_title(namespace, title),
+        title=None if title is None or namespace is None else (at, bare_title(namespace, title)),
         user_name=event.user,
         comment=event.comment,
         params=as_stored(log_type, event.log_params),
@@ -221,10 +226,23 @@ def _changed_user(event: r.UserChange) -> Named | None:
     return _named(event, event.user)
 
 
+def _created(event: r.RecentChange) -> Named | None:
+    """The account that a row of the log tells the creation of."""
+    if event.log_type != "newusers" or event.title is None or not isinstance(event.log_params, dict):
+        return None
+    user_id = event.log_params.get("userid")
+    if not isinstance(user_id, int) or user_id <= 0:
+        return None
+    at = _recent_clock(event)
+    name = bare_title(event.namespace or 0, event.title).replace("_", " ")
+    return Named(user_id, name, stamp(at, 0, Rank.EDIT), at)
+
+
 def _named(event: r.Event, user: r.UserEntity | r.OldUser | None) -> Named | None:
     if user is None or not user.user_id or not user.user_text:
         return None
-    return Named(user.user_id, user.user_text, _day_sent(event))
+    registered = None if user.registration_dt is None else milliseconds(user.registration_dt)
+    return Named(user.user_id, user.user_text, _day_sent(event), registered)
 
 
 def _day_sent(event: r.Event) -> Stamp:
@@ -316,7 +334,7 @@ KINDS: dict[str, EventKind] = {
             _recent_clock,
             _recent,
             nothing,
-            _nobody,
+            _created,
             log_entry,
         ),
     )

@@ -1,0 +1,354 @@
+"""The lives of pages: what each was called, from when to when, and who made it so.
+
+A log row tells titles more surely than ids, so pages and log rows become rows by title; those that name one another are rebuilt
+together, backwards from the present (see `shared_logic.history.page_rebuild`). Titles stand without their namespace there, for
+a move tells its target as text: which part of that is a namespace is seen when the site's names are at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from shared_logic.clock import instant, milliseconds
+from shared_logic.datasets.sites import SiteNamespaces
+from shared_logic.history import php
+from shared_logic.history.components import components
+from shared_logic.history.log_row import Actor, Issue, LogRow, without_copies
+from shared_logic.history.page_events import Namespaces, PageEvent, normalized_title, page_events
+from shared_logic.history.page_history import PageHistoryState, PageSeed
+from shared_logic.history.page_rebuild import Rebuilt, rebuilt
+from shared_logic.language import Clustering, Link, Linked, Partition, Table, about, dataset
+from shared_logic.things import LogEntry, Page
+
+LOG_TYPES = frozenset({"move", "delete", "create", "merge"})
+
+
+class PageTitle(Table, frozen=True, kw_only=True):
+    """A title, with a page that bears it or a log row that tells of it."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    title: Annotated[Partition[str], about("title without namespace; or # and a page id")]
+    said_by: Annotated[Clustering[str], about("what says so", one_of=("page", "log"))]
+    id: Annotated[Clustering[int], about("page id or log id", at_least=1)]
+    other_titles: Annotated[Link[tuple[str, ...]], about("the other titles that the log row tells")]
+    namespace: Annotated[int | None, about("number of the namespace")]
+    full_title: Annotated[str | None, about("of a page its title, of a log row log_title as stored")]
+    at: Annotated[datetime, about("first edit of the page, time of the log row", unit="UTC")]
+    user_id: Annotated[int | None, about("who made the first edit or the log row; 0: nobody with an account")]
+    user_name: Annotated[str | None, about("the name")]
+    is_redirect: Annotated[bool | None, about("of a page")]
+    is_deleted: Annotated[bool | None, about("of a page")]
+    log_type: Annotated[str | None, about("of a log row")]
+    log_action: Annotated[str | None, about("of a log row")]
+    page_id: Annotated[int | None, about("of a log row log_page")]
+    comment: Annotated[str | None, about("of a log row", private="may have been hidden since")]
+    params: Annotated[str | None, about("of a log row log_params as stored")]
+
+
+@dataset
+def page_titles(subject: Page | LogEntry) -> Iterator[PageTitle]:
+    """Titles and ids with the pages that bear them and the log rows that tell of them."""
+    if isinstance(subject, Page):
+        if subject.title is None or subject.namespace is None or not subject.history:
+            return
+        first = subject.history[0]
+        titles = {subject.title, _by_id(subject.page_id)}
+        for title in titles:
+            yield PageTitle(
+                wiki=subject.wiki,
+                title=title,
+                said_by="page",
+                id=subject.page_id,
+                other_titles=tuple(titles - {title}),
+                namespace=subject.namespace,
+                full_title=subject.title,
+                at=first.timestamp,
+                user_id=first.user.user_id if first.user else None,
+                user_name=first.user.name if first.user else None,
+                is_redirect=None if subject.is_deleted else subject.is_redirect,
+                is_deleted=subject.is_deleted,
+                log_type=None,
+                log_action=None,
+                page_id=None,
+                comment=None,
+                params=None,
+            )
+        return
+    if subject.log_type not in LOG_TYPES:
+        return
+    titles = _titles(subject) | ({_by_id(subject.page_id)} if subject.page_id else set())
+    for title in titles:
+        yield PageTitle(
+            wiki=subject.wiki,
+            title=title,
+            said_by="log",
+            id=subject.log_id,
+            other_titles=tuple(sorted(titles - {title})),
+            namespace=subject.namespace,
+            full_title=subject.title,
+            at=instant(subject.at),
+            user_id=subject.user_id,
+            user_name=subject.user_name,
+            is_redirect=None,
+            is_deleted=None,
+            log_type=subject.log_type,
+            log_action=subject.log_action,
+            page_id=subject.page_id,
+            comment=subject.comment,
+            params=subject.params,
+        )
+
+
+class PageLife(Table, frozen=True, kw_only=True):
+    """A page from one instant to another, in upstream's columns (see `PageHistoryState`) and four of our own."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    page: Annotated[Partition[str], about("page id, or the artificial id where none is known")]
+    ordinal: Annotated[Clustering[int], about("number of the state in the page's life, from 0", at_least=0)]
+    page_id: Annotated[int | None, about("id on the wiki")]
+    page_artificial_id: Annotated[
+        str | None, about("hash of the log row that deleted it; where no page id is known")
+    ]
+    page_creation_timestamp: Annotated[datetime | None, about("upstream's time of creation", unit="UTC")]
+    page_first_edit_timestamp: Annotated[datetime | None, about("time of its first revision", unit="UTC")]
+    page_title_historical: Annotated[str, about("title in this state")]
+    page_title: Annotated[str, about("title at present, or at the deletion")]
+    page_namespace_historical: Annotated[int, about("namespace in this state")]
+    page_namespace_is_content_historical: Annotated[bool, about("whether that counts as content")]
+    page_namespace: Annotated[int, about("namespace at present, or at the deletion")]
+    page_namespace_is_content: Annotated[bool, about("whether that counts as content")]
+    page_is_redirect: Annotated[bool | None, about("at present; null for deleted pages")]
+    page_is_deleted: Annotated[bool, about("whether the page is in the archive")]
+    start_timestamp: Annotated[datetime | None, about("upstream's beginning of the state", unit="UTC")]
+    end_timestamp: Annotated[
+        datetime | None, about("upstream's end of the state; null: it lasts", unit="UTC")
+    ]
+    caused_by_event_type: Annotated[str, about("what began it")]
+    caused_by_user_id: Annotated[int | None, about("who did that")]
+    caused_by_user_text: Annotated[str | None, about("who did that")]
+    caused_by_anonymous_user: Annotated[bool | None, about("whether that was an address")]
+    caused_by_temporary_user: Annotated[bool | None, about("whether that was a temporary account")]
+    caused_by_permanent_user: Annotated[bool | None, about("whether that was a named account")]
+    inferred_from: Annotated[str | None, about("why it is known, where no event of its own began it")]
+    source_log_id: Annotated[int | None, about("the log row that began it")]
+    source_log_comment: Annotated[str | None, about("its comment", private="may have been hidden since")]
+    source_log_params: Annotated[str | None, about("its parameters, a JSON object of texts")]
+    page_first_state: Annotated[bool, about("whether it is the first of the page")]
+    valid_from: Annotated[datetime | None, about("when it truly began; null: unknown", unit="UTC")]
+    valid_to: Annotated[datetime | None, about("when it truly ended; null: it lasts", unit="UTC")]
+    page_valid_from: Annotated[datetime | None, about("when the page truly was made", unit="UTC")]
+    link_quality: Annotated[str, about("how sure it is that the state is this page's")]
+
+
+@dataset
+def page_lives(said: Linked[PageTitle], site: SiteNamespaces | None) -> Iterator[PageLife]:
+    """Every state of every page."""
+    ordinals: dict[str, int] = {}
+    for state in _rebuilt(said, site)[0]:
+        page = str(state.page_id or state.page_artificial_id)
+        ordinal = ordinals.get(page, 0)
+        ordinals[page] = ordinal + 1
+        yield _life(state, page, ordinal)
+
+
+class PageIssue(Table, frozen=True, kw_only=True):
+    """Something in the log that told nothing of pages, or that had to be guessed at."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    table: Annotated[Clustering[str], about("the table that the row is of")]
+    key: Annotated[Clustering[str], about("its id")]
+    field: Annotated[Clustering[str], about("the column at fault; empty: the whole row")]
+    code: Annotated[Clustering[str], about("what is wrong, in a word")]
+    detail: Annotated[str, about("what is wrong, and what was made of it", private="quotes the row")]
+
+
+@dataset
+def page_issues(said: Linked[PageTitle], site: SiteNamespaces | None) -> Iterator[PageIssue]:
+    """Log rows of pages that could not be used, or only by a guess."""
+    for issue in _rebuilt(said, site)[1]:
+        yield PageIssue(
+            wiki=issue.wiki,
+            table=issue.table,
+            key=issue.key,
+            field=issue.field,
+            code=issue.code,
+            detail=issue.detail,
+        )
+
+
+def _rebuilt(
+    said: Linked[PageTitle], site: SiteNamespaces | None
+) -> tuple[list[PageHistoryState], list[Issue]]:
+    """States and issues of linked titles, each component of (namespace, title) rebuilt alone."""
+    seeds = {row.id: _seed(row) for row in said.rows if row.said_by == "page"}
+    rows = {row.id: _log_row(row) for row in said.rows if row.said_by == "log"}
+    names = _namespaces(site)
+    events: list[PageEvent] = []
+    issues: list[Issue] = []
+    for row in without_copies(rows.values()):
+        if isinstance(row, Issue):
+            issues.append(row)
+            continue
+        for told in page_events(row, names):
+            if isinstance(told, Issue):
+                issues.append(told)
+            else:
+                events.append(told)
+    states: list[PageHistoryState] = []
+    for made in _by_component(seeds.values(), events, names):
+        states.extend(made.states)
+        issues.extend(made.issues)
+    return states, issues
+
+
+def _by_component(seeds: Iterable[PageSeed], events: list[PageEvent], names: Namespaces) -> Iterator[Rebuilt]:
+    seeds = list(seeds)
+    edges = ((event.old_key, event.new_key) for event in events)
+    component = components(edges, (seed.key for seed in seeds))
+    groups: dict[tuple[str, int, str], tuple[list[PageSeed], list[PageEvent]]] = {}
+    for seed in seeds:
+        groups.setdefault(component[seed.key], ([], []))[0].append(seed)
+    for event in events:
+        groups.setdefault(component[event.old_key], ([], []))[1].append(event)
+    for some_seeds, some_events in groups.values():
+        yield rebuilt(some_seeds, some_events, names.content)
+
+
+def _by_id(page_id: int) -> str:
+    """What stands for a page id among titles, none of which begins so: all that tells of one id is rebuilt together."""
+    return f"#{page_id}"
+
+
+def _titles(entry: LogEntry) -> set[str]:
+    """Every text under which the row's titles may be found: the target of a move with and without what may be its namespace."""
+    titles = (
+        {normalized_title(entry.title) if entry.log_type == "move" else entry.title} if entry.title else {""}
+    )
+    if entry.log_type == "move":
+        params = php.parsed(entry.params)
+        target = params.get(php.UNPARSED, params.get("4::target"))
+        if isinstance(target, str):
+            whole = normalized_title(target)
+            titles |= {whole, whole.partition(":")[2]} if ":" in whole else {whole}
+    return titles
+
+
+def _seed(row: PageTitle) -> PageSeed:
+    named = row.user_name is not None
+    return PageSeed(
+        wiki=row.wiki,
+        page_id=row.id,
+        namespace=row.namespace or 0,
+        title=row.full_title or "",
+        first_edit=milliseconds(row.at),
+        creator=Actor(
+            user_id=row.user_id or None, name=row.user_name, is_anonymous=row.user_id == 0 if named else None
+        ),
+        is_redirect=row.is_redirect,
+        is_deleted=bool(row.is_deleted),
+    )
+
+
+def _log_row(row: PageTitle) -> LogRow:
+    known = row.user_name is not None
+    return LogRow(
+        wiki=row.wiki,
+        log_id=row.id,
+        log_type=row.log_type or "",
+        log_action=row.log_action or "",
+        at=milliseconds(row.at),
+        namespace=row.namespace,
+        title=row.full_title,
+        page_id=row.page_id,
+        actor=Actor(user_id=row.user_id or None, name=row.user_name, is_anonymous=row.user_id == 0)
+        if known
+        else None,
+        comment=row.comment,
+        params=row.params,
+    )
+
+
+def _namespaces(site: SiteNamespaces | None) -> Namespaces:
+    if site is None:
+        return Namespaces(canonical=CANONICAL)
+    numbers = [int(number) for number in site.numbers]
+    return Namespaces(
+        localized=dict(zip(site.localized_names, numbers, strict=True)),
+        canonical=CANONICAL | dict(zip(site.canonical_names, numbers, strict=True)),
+        content=frozenset(map(int, site.content)),
+    )
+
+
+CANONICAL = {
+    name: number
+    for number, name in enumerate(
+        (
+            "Talk",
+            "User",
+            "User_talk",
+            "Project",
+            "Project_talk",
+            "File",
+            "File_talk",
+            "MediaWiki",
+            "MediaWiki_talk",
+            "Template",
+            "Template_talk",
+            "Help",
+            "Help_talk",
+            "Category",
+            "Category_talk",
+        ),
+        1,
+    )
+} | {"Media": -2, "Special": -1}
+"""The namespaces that every wiki has."""
+
+
+def _life(state: PageHistoryState, page: str, ordinal: int) -> PageLife:
+    return PageLife(
+        wiki=state.wiki_db,
+        page=page,
+        ordinal=ordinal,
+        page_id=state.page_id,
+        page_artificial_id=state.page_artificial_id,
+        page_creation_timestamp=_instant(state.page_creation_timestamp),
+        page_first_edit_timestamp=_instant(state.page_first_edit_timestamp),
+        page_title_historical=state.page_title_historical,
+        page_title=state.page_title,
+        page_namespace_historical=state.page_namespace_historical,
+        page_namespace_is_content_historical=state.page_namespace_is_content_historical,
+        page_namespace=state.page_namespace,
+        page_namespace_is_content=state.page_namespace_is_content,
+        page_is_redirect=state.page_is_redirect,
+        page_is_deleted=state.page_is_deleted,
+        start_timestamp=_instant(state.start_timestamp),
+        end_timestamp=_instant(state.end_timestamp),
+        caused_by_event_type=state.caused_by_event_type,
+        caused_by_user_id=state.caused_by_user_id,
+        caused_by_user_text=state.caused_by_user_text,
+        caused_by_anonymous_user=state.caused_by_anonymous_user,
+        caused_by_temporary_user=state.caused_by_temporary_user,
+        caused_by_permanent_user=state.caused_by_permanent_user,
+        inferred_from=state.inferred_from,
+        source_log_id=state.source_log_id,
+        source_log_comment=state.source_log_comment,
+        source_log_params=_json(state.source_log_params),
+        page_first_state=state.page_first_state,
+        valid_from=_instant(state.valid_from),
+        valid_to=_instant(state.valid_to),
+        page_valid_from=_instant(state.page_valid_from),
+        link_quality=state.link_quality,
+    )
+
+
+def _instant(ms: int | None) -> datetime | None:
+    return None if ms is None else instant(ms)
+
+
+def _json(params: object) -> str | None:
+    return None if params is None else msgspec.json.encode(params, order="deterministic").decode()
