@@ -11,7 +11,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shared_logic.entities import Entity, Kind, State, encode
+from shared_logic.entities import Entity, State, encode
 from shared_logic.page_state import PageState
 
 SCHEMA = pa.schema([("wiki", pa.string()), ("kind", pa.string()), ("id", pa.int64()), ("state", pa.binary())])
@@ -65,7 +65,7 @@ def write(folder: Path, states: Iterable[tuple[Entity, State]], told: Callable[[
                     schema=SCHEMA,
                 )
             )
-            written.pages += len({entity for entity, _ in rows if entity.kind is Kind.PAGE})
+            written.pages += sum(isinstance(state, PageState) and state.title is not None for _, state in rows)
             written.revisions += sum(_revisions(state) for _, state in rows)
             told(written)
     unfinished.rename(folder / "states.parquet")

@@ -82,6 +82,19 @@ class Home:
         finally:
             store.close()
 
+    def now(self) -> str | None:
+        """The instant that the last batch run named for readers; None: it named none."""
+        path = self.path / "NOW"
+        return path.read_text().strip() if path.exists() else None
+
+    def set_now(self, instant: str | None) -> None:
+        """Note the instant that readers take for the present; None: the present itself."""
+        path = self.path / "NOW"
+        if instant is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_text(instant + "\n")
+
     def bootstraps_known(self) -> list[tuple[Path, Bootstrap]]:
         """Complete bootstraps, oldest beginning first."""
         if not self.bootstraps.exists():

@@ -11,7 +11,9 @@ import typer
 import shared_logic.datasets  # noqa: F401  registers the datasets
 from cli.failures import Failure
 from cli.home import Home
+from shared_logic.clock import from_iso
 from shared_logic.language import Dataset, DefinitionError, registry
+from shared_logic.views import views
 
 HomeOption = Annotated[
     Path,
@@ -41,11 +43,27 @@ def dataset_named(name: str) -> Dataset:
 
 
 def datasets_named(names: list[str]) -> tuple[Dataset, ...]:
-    """The named datasets (all, if none is named) with what they are derived from and what is derived from them."""
+    """The named datasets and those that named views read (all, if none is named), with what they are made from."""
+    wanted: list[str] = []
+    for name in names:
+        wanted += (*views[name].datasets, *views[name].companions) if name in views else (name,)
     try:
-        return registry.closure(names or list(registry))
+        return registry.closure(wanted or list(registry))
     except DefinitionError as error:
         raise Failure(str(error)) from error
+
+
+def instant_named(text: str) -> int:
+    """Milliseconds since 1970 UTC of an instant on the command line.
+
+    Raises:
+        Failure: it is none.
+    """
+    try:
+        return from_iso(text)
+    except ValueError as error:
+        message = f"{text}: not an instant; write it as 2026-01-01T00:00:00Z"
+        raise Failure(message) from error
 
 
 def key_of(dataset: Dataset, words: list[str], *, whole: bool = False) -> tuple[Any, ...]:

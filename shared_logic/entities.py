@@ -6,17 +6,19 @@ Every event is keyed by the entities that it tells of, so that the state of each
 from __future__ import annotations
 
 from enum import StrEnum
+from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
 
-from shared_logic import log_state, page_state, site_state, user_state
+from shared_logic import issue_state, log_state, page_state, site_state, user_state
+from shared_logic.issue_state import IssueState
 from shared_logic.log_state import LogState
 from shared_logic.page_state import PageState
 from shared_logic.site_state import SiteState
 from shared_logic.user_state import UserState
 
-State = PageState | UserState | LogState | SiteState
+State = PageState | UserState | LogState | SiteState | IssueState
 
 
 class Kind(StrEnum):
@@ -26,6 +28,7 @@ class Kind(StrEnum):
     USER = "user"
     LOG = "log"
     SITE = "site"
+    ISSUE = "issue"
 
 
 class Entity(NamedTuple):
@@ -34,7 +37,7 @@ class Entity(NamedTuple):
     wiki: str
     kind: Kind
     id: int
-    """page_id, user_id or log_id; 0 for the site."""
+    """page_id, user_id or log_id; 0 for the site; of an issue a hash."""
 
     @property
     def key(self) -> str:
@@ -66,6 +69,12 @@ def site(wiki: str) -> Entity:
     return Entity(wiki, Kind.SITE, 0)
 
 
+def issue(wiki: str, table: str, key: str, code: str) -> Entity:
+    """What is wrong with a row of the input, in one word."""
+    digest = blake2b(f"{table} {key} {code}".encode(errors="replace"), digest_size=8).digest()
+    return Entity(wiki, Kind.ISSUE, int.from_bytes(digest, "big") >> 1)
+
+
 def entity(key: str) -> Entity:
     """The entity of a key.
 
@@ -95,6 +104,8 @@ def join(one: State, other: State) -> State:
         return log_state.join(one, other)
     if isinstance(one, SiteState) and isinstance(other, SiteState):
         return site_state.join(one, other)
+    if isinstance(one, IssueState) and isinstance(other, IssueState):
+        return issue_state.join(one, other)
     message = f"a {type(one).__name__} and a {type(other).__name__} are not states of one entity"
     raise TypeError(message)
 
@@ -115,6 +126,7 @@ _EMPTY: dict[Kind, State] = {
     Kind.USER: UserState(),
     Kind.LOG: LogState(),
     Kind.SITE: SiteState(),
+    Kind.ISSUE: IssueState(),
 }
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[State] = msgspec.msgpack.Decoder(State)

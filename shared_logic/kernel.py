@@ -12,10 +12,23 @@ from operator import itemgetter
 from typing import Any
 
 from shared_logic.entities import Entity, State
+from shared_logic.issue_state import IssueState
 from shared_logic.language import Dataset, Key, Linked, Schema, Values
 from shared_logic.page_state import PageState
 from shared_logic.site_state import SiteState
-from shared_logic.things import Account, LogEntry, Page, Revision, Site, account, log_entry, page, site
+from shared_logic.things import (
+    Account,
+    InputIssue,
+    LogEntry,
+    Page,
+    Revision,
+    Site,
+    account,
+    input_issue,
+    log_entry,
+    page,
+    site,
+)
 from shared_logic.user_state import UserState
 
 Sums = tuple[int, ...]
@@ -96,6 +109,9 @@ def _things(dataset: Dataset, entity: Entity, state: State) -> Iterable[object] 
     if isinstance(state, SiteState):
         told = site(entity.wiki, state) if Site in reads else None
         return None if told is None else (told,)
+    if isinstance(state, IssueState):
+        found = input_issue(entity.wiki, state) if InputIssue in reads else None
+        return None if found is None else (found,)
     entry = log_entry(entity.wiki, entity.id, state) if LogEntry in reads else None
     return None if entry is None else (entry,)
 

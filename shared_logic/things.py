@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from shared_logic.clock import day, instant
+from shared_logic.issue_state import IssueState
 from shared_logic.log_state import LogState
 from shared_logic.page_state import (
     COMMENT_HIDDEN,
@@ -218,6 +219,24 @@ def page(wiki: str, page_id: int, state: PageState) -> Page:
         is_deleted=state.existence is not None and not state.existence[3],
         history=tuple(history),
     )
+
+
+class InputIssue(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A row of the input that could not be used."""
+
+    wiki: str
+    table: str
+    key: str
+    code: str
+    detail: str
+
+
+def input_issue(wiki: str, state: IssueState) -> InputIssue | None:
+    """The issue that a state describes."""
+    if state.told is None:
+        return None
+    table, key, code, detail = state.told
+    return InputIssue(wiki=wiki, table=table, key=key, code=code, detail=detail)
 
 
 def account(wiki: str, user_id: int, state: UserState) -> Account:

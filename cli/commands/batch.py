@@ -11,7 +11,15 @@ import typer
 from cli.commands.speed import EngineName, catch_up
 from cli.failures import AUDIT_FAILED, CANNOT_KNOW, Failure
 from cli.home import Home
-from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, datasets_named, home_at
+from cli.options import (
+    DEFAULT_HOME,
+    HomeOption,
+    JsonOption,
+    dataset_named,
+    datasets_named,
+    home_at,
+    instant_named,
+)
 from cli.output import Meter, meter, out, print_json, print_records
 from serving.sqlite_store import SqliteStore
 from shared_logic.entities import decode, entity
@@ -34,12 +42,21 @@ generations_app = typer.Typer(
 def run(
     names: Annotated[list[str] | None, typer.Argument(help="Datasets; all, if none is named.")] = None,
     cut: Annotated[str | None, typer.Option(help="Offsets of the log, as 10,12,9,14; else its end.")] = None,
+    now: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INSTANT",
+            help="What readers of views take for the present until the next run, as 2026-01-01T00:00:00Z; else the present.",
+        ),
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:
     """Compute with Spark, audit, load, let speed catch up, and flip; killed anywhere and run again, it goes on."""
     place = home_at(home)
     datasets = datasets_named(names or [])
+    if now is not None:
+        instant_named(now)
     with (
         place.writer("batch run"),
         place.log() as log,
@@ -48,6 +65,7 @@ def run(
     ):
         where = parse_cut(cut, log)
         made = recompute(place, log, store, datasets, where, progress)
+        place.set_now(now)
     rows = [{"dataset": g.dataset, "generation": g.number, "cut": list(g.cut), "run": g.run} for g in made]
     if json:
         print_json(rows)

@@ -24,11 +24,13 @@ from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
 from cli.output import Meter, err, meter, out, print_json, print_records, text
 from cli.schemas import faults, known_fields
 from shared_logic.clock import from_iso, from_mediawiki, instant
-from shared_logic.entities import Entity, State, page
+from shared_logic.entities import Entity, State, issue, page
 from shared_logic.eventify.authors import with_authors
 from shared_logic.eventify.dump import DumpError, DumpReader
 from shared_logic.eventify.lifecycle_tables import site_told
+from shared_logic.eventify.problems import Problem, Report
 from shared_logic.eventify.tables import TablesError, states
+from shared_logic.issue_state import IssueState
 from speed.ingest import Counts
 from speed.ingest import ingest as ingest_lines
 from speed.ingest import replay as replay_letters
@@ -38,6 +40,7 @@ app = typer.Typer(
 )
 letters = typer.Typer(help="Events that could not be read, kept whole.", no_args_is_help=True)
 HEAD_BYTES = 65_536
+ISSUES_HELD = 1_000
 
 WikiOption = Annotated[
     str, typer.Option(help="Database name of the wiki, as enwiki; else what the folder tells.")
@@ -118,7 +121,7 @@ def tables(
         for found in wikis_in(folder, wiki):
             problems: Counter[str] = Counter()
             beginning = _beginning(taken_at, partial(_newest_in_tables, found.tables))
-            said = _said_by_tables(found, beginning, problems)
+            said = _with_issues(found.wiki, problems, partial(_said_by_tables, found, beginning))
             made = _bootstrap(home_at(home), found.wiki, beginning, files_in(folder), said, problems)
             _say_bootstrap(made, problems, json)
             missing = [name for name in OPTIONAL if name not in found.tables]
@@ -128,17 +131,30 @@ def tables(
         raise Failure(str(error)) from error
 
 
-def _said_by_tables(
-    found: WikiTables, beginning: int, problems: Counter[str]
+def _with_issues(
+    wiki: str, counts: Counter[str], read: Callable[[Report], Iterator[tuple[Entity, State]]]
 ) -> Iterator[tuple[Entity, State]]:
+    """What is read, with an issue for every row that was not; `counts` says how many of which kind."""
+    waiting: list[Problem] = []
+    for said in read(waiting.append):
+        yield said
+        if len(waiting) >= ISSUES_HELD:
+            yield from _issues(wiki, waiting, counts)
+    yield from _issues(wiki, waiting, counts)
+
+
+def _issues(wiki: str, waiting: list[Problem], counts: Counter[str]) -> Iterator[tuple[Entity, State]]:
+    for found in waiting:
+        counts.update([f"{found.table}: {found.code}"])
+        told = IssueState(told=(found.table, found.row, found.code, found.detail))
+        yield issue(wiki, found.table, found.row, found.code), told
+    waiting.clear()
+
+
+def _said_by_tables(found: WikiTables, beginning: int, report: Report) -> Iterator[tuple[Entity, State]]:
     if found.namespaces:
         yield site_told(found.wiki, found.hostname, found.namespaces, beginning)
-    yield from states(
-        found.tables,
-        found.wiki,
-        beginning,
-        lambda problem: problems.update([f"{problem.table}: {problem.code}"]),
-    )
+    yield from states(found.tables, found.wiki, beginning, report)
 
 
 @app.command()
@@ -156,7 +172,9 @@ def dump(
     try:
         named = wiki or _dbname(files[0])
         beginning = _beginning(taken_at or _date_in_name(files[0]), lambda: _newest_in_dumps(files))
-        said = with_authors(page for file in files for page in _pages(file, named, beginning, problems))
+        said = with_authors(
+            _with_issues(named, problems, lambda report: _all_pages(files, named, beginning, report))
+        )
         made = _bootstrap(home_at(home), named, beginning, files, said, problems)
     except (InputError, DumpError) as error:
         raise Failure(str(error)) from error
@@ -296,10 +314,13 @@ def _dbname(file: Path) -> str:
     return name
 
 
-def _pages(file: Path, wiki: str, beginning: int, problems: Counter[str]) -> Iterator[tuple[Entity, State]]:
-    with open_input(file) as stream:
-        for page_id, state in DumpReader(stream, beginning, lambda problem: problems.update([problem.code])):
-            yield page(wiki, page_id), state
+def _all_pages(
+    files: Iterable[Path], wiki: str, beginning: int, report: Report
+) -> Iterator[tuple[Entity, State]]:
+    for file in files:
+        with open_input(file) as stream:
+            for page_id, state in DumpReader(stream, beginning, report):
+                yield page(wiki, page_id), state
 
 
 def _bootstrap(

@@ -6,6 +6,9 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -13,33 +16,30 @@ from typing import Annotated, Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import typer
 
 from cli.commands.batch import spark_session
 from cli.failures import CANNOT_KNOW, DIFFERS, Failure
-from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, datasets_named, home_at, key_of
+from cli.home import Home
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, home_at, instant_named, key_of
 from cli.output import counted, err, meter, out, print_json, print_records, text
-from serving.arrow import table
+from serving.analysis import Analysis
 from serving.as_of import as_of
 from serving.formats import write_csv, write_json, write_jsonl, write_parquet, write_tsv
 from serving.parity import compare
 from serving.reader import NotPublished, Reader, Stream
 from serving.sqlite_store import SqliteStore
+from shared_logic.clock import instant
 from shared_logic.language import Dataset
 from shared_logic.protocols import Cut, Generation, Log, Store
+from shared_logic.views import View, views
 from speed import loop_engine
 from speed.sqlite_log import SqliteLog
 from speed.worker import Worker
 
 SHOWN = 50
 DIFFERENCES_SHOWN = 20
-READ_ONLY = (
-    "SET TimeZone='UTC'",
-    "SET python_enable_replacements=false",
-    "SET enable_external_access=false",
-    "SET lock_configuration=true",
-)
-"""No files, no network, no variables of this program, and no way back."""
 
 
 class Format(StrEnum):
@@ -69,6 +69,15 @@ AtOption = Annotated[
 ]
 
 
+NowOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="INSTANT",
+        help="What views take for the present, as 2026-01-01T00:00:00Z: a block ends without any event.",
+    ),
+]
+
+
 def query(
     name: Annotated[str, typer.Argument(help="The dataset.")],
     key: Annotated[
@@ -77,11 +86,15 @@ def query(
     at: AtOption = None,
     format: Annotated[Format, typer.Option(help="How rows are written.")] = Format.TABLE,  # noqa: A002
     limit: Annotated[int, typer.Option(help="Rows of a table to print.")] = SHOWN,
+    now: NowOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Read merged rows by key, with how fresh they are."""
-    dataset = dataset_named(name)
     place = home_at(home)
+    if name in views:
+        _query_view(place, views[name], key or [], at, now, format, limit)
+        return
+    dataset = dataset_named(name)
     with place.log() as log, place.store() as store:
         found = stream(log, store, dataset, key_of(dataset, key or []), at)
         file = sys.stdout.buffer
@@ -111,57 +124,124 @@ def query(
         file.flush()
 
 
+def _query_view(
+    place: Home, view: View, words: list[str], at: str | None, now: str | None, form: Format, limit: int
+) -> None:
+    if len(words) > len(view.keys):
+        message = f"{view.name} is read by {' '.join(view.keys) or 'no key'}; {len(words)} values were given"
+        raise Failure(message)
+    chosen = " AND ".join(
+        f"{key}::VARCHAR = '{word.replace(chr(39), chr(39) * 2)}'"
+        for key, word in zip(view.keys, words, strict=False)
+    )
+    statement = f"FROM {view.name}" + (f" WHERE {chosen}" if chosen else "")
+    with place.log() as log, place.store() as store, analysis(place, log, store, now, at) as db:
+        db.prepare([view.name])
+        db.lock()
+        whole = db.execute(statement).to_arrow_table()
+        if form is Format.TABLE:
+            print_records(whole.slice(0, limit).to_pylist(), view.name)
+            more = f", {limit} of them shown" if whole.num_rows > limit else ""
+            err.print(f"{whole.num_rows:,} rows{more} · {_freshness_of_all(db)}")
+        elif form is Format.JSON:
+            print_json({"rows": whole.to_pylist(), "freshness": _freshness_of_all(db)})
+        elif form is Format.CSV:
+            sys.stdout.write(whole.to_pandas().to_csv(index=False))
+        else:
+            with tempfile.TemporaryFile() as file:
+                pq.write_table(whole, file)
+                file.seek(0)
+                shutil.copyfileobj(file, sys.stdout.buffer)
+
+
 def sql(
-    statement: Annotated[str, typer.Argument(help="One SELECT in DuckDB's SQL; datasets are its tables.")],
+    statement: Annotated[
+        str, typer.Argument(help="One SELECT in DuckDB's SQL; datasets and views are its tables.")
+    ],
     home: HomeOption = DEFAULT_HOME,
+    now: NowOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Query merged tables with SQL, read-only; how fresh each of them is goes to standard error."""
+    """Query merged tables and views with SQL, read-only; how fresh each table is goes to standard error."""
     place = home_at(home)
-    known = {dataset.name: dataset for dataset in datasets_named([])}
-    with place.log() as log, place.store() as store, duckdb.connect(":memory:") as db:
+    with place.log() as log, place.store() as store, analysis(place, log, store, now) as db:
         try:
-            names = tables_of(db, statement)
-            wanted = [dataset for name, dataset in known.items() if name in names]
-            fresh: dict[str, Stream] = {}
-            for dataset in wanted:
-                found = fresh[dataset.name] = stream(log, store, dataset, ())
-                db.register(dataset.name, table(dataset, counted(found.rows, f"rows of {dataset.name}")))
-            for setting in READ_ONLY:
-                db.execute(setting)
+            db.prepare(db.tables_of(statement))
+            db.lock()
             asked = db.execute(statement).arrow()
             whole = asked.read_all() if isinstance(asked, pa.RecordBatchReader) else asked
             rows = whole.to_pylist()
-        except duckdb.Error as error:
+        except (duckdb.Error, ValueError) as error:
             message = f"{error}"
             raise Failure(message) from error
     if json:
         print_json(rows)
     else:
         print_records(rows)
-    for name, found in fresh.items():
+    for name, found in db.streams.items():
         err.print(f"{name}: {freshness(found)}", soft_wrap=True)
 
 
 def export(
-    name: Annotated[str, typer.Argument(help="The dataset.")],
+    name: Annotated[str, typer.Argument(help="The dataset or view.")],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the file.")],
     format: Annotated[FileFormat, typer.Option(help="How rows are written.")] = FileFormat.JSONL,  # noqa: A002
     at: AtOption = None,
+    now: NowOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Write all merged rows, in order of key, to one file, which is there when it is whole."""
-    dataset = dataset_named(name)
+    """Write all merged rows to one file, which is there when it is whole."""
     place = home_at(home)
     path = out_dir / f"{name}.{format}"
     unfinished = path.with_name(f"{path.name}.part")
     with place.log() as log, place.store() as store:
-        found = stream(log, store, dataset, (), at)
-        out_dir.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
-            count = WRITERS[format](dataset, counted(found.rows, "rows"), file)
+        if name in views:
+            with analysis(place, log, store, now, at) as db:
+                db.prepare([name])
+                out_dir.mkdir(parents=True, exist_ok=True)
+                count = db.write(f"FROM {name}", unfinished, format)
+                fresh = _freshness_of_all(db)
+        else:
+            dataset = dataset_named(name)
+            found = stream(log, store, dataset, (), at)
+            out_dir.mkdir(parents=True, exist_ok=True)
+            with unfinished.open("wb") as file:
+                count = WRITERS[format](dataset, counted(found.rows, "rows"), file)
+            fresh = freshness(found)
     unfinished.replace(path)
-    out.print(f"{path}: {count:,} rows · {freshness(found)}")
+    out.print(f"{path}: {count:,} rows · {fresh}")
+
+
+@contextmanager
+def analysis(
+    place: Home, log: SqliteLog, store: SqliteStore, now: str | None, at: str | None = None
+) -> Iterator[Analysis]:
+    """A database over merged tables, as of `at` and `now` as the options say; its files are gone afterwards."""
+
+    def read(dataset: Dataset) -> Stream:
+        found = stream(log, store, dataset, (), at)
+        return replace(found, rows=counted(found.rows, f"rows of {dataset.name}"))
+
+    with (
+        tempfile.TemporaryDirectory(prefix="analysis-", dir=place.path) as folder,
+        Analysis(read, Path(folder), instant_of(place, now)) as db,
+    ):
+        yield db
+
+
+def instant_of(place: Home, now: str | None) -> datetime:
+    """The instant of reading: what was asked for, else that of the last batch run that named one, else the present.
+
+    Raises:
+        Failure: it is no instant.
+    """
+    told = now or place.now()
+    return instant(instant_named(told)) if told else datetime.now(tz=UTC)
+
+
+def _freshness_of_all(db: Analysis) -> str:
+    """How fresh the least fresh of the tables is."""
+    return max((freshness(found) for found in db.streams.values()), key=lambda told: "incomplete" in told)
 
 
 def explain(
@@ -250,19 +330,6 @@ def replay(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) 
             return True
 
         loop_engine.run_until_idle(worker, log.partitions, applied=applied)
-
-
-def tables_of(db: duckdb.DuckDBPyConnection, statement: str) -> set[str]:
-    """The tables that the statement reads, in lower case.
-
-    Raises:
-        Failure: it is anything but one SELECT.
-    """
-    parsed = db.extract_statements(statement)
-    if [part.type for part in parsed] != [duckdb.StatementType.SELECT]:
-        message = "sql reads only: give one SELECT (FROM … and WITH … are such), without any other statement"
-        raise Failure(message)
-    return {name.lower() for name in db.get_table_names(statement)}
 
 
 def unseen(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from shared_logic.datasets import (
     daily_edits,
     identity_reverts,
+    input_issues,
     page_current,
     page_history,
     revision_history,
@@ -14,6 +15,7 @@ from shared_logic.datasets import (
 __all__ = [
     "daily_edits",
     "identity_reverts",
+    "input_issues",
     "page_current",
     "page_history",
     "revision_history",

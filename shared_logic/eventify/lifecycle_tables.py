@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
-from shared_logic.clock import from_mediawiki
+from shared_logic.clock import from_mediawiki, stamp
 from shared_logic.entities import Entity, State, log_row, site, user
 from shared_logic.eventify.rows import (
     BadRowError,
@@ -16,6 +16,7 @@ from shared_logic.eventify.rows import (
     number_or_none,
     positive,
 )
+from shared_logic.history import php
 from shared_logic.log_state import LogState
 from shared_logic.site_state import Namespace, SiteState
 from shared_logic.user_state import UserState, named
@@ -26,6 +27,7 @@ Value = TypeVar("Value")
 class Tables(Protocol):
     """The tables of one wiki, with those that rows refer to."""
 
+    tables: Mapping[str, Iterable[Row]]
     wiki: str
     beginning: int
 
@@ -79,7 +81,7 @@ def accounts(tables: Tables) -> Iterator[tuple[Entity, State]]:
 
 
 def log_rows(tables: Tables) -> Iterator[tuple[Entity, State]]:
-    """All rows of the log."""
+    """All rows of the log, and where no table lists accounts, those whose creation it tells."""
 
     def read(row: Row) -> tuple[int, LogState]:
         timestamp = row.get("log_timestamp") or ""
@@ -101,6 +103,16 @@ def log_rows(tables: Tables) -> Iterator[tuple[Entity, State]]:
 
     for log_id, state in tables.rows("logging", "log_id", read):
         yield log_row(tables.wiki, log_id), state
+        if "user" not in tables.tables and state.log_type == "newusers":
+            yield from _created(tables.wiki, state)
+
+
+def _created(wiki: str, row: LogState) -> Iterator[tuple[Entity, State]]:
+    user_id = php.parsed(row.params).get("4::userid")
+    if isinstance(user_id, int) and user_id > 0 and row.title is not None and row.at is not None:
+        seen, title = row.title
+        name = title.replace("_", " ")
+        yield user(wiki, user_id), UserState(names=((name, stamp(seen, 0, 0)),), registration=row.at)
 
 
 def _user(row: Row) -> tuple[int, tuple[str, int | None, bool | None]]:

@@ -57,16 +57,18 @@ def _intervals(lineage: list[PageHistoryState]) -> list[tuple[int | None, int | 
     ]
     intervals: dict[int, tuple[int | None, int | None]] = {}
     begins: list[tuple[int | None, int]] = []
+    present: list[tuple[int | None, int]] = []
     for place, state in enumerate(lineage):
         begin, end = state.valid_from, state.end_timestamp
         if begin is None and end is None:
-            # It is so at present, whatever else is known of the page was before.
-            begins.append((max(known, default=None), place))
+            # It is so at present: whatever else is known of the page was before.
+            present.append((max(known, default=None), place))
         elif end is not None and _never_was(state, end, logged, begins):
             intervals[place] = end, end
         else:
             begins.append((begin, place))
     begins.sort(key=lambda item: _unknown_first(item[0]))
+    begins.extend(present)
     for (begin, place), (next_begin, _) in zip_longest(begins, begins[1:], fillvalue=(None, 0)):
         intervals[place] = begin, next_begin
     return [intervals[place] for place in range(len(lineage))]

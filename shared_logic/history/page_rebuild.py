@@ -309,7 +309,8 @@ class _Sweep:
     def _put(self, event: PageEvent, state: PageHistoryState, destination: StateStore) -> None:
         """Keep it under the title that the page had before the event."""
         before = destination.put(Held(state, event.old_key, event.usable_page_id))
-        if before is not None:
+        # Any number of pages of one title may have been deleted, to be restored one after the other.
+        if before is not None and destination is self._open:
             self._report(
                 event,
                 "log_title",

@@ -3,6 +3,9 @@
 The rules and their order are those of Wikimedia's monthly rebuild (`UserHistoryBuilder` of analytics/refinery/source 0.3.22). Older
 log rows carry the name of today, because a rename rewrites titles of the log; so two maps are kept on the way: from the name
 of today to the name at this point, and back.
+
+Of events of one second the creation is undone last. Upstream undoes it first, and so loses the groups that an account was given in
+the second of its creation.
 """
 
 from __future__ import annotations
@@ -282,7 +285,7 @@ def _unblocked(state: UserHistoryState, at: int) -> UserHistoryState:
 
 
 def _newest_first(event: UserEvent) -> tuple[int, bool, int]:
-    return -event.at, event.event_type is not UserEventType.CREATE, -event.log_id
+    return -event.at, event.event_type is UserEventType.CREATE, -event.log_id
 
 
 def _order(state: UserHistoryState) -> tuple[str, int, float, float, int]:

@@ -79,6 +79,11 @@ def test_namespace_and_title_then_and_now():
     assert (before.page_namespace_historical, before.page_namespace_is_content_historical) == (1, False)
     assert (before.page_namespace, before.page_namespace_is_content, before.page_title) == (0, True, "B")
     assert (after.page_namespace_historical, after.page_namespace_is_content_historical) == (0, True)
+    # and the same of one that went the other way
+    before, after = states([page(1, "B", namespace=1)], [move(1, "A", "B", new_namespace=1)])
+    assert (before.page_namespace_historical, before.page_namespace_is_content_historical) == (0, True)
+    assert (before.page_namespace, before.page_namespace_is_content) == (1, False)
+    assert (after.page_namespace_historical, after.page_namespace_is_content_historical) == (1, False)
 
 
 def test_the_namespace_counts_when_matching_by_title():
@@ -108,6 +113,19 @@ def test_an_id_that_fits_no_page_is_not_replaced_by_the_title():
     assert [(issue.table, issue.key, issue.code) for issue in result.issues] == [
         ("logging", "77", "unmatched")
     ]
+
+
+def test_a_page_that_was_found_by_title_is_found_by_title_from_there_on():
+    # given a move without id between two rows with id
+    events = [create_page(1, "A", page_id=1), move(2, "A", "B"), merge(3, "B", page_id=1)]
+    result = rebuild([page(1, "B")], events)
+    # then the oldest fits nothing, as upstream has it
+    assert [(told(state)[1], told(state)[4]) for state in result.states] == [
+        ("create", "A"),
+        ("move", "B"),
+        ("merge", "B"),
+    ]
+    assert codes(result) == ["unmatched"]
 
 
 def test_ids_of_old_moves_are_those_of_redirects():
@@ -244,6 +262,16 @@ def test_a_first_edit_after_the_row_of_the_creation_starts_after_it_ends():
     assert [lived(state) for state in found] == [("create-page", 4, None), ("create", 4, 4)]
 
 
+def test_a_page_whose_first_revisions_went_elsewhere_was_there_before_its_first_edit():
+    # given that it was moved on day 4, and has no revision from before day 6
+    found = states([page(1, "B", first=6)], [move(4, "A", "B")])
+    # then upstream's column has it begin after it was moved
+    assert [told(state)[1:4] for state in found] == [("move", 4, None), ("create", 6, 4)]
+    # and the better one at a time that nobody knows
+    assert [lived(state) for state in found] == [("move", 4, None), ("create", None, 4)]
+    assert {state.page_valid_from for state in found} == {None}
+
+
 @pytest.mark.parametrize("page_id", [1, None])
 def test_a_merge_is_told_of_the_page_that_gave(page_id):
     assert stories([page(1, "A")], [merge(2, "A", page_id=page_id)]) == [
@@ -280,6 +308,15 @@ def test_a_deletion_without_id_finds_it_by_title():
         (3, "delete", 2, None, "A", None),
     ]
     assert found[1].link_quality == LinkQuality.BY_TITLE
+
+
+def test_a_page_that_the_archive_has_without_id_gets_an_artificial_one():
+    found = states([page(0, "A", first=1, deleted=True)], [delete(2, "A", log_id=5)])
+    assert [(told(state)[1], days(state.start_timestamp)) for state in found] == [
+        ("create", 1),
+        ("delete", 2),
+    ]
+    assert {state.page_artificial_id for state in found} == {artificial_page_id(delete(2, "A", log_id=5))}
 
 
 def test_a_deletion_that_only_tells_an_id():
@@ -349,7 +386,9 @@ def test_a_page_of_the_title_of_a_deleted_one_was_made_since():
 
 def test_a_page_deleted_twice_under_one_id():
     # given that nothing tells how page 2 came back
-    found = states([page(2, "A", first=0, created=0)], [delete(1, "A", page_id=2), delete(2, "A", page_id=2)])
+    found = states(
+        [page(2, "A", first=0, created=0.5)], [delete(1, "A", page_id=2), delete(2, "A", page_id=2)]
+    )
     # then each deletion closes it and begins it anew, with what is known of it
     assert [told(state) for state in found] == [
         (2, "create", 0, 1, "A", "delete"),
@@ -359,7 +398,7 @@ def test_a_page_deleted_twice_under_one_id():
         (2, "create", 2, None, "A", "delete-conflict"),
     ]
     assert not any(state.page_is_deleted for state in found)
-    assert {days(state.page_creation_timestamp) for state in found} == {0}
+    assert {days(state.page_creation_timestamp) for state in found} == {0.5}
     assert {days(state.page_first_edit_timestamp) for state in found} == {0}
     # and each state lasts until the next
     assert [lived(state) for state in found] == [
@@ -410,8 +449,10 @@ def test_a_deletion_with_id_takes_no_other_page_of_the_title():
     ]
 
 
-def test_a_page_that_was_taken_by_its_id_is_not_taken_by_title():
-    seeds = [page(3, "A", first=0, deleted=True), page(4, "A", first=1, deleted=True)]
+@pytest.mark.parametrize("first_edits", [(0, 1), (1, 0)])
+def test_a_page_that_was_taken_by_its_id_is_not_taken_by_title(first_edits):
+    one, other = first_edits
+    seeds = [page(3, "A", first=one, deleted=True), page(4, "A", first=other, deleted=True)]
     found = states(seeds, [delete(2, "A"), delete(3, "A", page_id=4)])
     deletions = [state for state in found if state.caused_by_event_type == "delete"]
     assert [(state.page_id, str(state.link_quality)) for state in deletions] == [
@@ -504,6 +545,30 @@ def test_a_restore_found_in_both_stores_reopens():
     ]
 
 
+def test_two_pages_restored_under_one_title_one_after_the_other():
+    # given page 1, deleted and restored under a title; and page 2, which was deleted there before and restored in between
+    events = [
+        delete(2, "A", page_id=2),
+        delete(3, "A", page_id=1),
+        restore(4, "A", page_id=2),
+        move(5, "A", "C", page_id=2),
+        restore(6, "A", page_id=1),
+    ]
+    found = states([page(1, "A", first=2.5), page(2, "C", first=1)], events)
+    # then both wait for their deletions, though upstream would forget the one that waited first
+    assert [lived(state) for state in of_page(found, 1)] == [
+        ("create", 2.5, 3),
+        ("delete", 3, 6),
+        ("restore", 6, None),
+    ]
+    assert [lived(state) for state in of_page(found, 2)] == [
+        ("create", 1, 2),
+        ("delete", 2, 4),
+        ("restore", 4, 5),
+        ("move", 5, None),
+    ]
+
+
 def test_revisions_restored_into_another_page_do_not_make_it_older():
     # given page 3, deleted on day 2; page 4, made under its title on day 5; and page 3's revisions restored into it on day 6
     found = states(
@@ -584,14 +649,20 @@ def test_a_move_that_was_told_twice():
 def test_a_page_whose_place_another_one_takes_waits_on():
     # given that two pages were called A before day 3, by what ids tell
     result = rebuild(
-        [page(1, "A", first=1), page(2, "B", first=2)],
-        [move(2, "Z", "A", page_id=1), merge(3, "A", page_id=2)],
+        [page(1, "A", first=1), page(2, "B", first=0)],
+        [merge(1, "A"), move(2, "Z", "A", page_id=1), merge(3, "A", page_id=2)],
     )
     # then
     assert codes(result) == ["other-title", "title-taken"]
     assert [told(state) for state in of_page(result.states, 1)] == [
         (1, "create", 1, 2, "Z", "original-live-state"),
         (1, "move", 2, None, "A", None),
+    ]
+    # and the one that took it is found by the title still
+    assert [told(state) for state in of_page(result.states, 2)] == [
+        (2, "create", 0, 1, "A", "original-live-state"),
+        (2, "merge", 1, 3, "A", None),
+        (2, "merge", 3, None, "B", None),
     ]
 
 
@@ -607,6 +678,46 @@ def test_two_seeds_of_one_title_are_odd_but_both_are_pages():
     assert {state.page_id for state in result.states} == {1, 2}
 
 
+# --- when nothing tells the beginning -----------------------------------------------------------------------------
+
+
+def test_a_page_that_is_there_now_came_after_all_else():
+    # given a page without any revision, and a deletion of its id under another name
+    found = states([page(1, "A", namespace=1, first=None)], [delete(3, "A", page_id=1)])
+    # then
+    assert sorted(map(lived, found), key=str) == [
+        ("create", 3, None),
+        ("create", None, 3),
+        ("delete", 3, 3),
+    ]
+
+
+def test_of_two_states_that_began_nobody_knows_when_the_earlier_counts():
+    # given two deletions of one id under two names
+    found = states([], [delete(1, "A", page_id=1), delete(2, "B", page_id=1)])
+    assert [(told(state)[1], told(state)[4]) for state in found] == [
+        ("create", "A"),
+        ("create", "B"),
+        ("delete", "A"),
+        ("delete", "B"),
+    ]
+    assert [lived(state) for state in found] == [
+        ("create", None, 1),
+        ("create", 2, 2),
+        ("delete", 1, 2),
+        ("delete", 2, None),
+    ]
+
+
+def test_a_page_was_made_when_the_earliest_of_its_states_began():
+    # given the first of these stories, with the log row of the creation
+    found = states(
+        [page(1, "A", namespace=1, first=None)],
+        [create_page(2, "A", page_id=1), delete(3, "A", page_id=1)],
+    )
+    assert {days(state.page_valid_from) for state in found} == {2}
+
+
 # --- all states of a page -----------------------------------------------------------------------------------------
 
 
@@ -615,6 +726,17 @@ def test_the_first_state_tells_creation_and_first_edit_of_all():
     assert [state.page_first_state for state in found] == [True, False, False]
     assert {days(state.page_creation_timestamp) for state in found} == {0}
     assert {days(state.page_first_edit_timestamp) for state in found} == {0}
+
+
+def test_what_is_not_known_of_the_first_state_is_not_known_of_the_others():
+    # given a page made on day 5, and a deletion of its id on day 3 under another name
+    found = states([page(1, "A", namespace=1, first=5)], [delete(3, "A", page_id=1)])
+    assert [told(state)[1:4] for state in found] == [
+        ("create", None, 3),
+        ("delete", 3, None),
+        ("create", 5, None),
+    ]
+    assert {state.page_first_edit_timestamp for state in found} == {None}
 
 
 def test_who_began_each_state():

@@ -1,0 +1,142 @@
+"""Merged tables and the views over them in DuckDB: for analysts' SQL, and for views, which are nowhere stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from serving.arrow import arrow_schema, batches
+from serving.reader import Stream
+from shared_logic.language import Dataset, registry
+from shared_logic.views import View, views
+
+Read = Callable[[Dataset], Stream]
+READ_ONLY = (
+    "SET python_enable_replacements=false",
+    "SET enable_external_access=false",
+    "SET lock_configuration=true",
+)
+"""No files, no network, no variables of this program, and no way back."""
+LISTS = {"VARCHAR[]"}
+
+
+class Analysis:
+    """One database for one question; larger than memory, it goes on in a folder that is thrown away."""
+
+    def __init__(self, read: Read, folder: Path, now: datetime) -> None:
+        """Over the tables that `read` gives; `now` is what views take for the present."""
+        self._read = read
+        self._db = duckdb.connect(str(folder / "analysis.duckdb"))
+        self._db.execute("SET TimeZone='UTC'")
+        self._db.execute("SET preserve_insertion_order=false")
+        self._db.execute("SET VARIABLE now = ?::TIMESTAMPTZ", [now])
+        self.streams: dict[str, Stream] = {}
+        """Of every dataset that was taken in: how fresh it is."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def tables_of(self, statement: str) -> set[str]:
+        """The datasets and views that a statement reads.
+
+        Raises:
+            ValueError: it is anything but one SELECT.
+            duckdb.Error: it is no SQL.
+        """
+        parsed = self._db.extract_statements(statement)
+        if [part.type for part in parsed] != [duckdb.StatementType.SELECT]:
+            message = (
+                "sql reads only: give one SELECT (FROM … and WITH … are such), without any other statement"
+            )
+            raise ValueError(message)
+        named = {name.lower() for name in self._db.get_table_names(statement)}
+        return {name for name in (*registry, *views) if name in named}
+
+    def prepare(self, names: Iterable[str]) -> None:
+        """Take in these datasets and views, with all that the views read."""
+        for name in names:
+            for view in views[name].chain if name in views else ():
+                self._make(view)
+            if name in registry:
+                self._load(registry[name])
+
+    def lock(self) -> None:
+        """Let nothing be read from now on but what was taken in."""
+        for setting in READ_ONLY:
+            self._db.execute(setting)
+
+    def execute(self, statement: str) -> duckdb.DuckDBPyConnection:
+        """Run a statement over what was taken in."""
+        return self._db.execute(statement)
+
+    def columns(self, statement: str) -> list[tuple[str, str]]:
+        """Names and types of what a statement gives."""
+        return [(name, kind) for name, kind, *_ in self._db.execute(f"DESCRIBE {statement}").fetchall()]
+
+    def write(self, statement: str, path: Path, format: str) -> int:  # noqa: A002  what it is
+        """Write what a statement gives as jsonl, tsv or parquet; returns how many rows."""
+        if format == "tsv":
+            statement = _delimited(statement, self.columns(statement))
+        target = str(path).replace("'", "''")
+        (count,) = self._db.execute(f"COPY ({statement}) TO '{target}' ({_FORMS[format]})").fetchone() or (0,)
+        return int(count)
+
+    def _make(self, view: View) -> None:
+        for name in view.reads:
+            if name in registry:
+                self._load(registry[name])
+        kind = "TEMP TABLE" if view.is_internal else "TEMP VIEW"
+        self._db.execute(f"CREATE {kind} IF NOT EXISTS {view.name} AS {view.sql}")
+
+    def _load(self, dataset: Dataset) -> None:
+        if dataset.name in self.streams:
+            return
+        found = self.streams[dataset.name] = self._read(dataset)
+        first = True
+        self._db.register("empty", arrow_schema(dataset).empty_table())
+        self._db.execute(f"CREATE TEMP TABLE {dataset.name} AS FROM empty")
+        for batch in batches(dataset, found.rows):
+            self._db.register("batch", batch)
+            self._db.execute(f"INSERT INTO {dataset.name} FROM batch")
+            first = False
+        if not first:
+            self._db.unregister("batch")
+        self._db.unregister("empty")
+
+
+_FORMS = {
+    "jsonl": "FORMAT json",
+    "tsv": "FORMAT csv, HEADER, DELIMITER '\t', QUOTE '', ESCAPE '', NULL ''",
+    "parquet": "FORMAT parquet, COMPRESSION zstd",
+}
+
+
+def _delimited(statement: str, columns: list[tuple[str, str]]) -> str:
+    """The statement with every column as one field of text: lists joined by commas, tabs and line feeds escaped."""
+    fields = ", ".join(f"{_field(name, kind)} AS {name}" for name, kind in columns)
+    return f"SELECT {fields} FROM ({statement})"  # noqa: S608  names of columns
+
+
+def _field(name: str, kind: str) -> str:
+    if kind in LISTS:
+        joined = f"array_to_string(list_transform({name}, e -> replace(e, ',', '\\,')), ',')"
+        return _escaped(joined)
+    if kind.startswith("MAP"):
+        return _escaped(f"{name}::JSON::VARCHAR")
+    return _escaped(name) if kind == "VARCHAR" else name
+
+
+def _escaped(text: str) -> str:
+    for character, escape in ((9, "\\t"), (10, "\\n"), (13, "\\r")):
+        text = f"replace({text}, chr({character}), '{escape}')"
+    return text

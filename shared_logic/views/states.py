@@ -1,0 +1,97 @@
+"""Users and pages over time, with what depends on the first edit, on other users, and on the instant of reading."""
+
+from __future__ import annotations
+
+import shared_logic.datasets  # noqa: F401  the tables that are read
+from shared_logic.views.view import View, views
+
+USER_STATES = views.add(
+    View(
+        name="user_states",
+        doc="Every state of every account, as of now.",
+        reads=("user_lives", "revision_facts"),
+        is_internal=True,
+        sql="""
+WITH first_edits AS (
+    SELECT wiki, user_id, min(event_timestamp) AS first_edit FROM revision_facts WHERE user_id > 0 GROUP BY ALL
+),
+begun AS (
+    SELECT
+        lives.*, first_edit,
+        CASE WHEN starts_with_first_edit THEN least(start_timestamp, first_edit) ELSE start_timestamp END AS began
+    FROM user_lives AS lives LEFT JOIN first_edits USING (wiki, user_id)
+    WHERE inferred_from IS DISTINCT FROM 'unblock' OR start_timestamp <= getvariable('now')
+)
+SELECT
+    *,
+    CASE WHEN end_timestamp <= getvariable('now') THEN end_timestamp END AS ended,
+    last_value(user_blocks_historical) OVER whole AS user_blocks
+FROM begun
+WHERE user_registration_timestamp IS NOT NULL OR user_creation_timestamp IS NOT NULL OR first_edit IS NOT NULL
+WINDOW whole AS (PARTITION BY wiki, user_id ORDER BY ordinal ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+""",
+    )
+)
+
+USER_NAMES_OVER_TIME = views.add(
+    View(
+        name="user_names_over_time",
+        doc="Who bore a name from when on.",
+        reads=("user_states",),
+        is_internal=True,
+        sql="""
+SELECT wiki, user_text_historical AS name, coalesce(began, TIMESTAMPTZ '-infinity') AS since, any_value(user_id) AS user_id
+FROM user_states GROUP BY ALL
+""",
+    )
+)
+
+USERS_NOW = views.add(
+    View(
+        name="users_now",
+        doc="Every account as it is now.",
+        reads=("user_states",),
+        is_internal=True,
+        sql="""
+SELECT wiki, user_id, any_value(user_text) AS user_text, any_value(user_central_id) AS user_central_id
+FROM user_states GROUP BY ALL
+""",
+    )
+)
+
+
+def _caused(table: str, began: str) -> str:
+    """The rows of a table, with who caused each: by id, or by the name that is told, as of then."""
+    return f"""
+SELECT
+    told.* EXCLUDE (caused_by_user_id, caused_by_user_text),
+    coalesce(told.caused_by_user_id, bearer.user_id) AS caused_by_user_id,
+    coalesce(present.user_text, told.caused_by_user_text) AS caused_by_user_text,
+    present.user_central_id AS caused_by_user_central_id
+FROM (SELECT *, coalesce({began}, TIMESTAMPTZ '-infinity') AS caused_at FROM {table}) AS told
+ASOF LEFT JOIN user_names_over_time AS bearer
+    ON told.wiki = bearer.wiki AND told.caused_by_user_text = bearer.name AND told.caused_at >= bearer.since
+LEFT JOIN users_now AS present
+    ON told.wiki = present.wiki AND present.user_id = coalesce(told.caused_by_user_id, bearer.user_id)
+"""  # noqa: S608  names of views
+
+
+USER_STATES_CAUSED = views.add(
+    View(
+        name="user_states_caused",
+        doc="Every state of every account, with who caused it.",
+        reads=("user_states", "user_names_over_time", "users_now"),
+        is_internal=True,
+        sql=_caused("user_states", "began"),
+    )
+)
+
+PAGE_STATES_CAUSED = views.add(
+    View(
+        name="page_states_caused",
+        doc="Every state of every page, with who caused it.",
+        reads=("page_lives", "user_names_over_time", "users_now"),
+        is_internal=True,
+        sql=_caused("page_lives", "start_timestamp"),
+    )
+)
