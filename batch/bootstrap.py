@@ -65,7 +65,9 @@ def write(folder: Path, states: Iterable[tuple[Entity, State]], told: Callable[[
                     schema=SCHEMA,
                 )
             )
-            written.pages += sum(isinstance(state, PageState) and state.title is not None for _, state in rows)
+            written.pages += sum(
+                isinstance(state, PageState) and state.title is not None for _, state in rows
+            )
             written.revisions += sum(_revisions(state) for _, state in rows)
             told(written)
     unfinished.rename(folder / "states.parquet")

@@ -12,7 +12,7 @@ equal stamps the greater value, so that it never matters which came first.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -49,6 +49,24 @@ class RevisionState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, 
     tags: Tags | None = None
 
 
+class Happening(NamedTuple):
+    """What was done to a page as a whole, as its event tells it."""
+
+    at: int
+    """Own time, milliseconds since 1970 UTC."""
+    kind: str
+    """create, move, delete or undelete."""
+    old_namespace: int
+    old_title: str
+    """Of a move, what the page was called before; else what it is called."""
+    namespace: int
+    title: str
+    user_id: int | None
+    user_name: str | None
+    redirect_page_id: int | None
+    """Of a move, the page that it left under the old title."""
+
+
 class PageState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False, tag="page"):
     """What is known of one page id of one wiki. An empty state is the identity of `join`."""
 
@@ -62,6 +80,8 @@ class PageState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=F
     surveyed: Stamp | None = None
     """The newest instant at which tables listed all revisions of this page, live and archived: what was said to be here before
     and was not listed has gone to another page (a history merge, which no event tells by revision)."""
+    happenings: tuple[Happening, ...] = ()
+    """In order of time."""
     revisions: dict[int, RevisionState] = {}
 
 
@@ -90,8 +110,16 @@ def join(one: PageState, other: PageState) -> PageState:
         existence=newest(one.existence, other.existence),
         cleared=newest(one.cleared, other.cleared),
         surveyed=newest(one.surveyed, other.surveyed),
+        happenings=_both(one.happenings, other.happenings),
         revisions=revisions,
     )
+
+
+def _both(one: tuple[Happening, ...], other: tuple[Happening, ...]) -> tuple[Happening, ...]:
+    """Those of either."""
+    if not other or one == other:
+        return one
+    return tuple(sorted({*one, *other}, key=repr)) if one else other
 
 
 def join_revisions(one: RevisionState, other: RevisionState) -> RevisionState:

@@ -16,6 +16,7 @@ from shared_logic.page_state import (
     SUPPRESSED,
     TEXT_HIDDEN,
     USER_HIDDEN,
+    Happening,
     PageState,
     RevisionState,
 )
@@ -186,6 +187,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_deleted: bool
     history: tuple[Revision, ...]
     """Every revision that is on this page or in its archive, in own order (time, rev_id)."""
+    happenings: tuple[Happening, ...]
+    """What events tell was done to it as a whole, in order of time; tables and dumps tell that by log rows."""
 
     @property
     def revisions(self) -> tuple[Revision, ...]:
@@ -218,6 +221,7 @@ def page(wiki: str, page_id: int, state: PageState) -> Page:
         is_redirect=state.redirect[3] if state.redirect else None,
         is_deleted=state.existence is not None and not state.existence[3],
         history=tuple(history),
+        happenings=state.happenings,
     )
 
 

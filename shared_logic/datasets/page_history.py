@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 
-from shared_logic.clock import instant, milliseconds
+from shared_logic.clock import SECOND_MS, instant, milliseconds
 from shared_logic.datasets.sites import SiteNamespaces
 from shared_logic.history import php
 from shared_logic.history.components import components
@@ -22,28 +22,34 @@ from shared_logic.history.page_events import Namespaces, PageEvent, normalized_t
 from shared_logic.history.page_history import PageHistoryState, PageSeed
 from shared_logic.history.page_rebuild import Rebuilt, rebuilt
 from shared_logic.language import Clustering, Link, Linked, Partition, Table, about, dataset
+from shared_logic.page_state import Happening
 from shared_logic.things import LogEntry, Page
 
 LOG_TYPES = frozenset({"move", "delete", "create", "merge"})
 
 
 class PageTitle(Table, frozen=True, kw_only=True):
-    """A title, with a page that bears it or a log row that tells of it."""
+    """A title, with a page that bears it, a log row that tells of it, or an event that does."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
     title: Annotated[Partition[str], about("title without namespace; or # and a page id")]
-    said_by: Annotated[Clustering[str], about("what says so", one_of=("page", "log"))]
-    id: Annotated[Clustering[int], about("page id or log id", at_least=1)]
-    other_titles: Annotated[Link[tuple[str, ...]], about("the other titles that the log row tells")]
-    namespace: Annotated[int | None, about("number of the namespace")]
-    full_title: Annotated[str | None, about("of a page its title, of a log row log_title as stored")]
-    at: Annotated[datetime, about("first edit of the page, time of the log row", unit="UTC")]
-    user_id: Annotated[int | None, about("who made the first edit or the log row; 0: nobody with an account")]
+    said_by: Annotated[Clustering[str], about("what says so", one_of=("page", "log", "event"))]
+    id: Annotated[Clustering[int], about("log id of a log row, else page id", at_least=1)]
+    at: Annotated[Clustering[datetime], about("first edit of a page, time of a log row or event", unit="UTC")]
+    log_action: Annotated[
+        Clustering[str], about("of a log row log_action, of an event its kind, of a page nothing")
+    ]
+    other_titles: Annotated[Link[tuple[str, ...]], about("the other titles that the row tells")]
+    namespace: Annotated[int | None, about("number of the namespace; of a move the old one")]
+    full_title: Annotated[str | None, about("title; of a move the old one")]
+    new_namespace: Annotated[int | None, about("of a move that an event tells")]
+    new_title: Annotated[str | None, about("of a move that an event tells")]
+    redirect_page_id: Annotated[int | None, about("of a move that an event tells, the redirect that it left")]
+    user_id: Annotated[int | None, about("who made the first edit or did it; 0: nobody with an account")]
     user_name: Annotated[str | None, about("the name")]
     is_redirect: Annotated[bool | None, about("of a page")]
     is_deleted: Annotated[bool | None, about("of a page")]
     log_type: Annotated[str | None, about("of a log row")]
-    log_action: Annotated[str | None, about("of a log row")]
     page_id: Annotated[int | None, about("of a log row log_page")]
     comment: Annotated[str | None, about("of a log row", private="may have been hidden since")]
     params: Annotated[str | None, about("of a log row log_params as stored")]
@@ -51,56 +57,101 @@ class PageTitle(Table, frozen=True, kw_only=True):
 
 @dataset
 def page_titles(subject: Page | LogEntry) -> Iterator[PageTitle]:
-    """Titles and ids with the pages that bear them and the log rows that tell of them."""
-    if isinstance(subject, Page):
-        if subject.title is None or subject.namespace is None or not subject.history:
-            return
-        first = subject.history[0]
-        titles = {subject.title, _by_id(subject.page_id)}
-        for title in titles:
-            yield PageTitle(
-                wiki=subject.wiki,
-                title=title,
-                said_by="page",
-                id=subject.page_id,
-                other_titles=tuple(titles - {title}),
-                namespace=subject.namespace,
-                full_title=subject.title,
-                at=first.timestamp,
-                user_id=first.user.user_id if first.user else None,
-                user_name=first.user.name if first.user else None,
-                is_redirect=None if subject.is_deleted else subject.is_redirect,
-                is_deleted=subject.is_deleted,
-                log_type=None,
-                log_action=None,
-                page_id=None,
-                comment=None,
-                params=None,
-            )
+    """Titles and ids with the pages that bear them, and the log rows and events that tell of them."""
+    if isinstance(subject, LogEntry):
+        if subject.log_type in LOG_TYPES:
+            titles = _titles(subject) | ({_by_id(subject.page_id)} if subject.page_id else set())
+            yield from _under(titles, _of_log_row(subject))
         return
-    if subject.log_type not in LOG_TYPES:
-        return
-    titles = _titles(subject) | ({_by_id(subject.page_id)} if subject.page_id else set())
+    if subject.title is not None and subject.namespace is not None and subject.history:
+        yield from _under({subject.title, _by_id(subject.page_id)}, _of_page(subject))
+    for happening in subject.happenings:
+        titles = {happening.old_title, happening.title, _by_id(subject.page_id)}
+        yield from _under(titles, _of_happening(subject, happening))
+
+
+def _under(titles: set[str], row: PageTitle) -> Iterator[PageTitle]:
+    """The row under each of the titles."""
     for title in titles:
-        yield PageTitle(
-            wiki=subject.wiki,
-            title=title,
-            said_by="log",
-            id=subject.log_id,
-            other_titles=tuple(sorted(titles - {title})),
-            namespace=subject.namespace,
-            full_title=subject.title,
-            at=instant(subject.at),
-            user_id=subject.user_id,
-            user_name=subject.user_name,
-            is_redirect=None,
-            is_deleted=None,
-            log_type=subject.log_type,
-            log_action=subject.log_action,
-            page_id=subject.page_id,
-            comment=subject.comment,
-            params=subject.params,
-        )
+        yield msgspec.structs.replace(row, title=title, other_titles=tuple(sorted(titles - {title})))
+
+
+def _of_page(page: Page) -> PageTitle:
+    first = page.history[0]
+    return msgspec.structs.replace(
+        _EMPTY,
+        wiki=page.wiki,
+        said_by="page",
+        id=page.page_id,
+        at=first.timestamp,
+        namespace=page.namespace,
+        full_title=page.title,
+        user_id=first.user.user_id if first.user else None,
+        user_name=first.user.name if first.user else None,
+        is_redirect=None if page.is_deleted else page.is_redirect,
+        is_deleted=page.is_deleted,
+    )
+
+
+def _of_log_row(entry: LogEntry) -> PageTitle:
+    return msgspec.structs.replace(
+        _EMPTY,
+        wiki=entry.wiki,
+        said_by="log",
+        id=entry.log_id,
+        at=instant(entry.at),
+        log_action=entry.log_action,
+        namespace=entry.namespace,
+        full_title=entry.title,
+        user_id=entry.user_id,
+        user_name=entry.user_name,
+        log_type=entry.log_type,
+        page_id=entry.page_id,
+        comment=entry.comment,
+        params=entry.params,
+    )
+
+
+def _of_happening(page: Page, happening: Happening) -> PageTitle:
+    return msgspec.structs.replace(
+        _EMPTY,
+        wiki=page.wiki,
+        said_by="event",
+        id=page.page_id,
+        at=instant(happening.at),
+        log_action=happening.kind,
+        namespace=happening.old_namespace,
+        full_title=happening.old_title,
+        new_namespace=happening.namespace,
+        new_title=happening.title,
+        redirect_page_id=happening.redirect_page_id,
+        user_id=happening.user_id,
+        user_name=happening.user_name,
+    )
+
+
+_EMPTY = PageTitle(
+    wiki="",
+    title="",
+    said_by="",
+    id=0,
+    at=instant(0),
+    log_action="",
+    other_titles=(),
+    namespace=None,
+    full_title=None,
+    new_namespace=None,
+    new_title=None,
+    redirect_page_id=None,
+    user_id=None,
+    user_name=None,
+    is_redirect=None,
+    is_deleted=None,
+    log_type=None,
+    page_id=None,
+    comment=None,
+    params=None,
+)
 
 
 class PageLife(Table, frozen=True, kw_only=True):
@@ -185,24 +236,80 @@ def _rebuilt(
 ) -> tuple[list[PageHistoryState], list[Issue]]:
     """States and issues of linked titles, each component of (namespace, title) rebuilt alone."""
     seeds = {row.id: _seed(row) for row in said.rows if row.said_by == "page"}
-    rows = {row.id: _log_row(row) for row in said.rows if row.said_by == "log"}
+    logged = {row.id: _log_row(row) for row in said.rows if row.said_by == "log"}
+    told = {(row.id, row.at, row.log_action): row for row in said.rows if row.said_by == "event"}
+    rows = completed(logged.values(), told.values())
     names = _namespaces(site)
     events: list[PageEvent] = []
     issues: list[Issue] = []
-    for row in without_copies(rows.values()):
+    for row in without_copies(rows):
         if isinstance(row, Issue):
             issues.append(row)
             continue
-        for told in page_events(row, names):
-            if isinstance(told, Issue):
-                issues.append(told)
+        for found in page_events(row, names):
+            if isinstance(found, Issue):
+                issues.append(found)
             else:
-                events.append(told)
+                events.append(found)
     states: list[PageHistoryState] = []
     for made in _by_component(seeds.values(), events, names):
         states.extend(made.states)
         issues.extend(made.issues)
     return states, issues
+
+
+def completed(rows: Iterable[LogRow], told: Iterable[PageTitle]) -> Iterator[LogRow]:
+    """The log rows, with the page ids and user ids that only events tell; and rows of creations of which only events tell.
+
+    A row that an event stream told lacks both ids; the event of the page that has the same kind, second and title tells them.
+    MediaWiki logs the creation of a page, but no stream carries that row. What a move leaves under the old title is no creation.
+    """
+    known: dict[tuple[str, int, int | None, str | None], PageTitle] = {}
+    redirects: set[int] = set()
+    for event in told:
+        second = milliseconds(event.at) // SECOND_MS
+        known[event.log_action, second, event.namespace, event.full_title] = event
+        if event.redirect_page_id is not None:
+            redirects.add(event.redirect_page_id)
+    created: set[int] = set()
+    for row in rows:
+        if row.log_type == "create" and row.page_id is not None:
+            created.add(row.page_id)
+        kind = _KINDS.get((row.log_type, row.log_action)) or ("move" if row.log_type == "move" else "")
+        found = known.get((kind, row.at // SECOND_MS, row.namespace, _stored(row.title)))
+        yield row if found is None or row.page_id is not None else _with_ids(row, found)
+    for event in known.values():
+        if event.log_action == "create" and event.id not in created and event.id not in redirects:
+            row = LogRow(
+                wiki=event.wiki,
+                log_id=UNTOLD,
+                log_type="create",
+                log_action="create",
+                at=milliseconds(event.at),
+                namespace=event.namespace,
+                title=event.full_title,
+            )
+            yield _with_ids(row, event)
+
+
+UNTOLD = 0
+"""Stands for the log id of a row that no stream carries."""
+_KINDS = {
+    ("delete", "delete"): "delete",
+    ("delete", "delete_redir"): "delete",
+    ("delete", "restore"): "undelete",
+}
+
+
+def _stored(title: str | None) -> str | None:
+    return None if title is None else title.replace(" ", "_")
+
+
+def _with_ids(row: LogRow, told: PageTitle) -> LogRow:
+    actor = row.actor
+    if told.user_name is not None:
+        actor = Actor(user_id=told.user_id or None, name=told.user_name, is_anonymous=not told.user_id)
+    return msgspec.structs.replace(row, page_id=told.id, actor=actor)
 
 
 def _by_component(seeds: Iterable[PageSeed], events: list[PageEvent], names: Namespaces) -> Iterator[Rebuilt]:
@@ -335,7 +442,7 @@ def _life(state: PageHistoryState, page: str, ordinal: int) -> PageLife:
         caused_by_temporary_user=state.caused_by_temporary_user,
         caused_by_permanent_user=state.caused_by_permanent_user,
         inferred_from=state.inferred_from,
-        source_log_id=state.source_log_id,
+        source_log_id=state.source_log_id or None,
         source_log_comment=state.source_log_comment,
         source_log_params=_json(state.source_log_params),
         page_first_state=state.page_first_state,

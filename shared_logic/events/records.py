@@ -101,6 +101,9 @@ class PageChange(Event, frozen=True, kw_only=True):
     page_change_kind: str
     page: PageEntity
     revision: RevisionEntity
+    performer: UserEntity | None = None
+    created_redirect_page: PageEntity | None = None
+    """The redirect that a move left under the old title."""
     prior_state: PriorState | None = None
 
 

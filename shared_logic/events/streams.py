@@ -35,6 +35,7 @@ from shared_logic.page_state import (
     COMMENT_HIDDEN,
     TEXT_HIDDEN,
     USER_HIDDEN,
+    Happening,
     PageState,
     RevisionState,
 )
@@ -109,7 +110,35 @@ def page_change(event: r.PageChange, page_id: int) -> PageState:
         redirect=None if changed.is_redirect is None else (*at, changed.is_redirect),
         existence=(*at, not deleted),
         cleared=at if deleted else None,
+        happenings=_happenings(event),
         revisions={told.rev_id: revision},
+    )
+
+
+def _happenings(event: r.PageChange) -> tuple[Happening, ...]:
+    if event.page_change_kind not in _HAPPENINGS:
+        return ()
+    now = event.page
+    before = event.prior_state.page if event.prior_state else None
+    old_namespace = now.namespace_id
+    old_title = now.page_title
+    if event.page_change_kind == "move" and before is not None:
+        old_namespace = now.namespace_id if before.namespace_id is None else before.namespace_id
+        old_title = before.page_title or now.page_title
+    by = event.performer or event.revision.editor
+    left = event.created_redirect_page
+    return (
+        Happening(
+            at=milliseconds(event.dt),
+            kind=event.page_change_kind,
+            old_namespace=old_namespace,
+            old_title=bare_title(old_namespace, old_title),
+            namespace=now.namespace_id,
+            title=bare_title(now.namespace_id, now.page_title),
+            user_id=by.user_id if by else None,
+            user_name=by.user_text if by else None,
+            redirect_page_id=left.page_id if left else None,
+        ),
     )
 
 
@@ -343,6 +372,7 @@ KINDS: dict[str, EventKind] = {
 FUTURE_LIMIT_MS = DAY_MS
 """An own clock further ahead of its message than this makes a dead letter."""
 
+_HAPPENINGS = frozenset({"create", "move", "delete", "undelete"})
 _CHANGE_RANKS = {"move": Rank.MOVE, "delete": Rank.DELETE, "undelete": Rank.RESTORE}
 _MAKES_PRESENT = frozenset({"create", "edit", "move", "undelete"})
 
