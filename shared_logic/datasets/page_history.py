@@ -223,8 +223,8 @@ def page_issues(said: Linked[PageTitle], site: SiteNamespaces | None) -> Iterato
     for issue in _rebuilt(said, site)[1]:
         yield PageIssue(
             wiki=issue.wiki,
-            table=issue.table,
-            key=issue.key,
+            table="page" if issue.key.startswith("-") else issue.table,
+            key=issue.key.removeprefix("-"),
             field=issue.field,
             code=issue.code,
             detail=issue.detail,
@@ -262,7 +262,8 @@ def completed(rows: Iterable[LogRow], told: Iterable[PageTitle]) -> Iterator[Log
     """The log rows, with the page ids and user ids that only events tell; and rows of creations of which only events tell.
 
     A row that an event stream told lacks both ids; the event of the page that has the same kind, second and title tells them.
-    MediaWiki logs the creation of a page, but no stream carries that row. What a move leaves under the old title is no creation.
+    MediaWiki logs the creation of a page, but no stream carries that row: in place of its log id stands the page id, negative.
+    What a move leaves under the old title is no creation.
     """
     known: dict[tuple[str, int, int | None, str | None], PageTitle] = {}
     redirects: set[int] = set()
@@ -282,7 +283,7 @@ def completed(rows: Iterable[LogRow], told: Iterable[PageTitle]) -> Iterator[Log
         if event.log_action == "create" and event.id not in created and event.id not in redirects:
             row = LogRow(
                 wiki=event.wiki,
-                log_id=UNTOLD,
+                log_id=-event.id,
                 log_type="create",
                 log_action="create",
                 at=milliseconds(event.at),
@@ -292,8 +293,6 @@ def completed(rows: Iterable[LogRow], told: Iterable[PageTitle]) -> Iterator[Log
             yield _with_ids(row, event)
 
 
-UNTOLD = 0
-"""Stands for the log id of a row that no stream carries."""
 _KINDS = {
     ("delete", "delete"): "delete",
     ("delete", "delete_redir"): "delete",
@@ -442,7 +441,7 @@ def _life(state: PageHistoryState, page: str, ordinal: int) -> PageLife:
         caused_by_temporary_user=state.caused_by_temporary_user,
         caused_by_permanent_user=state.caused_by_permanent_user,
         inferred_from=state.inferred_from,
-        source_log_id=state.source_log_id or None,
+        source_log_id=state.source_log_id if (state.source_log_id or 0) > 0 else None,
         source_log_comment=state.source_log_comment,
         source_log_params=_json(state.source_log_params),
         page_first_state=state.page_first_state,
