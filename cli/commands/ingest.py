@@ -26,8 +26,9 @@ from cli.schemas import faults, known_fields
 from shared_logic.clock import from_iso, from_mediawiki, instant
 from shared_logic.entities import Entity, State, issue, page
 from shared_logic.eventify.authors import with_authors
-from shared_logic.eventify.dump import DumpError, DumpReader
+from shared_logic.eventify.dump import DumpError, DumpReader, read_logging
 from shared_logic.eventify.lifecycle_tables import site_told
+from shared_logic.eventify.log_dump import said_by_head, said_by_log_items
 from shared_logic.eventify.problems import Problem, Report
 from shared_logic.eventify.tables import TablesError, states
 from shared_logic.issue_state import IssueState
@@ -41,6 +42,8 @@ app = typer.Typer(
 letters = typer.Typer(help="Events that could not be read, kept whole.", no_args_is_help=True)
 HEAD_BYTES = 65_536
 ISSUES_HELD = 1_000
+LOGGING = "pages-logging"
+"""What the name of a dump of log entries holds."""
 
 WikiOption = Annotated[
     str, typer.Option(help="Database name of the wiki, as enwiki; else what the folder tells.")
@@ -160,7 +163,10 @@ def _said_by_tables(found: WikiTables, beginning: int, report: Report) -> Iterat
 @app.command()
 def dump(
     files: Annotated[
-        list[Path], typer.Argument(help="XML dumps with history, full or stub; .xml .bz2 .gz .7z .zst.")
+        list[Path],
+        typer.Argument(
+            help="XML dumps with history, full or stub, and of log entries (named …pages-logging…); .xml .bz2 .gz .7z .zst."
+        ),
     ],
     home: HomeOption = DEFAULT_HOME,
     wiki: Annotated[str, typer.Option(help="Database name; else the dump's own.")] = "",
@@ -295,6 +301,9 @@ def _newest_in_dumps(files: Iterable[Path]) -> int:
     newest = 0
     for file in files:
         with open_input(file) as stream:
+            if LOGGING in file.name:
+                newest = max((newest, *(item.timestamp for item in read_logging(stream, lambda _: None))))
+                continue
             for _, state in DumpReader(stream, 0, lambda _: None):
                 newest = max((newest, *(told.timestamp or 0 for told in state.revisions.values())))
     return newest
@@ -319,6 +328,12 @@ def _all_pages(
 ) -> Iterator[tuple[Entity, State]]:
     for file in files:
         with open_input(file) as stream:
+            site = DumpReader(stream, 0, lambda _: None).site
+        yield from said_by_head(wiki, site, beginning)
+        with open_input(file) as stream:
+            if LOGGING in file.name:
+                yield from said_by_log_items(wiki, read_logging(stream, report), site.namespaces, beginning)
+                continue
             for page_id, state in DumpReader(stream, beginning, report):
                 yield page(wiki, page_id), state
 

@@ -104,10 +104,11 @@ def log_rows(tables: Tables) -> Iterator[tuple[Entity, State]]:
     for log_id, state in tables.rows("logging", "log_id", read):
         yield log_row(tables.wiki, log_id), state
         if "user" not in tables.tables and state.log_type == "newusers":
-            yield from _created(tables.wiki, state)
+            yield from created_account(tables.wiki, state)
 
 
-def _created(wiki: str, row: LogState) -> Iterator[tuple[Entity, State]]:
+def created_account(wiki: str, row: LogState) -> Iterator[tuple[Entity, State]]:
+    """The account whose creation a log row tells, if it tells its id."""
     user_id = php.parsed(row.params).get("4::userid")
     if isinstance(user_id, int) and user_id > 0 and row.title is not None and row.at is not None:
         seen, title = row.title

@@ -31,6 +31,7 @@ _DATES = (
     "%d %b %Y %H:%M:%S GMT",
     "%d %b %Y",
 )
+LAST_HOUR, LAST_MINUTE = 23, 59
 _TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d{2})")
 
 
@@ -46,8 +47,8 @@ def expiry(duration: str, at: int) -> int | None:
     text = duration.strip()
     if text.lower() in _ENDLESS:
         return None
-    length = _length(text.lower())
     try:
+        length = _length(text.lower())
         if length is not None:
             return milliseconds(instant(at) + length)
         return milliseconds(_date(text, at))
@@ -75,6 +76,6 @@ def _date(text: str, at: int) -> datetime:
         except ValueError:
             continue
     found = _TIME_OF_DAY.fullmatch(text)
-    if found is None:
+    if found is None or int(found[1]) > LAST_HOUR or int(found[2]) > LAST_MINUTE:
         raise ValueError(f"{text!r} is neither a duration, as 3 days, nor a date")
     return instant(at).replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
