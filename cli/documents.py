@@ -6,6 +6,7 @@ from pathlib import Path
 
 import shared_logic.datasets  # noqa: F401  registers the datasets
 from shared_logic.language import Dataset, registry
+from shared_logic.views import View, views
 
 PAGE = Path(__file__).parents[1] / "docs" / "datasets.md"
 
@@ -13,7 +14,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "datasets.md"
 def datasets_page() -> str:
     """The whole page."""
     head = "# Datasets\n\nMade from the registry by `python -m cli.documents`.\n"
-    return head + "".join(map(_section, registry.values()))
+    return head + "".join(map(_section, registry.values())) + "\n# Views\n" + "".join(map(_view, _public()))
 
 
 def _section(dataset: Dataset) -> str:
@@ -34,6 +35,15 @@ def _section(dataset: Dataset) -> str:
             "\nEvery row: " + "; ".join(f"`{condition}`" for condition in dataset.schema.expectations) + "."
         )
     return "\n".join(lines) + "\n"
+
+
+def _public() -> list[View]:
+    return [view for view in views.values() if not view.is_internal]
+
+
+def _view(view: View) -> str:
+    by = f" Read by {', '.join(view.keys)}." if view.keys else ""
+    return f"\n## {view.name}\n\n{view.doc}{by} Made when it is read, of {', '.join(view.datasets)}.\n"
 
 
 if __name__ == "__main__":

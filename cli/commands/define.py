@@ -16,6 +16,7 @@ from cli.templates import TEMPLATES
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import Dataset, registry
 from shared_logic.reference import reference, told
+from shared_logic.views import views
 
 
 def datasets(
@@ -34,6 +35,18 @@ def datasets(
                 "about": made.doc.split("\n")[0],
             }
             for made in registry.values()
+        ]
+        rows += [
+            {
+                "dataset": view.name,
+                "shape": "view",
+                "keeps": "nothing",
+                "reads": ", ".join(view.reads),
+                "key": " ".join(view.keys),
+                "about": view.doc,
+            }
+            for view in views.values()
+            if not view.is_internal
         ]
         if json:
             print_json(rows)

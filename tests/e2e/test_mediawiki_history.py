@@ -126,6 +126,21 @@ def test_views_are_tables_of_sql_and_query(run: Run) -> None:
     assert {row["user_id"] for row in found["rows"]} == {3}
 
 
+def test_digests_add_up_to_the_revisions_that_are_not_deleted(run: Run, folder: Path) -> None:
+    found = exported(run, folder, "mediawiki_history_reduced")
+    live = [row for row in found if row["event_entity"] == "revision"]
+    assert live
+    for kind in ("daily_digest", "monthly_digest"):
+        digests = [row for row in found if (row["event_entity"], row["event_type"]) == ("user", kind)]
+        whole = [row for row in digests if (row["user_type"], row["page_type"]) == ("all", "all")]
+        by_type = [row for row in digests if row["user_type"] != "all" and row["page_type"] != "all"]
+        named = [row for row in live if row["user_text"] is not None]
+        for rows in (whole, by_type):
+            assert sum(row["revisions"] for row in rows) == len(named)
+            assert sum(row["text_bytes_diff"] for row in rows) == sum(row["text_bytes_diff"] for row in named)
+    assert {len(row) for row in found} == {16}
+
+
 def test_what_could_not_be_used_is_told(run: Run, folder: Path) -> None:
     issues = exported(run, folder, "issues")
     assert all(issue["code"] and issue["key"] and issue["table"] for issue in issues)
