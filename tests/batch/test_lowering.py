@@ -95,18 +95,21 @@ def test_rows_for_a_store_come_in_order_of_key_each_once(spark: SparkSession) ->
         assert keys == sorted(set(keys)), name
 
 
-def test_no_states_give_no_rows(spark: SparkSession) -> None:
-    empty = united(spark.createDataFrame([], SCHEMA))
-    assert {name: list(to_rows(registry[name], t)) for name, t in computed(empty).items()} == {
+@pytest.fixture(scope="module")
+def nothing(spark: SparkSession) -> dict[str, DataFrame]:
+    return computed(united(spark.createDataFrame([], SCHEMA)))
+
+
+def test_no_states_give_no_rows(nothing: dict[str, DataFrame]) -> None:
+    assert {name: list(to_rows(registry[name], table)) for name, table in nothing.items()} == {
         dataset.name: [] for dataset in DATASETS
     }
 
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: d.name)
-def test_the_columns_are_the_tables(spark: SparkSession, dataset: Dataset) -> None:
-    frame = computed(spark.createDataFrame([], SCHEMA))[dataset.name]
+def test_the_columns_are_the_tables(nothing: dict[str, DataFrame], dataset: Dataset) -> None:
     kinds = {int: "bigint", str: "string", bool: "boolean", tuple: "array<string>"}
-    for name, kind in frame.dtypes:
+    for name, kind in nothing[dataset.name].dtypes:
         column = dataset.schema.column(name)
         assert kind == kinds.get(column.type, {"datetime": "timestamp"}.get(column.type.__name__, "date"))
-    assert set(frame.columns) == set(dataset.schema.names)
+    assert set(nothing[dataset.name].columns) == set(dataset.schema.names)
