@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +18,9 @@ from shared_logic.entities import Entity, Kind
 from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.language import Dataset
 from shared_logic.protocols import Cut
+
+AT_ONCE = 3
+"""Datasets that are computed at once: small ones cost planning more than work, and planning uses one core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +87,22 @@ def compute(
     )
     made = views.Made(base, bootstrap, inputs.cut, "")
     states = views.read(spark, states_path, views.write(spark, united(said), states_path, made))
-    found: dict[str, View] = {}
-    for dataset in datasets:
-        told(f"computing {dataset.name}")
-        path = home / "delta" / dataset.name
-        made = views.Made(run, bootstrap, inputs.cut, fingerprints[dataset.name])
-        version = views.write(
-            spark, lower(dataset, states, {name: view.table for name, view in found.items()}), path, made
-        )
-        table = views.read(spark, path, version)
-        told(f"auditing {dataset.name}")
-        found[dataset.name] = View(dataset, table, version, audit(dataset, table, run, home))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        computing: dict[str, Future[View]] = {}
+
+        def view_of(dataset: Dataset) -> View:
+            tables = {one.name: computing[one.name].result().table for one in dataset.inputs}
+            told(f"computing {dataset.name}")
+            path = home / "delta" / dataset.name
+            made = views.Made(run, bootstrap, inputs.cut, fingerprints[dataset.name])
+            version = views.write(spark, lower(dataset, states, tables), path, made)
+            table = views.read(spark, path, version)
+            told(f"auditing {dataset.name}")
+            return View(dataset, table, version, audit(dataset, table, run, home))
+
+        for dataset in datasets:
+            # What a dataset reads was handed in before it, so that of those that wait one always runs.
+            computing[dataset.name] = pool.submit(view_of, dataset)
+        found = {name: future.result() for name, future in computing.items()}
     keep(spark, [view.audit for view in found.values()], home)
     return Result(base, states, found)

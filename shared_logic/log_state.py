@@ -21,8 +21,15 @@ class LogState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fa
     user_id: int | None = None
     user_name: str | None = None
     comment: str | None = None
+    visibility: tuple[int, int] | None = None
+    """Milliseconds since 1970 UTC, and the bits of log_deleted then: 1 title and parameters, 2 comment, 4 who did it, 8 all
+    of that from administrators too."""
     params: str | None = None
     """As the table has them: serialised by PHP, or plain text in old rows."""
+
+
+ACTION_HIDDEN, COMMENT_HIDDEN, USER_HIDDEN = 1, 2, 4
+"""The bits of MediaWiki's log_deleted."""
 
 
 def join(one: LogState, other: LogState) -> LogState:

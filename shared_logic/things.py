@@ -8,9 +8,10 @@ from enum import StrEnum
 
 import msgspec
 
+from shared_logic import log_state
 from shared_logic.clock import day, instant
 from shared_logic.issue_state import IssueState
-from shared_logic.log_state import LogState
+from shared_logic.log_state import ACTION_HIDDEN, LogState
 from shared_logic.page_state import (
     COMMENT_HIDDEN,
     SUPPRESSED,
@@ -268,6 +269,8 @@ def log_entry(wiki: str, log_id: int, state: LogState) -> LogEntry | None:
     """The log row that a state describes; None while nobody told its type and time."""
     if state.log_type is None or state.at is None:
         return None
+    hidden = state.visibility[1] if state.visibility else 0
+    title = None if hidden & ACTION_HIDDEN else state.title
     return LogEntry(
         wiki=wiki,
         log_id=log_id,
@@ -275,13 +278,13 @@ def log_entry(wiki: str, log_id: int, state: LogState) -> LogEntry | None:
         log_action=state.log_action or "",
         at=state.at,
         namespace=state.namespace,
-        title=state.title[1] if state.title else None,
-        title_at=state.title[0] if state.title else None,
+        title=title[1] if title else None,
+        title_at=title[0] if title else None,
         page_id=state.page_id,
-        user_id=state.user_id,
-        user_name=state.user_name,
-        comment=state.comment,
-        params=state.params,
+        user_id=None if hidden & log_state.USER_HIDDEN else state.user_id,
+        user_name=None if hidden & log_state.USER_HIDDEN else state.user_name,
+        comment=None if hidden & log_state.COMMENT_HIDDEN else state.comment,
+        params=None if hidden & ACTION_HIDDEN else state.params,
     )
 
 

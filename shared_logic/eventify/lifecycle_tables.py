@@ -17,7 +17,7 @@ from shared_logic.eventify.rows import (
     positive,
 )
 from shared_logic.history import php
-from shared_logic.log_state import LogState
+from shared_logic.log_state import ACTION_HIDDEN, COMMENT_HIDDEN, USER_HIDDEN, LogState
 from shared_logic.site_state import Namespace, SiteState
 from shared_logic.user_state import UserState, named
 
@@ -88,6 +88,14 @@ def log_rows(tables: Tables) -> Iterator[tuple[Entity, State]]:
         check_timestamp(timestamp)
         user_id, name = tables.actors.get(number_or_none(row, "log_actor") or 0, (None, None))
         comment, title = number_or_none(row, "log_comment_id"), row.get("log_title")
+        hidden = number_or_none(row, "log_deleted") or 0
+        params = row.get("log_params") or None
+        if hidden & ACTION_HIDDEN:
+            title = params = None
+        if hidden & COMMENT_HIDDEN:
+            comment = None
+        if hidden & USER_HIDDEN:
+            user_id, name = None, None
         return positive(row, "log_id"), LogState(
             log_type=row.get("log_type") or "",
             log_action=row.get("log_action") or "",
@@ -98,7 +106,8 @@ def log_rows(tables: Tables) -> Iterator[tuple[Entity, State]]:
             user_id=user_id,
             user_name=name,
             comment=tables.comments.get(comment) if comment else None,
-            params=row.get("log_params") or None,
+            visibility=(tables.beginning, hidden),
+            params=params,
         )
 
     for log_id, state in tables.rows("logging", "log_id", read):
