@@ -53,7 +53,9 @@ USERS_NOW = views.add(
         reads=("user_states",),
         is_internal=True,
         sql="""
-SELECT wiki, user_id, any_value(user_text) AS user_text, any_value(user_central_id) AS user_central_id
+SELECT
+    wiki, user_id, any_value(user_text) AS user_text, any_value(user_central_id) AS user_central_id,
+    any_value(is_temporary) AS is_temporary
 FROM user_states GROUP BY ALL
 """,
     )
@@ -61,10 +63,19 @@ FROM user_states GROUP BY ALL
 
 
 def _caused(table: str, began: str) -> str:
-    """The rows of a table, with who caused each: by id, or by the name that is told, as of then."""
+    """The rows of a table, with who caused each: by id, or by the name that is told, as of then.
+
+    Whether that is a temporary account is known of log rows only, as upstream has it.
+    """
     return f"""
 SELECT
-    told.* EXCLUDE (caused_by_user_id, caused_by_user_text),
+    told.* EXCLUDE (
+        caused_by_user_id, caused_by_user_text, caused_by_temporary_user, caused_by_permanent_user
+    ),
+    CASE WHEN source_log_id IS NULL THEN told.caused_by_temporary_user
+        ELSE coalesce(told.caused_by_temporary_user, present.is_temporary) END AS caused_by_temporary_user,
+    CASE WHEN source_log_id IS NULL THEN told.caused_by_permanent_user
+        ELSE coalesce(told.caused_by_permanent_user, NOT present.is_temporary) END AS caused_by_permanent_user,
     coalesce(told.caused_by_user_id, bearer.user_id) AS caused_by_user_id,
     coalesce(present.user_text, told.caused_by_user_text) AS caused_by_user_text,
     present.user_central_id AS caused_by_user_central_id
