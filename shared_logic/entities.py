@@ -29,6 +29,8 @@ class Kind(StrEnum):
     LOG = "log"
     SITE = "site"
     ISSUE = "issue"
+    STRAY = "stray"
+    """An archived revision of which nobody tells the page id."""
 
 
 class Entity(NamedTuple):
@@ -37,7 +39,7 @@ class Entity(NamedTuple):
     wiki: str
     kind: Kind
     id: int
-    """page_id, user_id or log_id; 0 for the site; of an issue a hash."""
+    """page_id, user_id or log_id; 0 for the site; of an issue a hash; of a stray revision its rev_id."""
 
     @property
     def key(self) -> str:
@@ -67,6 +69,11 @@ def log_row(wiki: str, log_id: int) -> Entity:
 def site(wiki: str) -> Entity:
     """The wiki itself."""
     return Entity(wiki, Kind.SITE, 0)
+
+
+def stray(wiki: str, rev_id: int) -> Entity:
+    """The archived revision of that id, whose page id nobody tells; its state is that of a page without id."""
+    return Entity(wiki, Kind.STRAY, rev_id)
 
 
 def issue(wiki: str, table: str, key: str, code: str) -> Entity:
@@ -127,6 +134,7 @@ _EMPTY: dict[Kind, State] = {
     Kind.LOG: LogState(),
     Kind.SITE: SiteState(),
     Kind.ISSUE: IssueState(),
+    Kind.STRAY: PageState(),
 }
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[State] = msgspec.msgpack.Decoder(State)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
 
-from shared_logic.entities import Entity, State
+from shared_logic.entities import Entity, Kind, State
 from shared_logic.issue_state import IssueState
 from shared_logic.language import Dataset, Key, Linked, Schema, Values
 from shared_logic.page_state import PageState
@@ -23,11 +23,13 @@ from shared_logic.things import (
     Page,
     Revision,
     Site,
+    StrayRevision,
     account,
     input_issue,
     log_entry,
     page,
     site,
+    stray_revision,
 )
 from shared_logic.user_state import UserState
 
@@ -100,6 +102,9 @@ def _place(key: Key) -> str:
 def _things(dataset: Dataset, entity: Entity, state: State) -> Iterable[object] | None:
     """What of the entity the dataset reads; None: nothing."""
     reads = dataset.reads
+    if isinstance(state, PageState) and entity.kind is Kind.STRAY:
+        stray = stray_revision(entity.wiki, state) if StrayRevision in reads else None
+        return None if stray is None else (stray,)
     if isinstance(state, PageState):
         if Revision in reads:
             return page(entity.wiki, entity.id, state).revisions

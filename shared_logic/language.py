@@ -24,7 +24,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, 
 
 import msgspec
 
-from shared_logic.things import Account, InputIssue, LogEntry, Page, Revision, Site
+from shared_logic.things import Account, InputIssue, LogEntry, Page, Revision, Site, StrayRevision
 
 T = TypeVar("T")
 Key = tuple[Any, ...]
@@ -335,7 +335,7 @@ class Registry(dict[str, Dataset]):
         return tuple(dataset for dataset in self.values() if dataset.name in wanted)
 
 
-THINGS = {Page, Revision, Account, LogEntry, Site, InputIssue}
+THINGS = {Page, Revision, Account, LogEntry, Site, InputIssue, StrayRevision}
 """What an author's function may read beside tables."""
 registry = Registry()
 """Every dataset that this process knows."""

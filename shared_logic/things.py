@@ -226,6 +226,23 @@ def page(wiki: str, page_id: int, state: PageState) -> Page:
     )
 
 
+class StrayRevision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An archived revision of which nobody tells the page id: it was archived before MediaWiki kept ids."""
+
+    title: str
+    """Of its page, no prefix, blanks as underscores."""
+    revision: Revision
+    """Its page id is 0."""
+
+
+def stray_revision(wiki: str, state: PageState) -> StrayRevision | None:
+    """The revision that the state of a page without id describes."""
+    described = page(wiki, 0, state)
+    if described.title is None or not described.history:
+        return None
+    return StrayRevision(title=described.title, revision=described.history[0])
+
+
 class InputIssue(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A row of the input that could not be used."""
 

@@ -14,7 +14,7 @@ from shared_logic.clock import instant
 from shared_logic.datasets.identity_reverts import identity_reverts
 from shared_logic.language import Clustering, Partition, Table, about, dataset
 from shared_logic.page_state import COMMENT_HIDDEN, SUPPRESSED, TEXT_HIDDEN, USER_HIDDEN
-from shared_logic.things import Page, Revision
+from shared_logic.things import Page, Revision, StrayRevision
 
 
 class RevisionFacts(Table, frozen=True, kw_only=True):
@@ -106,6 +106,49 @@ def revision_facts(page: Page) -> Iterator[RevisionFacts]:
             revision_tags=revision.tags or None,
         )
         before = revision
+
+
+class StrayFacts(Table, frozen=True, kw_only=True):
+    """One row per archived revision of which nobody tells the page id."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    rev_id: Annotated[Clustering[int], about("id of the revision", at_least=1)]
+    event_timestamp: Annotated[datetime, about("own time", unit="UTC")]
+    user_id: Annotated[int | None, about("author's id; null: no account, or hidden", hidden_with="user")]
+    user_text: Annotated[str | None, about("author's name; null: hidden", hidden_with="user")]
+    page_title_at_deletion: Annotated[str, about("title of its page")]
+    page_namespace_at_deletion: Annotated[int, about("namespace of its page")]
+    revision_parent_id: Annotated[int | None, about("0: none; null: not told")]
+    revision_minor_edit: Annotated[bool | None, about("marked as minor")]
+    revision_deleted_parts: Annotated[tuple[str, ...], about("what is hidden: text, comment, user")]
+    revision_deleted_parts_are_suppressed: Annotated[bool, about("from administrators as well")]
+    revision_text_bytes: Annotated[int | None, about("length", unit="bytes", at_least=0)]
+    revision_text_sha1: Annotated[
+        str | None, about("SHA-1 in base 36; null where hidden", hidden_with="text")
+    ]
+    revision_tags: Annotated[tuple[str, ...] | None, about("names of its tags, sorted; null: none")]
+
+
+@dataset
+def stray_facts(stray: StrayRevision) -> Iterator[StrayFacts]:
+    """Facts of archived revisions that belong to no page id: MediaWiki did not keep it in old archives."""
+    revision = stray.revision
+    yield StrayFacts(
+        wiki=revision.wiki,
+        rev_id=revision.rev_id,
+        event_timestamp=revision.timestamp,
+        user_id=(revision.user.user_id or None) if revision.user else None,
+        user_text=revision.user.name if revision.user else None,
+        page_title_at_deletion=stray.title,
+        page_namespace_at_deletion=revision.namespace or 0,
+        revision_parent_id=revision.parent_id,
+        revision_minor_edit=revision.minor,
+        revision_deleted_parts=tuple(name for bit, name in PARTS if revision.hidden & bit),
+        revision_deleted_parts_are_suppressed=bool(revision.hidden & SUPPRESSED),
+        revision_text_bytes=revision.size,
+        revision_text_sha1=revision.sha1,
+        revision_tags=revision.tags or None,
+    )
 
 
 PARTS = ((TEXT_HIDDEN, "text"), (COMMENT_HIDDEN, "comment"), (USER_HIDDEN, "user"))

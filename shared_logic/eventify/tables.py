@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from shared_logic.clock import from_mediawiki
-from shared_logic.entities import Entity, State, page
+from shared_logic.entities import Entity, State, page, stray
 from shared_logic.eventify.lifecycle_tables import accounts, log_rows
 from shared_logic.eventify.problems import Problem, Report
 from shared_logic.eventify.rows import (
@@ -28,10 +28,12 @@ from shared_logic.eventify.rows import (
     number_or_none,
     positive,
 )
-from shared_logic.page_state import PageState, RevisionState
+from shared_logic.page_state import PageState, RevisionState, join
 
 Value = TypeVar("Value")
 
+NO_PAGE = 0
+"""Stands for the page id of revisions that were archived before ids were kept."""
 SHA1_DIGITS = 31
 """Digits of a SHA-1 in base 36, padded with zeros."""
 
@@ -186,7 +188,11 @@ class _Join:
     def states(self) -> Iterator[tuple[Entity, State]]:
         """What the rows say of pages."""
         for page_id, state in self.pages():
-            yield page(self.wiki, page_id), state
+            if page_id != NO_PAGE:
+                yield page(self.wiki, page_id), state
+                continue
+            for rev_id in state.revisions:
+                yield stray(self.wiki, rev_id), state
 
     def pages(self) -> Iterator[tuple[int, PageState]]:
         archive = list(self.archive_rows())
@@ -223,9 +229,9 @@ class _Join:
                 newest[rev_id] = row
         for rev_id, row in archive:
             # The row archived last bears the title that the page had last: deletions number their rows upwards.
-            page_id = number_or_none(row, "ar_page_id")
+            page_id = number_if_any(row, "ar_page_id")
             title, namespace = row.get("ar_title"), number_if_any(row, "ar_namespace")
-            if not page_id or page_id in live_pages or not title or namespace is None:
+            if not page_id or page_id < 0 or page_id in live_pages or not title or namespace is None:
                 continue
             order = (number_if_any(row, "ar_id") or 0, row.get("ar_timestamp") or "", rev_id)
             if page_id not in titles or titles[page_id][0] < order:
@@ -258,8 +264,12 @@ class _Join:
 
     def archived_revision(self, row: Row) -> tuple[int, PageState]:
         rev_id = positive(row, "ar_rev_id")
-        page_id = positive(row, "ar_page_id")
-        return page_id, self.revision(row, "ar", rev_id, page_id)
+        page_id = max(number_or_none(row, "ar_page_id") or NO_PAGE, NO_PAGE)
+        state = self.revision(row, "ar", rev_id, page_id)
+        if page_id != NO_PAGE:
+            return page_id, state
+        told = archived_page(page_id, number(row, "ar_namespace"), row.get("ar_title") or "", self.beginning)
+        return page_id, join(told, state)
 
     def revision(self, row: Row, prefix: str, rev_id: int, page_id: int) -> PageState:
         timestamp = row.get(f"{prefix}_timestamp") or ""
@@ -419,8 +429,8 @@ class _Join:
 
 def _archive_row(row: Row) -> tuple[int, Row]:
     page_id = number_or_none(row, "ar_page_id")
-    if not page_id or page_id < 0:
+    if (not page_id or page_id < 0) and not row.get("ar_title"):
         raise BadRowError(
-            "no_page_id", f"ar_page_id is {row.get('ar_page_id')!r}: archived before ids were kept"
+            "no_page", f"ar_page_id is {row.get('ar_page_id')!r} and ar_title is empty: of no page at all"
         )
     return positive(row, "ar_rev_id"), row

@@ -7,7 +7,7 @@ revision tells of its author and page as they were is the state of that moment, 
 from __future__ import annotations
 
 from shared_logic.views.histories import ISSUES, text
-from shared_logic.views.states import PAGE_STATES_CAUSED, USER_STATES_CAUSED
+from shared_logic.views.states import PAGE_STATES_CAUSED, REVISIONS, USER_STATES_CAUSED
 from shared_logic.views.view import View, views
 
 _USER = """
@@ -173,10 +173,10 @@ FROM (
         CASE WHEN user_text IS NOT NULL AND user_id IS NULL THEN false END AS told_permanent,
         coalesce(user_id IS NULL AND contains(user_text, '>'), false) AS told_cross_wiki,
         CASE WHEN regexp_matches(user_text, 'bot([^a-z]|$)', 'i') THEN ['name'] ELSE []::VARCHAR[] END AS told_bots
-    FROM revision_facts
+    FROM revisions_of_any_page
     WINDOW mine AS (PARTITION BY wiki, user_id ORDER BY event_timestamp, rev_id)
 ) AS r
-LEFT JOIN revision_facts AS parent ON parent.wiki = r.wiki AND parent.rev_id = nullif(r.revision_parent_id, 0)
+LEFT JOIN revisions_of_any_page AS parent ON parent.wiki = r.wiki AND parent.rev_id = nullif(r.revision_parent_id, 0)
 LEFT JOIN actors_over_time AS actor
     ON actor.wiki = r.wiki AND actor.user_id = r.user_id AND r.event_timestamp >= actor.since AND r.event_timestamp < actor.until
 LEFT JOIN pages_over_time AS page
@@ -250,7 +250,7 @@ MEDIAWIKI_HISTORY = views.add(
         doc="Every revision, state of a page and state of an account, with pages and users as they were and are.",
         keys=("wiki_db",),
         companions=ISSUES.reads,
-        reads=("revision_facts", PAGE_STATES_CAUSED.name, USER_STATES_CAUSED.name, ACTORS.name, PAGES.name),
+        reads=(REVISIONS.name, PAGE_STATES_CAUSED.name, USER_STATES_CAUSED.name, ACTORS.name, PAGES.name),
         sql=f"{_REVISIONS} UNION ALL {_PAGES} UNION ALL {_USERS}",
     )
 )

@@ -5,15 +5,31 @@ from __future__ import annotations
 import shared_logic.datasets  # noqa: F401  the tables that are read
 from shared_logic.views.view import View, views
 
+REVISIONS = views.add(
+    View(
+        name="revisions_of_any_page",
+        doc="Facts of every revision, of those without page id too.",
+        reads=("revision_facts", "stray_facts"),
+        is_internal=True,
+        sql="""
+SELECT * FROM revision_facts
+UNION ALL BY NAME
+SELECT
+    *, true AS revision_is_deleted, false AS revision_is_identity_reverted, false AS revision_is_identity_revert
+FROM stray_facts
+""",
+    )
+)
+
 USER_STATES = views.add(
     View(
         name="user_states",
         doc="Every state of every account, as of now.",
-        reads=("user_lives", "revision_facts"),
+        reads=("user_lives", REVISIONS.name),
         is_internal=True,
         sql="""
 WITH first_edits AS (
-    SELECT wiki, user_id, min(event_timestamp) AS first_edit FROM revision_facts WHERE user_id > 0 GROUP BY ALL
+    SELECT wiki, user_id, min(event_timestamp) AS first_edit FROM revisions_of_any_page WHERE user_id > 0 GROUP BY ALL
 ),
 begun AS (
     SELECT

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from shared_logic import entities, things
 from shared_logic.clock import from_iso, from_mediawiki
 from shared_logic.eventify.tables import (
     RevisionRow,
@@ -253,11 +254,15 @@ def test_the_title_archived_last_is_the_pages():
 
 
 @pytest.mark.parametrize("page_id", [None, "0", "-1"])
-def test_an_archive_row_without_page_id_is_a_problem(page_id):
-    pages, problems = read(archive=[ARCHIVE | {"ar_page_id": page_id}])
+def test_an_archive_row_without_page_id_is_a_stray_revision(page_id):
+    tables = {"page": [PAGE], "revision": [REVISION], "archive": [ARCHIVE | {"ar_page_id": page_id}]}
+    found = dict(states(tables, "testwiki", BEGINNING, print))
+    stray = things.stray_revision("testwiki", found[entities.stray("testwiki", 2)])
+    assert (stray.title, stray.revision.rev_id, stray.revision.is_deleted) == ("Gone", 2, True)
+    pages, problems = read(archive=[ARCHIVE | {"ar_page_id": page_id, "ar_title": ""}])
     assert set(pages) == {1}
     assert [(problem.table, problem.row, problem.code) for problem in problems] == [
-        ("archive", "1", "no_page_id")
+        ("archive", "1", "no_page")
     ]
 
 
