@@ -8,6 +8,9 @@ Every download is pinned by version and SHA-256. Indexes and mirrors configured 
 (``UV_DEFAULT_INDEX``, ``UV_INDEX_URL``, ``PIP_INDEX_URL``, pip's configuration files, ``MAVEN_MIRROR``, Maven's
 ``settings.xml``) are used; the checksums make them safe to use. A second run with nothing to do takes well
 under two seconds.
+
+``python conf/bootstrap.py cassandra`` fetches Cassandra's jars (67 MB) into ``.tools/cassandra`` and does nothing
+else; only a node that is started here needs them.
 """
 
 from __future__ import annotations
@@ -38,6 +41,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 VENV = ROOT / ".venv"
 UV_BINARY = TOOLS / "uv" / "uv"
+CASSANDRA_LOCK = ROOT / "conf" / "cassandra.lock"
+CASSANDRA_JARS = TOOLS / "cassandra"
 
 OLDEST_PYTHON = (3, 11)
 FIRST_UNSUPPORTED_PYTHON = (3, 13)
@@ -62,14 +67,14 @@ class UvWheel:
 
 @dataclass(frozen=True)
 class Jar:
-    """One jar that Spark loads, addressed by its path below a Maven repository."""
+    """One jar, addressed by its path below a Maven repository."""
 
     path: str
     sha256: str
 
     @property
     def filename(self) -> str:
-        """The last part of the path: the name under ``.tools/jars``."""
+        """The last part of the path: the name in the folder of jars."""
         return self.path.rpartition("/")[2]
 
 
@@ -428,10 +433,16 @@ def settings_mirrors() -> Iterator[str]:
                 yield url
 
 
-def ensure_jars() -> None:
-    """Put the pinned jars into ``.tools/jars``, and nothing else."""
-    folder = TOOLS / "jars"
-    missing = [jar for jar in JARS if not is_intact(folder / jar.filename, jar.sha256)]
+def cassandra_jars() -> tuple[Jar, ...]:
+    """Return the jars that ``conf/cassandra.lock`` lists."""
+    lines = CASSANDRA_LOCK.read_text(encoding="utf-8").splitlines()
+    entries = [line.split() for line in lines if not line.startswith("#")]
+    return tuple(Jar(path, sha256) for sha256, path in entries)
+
+
+def ensure_jars(folder: Path, jars: tuple[Jar, ...]) -> None:
+    """Put these jars into the folder, and nothing else."""
+    missing = [jar for jar in jars if not is_intact(folder / jar.filename, jar.sha256)]
     repositories = [
         url.rstrip("/") for url in (os.environ.get("MAVEN_MIRROR"), MAVEN_CENTRAL, *settings_mirrors()) if url
     ]
@@ -450,7 +461,7 @@ def ensure_jars() -> None:
                 problems
             )
             raise SetupError(message)
-    expected = {jar.filename for jar in JARS}
+    expected = {jar.filename for jar in jars}
     for leftover in folder.iterdir():
         if leftover.name not in expected:
             leftover.unlink()
@@ -471,15 +482,16 @@ def check_python() -> None:
         raise SetupError(message)
 
 
-def main(groups: list[str]) -> int:
-    """Prepare the checkout; ``groups`` are dependency groups to install beside the default ones."""
+def main(wanted: list[str]) -> int:
+    """Prepare the checkout; what is wanted are dependency groups beside the default ones, or Cassandra's jars only."""
     started = time.monotonic()
     try:
         check_python()
         ensure_java()
-        ensure_uv()
-        ensure_jars()
-        ensure_environment(groups)
+        if wanted == ["cassandra"]:
+            ensure_jars(CASSANDRA_JARS, cassandra_jars())
+        else:
+            ensure_checkout(wanted)
     except SetupError as error:
         print(f"setup: {error}", file=sys.stderr)
         return 1
@@ -488,6 +500,13 @@ def main(groups: list[str]) -> int:
         return 130
     say(f"ready after {time.monotonic() - started:.1f} s")
     return 0
+
+
+def ensure_checkout(groups: list[str]) -> None:
+    """Put uv, Spark's jars and the environment with these groups into the checkout."""
+    ensure_uv()
+    ensure_jars(TOOLS / "jars", JARS)
+    ensure_environment(groups)
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ def daily_edits(total: EditorDay, editor: UserCurrent | None) -> Iterator[DailyE
         wiki=total.wiki,
         day=total.day,
         namespace=total.namespace,
-        user_kind=editor.user_kind if editor else _kind_without_account(total.editor),
+        user_kind=kind_of_editor(total.editor, editor),
         edits=total.edits,
         imported_edits=total.imported_edits,
         null_edits=total.null_edits,
@@ -162,8 +162,10 @@ def imported_revisions(history: tuple[Revision, ...]) -> frozenset[int]:
     return frozenset(imported)
 
 
-def _kind_without_account(editor: str) -> UserKind:
-    """The kind of an editor of whom no account is known: hidden, an address, or an id alone."""
+def kind_of_editor(editor: str, account: UserCurrent | None) -> str:
+    """What an editor is: what its account's name of now says; without an account hidden, an address, or an id alone."""
+    if account is not None:
+        return account.user_kind
     if not editor:
         return UserKind.HIDDEN
     return UserKind.ACCOUNT if editor.startswith("#") else User(0, editor).kind

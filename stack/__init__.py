@@ -1,0 +1,1 @@
+"""Servers of a production-like installation, started and stopped on one machine."""
