@@ -47,6 +47,8 @@ class RevisionState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, 
     visibility: Visibility | None = None
     """Stamp, bits of what is hidden."""
     tags: Tags | None = None
+    suppressed: Flag | None = None
+    """Stamp, whether tables say that it is hidden from administrators too; events don't tell that."""
 
 
 class Happening(NamedTuple):
@@ -137,6 +139,7 @@ def join_revisions(one: RevisionState, other: RevisionState) -> RevisionState:
         presence=newest(one.presence, other.presence),
         visibility=newest(one.visibility, other.visibility),
         tags=newest(one.tags, other.tags),
+        suppressed=newest(one.suppressed, other.suppressed),
     )
 
 

@@ -313,6 +313,9 @@ def _revision(
     wiki: str, page_id: int, namespace: int | None, rev_id: int, state: RevisionState, page: PageState
 ) -> Revision:
     hidden = state.visibility[3] if state.visibility else 0
+    if hidden and state.suppressed and state.suppressed[3]:
+        # Events that repeat what is hidden say nothing of this bit.
+        hidden |= SUPPRESSED
     presence = state.presence
     if presence is None or state.timestamp is None:
         message = f"revision {rev_id} of {wiki} has no presence or no time: it must not be shown"

@@ -100,9 +100,7 @@ class CassandraNode:
             message = f"a heap of {settings.heap_mib} MiB is too small for Cassandra; give {SMALLEST_HEAP_MIB} or more"
             raise NodeError(message)
         if not any(settings.jars.glob("cassandra-all-*.jar")):
-            message = (
-                f"{settings.jars} holds no jars of Cassandra; `python conf/bootstrap.py cassandra` fetches them"
-            )
+            message = f"{settings.jars} holds no jars of Cassandra; `python conf/bootstrap.py cassandra` fetches them"
             raise NodeError(message)
         self.settings = settings
         self.log = settings.folder / "node.log"

@@ -28,7 +28,7 @@ from shared_logic.eventify.rows import (
     number_or_none,
     positive,
 )
-from shared_logic.page_state import PageState, RevisionState, join
+from shared_logic.page_state import SUPPRESSED, PageState, RevisionState, join
 
 Value = TypeVar("Value")
 
@@ -90,6 +90,7 @@ def revision_state(row: RevisionRow, beginning: int) -> PageState:
         author=None if row.user_text is None else (*at, row.user_id, row.user_text),
         presence=None if row.page_id is None else (*at, row.page_id, not row.archived),
         visibility=(*at, row.deleted),
+        suppressed=(*at, bool(row.deleted & SUPPRESSED)) if row.deleted else None,
         tags=None if row.tags is None else (*at, row.tags),
     )
     return PageState(revisions={row.rev_id: revision})

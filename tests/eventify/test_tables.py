@@ -99,6 +99,7 @@ def test_a_row_is_facts_and_registers_as_of_the_beginning():
                 author=(*AT, 4, "Alice"),
                 presence=(*AT, 1, False),
                 visibility=(*AT, 2),
+                suppressed=(*AT, False),
                 tags=(*AT, ("b",)),
             )
         }

@@ -343,10 +343,6 @@ def test_dumps_lack_tags() -> None:
     assert told_otherwise(dump, tables, not_in_dumps(wiki, tables), NOT_IN_DUMPS) == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="an event that tells what is hidden of a revision takes away that tables said it was suppressed",
-)
 def test_a_suppression_that_tables_tell_outlives_events_that_say_nothing_of_it() -> None:
     # given a suppressed revision, and tables that say so
     story = Story((CREATED, Hide(1, 0, 12), Delete(1, 0), Undelete(1, 0, 0)))
