@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shared_logic.entities import Entity, State, encode
+from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.page_state import PageState
 
 SCHEMA = pa.schema([("wiki", pa.string()), ("kind", pa.string()), ("id", pa.int64()), ("state", pa.binary())])
@@ -31,6 +32,8 @@ class Bootstrap(msgspec.Struct, frozen=True, kw_only=True):
     pages: int
     revisions: int
     problems: int
+    reading: str = ""
+    """Fingerprint of the code that made states of it (see `shared_logic.fingerprint.reading_fingerprint`)."""
 
 
 @dataclass(slots=True)
@@ -42,8 +45,13 @@ class Written:
 
 
 def identity(wiki: str, beginning: int, sources: Iterable[Path]) -> str:
-    """12 hex digits over the wiki, the beginning, and the names and sizes of the files."""
-    parts = [wiki, str(beginning), *(f"{path.name} {path.stat().st_size}" for path in sorted(sources))]
+    """12 hex digits over the wiki, the beginning, the names and sizes of the files, and the code that reads them."""
+    parts = [
+        wiki,
+        str(beginning),
+        reading_fingerprint(),
+        *(f"{path.name} {path.stat().st_size}" for path in sorted(sources)),
+    ]
     return sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 

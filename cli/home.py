@@ -11,6 +11,7 @@ from pathlib import Path
 from batch.bootstrap import Bootstrap, described
 from cli.failures import BUSY, Failure
 from serving.sqlite_store import SqliteStore
+from shared_logic.fingerprint import reading_fingerprint
 from speed.sqlite_log import SqliteLog
 
 FORMAT = "2"
@@ -96,9 +97,23 @@ class Home:
             path.write_text(instant + "\n")
 
     def bootstraps_known(self) -> list[tuple[Path, Bootstrap]]:
-        """Complete bootstraps, oldest beginning first."""
+        """Complete bootstraps, oldest beginning first; of those that were made again by newer code, the newer.
+
+        Raises:
+            Failure: one was made by other code, and not again since: its states can't be read.
+        """
         if not self.bootstraps.exists():
             return []
         found = [(folder, described(folder)) for folder in sorted(self.bootstraps.iterdir())]
         complete = [(folder, made) for folder, made in found if made is not None]
-        return sorted(complete, key=lambda entry: entry[1].beginning)
+        code = reading_fingerprint()
+        current = [(folder, made) for folder, made in complete if made.reading == code]
+        renewed = {(made.wiki, made.sources) for _, made in current}
+        for _, made in complete:
+            if made.reading != code and (made.wiki, made.sources) not in renewed:
+                message = (
+                    f"bootstrap {made.id} of {made.wiki} was made by another version; ingest its files again "
+                    f"({', '.join(made.sources[:3])}{' …' if len(made.sources) > 3 else ''})"  # noqa: PLR2004
+                )
+                raise Failure(message)
+        return sorted(current, key=lambda entry: entry[1].beginning)

@@ -84,8 +84,8 @@ class Analysis:
         return [(name, kind) for name, kind, *_ in self._db.execute(f"DESCRIBE {statement}").fetchall()]
 
     def write(self, statement: str, path: Path, format: str) -> int:  # noqa: A002  what it is
-        """Write what a statement gives as jsonl, tsv or parquet; returns how many rows."""
-        if format == "tsv":
+        """Write what a statement gives as jsonl, tsv, dump (tsv without a header) or parquet; returns how many rows."""
+        if format in {"tsv", "dump"}:
             statement = _delimited(statement, self.columns(statement))
         target = str(path).replace("'", "''")
         (count,) = self._db.execute(f"COPY ({statement}) TO '{target}' ({_FORMS[format]})").fetchone() or (0,)
@@ -117,6 +117,7 @@ class Analysis:
 _FORMS = {
     "jsonl": "FORMAT json",
     "tsv": "FORMAT csv, HEADER, DELIMITER '\t', QUOTE '', ESCAPE '', NULL ''",
+    "dump": "FORMAT csv, HEADER false, DELIMITER '\t', QUOTE '', ESCAPE '', NULL ''",
     "parquet": "FORMAT parquet, COMPRESSION zstd",
 }
 

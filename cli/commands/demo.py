@@ -35,6 +35,7 @@ from shared_logic.entities import Entity, State, page
 from shared_logic.eventify.authors import with_authors
 from shared_logic.eventify.dump import DumpError, DumpReader
 from shared_logic.eventify.tables import states
+from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.language import registry
 from shared_logic.page_state import PageState
 from speed.ingest import ingest
@@ -242,6 +243,7 @@ def _load(home: Home, log: SqliteLog, story: Story) -> bootstrap.Bootstrap:
         pages=written.pages,
         revisions=written.revisions,
         problems=0,
+        reading=reading_fingerprint(),
     )
     bootstrap.describe(folder, made)
     return made

@@ -31,6 +31,7 @@ from shared_logic.eventify.lifecycle_tables import site_told
 from shared_logic.eventify.log_dump import said_by_head, said_by_log_items
 from shared_logic.eventify.problems import Problem, Report
 from shared_logic.eventify.tables import TablesError, states
+from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.issue_state import IssueState
 from speed.ingest import Counts
 from speed.ingest import ingest as ingest_lines
@@ -362,6 +363,7 @@ def _bootstrap(
             pages=written.pages,
             revisions=written.revisions,
             problems=problems.total(),
+            reading=reading_fingerprint(),
         )
         bootstrap.describe(folder, made)
     return made

@@ -28,6 +28,7 @@ from serving.analysis import Analysis
 from serving.as_of import as_of
 from serving.formats import write_csv, write_json, write_jsonl, write_parquet, write_tsv
 from serving.parity import compare
+from serving.public_dump import write_public_dump
 from serving.reader import NotPublished, Reader, Stream
 from serving.sqlite_store import SqliteStore
 from shared_logic.clock import instant
@@ -57,6 +58,7 @@ class FileFormat(StrEnum):
     JSONL = "jsonl"
     TSV = "tsv"
     PARQUET = "parquet"
+    DUMP = "dump"
 
 
 WRITERS = {FileFormat.JSONL: write_jsonl, FileFormat.TSV: write_tsv, FileFormat.PARQUET: write_parquet}
@@ -190,8 +192,11 @@ def export(
     now: NowOption = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Write all merged rows to one file, which is there when it is whole."""
+    """Write all merged rows to one file, which is there when it is whole; `dump` is the layout of public dumps."""
     place = home_at(home)
+    if format is FileFormat.DUMP:
+        _export_dump(place, name, out_dir, at, now)
+        return
     path = out_dir / f"{name}.{format}"
     unfinished = path.with_name(f"{path.name}.part")
     with place.log() as log, place.store() as store:
@@ -210,6 +215,17 @@ def export(
             fresh = freshness(found)
     unfinished.replace(path)
     out.print(f"{path}: {count:,} rows · {fresh}")
+
+
+def _export_dump(place: Home, name: str, out_dir: Path, at: str | None, now: str | None) -> None:
+    if name != "mediawiki_history":
+        message = f"--format dump is the layout of mediawiki_history alone; give {name} another format"
+        raise Failure(message)
+    with place.log() as log, place.store() as store, analysis(place, log, store, now, at) as db:
+        db.prepare([name])
+        out_dir.mkdir(parents=True, exist_ok=True)
+        for path, count in write_public_dump(db, out_dir).items():
+            out.print(f"{path}: {count:,} rows · {_freshness_of_all(db)}")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -111,6 +112,18 @@ def test_every_format_holds_the_same_rows(run: Run, folder: Path) -> None:
     assert delimited[0].split("\t") == list(lines[0])
     assert len(delimited) == len(lines) + 1
     assert pq.read_table(folder / "out" / "page_history.parquet").num_rows == len(lines)
+
+
+def test_the_public_dump_has_a_file_per_wiki_without_header(run: Run, folder: Path) -> None:
+    lines = exported(run, folder, "mediawiki_history")
+    told = run("export", "mediawiki_history", "--format", "dump", "--out", str(folder / "dump"))
+    path = folder / "dump" / f"{sample.WIKI}.all-time.tsv.bz2"
+    assert str(path) in told
+    dumped = bz2.decompress(path.read_bytes()).decode().splitlines()
+    timed = [row for row in lines if row["event_timestamp"] is not None]
+    assert len(dumped) == len(timed)
+    assert {line.count("\t") for line in dumped} == {77}
+    assert dumped == sorted(dumped, key=lambda line: line.split("\t")[4])
 
 
 def test_views_are_tables_of_sql_and_query(run: Run) -> None:
