@@ -15,7 +15,7 @@ from pyspark.sql import types as t
 
 from batch.groups import GROUP, in_groups
 from batch.states import entities
-from shared_logic.kernel import Rows, add, derive, entity_rows, linked_rows
+from shared_logic.kernel import Described, Rows, add, derive, entity_rows, linked_rows
 from shared_logic.keys import encode_key, encode_values
 from shared_logic.language import Dataset, Key, Values, registry
 
@@ -117,7 +117,7 @@ def _task(dataset: Dataset) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
 def _pairs(dataset: Dataset, batches: Batches) -> Iterator[Pair]:
     if dataset.source is None:
         for entity, state in entities(batches):
-            yield from entity_rows(dataset, entity, state).items()
+            yield from entity_rows(dataset, Described(entity, state)).items()
     elif dataset.is_linked:
         for _, records in groupby(_records(dataset, dataset.source, batches), key=_wiki_and_group):
             rows = list(records)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cli.stories import messages
-from shared_logic.kernel import entity_rows
+from shared_logic.kernel import Described, entity_rows
 from shared_logic.language import Dataset, registry
 from shared_logic.laws import Difference, handover
 from shared_logic.memory_store import MemoryStore
@@ -93,7 +93,7 @@ def failures(dataset: Dataset) -> list[str]:
     raised: list[str] = []
     if dataset.source is None:
         for entity, state in told(SAMPLE).states.items():
-            entity_rows(dataset, entity, state, lambda *why: raised.append(" ".join(why)))
+            entity_rows(dataset, Described(entity, state), lambda *why: raised.append(" ".join(why)))
     return raised
 
 

@@ -6,16 +6,14 @@ before and after: puts and tombstones for a table of rows, differences of sums f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
 from shared_logic.entities import Entity, Kind, State
-from shared_logic.issue_state import IssueState
 from shared_logic.language import Dataset, Key, Linked, Schema, Values
-from shared_logic.page_state import PageState
-from shared_logic.site_state import SiteState
 from shared_logic.things import (
     Account,
     InputIssue,
@@ -31,7 +29,6 @@ from shared_logic.things import (
     site,
     stray_revision,
 )
-from shared_logic.user_state import UserState
 
 Sums = tuple[int, ...]
 Rows = dict[Key, Values]
@@ -78,12 +75,36 @@ def _whole(values: Values) -> Sums:
     return tuple(map(int, values))
 
 
-def entity_rows(dataset: Dataset, entity: Entity, state: State, failed: Failed = lambda *_: None) -> Rows:
-    """The rows that an entity in this state contributes; none where the author's function raises, in every layer alike."""
-    things = _things(dataset, entity, state)
-    if things is None:
+class Described:
+    """An entity in one state, as authors see it: made at most once for all datasets that read it."""
+
+    def __init__(self, entity: Entity, state: State) -> None:
+        """Describe nothing yet."""
+        self.entity = entity
+        self._state = state
+
+    @cached_property
+    def thing(self) -> object | None:
+        """The page, account, log row, site, issue or stray revision; None while too little is known of it."""
+        return _DESCRIBES[self.entity.kind](self.entity, self._state)
+
+    def read_by(self, dataset: Dataset) -> Iterable[object]:
+        """What of it the dataset reads."""
+        if _READERS_READ[self.entity.kind].isdisjoint(dataset.reads) or self.thing is None:
+            return ()
+        return (
+            self.thing.revisions
+            if isinstance(self.thing, Page) and Revision in dataset.reads
+            else (self.thing,)
+        )
+
+
+def entity_rows(dataset: Dataset, described: Described, failed: Failed = lambda *_: None) -> Rows:
+    """The rows that an entity contributes; none where the author's function raises, in every layer alike."""
+    things = described.read_by(dataset)
+    if not things:
         return {}
-    return guarded(dataset, entity.key, lambda: rows_of(dataset, things), failed)
+    return guarded(dataset, described.entity.key, lambda: rows_of(dataset, things), failed)
 
 
 def guarded(dataset: Dataset, place: str, rows: Callable[[], Rows], failed: Failed) -> Rows:
@@ -99,26 +120,22 @@ def _place(key: Key) -> str:
     return "/".join(map(str, key))
 
 
-def _things(dataset: Dataset, entity: Entity, state: State) -> Iterable[object] | None:
-    """What of the entity the dataset reads; None: nothing."""
-    reads = dataset.reads
-    if isinstance(state, PageState) and entity.kind is Kind.STRAY:
-        stray = stray_revision(entity.wiki, state) if StrayRevision in reads else None
-        return None if stray is None else (stray,)
-    if isinstance(state, PageState):
-        if Revision in reads:
-            return page(entity.wiki, entity.id, state).revisions
-        return (page(entity.wiki, entity.id, state),) if Page in reads else None
-    if isinstance(state, UserState):
-        return (account(entity.wiki, entity.id, state),) if Account in reads else None
-    if isinstance(state, SiteState):
-        told = site(entity.wiki, state) if Site in reads else None
-        return None if told is None else (told,)
-    if isinstance(state, IssueState):
-        found = input_issue(entity.wiki, state) if InputIssue in reads else None
-        return None if found is None else (found,)
-    entry = log_entry(entity.wiki, entity.id, state) if LogEntry in reads else None
-    return None if entry is None else (entry,)
+_READERS_READ: Mapping[Kind, frozenset[type]] = {
+    Kind.PAGE: frozenset({Page, Revision}),
+    Kind.USER: frozenset({Account}),
+    Kind.LOG: frozenset({LogEntry}),
+    Kind.SITE: frozenset({Site}),
+    Kind.ISSUE: frozenset({InputIssue}),
+    Kind.STRAY: frozenset({StrayRevision}),
+}
+_DESCRIBES: Mapping[Kind, Callable[[Entity, Any], object | None]] = {
+    Kind.PAGE: lambda entity, state: page(entity.wiki, entity.id, state),
+    Kind.USER: lambda entity, state: account(entity.wiki, entity.id, state),
+    Kind.LOG: lambda entity, state: log_entry(entity.wiki, entity.id, state),
+    Kind.SITE: lambda entity, state: site(entity.wiki, state),
+    Kind.ISSUE: lambda entity, state: input_issue(entity.wiki, state),
+    Kind.STRAY: lambda entity, state: stray_revision(entity.wiki, state),
+}
 
 
 def change(dataset: Dataset, before: Rows, after: Rows, into: Changes) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from shared_logic.entities import Entity, State, join
 from shared_logic.events.read import DeadLetter, OutOfScope, read
-from shared_logic.kernel import Rows, add, derive, entity_rows, linked, linked_rows, partition_of
+from shared_logic.kernel import Described, Rows, add, derive, entity_rows, linked, linked_rows, partition_of
 from shared_logic.language import Dataset, Key
 from shared_logic.routing import Router
 
@@ -68,7 +68,7 @@ def reference(datasets: Sequence[Dataset], states: States) -> Tables:
 def _contributed(dataset: Dataset, states: States, tables: Tables) -> Iterator[Rows]:
     source, joined = dataset.source, dataset.joined
     if source is None:
-        return (entity_rows(dataset, entity, state) for entity, state in states.items())
+        return (entity_rows(dataset, Described(entity, state)) for entity, state in states.items())
     beside: Rows = tables[joined.name] if joined else {}
     width = len(joined.schema.key_names) if joined else 0
     if dataset.is_linked:

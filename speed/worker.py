@@ -16,6 +16,7 @@ from shared_logic.entities import State, decode, empty, encode, entity, join
 from shared_logic.events.read import DeadLetter, read
 from shared_logic.kernel import (
     Changes,
+    Described,
     Rows,
     Sums,
     add,
@@ -167,14 +168,14 @@ class Worker:
         before, rows_before = self._cached(batch, key)
         after = reduce(join, said, before)
         rows_after: dict[str, Rows] = {}
-        thing = entity(key)
+        now, then = Described(entity(key), after), Described(entity(key), before)
         for name, (dataset, _) in self._lanes.items():
             if dataset.source is not None:
                 continue
-            rows_after[name] = entity_rows(dataset, thing, after, self._failed)
+            rows_after[name] = entity_rows(dataset, now, self._failed)
             old = rows_before.get(name)
             if old is None:
-                old = entity_rows(dataset, thing, before, _ignored)
+                old = entity_rows(dataset, then, _ignored)
             change(dataset, old, rows_after[name], changes[name])
         self._cache[key] = after, rows_after
         self._cache.move_to_end(key)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from shared_logic.entities import Entity, State
-from shared_logic.kernel import Rows, derive, entity_rows, linked, linked_rows, partition_of
+from shared_logic.kernel import Described, Rows, derive, entity_rows, linked, linked_rows, partition_of
 from shared_logic.language import Dataset, Key, Values
 from shared_logic.reference import States, Tables, reference
 
@@ -72,7 +72,7 @@ def _excused(
     source, joined = dataset.source, dataset.joined
     if source is None:
         known = (entity for entity in doubted if entity in states)
-        return {key for entity in known for key in entity_rows(dataset, entity, states[entity])}
+        return {key for entity in known for key in entity_rows(dataset, Described(entity, states[entity]))}
     beside: Rows = tables[joined.name] if joined else {}
     table = tables[source.name]
     if dataset.is_linked:
