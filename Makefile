@@ -12,7 +12,7 @@ PYTHON = $(shell for p in python3 python3.12 python3.11; do \
 	done; echo python3)
 BOOTSTRAP = $(PYTHON) conf/bootstrap.py
 READY := .venv/.ready .tools/.ready
-CASSANDRA := .tools/.cassandra
+SERVERS := .tools/.servers
 MYPY_TARGETS := shared_logic batch speed serving stack cli wikibraid dags conf/bootstrap.py
 
 .PHONY: help setup demo test test-fast test-long check format lock bench clean
@@ -28,8 +28,8 @@ setup: ## Install uv, the environment, Java (as root) and Spark's jars; quick wh
 	@$(BOOTSTRAP)
 	@touch $(READY)
 
-$(CASSANDRA): conf/cassandra.lock conf/bootstrap.py
-	@$(BOOTSTRAP) cassandra
+$(SERVERS): conf/cassandra.lock conf/kafka.lock conf/bootstrap.py
+	@$(BOOTSTRAP) cassandra kafka
 	@touch $@
 
 demo: $(READY) ## Run the whole pipeline on a small wiki; DUMP=path/to/dump.xml.bz2 to use your own
@@ -43,13 +43,13 @@ check: $(READY) ## Lint, formatting, types, import rules and the lock's hosts
 	@! grep -Eo 'https?://[^/"]+' uv.lock | grep -vxE 'https://(pypi|files\.pythonhosted)\.org' \
 		|| { echo "uv.lock names another host than the public package index: use 'make lock'" >&2; exit 1; }
 
-test: check $(CASSANDRA) ## Everything that must pass before a merge: checks, then all tests but the slow ones
+test: check $(SERVERS) ## Everything that must pass before a merge: checks, then all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow"
 
-test-fast: $(READY) ## Only the tests that start neither Spark nor Bytewax nor Cassandra nor the whole pipeline
-	$(BIN)/python -m pytest -m "not slow and not spark and not bytewax and not cassandra and not e2e"
+test-fast: $(READY) ## Only the tests that start neither Spark nor Bytewax nor a server nor the whole pipeline
+	$(BIN)/python -m pytest -m "not slow and not spark and not bytewax and not cassandra and not kafka and not e2e"
 
-test-long: $(READY) $(CASSANDRA) ## All tests, the slow ones too, with many more generated examples
+test-long: $(READY) $(SERVERS) ## All tests, the slow ones too, with many more generated examples
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest
 
 format: $(READY) ## Format the code and apply the lint fixes that are safe

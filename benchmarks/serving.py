@@ -32,7 +32,7 @@ def results() -> Iterator[Result]:
         ingest(log, "bench", [event(edit) for edit in edits(20_000, pages=5_000)])
         dataset = registry["page_current"]
         lanes = load_generation(store, [dataset], states_before(log, (15_000,), {}), (15_000,), "bench")
-        loop_engine.run_until_idle(Worker(log, store, lanes), 1)
+        loop_engine.run_until_idle(Worker(log, store, lanes))
         store.publish(dataset.name, 1)
         lane, schema, read = Lane(dataset.name, 1), dataset.schema, Reader(store)
 

@@ -45,7 +45,7 @@ def _throughput(path: Path, log: SqliteLog, datasets: Sequence[Dataset], what: s
     lanes = load_generation(store, datasets, {}, (0,), "bench")
     worker = Worker(log, store, lanes)
     begun = time.perf_counter()
-    bytewax_engine.run_until_idle(worker, 1)
+    bytewax_engine.run_until_idle(worker)
     seconds = time.perf_counter() - begun
     return Result(
         what=f"{what} to durable merged rows, one worker",
@@ -62,13 +62,13 @@ def _latency(path: Path, log: SqliteLog, events: Sequence[bytes]) -> Result:
     lanes = load_generation(store, [registry["page_current"]], {}, (0,), "bench")
     store.publish("page_current", 1)
     worker = Worker(log, store, lanes)
-    bytewax_engine.run_until_idle(worker, 1)
+    bytewax_engine.run_until_idle(worker)
     read = Reader(store, log.ends)
     times = []
     for number, raw in enumerate(events[10_000:10_200]):
         begun = time.perf_counter()
         ingest(log, f"one {number}", [raw])
-        bytewax_engine.run_until_idle(worker, 1)
+        bytewax_engine.run_until_idle(worker)
         found = read.scan(registry["page_current"], ("benchwiki", 2))
         times.append(time.perf_counter() - begun)
         if not found.complete:

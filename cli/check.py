@@ -59,7 +59,7 @@ def broken_law(dataset: Dataset, examples: int) -> list[str]:
         cut = tuple(int(share * end) for share, end in zip(shares, log.ends(), strict=False))
 
         def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
-            loop_engine.run_until_idle(Worker(log, store, lanes), partitions, most=most)
+            loop_engine.run_until_idle(Worker(log, store, lanes), most=most)
 
         found = handover(log, MemoryStore(), datasets, {}, [cut], catch_up)
         if found:

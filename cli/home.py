@@ -1,24 +1,50 @@
-"""The home folder: where the log, the store, the Delta tables and the bootstraps of one installation lie."""
+"""The home folder: the bootstraps, the Delta tables and, where no servers hold them, the log and the store of one installation."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from batch.bootstrap import Bootstrap, described
-from cli.failures import BUSY, Failure
+from cli.configuration import (
+    EMBEDDED,
+    Configuration,
+    cassandra_login,
+    configuration,
+    kafka_options,
+)
+from cli.failures import BUSY, MISTAKE, Failure
+from serving.cassandra_session import Address, connected
+from serving.cassandra_store import CassandraStore
 from serving.sqlite_store import SqliteStore
 from shared_logic.fingerprint import reading_fingerprint
+from shared_logic.language import registry
+from shared_logic.protocols import Log, Store
+from speed.kafka_log import KafkaLog, Topic
+from speed.outbox import relay
 from speed.sqlite_log import SqliteLog
 
 FORMAT = "2"
+_BEFORE_A_HOME = {".log.lock", ".store.lock", "wikibraid.yaml"}
+"""What may lie in a folder that becomes a home."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What ingest writes to."""
+
+    notes: SqliteLog
+    """The embedded log or, with Kafka, its outbox; either way dead letters and where sources stand."""
+    relay: Callable[[], int]
+    """Brings what is new to the canonical log; returns how many messages."""
 
 
 class Home:
-    """Paths of a home, and its one writer's lock."""
+    """Paths of a home, the locks of those who write, and its log and store."""
 
     def __init__(self, path: Path) -> None:
         """Take a folder that is a home or can become one.
@@ -34,7 +60,7 @@ class Home:
             raise Failure(message) from error
         marker = self.path / "FORMAT"
         if not marker.exists():
-            if any(entry for entry in self.path.iterdir() if entry.name != ".lock"):
+            if any(entry for entry in self.path.iterdir() if entry.name not in _BEFORE_A_HOME):
                 message = (
                     f"{path} is not empty and no home of wikibraid; give an empty or new folder with --home"
                 )
@@ -44,18 +70,59 @@ class Home:
         if found != FORMAT:
             message = f"{path} is a home of format {found}, this version reads {FORMAT}; use the wikibraid that made it"
             raise Failure(message)
+        self.configuration_file = self.path / "wikibraid.yaml"
+        self.configuration: Configuration = configuration(self.configuration_file)
         self.archive = self.path / "archive"
         self.delta = self.path / "delta"
         self.bootstraps = self.path / "bootstraps"
 
+    def configured(self, wanted: Configuration) -> None:
+        """Take these settings from now on.
+
+        Raises:
+            Failure: they name no log or no store.
+        """
+        self.configuration = wanted
+        self.topic()
+        self.address()
+
     @contextmanager
-    def writer(self, what: str) -> Iterator[None]:
-        """Be the one writer while inside.
+    def writing_log(self, what: str) -> Iterator[None]:
+        """Be the one who brings input in while inside; `what` names the command.
 
         Raises:
             Failure: another process is, named with what it does.
         """
-        with (self.path / ".lock").open("a+") as lock:
+        with self._locked("log", what):
+            yield
+
+    @contextmanager
+    def writing_store(self, what: str) -> Iterator[None]:
+        """Be the one who writes tables while inside; `what` names the command.
+
+        Raises:
+            Failure: another process is, named with what it does.
+        """
+        with self._locked("store", what):
+            yield
+
+    @contextmanager
+    def keeping_current(self, share: str) -> Iterator[None]:
+        """Be the daemon of that share while inside; with the embedded store, which has one writer, as `writing_store`.
+
+        Raises:
+            Failure: another process is, named with what it does.
+        """
+        if self.configuration.store == EMBEDDED:
+            with self.writing_store("speed daemon"):
+                yield
+        else:
+            with self._locked(f"speed-{share}", f"speed daemon --share {share}"):
+                yield
+
+    @contextmanager
+    def _locked(self, resource: str, what: str) -> Iterator[None]:
+        with (self.path / f".{resource.replace('/', '-of-')}.lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -69,19 +136,66 @@ class Home:
             yield
 
     @contextmanager
-    def log(self) -> Iterator[SqliteLog]:
+    def log(self) -> Iterator[Log]:
         """The canonical log."""
-        with SqliteLog(self.path / "log.db") as log:
+        topic = self.topic()
+        with SqliteLog(self.path / "log.db") if topic is None else KafkaLog(topic, kafka_options()) as log:
             yield log
 
     @contextmanager
-    def store(self) -> Iterator[SqliteStore]:
+    def intake(self) -> Iterator[Intake]:
+        """What ingest writes to; what an earlier one noted is in the canonical log already."""
+        topic = self.topic()
+        with SqliteLog(self.path / "log.db") as notes:
+            if topic is None:
+                yield Intake(notes, lambda: 0)
+                return
+            with KafkaLog(topic, kafka_options()) as log:
+                relay(notes, log)
+                yield Intake(notes, lambda: relay(notes, log))
+
+    @contextmanager
+    def notes(self) -> Iterator[SqliteLog]:
+        """What ingest noted beside the messages: dead letters, and where sources stand."""
+        with SqliteLog(self.path / "log.db") as notes:
+            yield notes
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
         """The store that readers read."""
-        store = SqliteStore(self.path / "store.db")
+        address = self.address()
+        if address is None:
+            with SqliteStore(self.path / "store.db") as store:
+                yield store
+        else:
+            with connected(address, cassandra_login()) as cql:
+                yield CassandraStore(cql, registry.values())
+
+    def topic(self) -> Topic | None:
+        """Where Kafka holds the log; None: the log is embedded.
+
+        Raises:
+            Failure: the configuration names neither.
+        """
+        log = self.configuration.log
         try:
-            yield store
-        finally:
-            store.close()
+            return None if log == EMBEDDED else Topic.of(log)
+        except ValueError as error:
+            message = f"{self.configuration_file}: log: {error}"
+            raise Failure(message, MISTAKE) from error
+
+    def address(self) -> Address | None:
+        """Where Cassandra holds the store; None: the store is embedded.
+
+        Raises:
+            Failure: the configuration names neither.
+        """
+        store = self.configuration.store
+        try:
+            return None if store == EMBEDDED else Address.of(store)
+        except ValueError as error:
+            message = f"{self.configuration_file}: store: {error}"
+            raise Failure(message, MISTAKE) from error
 
     def now(self) -> str | None:
         """The instant that the last batch run named for readers; None: it named none."""

@@ -7,12 +7,12 @@ import sys
 import typer
 
 from batch.archive import ArchiveError
-from cli.commands import batch, define, demo, doctor, ingest, read, speed
+from cli.commands import batch, define, demo, doctor, ingest, init, read, speed
 from cli.failures import INTERRUPTED, MISTAKE, Failure
 from cli.output import err
 from serving.sqlite_store import StoreError
 from shared_logic.language import DefinitionError
-from speed.sqlite_log import LogError
+from speed.log_error import LogError
 
 app = typer.Typer(
     help=(
@@ -25,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(demo.demo)
+app.command()(init.init)
 app.command()(define.datasets)
 app.command()(define.new)
 app.command("try")(define.try_)

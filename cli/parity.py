@@ -11,12 +11,11 @@ from batch.lowering import lower, to_rows
 from batch.states import said_by_bootstraps, said_by_log, united
 from cli.home import Home
 from shared_logic.language import Dataset, registry
-from shared_logic.protocols import Cut
-from speed.sqlite_log import SqliteLog
+from shared_logic.protocols import Cut, Log
 
 
 def recomputed_rows(
-    home: Home, log: SqliteLog, dataset: Dataset, through: Cut, spark: SparkSession
+    home: Home, log: Log, dataset: Dataset, through: Cut, spark: SparkSession
 ) -> Iterator[tuple[bytes, bytes]]:
     """The dataset's rows over all bootstraps and the log before `through`, by Spark, in order of key; nothing is stored."""
     archive(log, home.archive, through)

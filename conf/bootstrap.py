@@ -9,8 +9,8 @@ Every download is pinned by version and SHA-256. Indexes and mirrors configured 
 ``settings.xml``) are used; the checksums make them safe to use. A second run with nothing to do takes well
 under two seconds.
 
-``python conf/bootstrap.py cassandra`` fetches Cassandra's jars (67 MB) into ``.tools/cassandra`` and does nothing
-else; only a node that is started here needs them.
+``python conf/bootstrap.py cassandra kafka`` fetches the jars of these servers (67 and 43 MB) into ``.tools/cassandra``
+and ``.tools/kafka`` and does nothing else; only servers that are started here need them.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 VENV = ROOT / ".venv"
 UV_BINARY = TOOLS / "uv" / "uv"
-CASSANDRA_LOCK = ROOT / "conf" / "cassandra.lock"
-CASSANDRA_JARS = TOOLS / "cassandra"
+SERVERS = ("cassandra", "kafka")
+"""Whose jars are listed in conf/ and fetched into a folder of their own."""
 
 OLDEST_PYTHON = (3, 11)
 FIRST_UNSUPPORTED_PYTHON = (3, 13)
@@ -433,9 +433,14 @@ def settings_mirrors() -> Iterator[str]:
                 yield url
 
 
-def cassandra_jars() -> tuple[Jar, ...]:
-    """Return the jars that ``conf/cassandra.lock`` lists."""
-    lines = CASSANDRA_LOCK.read_text(encoding="utf-8").splitlines()
+def lock_of(server: str) -> Path:
+    """Return the listing of a server's jars."""
+    return ROOT / "conf" / f"{server}.lock"
+
+
+def server_jars(server: str) -> tuple[Jar, ...]:
+    """Return the jars that a server's listing names."""
+    lines = lock_of(server).read_text(encoding="utf-8").splitlines()
     entries = [line.split() for line in lines if not line.startswith("#")]
     return tuple(Jar(path, sha256) for sha256, path in entries)
 
@@ -483,13 +488,14 @@ def check_python() -> None:
 
 
 def main(wanted: list[str]) -> int:
-    """Prepare the checkout; what is wanted are dependency groups beside the default ones, or Cassandra's jars only."""
+    """Prepare the checkout; what is wanted are dependency groups beside the default ones, or servers, of which only the jars."""
     started = time.monotonic()
     try:
         check_python()
         ensure_java()
-        if wanted == ["cassandra"]:
-            ensure_jars(CASSANDRA_JARS, cassandra_jars())
+        if wanted and set(wanted) <= set(SERVERS):
+            for server in wanted:
+                ensure_jars(TOOLS / server, server_jars(server))
         else:
             ensure_checkout(wanted)
     except SetupError as error:

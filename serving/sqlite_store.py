@@ -138,7 +138,7 @@ class SqliteStore:
         return self._write("INSERT OR REPLACE INTO entity_states VALUES (?,?,?)", rows)
 
     def has_states(self, base: str) -> bool:
-        """Whether states of that base were loaded."""
+        """See `Store`."""
         return (
             self._db.execute("SELECT 1 FROM entity_states WHERE base=? LIMIT 1", (base,)).fetchone()
             is not None

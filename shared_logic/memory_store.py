@@ -99,6 +99,10 @@ class MemoryStore:
         self._states |= new
         return len(new)
 
+    def has_states(self, base: str) -> bool:
+        """See `Store`."""
+        return any(of == base for of, _ in self._states)
+
     def state(self, base: str, key: str) -> bytes | None:
         """See `Store`."""
         return self._states.get((base, key))

@@ -128,6 +128,9 @@ class Store(Protocol):
     def load_states(self, base: str, states: Iterable[tuple[str, bytes]]) -> int:
         """Add entity states (key, bytes) of one base; returns how many."""
 
+    def has_states(self, base: str) -> bool:
+        """Whether states of that base were loaded, to the end."""
+
     def state(self, base: str, key: str) -> bytes | None:
         """The base state of an entity."""
 

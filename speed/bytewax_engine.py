@@ -6,8 +6,9 @@ number of workers is a restart. Items are whole batches of one partition, which 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
@@ -18,70 +19,125 @@ from bytewax.testing import run_main
 from speed.loop_engine import MESSAGES_PER_BATCH
 from speed.worker import Batch, Worker
 
+AWAKE_AFTER = timedelta(milliseconds=50)
+"""How soon a partition that had nothing new is looked at again."""
+
 
 def run_until_idle(
     worker: Worker,
-    partitions: int,
     *,
     most: int = MESSAGES_PER_BATCH,
-    applied: Callable[[int], bool] = lambda _: True,
+    applied: Callable[[Batch], bool] = lambda _: True,
 ) -> None:
-    """Apply batches of every partition until nothing is left, or `applied` (told the batch's size) returns False."""
+    """Apply batches of every partition until nothing is left, or `applied` (told the batch) returns False."""
+    _run([worker], most, applied, lambda: False)
+
+
+def run_until_stopped(
+    workers: Sequence[Worker],
+    *,
+    going_on: Callable[[], bool],
+    most: int = MESSAGES_PER_BATCH,
+    applied: Callable[[Batch], None] = lambda _: None,
+) -> None:
+    """Apply batches of every worker's partitions as they come, as long as `going_on` says so, which is asked between them."""
+
+    def after(batch: Batch) -> bool:
+        applied(batch)
+        return going_on()
+
+    _run(workers, most, after, going_on)
+
+
+def _run(
+    workers: Sequence[Worker],
+    most: int,
+    applied: Callable[[Batch], bool],
+    waiting: Callable[[], bool],
+) -> None:
+    """Until `applied` returns False, or `waiting` does when a partition has nothing new."""
     flow = Dataflow("wikibraid")
-    batches = op.input("log", flow, _LogSource(worker, partitions, most, applied))
-    op.output("lanes", batches, _Lanes(worker))
+    batches = op.input("log", flow, _LogSource(workers, most, applied, waiting))
+    op.output("lanes", batches, _Lanes())
     run_main(flow)  # type: ignore[no-untyped-call]
 
 
-class _LogPartition(StatefulSourcePartition[Batch, int]):
+class _Item(NamedTuple):
+    """A batch on its way to the worker that applies it."""
+
+    worker: Worker
+    batch: Batch
+
+
+class _LogPartition(StatefulSourcePartition[_Item, int]):
     """Reads one partition; the next batch is read when the one before it was applied."""
 
-    def __init__(self, worker: Worker, partition: int, most: int, applied: Callable[[int], bool]) -> None:
-        self._worker, self._partition, self._most, self._applied = worker, partition, most, applied
+    def __init__(
+        self,
+        worker: Worker,
+        partition: int,
+        most: int,
+        applied: Callable[[Batch], bool],
+        waiting: Callable[[], bool],
+    ) -> None:
+        self._worker, self._partition, self._most = worker, partition, most
+        self._applied, self._waiting = applied, waiting
         self._sent: Batch | None = None
+        self._position = worker.progress(partition)
+        self._awake: datetime | None = None
 
-    def next_batch(self) -> list[Batch]:
-        start = self._worker.progress(self._partition)
+    def next_batch(self) -> list[_Item]:
+        self._awake = None
         if self._sent is not None:
-            if start < self._sent.end:
+            if not self._worker.is_applied(self._sent):
                 return []
-            if not self._applied(len(self._sent.messages)):
+            done, self._sent = self._sent, None
+            self._position = done.end
+            if not self._applied(done):
                 raise StopIteration
-        self._sent = self._worker.read(self._partition, start, self._most)
+        self._sent = self._worker.read(self._partition, self._position, self._most)
         if self._sent is None:
-            raise StopIteration
-        return [self._sent]
+            if not self._waiting():
+                raise StopIteration
+            self._awake = datetime.now(tz=UTC) + AWAKE_AFTER
+            return []
+        return [_Item(self._worker, self._sent)]
 
     def next_awake(self) -> datetime | None:
-        return None
+        return self._awake
 
     def snapshot(self) -> int:
         return 0
 
 
-class _LogSource(FixedPartitionedSource[Batch, int]):
-    def __init__(self, worker: Worker, partitions: int, most: int, applied: Callable[[int], bool]) -> None:
-        self._worker, self._partitions, self._most, self._applied = worker, partitions, most, applied
+class _LogSource(FixedPartitionedSource[_Item, int]):
+    def __init__(
+        self,
+        workers: Sequence[Worker],
+        most: int,
+        applied: Callable[[Batch], bool],
+        waiting: Callable[[], bool],
+    ) -> None:
+        self._workers, self._most, self._applied, self._waiting = workers, most, applied, waiting
 
     def list_parts(self) -> list[str]:
-        return [str(partition) for partition in range(self._partitions)]
+        return [
+            f"{place}/{partition}"
+            for place, worker in enumerate(self._workers)
+            for partition in worker.partitions
+        ]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> _LogPartition:  # noqa: ARG002
-        return _LogPartition(self._worker, int(for_part), self._most, self._applied)
+        place, partition = map(int, for_part.split("/"))
+        return _LogPartition(self._workers[place], partition, self._most, self._applied, self._waiting)
 
 
-class _LanesPartition(StatelessSinkPartition[Batch]):
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-
-    def write_batch(self, items: list[Batch]) -> None:
-        for batch in items:
-            self._worker.apply(batch)
+class _LanesPartition(StatelessSinkPartition[_Item]):
+    def write_batch(self, items: list[_Item]) -> None:
+        for item in items:
+            item.worker.apply(item.batch)
 
 
-class _Lanes(DynamicSink[Batch]):
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-
+class _Lanes(DynamicSink[_Item]):
     def build(self, step_id: str, worker_index: int, worker_count: int) -> _LanesPartition:  # noqa: ARG002
-        return _LanesPartition(self._worker)
+        return _LanesPartition()

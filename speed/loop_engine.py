@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from speed.worker import Worker
+from speed.worker import Batch, Worker
 
 MESSAGES_PER_BATCH = 5_000
 
 
 def run_until_idle(
     worker: Worker,
-    partitions: int,
     *,
     most: int = MESSAGES_PER_BATCH,
-    applied: Callable[[int], bool] = lambda _: True,
+    applied: Callable[[Batch], bool] = lambda _: True,
 ) -> None:
-    """Apply batches of every partition in turn until nothing is left, or `applied` (told the batch's size) returns False."""
-    positions = [worker.progress(partition) for partition in range(partitions)]
+    """Apply batches of every partition in turn until nothing is left, or `applied` (told the batch) returns False."""
+    positions = {partition: worker.progress(partition) for partition in worker.partitions}
     busy = True
     while busy:
         busy = False
-        for partition in range(partitions):
+        for partition in worker.partitions:
             batch = worker.read(partition, positions[partition], most)
             if batch is None:
                 continue
             worker.apply(batch)
             positions[partition] = batch.end
             busy = True
-            if not applied(len(batch.messages)):
+            if not applied(batch):
                 return

@@ -15,6 +15,7 @@ from typing import Self
 from shared_logic.entities import Entity
 from shared_logic.partitions import PARTITIONS, partition
 from shared_logic.protocols import Cut, Message
+from speed.log_error import LogError
 
 FORMAT = 2
 _SCHEMA = """
@@ -29,10 +30,6 @@ CREATE TABLE restored (wiki TEXT, rev_id INTEGER, page_id INTEGER, PRIMARY KEY (
 CREATE TABLE dead_letters (id INTEGER PRIMARY KEY, source TEXT NOT NULL, position INTEGER NOT NULL, code TEXT NOT NULL,
     detail TEXT NOT NULL, value BLOB NOT NULL, replayed INTEGER NOT NULL DEFAULT 0, UNIQUE (source, position));
 """
-
-
-class LogError(Exception):
-    """The log can't be opened or written; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +134,10 @@ class SqliteLog:
             ends[number] += 1
         self._db.executemany("INSERT INTO messages VALUES (?,?,?,?)", rows)
         self._db.executemany("INSERT OR REPLACE INTO ends VALUES (?,?)", enumerate(ends))
+
+    def forget(self, partition: int, position: int) -> None:
+        """Drop what lies before that position: it is kept elsewhere."""
+        self._db.execute("DELETE FROM messages WHERE partition=? AND position<?", (partition, position))
 
     def delivered(self, value: bytes) -> bool:
         """Note this very event as seen; True if it was already: a further copy of the same delivery."""

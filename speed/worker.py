@@ -63,11 +63,17 @@ class Outcome:
 class Worker:
     """Keeps lanes that start from the same base and stand at the same progress.
 
-    Single writer: one worker owns a partition at a time.
+    Single writer: one worker owns a partition of a lane at a time, and all partitions where a dataset reads another's table.
     """
 
-    def __init__(self, log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
-        """Take over the lanes, which must be alike in base, cut and progress (see `alike`).
+    def __init__(
+        self,
+        log: Log,
+        store: Store,
+        lanes: Sequence[tuple[Dataset, Generation]],
+        partitions: Sequence[int] | None = None,
+    ) -> None:
+        """Take over the lanes, which must be alike in base, cut and progress (see `alike`), in these partitions, else in all.
 
         A batch that was begun and not finished is finished at once.
 
@@ -79,8 +85,9 @@ class Worker:
         self._base, self._cut = lanes[0][1].base, lanes[0][1].cut
         self._cache: OrderedDict[str, tuple[State, dict[str, Rows]]] = OrderedDict()
         self.outcome = Outcome()
+        self.partitions = tuple(range(log.partitions)) if partitions is None else tuple(partitions)
         starts = log.starts()
-        for partition in range(log.partitions):
+        for partition in self.partitions:
             begin = self.progress(partition)
             if starts[partition] > begin:
                 message = (
@@ -89,8 +96,23 @@ class Worker:
                     "run `wikibraid batch run` for a new generation"
                 )
                 raise LogTooShort(message)
-        for partition in range(log.partitions):
+        _, lane = next(iter(self._lanes.values()))
+        self._begun = {partition: store.batch_end(lane, partition) or 0 for partition in self.partitions}
+        """By partition: the end of the batch that was begun last."""
+        self._applied = {partition: self.progress(partition) for partition in self.partitions}
+        """By partition: the end of the batch that was applied last."""
+        for partition in self.partitions:
             self._finish(partition)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The datasets that it keeps."""
+        return tuple(self._lanes)
+
+    @property
+    def entities_held(self) -> int:
+        """How many entities' states are in memory."""
+        return len(self._cache)
 
     def progress(self, partition: int) -> int:
         """The offset before which everything of that partition is included."""
@@ -100,8 +122,7 @@ class Worker:
 
     def read(self, partition: int, start: int, most: int) -> Batch | None:
         """The batch that begins at `start`: the one that was begun already, else up to `most` messages; None: nothing new."""
-        _, lane = next(iter(self._lanes.values()))
-        begun = self._store.batch_end(lane, partition) or 0
+        begun = self._begun[partition]
         wanted = begun - start if begun > start else most
         messages = self._log.read(partition, start, wanted)
         if not messages:
@@ -114,8 +135,7 @@ class Worker:
         That comes before any other batch adds to the same totals: what is passed on of them is told by what was passed on
         before, and half a batch of that is neither.
         """
-        batch_end = self._store.batch_end(next(iter(self._lanes.values()))[1], partition) or 0
-        start = self.progress(partition)
+        batch_end, start = self._begun[partition], self.progress(partition)
         if batch_end > start:
             batch = self.read(partition, start, batch_end - start)
             if batch is not None:
@@ -123,6 +143,7 @@ class Worker:
 
     def apply(self, batch: Batch) -> None:
         """Bring the lanes past the batch."""
+        self._begun[batch.partition] = batch.end
         with self._store.atomically():
             for _, lane in self._lanes.values():
                 self._store.write_batch_end(lane, batch.partition, batch.end)
@@ -145,7 +166,16 @@ class Worker:
             self._note_passed(changes)
             for _, lane in self._lanes.values():
                 self._store.write_progress(lane, batch.partition, batch.end)
+        self._applied[batch.partition] = batch.end
         self.outcome.messages += len(batch.messages)
+
+    def position(self, partition: int) -> int:
+        """The offset before which everything of that partition is included, as this worker knows without asking the store."""
+        return self._applied[partition]
+
+    def is_applied(self, batch: Batch) -> bool:
+        """Whether this worker has brought the lanes past the batch."""
+        return self._applied[batch.partition] >= batch.end
 
     def _said(self, messages: Iterable[Message]) -> dict[str, list[tuple[int, State]]]:
         said: dict[str, list[tuple[int, State]]] = {}
@@ -352,15 +382,15 @@ class _Beside:
 
 
 def alike(
-    store: Store, log: Log, lanes: Sequence[tuple[Dataset, Generation]]
+    store: Store, partitions: Iterable[int], lanes: Sequence[tuple[Dataset, Generation]]
 ) -> list[list[tuple[Dataset, Generation]]]:
-    """The lanes in groups that one worker can keep: same run, base and cut, same progress, same begun batches."""
+    """The lanes in groups that one worker can keep: same run, base and cut, same progress and begun batches in these partitions."""
+    places = tuple(partitions)
     groups: dict[tuple[object, ...], list[tuple[Dataset, Generation]]] = {}
     for dataset, made in lanes:
         lane = Lane(dataset.name, made.number)
         standing = tuple(
-            (store.progress(lane, partition), store.batch_end(lane, partition))
-            for partition in range(log.partitions)
+            (store.progress(lane, partition), store.batch_end(lane, partition)) for partition in places
         )
         groups.setdefault((made.run, made.base, made.cut, standing), []).append((dataset, made))
     return list(groups.values())

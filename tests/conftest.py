@@ -1,4 +1,4 @@
-"""One Spark session per run, and how many examples Hypothesis draws."""
+"""One Spark session and one server of each kind per run, and how many examples Hypothesis draws."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from hypothesis import HealthCheck, settings
 from pyspark.sql import SparkSession
 
 from batch.session import session
+from stack.cassandra_node import CassandraNode
+from stack.kafka_broker import KafkaBroker
+from tests.servers import broker_settings, node_settings
 
 for profile, examples in (("dev", 50), ("ci", 200), ("soak", 3_000)):
     settings.register_profile(
@@ -24,3 +27,17 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     made = session("tests", tmp_path_factory.mktemp("warehouse"))
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraNode]:
+    """The run's one Cassandra node."""
+    with CassandraNode(node_settings(tmp_path_factory.mktemp("cassandra"))) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
+    """The run's one Kafka broker."""
+    with KafkaBroker(broker_settings(tmp_path_factory.mktemp("kafka"))) as made:
+        yield made

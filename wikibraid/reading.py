@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,10 +12,14 @@ import polars as pl
 import pyarrow as pa
 
 import shared_logic.datasets  # noqa: F401  registers the datasets
+from cli.configuration import EMBEDDED, cassandra_login, configuration
 from serving.arrow import table
+from serving.cassandra_session import Address, connected
+from serving.cassandra_store import CassandraStore
 from serving.reader import Reader
 from serving.sqlite_store import SqliteStore
 from shared_logic.language import registry
+from shared_logic.protocols import Store
 
 Format = Literal["arrow", "pandas", "polars", "spark"]
 
@@ -44,9 +50,21 @@ def read(
         raise ValueError(message)
     place = Path(home or os.environ.get("WIKIBRAID_HOME") or "~/.wikibraid").expanduser()
     dataset = registry[name]
-    with SqliteStore(place / "store.db", readonly=True) as store:
+    with _store(place) as store:
         found = table(dataset, Reader(store).stream(dataset, key, generation).rows)
     return _AS[format](found)
+
+
+@contextmanager
+def _store(place: Path) -> Iterator[Store]:
+    """The home's store, to be read."""
+    store = configuration(place / "wikibraid.yaml").store
+    if store == EMBEDDED:
+        with SqliteStore(place / "store.db", readonly=True) as embedded:
+            yield embedded
+    else:
+        with connected(Address.of(store), cassandra_login()) as cql:
+            yield CassandraStore(cql, registry.values())
 
 
 def _spark(table: pa.Table) -> Any:

@@ -20,14 +20,12 @@ from cli.options import (
     home_at,
     instant_named,
 )
-from cli.output import Meter, meter, out, print_json, print_records
-from serving.sqlite_store import SqliteStore
+from cli.output import Meter, err, meter, out, print_json, print_records
 from shared_logic.entities import decode, entity
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import Dataset, registry
 from shared_logic.page_state import PageState, hidden
-from shared_logic.protocols import Cut, Generation
-from speed.sqlite_log import SqliteLog
+from shared_logic.protocols import Cut, Generation, Log, Store
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -58,7 +56,7 @@ def run(
     if now is not None:
         instant_named(now)
     with (
-        place.writer("batch run"),
+        place.writing_store("batch run"),
         place.log() as log,
         place.store() as store,
         meter("starting Spark") as progress,
@@ -129,14 +127,19 @@ def generations_list(name: str, home: HomeOption = DEFAULT_HOME, json: JsonOptio
 def generations_publish(name: str, number: int, home: HomeOption = DEFAULT_HOME) -> None:
     """Make a generation the one that readers read; the same command rolls back."""
     place = home_at(home)
-    with place.writer("generations publish"), place.log() as log, place.store() as store:
+    with place.writing_store("generations publish"), place.log() as log, place.store() as store:
         dataset = dataset_named(name)
         made = next((found for found in store.generations(name) if found.number == number), None)
         if made is None:
             message = f"{name} has no generation {number}; `wikibraid generations list {name}` lists them"
             raise Failure(message, CANNOT_KNOW)
         family = family_of(store, dataset, made)
-        catch_up(log, store, family, EngineName.LOOP)
+        current = [(one, its) for one, its in family if its.fingerprint == fingerprint(one)]
+        if len(current) == len(family):
+            catch_up(log, store, family, EngineName.LOOP)
+        else:
+            # What other code began this code must not go on with: readers are told how far it is.
+            err.print(f"generation {number} was made by other code: it is read as far as that code brought it")
         with store.atomically():
             for member, generation in family:
                 store.publish(member.name, generation.number)
@@ -147,7 +150,7 @@ def generations_publish(name: str, number: int, home: HomeOption = DEFAULT_HOME)
 
 
 def recompute(
-    home: Home, log: SqliteLog, store: SqliteStore, datasets: tuple[Dataset, ...], cut: Cut, progress: Meter
+    home: Home, log: Log, store: Store, datasets: tuple[Dataset, ...], cut: Cut, progress: Meter
 ) -> list[Generation]:
     """One batch run: archive, compute, audit, load, prepare, flip. Returns the published generations.
 
@@ -208,7 +211,7 @@ def recompute(
     return [made for _, made in lanes]
 
 
-def _noting_hidden(store: SqliteStore, states: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+def _noting_hidden(store: Store, states: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
     """The states, while what they hide is noted for readers of older generations."""
     for key, encoded in states:
         state = decode(encoded)
@@ -235,7 +238,7 @@ def run_id(cut: Cut, bootstraps: list[str], code: dict[str, str]) -> str:
     return sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def parse_cut(text: str | None, log: SqliteLog) -> Cut:
+def parse_cut(text: str | None, log: Log) -> Cut:
     """The cut that was asked for; the end of the log, if none was.
 
     Raises:
@@ -255,12 +258,12 @@ def parse_cut(text: str | None, log: SqliteLog) -> Cut:
     return cut
 
 
-def next_number(store: SqliteStore, dataset: Dataset) -> int:
+def next_number(store: Store, dataset: Dataset) -> int:
     """The number of the dataset's next generation, abandoned ones counted."""
     return max((made.number for made in store.generations(dataset.name)), default=0) + 1
 
 
-def family_of(store: SqliteStore, dataset: Dataset, made: Generation) -> list[tuple[Dataset, Generation]]:
+def family_of(store: Store, dataset: Dataset, made: Generation) -> list[tuple[Dataset, Generation]]:
     """The generations of the same run: what a dataset is derived from and what is derived from it must be of one run."""
     return [
         (member, found)

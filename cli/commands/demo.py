@@ -29,7 +29,6 @@ from cli.output import meter, out
 from cli.page import write_page
 from serving.parity import compare
 from serving.reader import Reader
-from serving.sqlite_store import SqliteStore
 from shared_logic.clock import from_iso, instant
 from shared_logic.entities import Entity, State, page
 from shared_logic.eventify.authors import with_authors
@@ -38,6 +37,7 @@ from shared_logic.eventify.tables import states
 from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.language import registry
 from shared_logic.page_state import PageState
+from shared_logic.protocols import Store
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
 
@@ -81,7 +81,8 @@ def demo(
             raise Failure(message)
         shutil.rmtree(out_dir)
     home = Home(out_dir / "home")
-    with home.writer("demo"), home.log() as log, home.store() as store:
+    with home.writing_log("demo"), home.writing_store("demo"), home.intake() as intake, home.store() as store:
+        log = intake.notes
         _step(1, "real history from before the log")
         try:
             story = _of_dump(dump, out_dir) if dump else _of_sample()
@@ -249,7 +250,7 @@ def _load(home: Home, log: SqliteLog, story: Story) -> bootstrap.Bootstrap:
     return made
 
 
-def _stream(log: SqliteLog, store: SqliteStore, read: Reader, story: Story) -> float:
+def _stream(log: SqliteLog, store: Store, read: Reader, story: Story) -> float:
     """Ingest and apply piece by piece, showing merged rows as they change; returns the seconds of work."""
     lanes = published(store, tuple(registry.values()))
     seconds = 0.0

@@ -72,18 +72,23 @@ def events(
     """Append events to the canonical log, and say what became of each."""
     place = home_at(home)
     total = Counts()
-    with place.writer("ingest events"), place.log() as log, meter("events") as progress:
+    with place.writing_log("ingest events"), place.intake() as intake, meter("events") as progress:
+
+        def committed(so_far: Counts) -> None:
+            intake.relay()
+            progress.at(total.read + so_far.read)
+
         for path in _files(paths):
             try:
                 for_source = _source_name(path)
                 with open_input(path) if str(path) != "-" else sys.stdin.buffer as stream:
                     counts = ingest_lines(
-                        log,
+                        intake.notes,
                         for_source,
                         stream,
                         wikis=wiki or (),
                         known=known_fields(),
-                        committed=lambda so_far: progress.at(total.read + so_far.read),
+                        committed=committed,
                     )
             except InputError as error:
                 err.print(f"skipped: {error}", markup=False)
@@ -191,7 +196,7 @@ def dump(
 @letters.command("list")
 def letters_list(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """List the dead letters."""
-    with home_at(home).log() as log:
+    with home_at(home).notes() as notes:
         rows = [
             {
                 "id": letter.id,
@@ -202,7 +207,7 @@ def letters_list(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> N
                 "bytes": len(letter.value),
                 "replayed": letter.replayed,
             }
-            for letter in log.dead_letters()
+            for letter in notes.dead_letters()
         ]
     if json:
         print_json(rows)
@@ -213,8 +218,8 @@ def letters_list(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> N
 @letters.command("show")
 def letters_show(number: int, home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """Show one dead letter: why it is dead and what it looks like, free text left out, since it may be hidden on the wiki."""
-    with home_at(home).log() as log:
-        found = log.dead_letters(number=number)
+    with home_at(home).notes() as notes:
+        found = notes.dead_letters(number=number)
     if not found:
         message = f"no dead letter {number}; `wikibraid deadletters list` lists them"
         raise Failure(message)
@@ -243,8 +248,9 @@ def letters_replay(
 ) -> None:
     """Read dead letters again, after an update; those that can be read now go to the logs."""
     place = home_at(home)
-    with place.writer("deadletters replay"), place.log() as log:
-        alive, dead = replay_letters(log, numbers or ())
+    with place.writing_log("deadletters replay"), place.intake() as intake:
+        alive, dead = replay_letters(intake.notes, numbers or ())
+        intake.relay()
     out.print(f"{alive} went to the logs, {dead} still can't be read")
 
 
@@ -347,7 +353,7 @@ def _bootstrap(
     said: Iterable[tuple[Entity, State]],
     problems: Counter[str],
 ) -> bootstrap.Bootstrap:
-    with home.writer("ingest"), home.log() as log, meter("revisions") as progress:
+    with home.writing_log("ingest"), home.log() as log, meter("revisions") as progress:
         identity = bootstrap.identity(wiki, beginning, sources)
         folder = home.bootstraps / identity
         known = bootstrap.described(folder)

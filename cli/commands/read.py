@@ -30,13 +30,11 @@ from serving.formats import write_csv, write_json, write_jsonl, write_parquet, w
 from serving.parity import compare
 from serving.public_dump import write_public_dump
 from serving.reader import NotPublished, Reader, Stream
-from serving.sqlite_store import SqliteStore
 from shared_logic.clock import instant
 from shared_logic.language import Dataset
 from shared_logic.protocols import Cut, Generation, Log, Store
 from shared_logic.views import View, views
 from speed import loop_engine
-from speed.sqlite_log import SqliteLog
 from speed.worker import Worker
 
 SHOWN = 50
@@ -230,7 +228,7 @@ def _export_dump(place: Home, name: str, out_dir: Path, at: str | None, now: str
 
 @contextmanager
 def analysis(
-    place: Home, log: SqliteLog, store: SqliteStore, now: str | None, at: str | None = None
+    place: Home, log: Log, store: Store, now: str | None, at: str | None = None
 ) -> Iterator[Analysis]:
     """A database over merged tables, as of `at` and `now` as the options say; its files are gone afterwards."""
 
@@ -290,7 +288,7 @@ def parity(
 
     dataset = dataset_named(name)
     place = home_at(home)
-    with place.writer("parity"), place.log() as log, place.store() as store, meter("recomputing"):
+    with place.writing_store("parity"), place.log() as log, place.store() as store, meter("recomputing"):
         read = reader(store, log)
         current = store.published(name)
         if current is None:
@@ -313,13 +311,13 @@ def parity(
         raise Failure(message, DIFFERS)
 
 
-def reader(store: SqliteStore, log: SqliteLog) -> Reader:
+def reader(store: Store, log: Log) -> Reader:
     """A reader over the store that knows where the log ends."""
     return Reader(store, log.ends)
 
 
 def stream(
-    log: SqliteLog, store: SqliteStore, dataset: Dataset, prefix: tuple[Any, ...], at: str | None = None
+    log: Log, store: Store, dataset: Dataset, prefix: tuple[Any, ...], at: str | None = None
 ) -> Stream:
     """Merged rows whose key starts so, read as they are asked for; `at` as the option says.
 
@@ -341,11 +339,11 @@ def replay(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) 
     with meter("messages") as progress:
         worker = Worker(log, store, lanes)
 
-        def applied(_: int) -> bool:
+        def applied(_: object) -> bool:
             progress.at(worker.outcome.messages)
             return True
 
-        loop_engine.run_until_idle(worker, log.partitions, applied=applied)
+        loop_engine.run_until_idle(worker, applied=applied)
 
 
 def unseen(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -367,7 +365,7 @@ def _number(at: str) -> int:
         raise Failure(message) from None
 
 
-def _cut(at: str, log: SqliteLog) -> Cut:
+def _cut(at: str, log: Log) -> Cut:
     ends = log.ends()
     words = at.removesuffix(",").split(",")
     if len(words) != len(ends) or not all(word.strip().isdecimal() for word in words):

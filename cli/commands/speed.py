@@ -1,8 +1,9 @@
-"""The speed layer's command."""
+"""The speed layer's commands."""
 
 from __future__ import annotations
 
-import time
+import signal
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated
 
@@ -10,16 +11,18 @@ import typer
 
 from cli.failures import CANNOT_KNOW, Failure
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, datasets_named, home_at
-from cli.output import meter, out, print_json
-from serving.sqlite_store import SqliteStore
+from cli.output import err, meter, out, print_json
+from shared_logic.fingerprint import fingerprint
 from shared_logic.language import Dataset
-from shared_logic.protocols import Generation, Lane
+from shared_logic.protocols import Generation, Lane, Log, Store
 from speed import bytewax_engine, loop_engine, process
-from speed.sqlite_log import SqliteLog
+from speed.daemon import Daemon
+from speed.daemon_http import served
+from speed.shares import Share
 from speed.worker import LogTooShort, Outcome, Worker, alike
 
 app = typer.Typer(help="Keep the merged tables current from the log.", no_args_is_help=True)
-IDLE_SECONDS = 0.2
+PORT = 9464
 
 
 class EngineName(StrEnum):
@@ -32,78 +35,106 @@ class EngineName(StrEnum):
 @app.command()
 def run(
     names: Annotated[list[str] | None, typer.Argument(help="Datasets; all, if none is named.")] = None,
-    until_idle: Annotated[bool, typer.Option(help="Stop when the log is worked off.")] = False,
     engine: Annotated[EngineName, typer.Option(help="The engine.")] = EngineName.BYTEWAX,
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:
-    """Bring the published generations to the end of the log, and keep them there until stopped."""
+    """Bring the published generations to the end of the log, and stop there."""
     process.tune()
     place = home_at(home)
-    with place.writer("speed run"), place.log() as log, place.store() as store:
+    with place.writing_store("speed run"), place.log() as log, place.store() as store:
         lanes = published(store, datasets_named(names or []))
-        total = Outcome()
-        while True:
-            with meter("messages", sum(log.ends())) as progress:
-                done = catch_up(log, store, lanes, engine, lambda: progress.at(standing(log, store, lanes)))
-            total.messages += done.messages
-            total.unreadable += done.unreadable
-            total.failures |= done.failures
-            if until_idle:
-                break
-            time.sleep(IDLE_SECONDS)
+        with meter("messages", sum(log.ends())) as progress:
+            done = catch_up(log, store, lanes, engine, lambda: progress.at(standing(log, store, lanes)))
     if json:
-        print_json(
-            {"messages": total.messages, "unreadable": total.unreadable, "failures": len(total.failures)}
-        )
+        print_json({"messages": done.messages, "unreadable": done.unreadable, "failures": len(done.failures)})
         return
-    out.print(f"{total.messages:,} messages applied, {total.unreadable:,} unreadable")
-    for (dataset, page), error in list(total.failures.items())[:20]:
+    out.print(f"{done.messages:,} messages applied, {done.unreadable:,} unreadable")
+    for (dataset, page), error in list(done.failures.items())[:20]:
         out.print(f"  {dataset} has no rows of page {page}: {error}", markup=False)
 
 
-def published(store: SqliteStore, datasets: tuple[Dataset, ...]) -> list[tuple[Dataset, Generation]]:
+@app.command()
+def daemon(
+    names: Annotated[list[str] | None, typer.Argument(help="Datasets; all, if none is named.")] = None,
+    share: Annotated[
+        str,
+        typer.Option(metavar="K/N", help="With N processes, the part of the work that is this one's."),
+    ] = "1/1",
+    host: Annotated[str, typer.Option(help="Where /health and /metrics are answered.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Where /health and /metrics are answered.")] = PORT,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Keep what is published current until SIGTERM or Ctrl-C; follows flips and rollbacks by itself."""
+    process.tune()
+    place = home_at(home)
+    part = _share(share)
+    with place.keeping_current(str(part)), place.log() as log, place.store() as store:
+        kept = Daemon(
+            log, store, datasets_named(names or []), part, lambda line: err.print(line, markup=False)
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: kept.stop())
+        try:
+            with served(kept, host, port):
+                err.print(f"health and metrics at http://{host}:{port}", markup=False)
+                kept.run()
+        except LogTooShort as error:
+            raise Failure(str(error), CANNOT_KNOW) from error
+        except OSError as error:
+            message = f"port {port} of {host} can't be had ({error.strerror}); give another --port"
+            raise Failure(message) from error
+    err.print("stopped; the same command goes on from here")
+
+
+def published(store: Store, datasets: tuple[Dataset, ...]) -> list[tuple[Dataset, Generation]]:
     """The lanes of what readers read.
 
     Raises:
-        Failure: nothing is published yet.
+        Failure: nothing is published yet, or what is was made by other code.
     """
     lanes = [(dataset, made) for dataset in datasets if (made := store.published(dataset.name)) is not None]
     if not lanes:
         message = "nothing is published yet; `wikibraid batch run` makes the first generation"
         raise Failure(message, CANNOT_KNOW)
+    changed = [dataset.name for dataset, made in lanes if made.fingerprint != fingerprint(dataset)]
+    if changed:
+        message = (
+            f"the code of {', '.join(changed)} is not that of the published generation, and the two must not be mixed; "
+            f"`wikibraid batch run {' '.join(changed)}` makes generations with this code"
+        )
+        raise Failure(message, CANNOT_KNOW)
     return lanes
 
 
 def catch_up(
-    log: SqliteLog,
-    store: SqliteStore,
+    log: Log,
+    store: Store,
     lanes: list[tuple[Dataset, Generation]],
     engine: EngineName,
-    applied: object = None,
+    applied: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Bring the lanes to the end of the log."""
     total = Outcome()
-    for group in alike(store, log, lanes):
+
+    def after(_: object) -> bool:
+        applied()
+        return True
+
+    for group in alike(store, range(log.partitions), lanes):
         try:
             worker = Worker(log, store, group)
         except LogTooShort as error:
             raise Failure(str(error), CANNOT_KNOW) from error
-
-        def after(_: int) -> bool:
-            if callable(applied):
-                applied()
-            return True
-
         chosen = bytewax_engine if engine is EngineName.BYTEWAX else loop_engine
-        chosen.run_until_idle(worker, log.partitions, applied=after)
+        chosen.run_until_idle(worker, applied=after)
         total.messages += worker.outcome.messages
         total.unreadable += worker.outcome.unreadable
         total.failures |= worker.outcome.failures
     return total
 
 
-def standing(log: SqliteLog, store: SqliteStore, lanes: list[tuple[Dataset, Generation]]) -> int:
+def standing(log: Log, store: Store, lanes: list[tuple[Dataset, Generation]]) -> int:
     """How many messages of the log are included by the lane that is furthest behind."""
     return min(
         sum(
@@ -114,3 +145,12 @@ def standing(log: SqliteLog, store: SqliteStore, lanes: list[tuple[Dataset, Gene
         )
         for dataset, made in lanes
     )
+
+
+def _share(text: str) -> Share:
+    place, _, parts = text.partition("/")
+    try:
+        return Share(int(place), int(parts))
+    except ValueError as error:
+        message = f"--share {text}: no share of the work; write 1/3, 2/3 and 3/3 for three processes"
+        raise Failure(message) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from typer.testing import CliRunner
 from cli.failures import AUDIT_FAILED, BUSY, CANNOT_KNOW, Failure
 from cli.home import Home
 from cli.main import app
+from stack.cassandra_node import CassandraNode
+from stack.kafka_broker import KafkaBroker
 from tests import sample
 
 pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.bytewax]
@@ -35,6 +38,27 @@ def run(tmp_path: Path, spark: SparkSession) -> Run:
     return command
 
 
+@pytest.fixture
+def on_servers(run: Run, broker: KafkaBroker, node: CassandraNode) -> None:
+    """The home's log lies in Kafka and its store in Cassandra."""
+    name = f"e2e_{uuid.uuid4().hex}"
+    store = f"cassandra://127.0.0.1:{node.settings.port}/{name}"
+    run("init", "--log", f"kafka://{broker.address}/{name}", "--store", store)
+
+
+@pytest.fixture
+def embedded() -> None:
+    """The home's log and store lie in its folder."""
+
+
+@pytest.fixture(
+    params=["embedded", pytest.param("on_servers", marks=[pytest.mark.cassandra, pytest.mark.kafka])]
+)
+def _anywhere(request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue(request.param)
+
+
+@pytest.mark.usefixtures("_anywhere")
 def test_from_tables_and_events_to_merged_rows(run: Run, tmp_path: Path) -> None:
     # given a real wiki's tables of some day, and the events of the time before
     events = sample.events()
@@ -57,7 +81,7 @@ def test_from_tables_and_events_to_merged_rows(run: Run, tmp_path: Path) -> None
     assert counts["dead"] == 1
     behind = json.loads(run("query", "daily_edits", "--format", "json"))
     assert (behind["complete"], behind["rows"]) == (False, before["rows"])
-    run("speed", "run", "daily_edits", "--until-idle")
+    run("speed", "run", "daily_edits")
     # then the merged rows are new, complete, and equal to a recomputation of everything
     after = json.loads(run("query", "daily_edits", "--format", "json"))
     assert after["complete"]
@@ -100,10 +124,10 @@ def test_a_failing_audit_publishes_nothing(run: Run, tmp_path: Path, monkeypatch
 
 def test_a_second_writer_is_told_who_writes(run: Run, tmp_path: Path) -> None:
     with (
-        Home(tmp_path / "home").writer("batch run"),
+        Home(tmp_path / "home").writing_store("batch run"),
         pytest.raises(Failure, match="in use by `wikibraid batch run`") as busy,
     ):
-        run("ingest", "events", str(tmp_path))
+        run("batch", "run")
     assert busy.value.code == BUSY
 
 

@@ -41,7 +41,7 @@ def test_the_law_on_real_events(tmp_path: Path, engine: ModuleType, share: float
 
     # when the engine catches up
     def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
-        engine.run_until_idle(Worker(log, store, lanes), log.partitions, most=300)
+        engine.run_until_idle(Worker(log, store, lanes), most=300)
 
     # then every merged table is the reference's over all events
     assert handover(log, store, DATASETS, {}, [cut], catch_up) == []

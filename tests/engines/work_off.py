@@ -14,7 +14,7 @@ from speed.sqlite_log import SqliteLog
 from speed.worker import Worker, alike
 
 
-def pause(_: int) -> bool:
+def pause(_: object) -> bool:
     """Leave time to be killed in."""
     time.sleep(0.01)
     return True
@@ -24,5 +24,5 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     log, store = SqliteLog(folder / "log.db"), SqliteStore(folder / "store.db")
     lanes = [(dataset, store.generations(dataset.name)[-1]) for dataset in registry.values()]
-    for group in alike(store, log, lanes):
-        bytewax_engine.run_until_idle(Worker(log, store, group), log.partitions, most=10, applied=pause)
+    for group in alike(store, range(log.partitions), lanes):
+        bytewax_engine.run_until_idle(Worker(log, store, group), most=10, applied=pause)

@@ -61,7 +61,7 @@ def catching_up(most: int) -> Callable[[Log, Store, Sequence[tuple[Dataset, Gene
     def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
         while True:
             try:
-                loop_engine.run_until_idle(Worker(log, store, lanes), log.partitions, most=most)
+                loop_engine.run_until_idle(Worker(log, store, lanes), most=most)
             except Crash:
                 continue
             return

@@ -57,7 +57,7 @@ def test_any_handover_gives_the_reference(story: Story, data: st.DataObject) -> 
     most = data.draw(st.integers(1, 9))
 
     def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
-        loop_engine.run_until_idle(Worker(log, store, lanes), log.partitions, most=most)
+        loop_engine.run_until_idle(Worker(log, store, lanes), most=most)
 
     # then the merged tables are the reference's
     assert handover(log, MemoryStore(), DATASETS, snapshot(story, upto), [cut], catch_up) == []

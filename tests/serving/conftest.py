@@ -1,25 +1,42 @@
-"""Every store that implements the protocol."""
+"""Every store that implements the protocol; Cassandra's on one real node per run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from serving.cassandra_session import Address, Cql, connected
+from serving.cassandra_store import CassandraStore, create_store
 from serving.sqlite_store import SqliteStore
 from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Store
+from stack.cassandra_node import CassandraNode
+from tests.serving.tables import registry
+
+BUCKETS = 3
+KINDS = ["memory", "sqlite", pytest.param("cassandra", marks=pytest.mark.cassandra)]
+"""For tests that are about any store."""
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """One store of each kind in turn."""
+@pytest.fixture(scope="session", params=KINDS)
+def empty_store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Store]:
+    """Gives an empty store of one kind, as often as it is called; Cassandra's is the same one, emptied."""
     if request.param == "memory":
-        yield MemoryStore()
-        return
-    with SqliteStore(tmp_path / "store.db") as made:
-        yield made
+        return MemoryStore
+    if request.param == "sqlite":
+        return lambda: SqliteStore(tmp_path_factory.mktemp("any") / "store.db")
+    cql: Cql = request.getfixturevalue("cql")
+    return lambda: emptied(cql)
+
+
+@pytest.fixture
+def store(empty_store: Callable[[], Store]) -> Store:
+    """One store of each kind in turn."""
+    return empty_store()
 
 
 @pytest.fixture
@@ -27,3 +44,27 @@ def sqlite(tmp_path: Path) -> Iterator[SqliteStore]:
     """The embedded store, at `store.db` in the test's folder."""
     with SqliteStore(tmp_path / "store.db") as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def cql(node: CassandraNode) -> Iterator[Cql]:
+    """A connection to a store of few buckets on that node."""
+    address = Address((node.settings.host,), node.settings.port, "tests")
+    with connected(address) as made:
+        create_store(made, buckets=BUCKETS)
+        yield made
+
+
+@pytest.fixture
+def cassandra(cql: Cql) -> CassandraStore:
+    """The store on that node, empty."""
+    return emptied(cql)
+
+
+def emptied(cql: Cql) -> CassandraStore:
+    """The store without any rows, as a process that has just begun sees it."""
+    tables = cql.rows("SELECT table_name FROM system_schema.tables WHERE keyspace_name='tests'")
+    for (table,) in tables:
+        if table != "settings" and cql.first(f"SELECT * FROM {table} LIMIT 1") is not None:
+            cql.define(f"TRUNCATE {table}")
+    return CassandraStore(cql, registry.values())

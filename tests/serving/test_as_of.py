@@ -36,7 +36,7 @@ fingerprints = cache(fingerprint)
 
 
 def replay(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
-    loop_engine.run_until_idle(Worker(log, store, lanes), log.partitions, most=3)
+    loop_engine.run_until_idle(Worker(log, store, lanes), most=3)
 
 
 def generation_at(store: Store, datasets: Sequence[Dataset], log: Log, cut: Cut, run: str) -> None:

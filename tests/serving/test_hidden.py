@@ -87,7 +87,7 @@ def test_hidden_parts_are_in_no_answer(store: Store) -> None:
     assert NAME in everything_read(store)
     # when both are hidden on the wiki, and speed has caught up
     log.append("testwiki/1", HIDE)
-    loop_engine.run_until_idle(Worker(log, store, lanes), 1)
+    loop_engine.run_until_idle(Worker(log, store, lanes))
     # then no way of reading shows them: not the old generation as of its own cut, not a new one
     assert COMMENT not in everything_read(store)
     load_generation(store, datasets, states_before(log, (1,), {}), (1,), "as of before")
@@ -97,6 +97,6 @@ def test_hidden_parts_are_in_no_answer(store: Store) -> None:
     # and a replay of the original event, even under a later clock, brings none back
     for at in ("2024-01-01T00:00:00Z", "2024-01-03T00:00:00Z"):
         log.append("testwiki/1", edit(at))
-    loop_engine.run_until_idle(Worker(log, store, lanes), 1)
+    loop_engine.run_until_idle(Worker(log, store, lanes))
     assert COMMENT not in everything_read(store)
     assert NAME not in everything_read(store)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.sqlite_store import SqliteStore
 from shared_logic.keys import encode_key
-from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Accumulator, Lane, Parts, Store
 from tests.serving.tables import generation
 
@@ -156,11 +156,10 @@ tables = st.lists(
 
 
 @given(tables=tables)
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
 def test_every_generation_keeps_what_was_loaded(
-    kind: str, tables: list[dict[bytes, bytes]], tmp_path_factory: pytest.TempPathFactory
+    empty_store: Callable[[], Store], tables: list[dict[bytes, bytes]]
 ) -> None:
-    store = MemoryStore() if kind == "memory" else SqliteStore(tmp_path_factory.mktemp("any") / "store.db")
+    store = empty_store()
     for number, table in enumerate(tables, 1):
         store.load("d", number, sorted(table.items()))
     for number, table in enumerate(tables, 1):
@@ -205,11 +204,8 @@ def test_prefixes_end_where_the_column_ends(store: Store, text: str) -> None:
     keys=st.sets(st.binary(max_size=4) | st.just(b"\xff" * 20)),
     prefix=st.binary(max_size=2) | st.just(b"\xff\xff"),
 )
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_any_prefix_is_a_range(
-    kind: str, keys: set[bytes], prefix: bytes, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    store = MemoryStore() if kind == "memory" else SqliteStore(tmp_path_factory.mktemp("any") / "store.db")
+def test_any_prefix_is_a_range(empty_store: Callable[[], Store], keys: set[bytes], prefix: bytes) -> None:
+    store = empty_store()
     store.write_rows(ONE, dict.fromkeys(keys))
     wanted = [(key, None) for key in sorted(keys) if key.startswith(prefix)]
     assert list(store.speed_rows(ONE, prefix)) == wanted

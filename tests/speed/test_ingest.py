@@ -11,7 +11,8 @@ import pytest
 from cli.schemas import faults, known_fields
 from shared_logic.events.read import LARGEST_EVENT
 from speed.ingest import ingest, replay
-from speed.sqlite_log import LogError, SqliteLog
+from speed.log_error import LogError
+from speed.sqlite_log import SqliteLog
 from tests import sample
 
 

@@ -1,0 +1,76 @@
+"""The command that makes a home, with its log and store where they are to lie."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+import yaml
+
+from cli.configuration import EMBEDDED, cassandra_login, kafka_options
+from cli.failures import Failure
+from cli.home import Home
+from cli.options import DEFAULT_HOME, HomeOption, home_at
+from cli.output import out
+from serving.cassandra_session import connected
+from serving.cassandra_store import create_store
+from shared_logic.partitions import PARTITIONS
+from speed.kafka_log import Kept, create_topic
+from speed.sqlite_log import SqliteLog
+
+DAY_MS = 86_400_000
+
+
+def init(
+    log: Annotated[str, typer.Option(help="embedded, or kafka://HOST:PORT/TOPIC.")] = EMBEDDED,
+    store: Annotated[str, typer.Option(help="embedded, or cassandra://HOST:PORT/KEYSPACE.")] = EMBEDDED,
+    partitions: Annotated[
+        int, typer.Option(min=1, help="Of the log; never changed afterwards.")
+    ] = PARTITIONS,
+    replicas: Annotated[int, typer.Option(min=1, help="Copies that Kafka and Cassandra keep.")] = 1,
+    retention_days: Annotated[
+        int, typer.Option(min=0, help="For how long Kafka keeps the log; 0: for ever.")
+    ] = 0,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Make a home whose log and store lie in its folder, in Kafka, or in Cassandra; can be run again."""
+    place = home_at(home)
+    _configure(place, log, store)
+    with place.writing_log("init"), place.writing_store("init"):
+        with SqliteLog(place.path / "log.db", partitions) as notes:
+            if notes.partitions != partitions:
+                message = f"{place.path} has a log of {notes.partitions} partitions already, which can't be changed; give a new --home"
+                raise Failure(message)
+        topic, address = place.topic(), place.address()
+        if topic is not None:
+            kept = Kept(replicas, retention_days * DAY_MS or -1)
+            create_topic(topic, partitions, kept, kafka_options())
+        if address is not None:
+            with connected(address, cassandra_login()) as cql:
+                create_store(cql, replicas)
+        with place.intake(), place.store():
+            pass
+    out.print(f"{place.path}: log {log}, store {store}, {partitions} partitions", markup=False)
+
+
+def _configure(place: Home, log: str, store: str) -> None:
+    """Write where things lie into the home's configuration, unless it says so already.
+
+    Raises:
+        Failure: it says otherwise, and something may lie there.
+    """
+    known = place.configuration
+    if (known.log, known.store) == (log, store):
+        return
+    begun = place.configuration_file.exists() or any(
+        (place.path / name).exists() for name in ("log.db", "store.db")
+    )
+    if begun:
+        message = (
+            f"{place.path} has its log in {known.log} and its store in {known.store} already; what lies there would be lost "
+            "from sight: give a new --home"
+        )
+        raise Failure(message)
+    place.configured(type(known)(log=log, store=store))
+    text = yaml.safe_dump({"log": log, "store": store}, sort_keys=False)
+    place.configuration_file.write_text(text, encoding="utf-8")

@@ -1,0 +1,141 @@
+"""A home's configuration: wikibraid.yaml in its folder, where the log and the store lie, and the datasets' settings.
+
+Secrets are never in it: they come from files that variables of the environment name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+from cli.failures import Failure
+
+EMBEDDED = "embedded"
+"""The log and the store in the home's own folder."""
+CASSANDRA_LOGIN = "WIKIBRAID_CASSANDRA_LOGIN"
+"""Names a file: the user in its first line, the password in its second."""
+KAFKA_OPTIONS = "WIKIBRAID_KAFKA_OPTIONS"
+"""Names a file of librdkafka's options, one name=value a line, such as those of TLS and SASL."""
+
+
+T = TypeVar("T")
+
+
+class Configuration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What wikibraid.yaml says; every line may be left out."""
+
+    log: str = EMBEDDED
+    """embedded, or kafka://HOST:PORT/TOPIC."""
+    store: str = EMBEDDED
+    """embedded, or cassandra://HOST:PORT/KEYSPACE."""
+    datasets: dict[str, dict[str, Any]] = {}
+    """Settings of datasets, by the name of the settings."""
+
+
+def configuration(path: Path) -> Configuration:
+    """Read a configuration; a file that isn't there says nothing.
+
+    Raises:
+        Failure: it can't be used; the message names the file, the line and what is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Configuration()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{path}: can't be read ({error})"
+        raise Failure(message) from error
+    return parsed(text, path, Configuration)
+
+
+def parsed(text: str, path: Path, kind: type[T]) -> T:
+    """The YAML text as a value of that type.
+
+    Raises:
+        Failure: it is none; the message names `path`, the line and what is wrong.
+    """
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        found = {} if node is None else yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        message = f"{path}, line {line}: no YAML ({getattr(error, 'problem', error)})"
+        raise Failure(message) from error
+    try:
+        return msgspec.convert(found, kind)
+    except msgspec.ValidationError as error:
+        why, _, place = str(error).partition(" - at `")
+        message = f"{path}, line {_line(node, place.rstrip('`'))}: {why}"
+        raise Failure(message) from error
+
+
+def cassandra_login() -> tuple[str, str] | None:
+    """User and password, if the environment names a file of them.
+
+    Raises:
+        Failure: the file isn't there, or says something else.
+    """
+    path = os.environ.get(CASSANDRA_LOGIN)
+    if not path:
+        return None
+    lines = _secret(path, CASSANDRA_LOGIN).splitlines()
+    if len(lines) != 2:  # noqa: PLR2004  what it holds
+        message = (
+            f"{path} ({CASSANDRA_LOGIN}): write the user in the first line and the password in the second"
+        )
+        raise Failure(message)
+    return lines[0], lines[1]
+
+
+def kafka_options() -> Mapping[str, str]:
+    """Options of librdkafka, if the environment names a file of them.
+
+    Raises:
+        Failure: the file isn't there, or has a line that is no option.
+    """
+    path = os.environ.get(KAFKA_OPTIONS)
+    if not path:
+        return {}
+    options: dict[str, str] = {}
+    for number, line in enumerate(_secret(path, KAFKA_OPTIONS).splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        if not equals:
+            message = f"{path}, line {number} ({KAFKA_OPTIONS}): write name=value"
+            raise Failure(message)
+        options[name.strip()] = value.strip()
+    return options
+
+
+def _secret(path: str, variable: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        message = f"{path} ({variable}): can't be read ({error.strerror})"
+        raise Failure(message) from error
+
+
+def _line(node: yaml.Node | None, place: str) -> int:
+    """The line, from 1, of what a path such as `$.datasets[...].window` or `$[0].name` leads to, as far as it leads."""
+    for step in re.findall(r"\.(\w+)|\[(\d+)\]", place):
+        inner = _inner(node, *step)
+        if inner is None:
+            break
+        node = inner
+    return 1 if node is None else node.start_mark.line + 1
+
+
+def _inner(node: yaml.Node | None, name: str, number: str) -> yaml.Node | None:
+    if isinstance(node, yaml.SequenceNode) and number:
+        return node.value[int(number)] if int(number) < len(node.value) else None
+    if isinstance(node, yaml.MappingNode) and name:
+        return next((value for key, value in node.value if key.value == name), None)
+    return None

@@ -1,0 +1,286 @@
+"""A connection to Cassandra: statements are prepared once, sent many at a time, and sent again where that is harmless."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from cassandra import (
+    ConsistencyLevel,
+    OperationTimedOut,
+    ProtocolVersion,
+    Timeout,
+    Unavailable,
+    UnresolvableContactPoints,
+)
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
+from cassandra.connection import ConnectionException
+from cassandra.io.libevreactor import LibevConnection
+from cassandra.policies import (
+    ConstantReconnectionPolicy,
+    DCAwareRoundRobinPolicy,
+    FallthroughRetryPolicy,
+    TokenAwarePolicy,
+)
+from cassandra.protocol import IsBootstrappingErrorMessage, OverloadedErrorMessage
+from cassandra.query import BatchStatement, BatchType, tuple_factory
+
+from serving.sqlite_file import StoreError
+
+PORT = 9042
+PATIENCE_SECONDS = 60.0
+"""How long a statement is sent again while Cassandra doesn't answer; a node is up again after some 10 seconds."""
+REQUEST_SECONDS = 20.0
+IN_FLIGHT = 64
+"""Statements that are under way at a time."""
+BATCH_BYTES = 30 * 1024
+"""Of one batch at most: Cassandra refuses more than 50 KiB."""
+BATCH_ROWS = 200
+ROWS_OF_A_PAGE = 1_000
+_BYTES_OF_A_ROW = 64
+"""Beside its values, about."""
+_PASSING = (
+    ConnectionException,
+    IsBootstrappingErrorMessage,
+    NoHostAvailable,
+    OperationTimedOut,
+    OverloadedErrorMessage,
+    Timeout,
+    Unavailable,
+)
+_T = TypeVar("_T")
+
+
+class Unreachable(StoreError):  # noqa: N818  what it is
+    """Cassandra doesn't answer: not "no row", but "cannot know"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a store lies."""
+
+    hosts: tuple[str, ...]
+    port: int
+    keyspace: str
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """The address `cassandra://HOST[,HOST…][:PORT]/KEYSPACE`.
+
+        Raises:
+            ValueError: it isn't one.
+        """
+        try:
+            parts = urlsplit(text)
+            port = parts.port or PORT
+        except ValueError:
+            parts, port = urlsplit(""), 0
+        hosts = tuple(filter(None, (parts.hostname or "").split(",")))
+        keyspace = parts.path.removeprefix("/")
+        if (
+            parts.scheme != "cassandra"
+            or parts.username is not None
+            or parts.query
+            or not hosts
+            or not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", keyspace)
+        ):
+            message = (
+                f"{text!r} is no address of a store in Cassandra; write cassandra://HOST:PORT/KEYSPACE, several hosts with "
+                "commas between them, the keyspace in lower-case letters, digits and _, no password"
+            )
+            raise ValueError(message)
+        return cls(hosts, port, keyspace)
+
+
+@contextmanager
+def connected(
+    address: Address, credentials: tuple[str, str] | None = None, patience: float = PATIENCE_SECONDS
+) -> Iterator[Cql]:
+    """A connection; reads and writes ask a quorum of the data centre that is nearest.
+
+    `credentials` are a user and a password. `patience` is how long, in seconds, a statement is tried again.
+
+    Raises:
+        Unreachable: nothing answers there.
+    """
+    profile = ExecutionProfile(
+        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy()),
+        retry_policy=FallthroughRetryPolicy(),
+        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+        serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
+        request_timeout=REQUEST_SECONDS,
+        row_factory=tuple_factory,
+    )
+    cluster = Cluster(
+        list(address.hosts),
+        port=address.port,
+        auth_provider=PlainTextAuthProvider(*credentials) if credentials else None,
+        # The driver's choice depends on what else is imported, and asyncore is gone from Python 3.12 on.
+        connection_class=LibevConnection,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        protocol_version=ProtocolVersion.V5,
+        reconnection_policy=ConstantReconnectionPolicy(1.0, max_attempts=None),
+    )
+    try:
+        try:
+            session = cluster.connect()
+        except (*_PASSING, UnresolvableContactPoints) as error:
+            raise _unreachable(address, error) from error
+        yield Cql(session, address, patience)
+    finally:
+        cluster.shutdown()
+
+
+class Cql:
+    """Statements to one keyspace; all that are sent here may be sent twice, so they are where Cassandra didn't answer."""
+
+    def __init__(self, session: Any, address: Address, patience: float) -> None:
+        """Over the driver's session."""
+        self.address = address
+        self._session, self._patience = session, patience
+        self._prepared: dict[str, Any] = {}
+
+    def define(self, statement: str) -> None:
+        """Change the schema; the nodes agree on it afterwards."""
+        self._retried(lambda: self._session.execute(statement, timeout=self._patience))
+
+    def use_keyspace(self) -> None:
+        """From now on names of tables are of the address' keyspace, which exists."""
+        self._session.set_keyspace(self.address.keyspace)
+
+    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """All rows that it finds: for few."""
+        return list(self.scan(statement, *values))
+
+    def first(self, statement: str, *values: object) -> tuple[Any, ...] | None:
+        """The first row that it finds."""
+        return next(self.scan(statement, *values), None)
+
+    def scan(self, statement: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        """The rows that it finds, page by page; the first page is asked for at once."""
+        bound = self.bound(statement, values)
+        return self._pages(bound, self._session.execute_async(bound))
+
+    def several(self, statement: str, asked: Iterable[Sequence[object]]) -> Iterator[tuple[Any, ...]]:
+        """The rows that it finds for each of the values in turn, many being asked for at a time."""
+        window: deque[Iterator[tuple[Any, ...]]] = deque()
+        for values in asked:
+            if len(window) == IN_FLIGHT:
+                yield from window.popleft()
+            window.append(self.scan(statement, *values))
+        for found in window:
+            yield from found
+
+    def write(self, statement: str, rows: Iterable[tuple[Hashable, Sequence[object]]]) -> None:
+        """Send it for each of the values. All are durable afterwards.
+
+        What comes before the values names their partition: rows of one partition are sent together.
+        """
+        self.send(self._batches(statement, rows))
+
+    def send(self, statements: Iterable[Any]) -> None:
+        """Send statements of the driver, many at a time. All are durable afterwards."""
+        window: deque[tuple[Any, Any]] = deque()
+        try:
+            for statement in statements:
+                if len(window) == IN_FLIGHT:
+                    self._finish(*window.popleft())
+                window.append((statement, self._session.execute_async(statement)))
+            while window:
+                self._finish(*window.popleft())
+        finally:  # nothing of what failed is still under way when the failure is told
+            for _, future in window:
+                with suppress(Exception):
+                    future.result()
+
+    def bound(self, statement: str, values: Sequence[object]) -> Any:
+        """The driver's statement, for `send`."""
+        prepared = self._prepared.get(statement)
+        if prepared is None:
+            prepared = self._retried(lambda: self._session.prepare(statement))
+            prepared.fetch_size = ROWS_OF_A_PAGE
+            self._prepared[statement] = prepared
+        return prepared.bind(values)
+
+    def begin_conditional(self, statement: str, *values: object) -> Callable[[], Mapping[str, Any] | None]:
+        """Send a conditional write; what is returned waits for its end and tells None, or the row that didn't meet the condition.
+
+        Where Cassandra didn't tell the end it is sent again, so that the row may be what the first try has made of it.
+        """
+        bound = self.bound(statement, values)
+        future = self._session.execute_async(bound)
+
+        def finished() -> Mapping[str, Any] | None:
+            result = self._finish(bound, future)
+            row = result.current_rows[0]
+            return None if row[0] else dict(zip(result.column_names, row, strict=True))
+
+        return finished
+
+    def conditional(self, statement: str, *values: object) -> Mapping[str, Any] | None:
+        """Send a conditional write and wait for its end: see `begin_conditional`."""
+        return self.begin_conditional(statement, *values)()
+
+    def _batches(self, statement: str, rows: Iterable[tuple[Hashable, Sequence[object]]]) -> Iterator[Any]:
+        groups: dict[Hashable, tuple[list[Any], int]] = {}
+        for group, values in rows:
+            size = _BYTES_OF_A_ROW + sum(len(value) for value in values if isinstance(value, bytes | str))
+            together, bytes_ = groups.get(group, ([], 0))
+            if together and (bytes_ + size > BATCH_BYTES or len(together) == BATCH_ROWS):
+                yield _together(together)
+                together, bytes_ = [], 0
+            together.append(self.bound(statement, values))
+            groups[group] = together, bytes_ + size
+        for together, _ in groups.values():
+            yield _together(together)
+
+    def _pages(self, bound: Any, future: Any) -> Iterator[tuple[Any, ...]]:
+        state: bytes | None = None
+        while True:
+            result = self._finish(bound, future, state)
+            state = result.paging_state
+            if state is not None:  # the next page is on its way while this one is read
+                future = self._session.execute_async(bound, paging_state=state)
+            yield from result.current_rows
+            if state is None:
+                return
+
+    def _finish(self, statement: Any, future: Any, state: bytes | None = None) -> Any:
+        """The result, of another try where this one failed in passing."""
+        try:
+            return future.result()
+        except _PASSING:
+            return self._retried(lambda: self._session.execute(statement, paging_state=state))
+
+    def _retried(self, send: Callable[[], _T]) -> _T:
+        end, pause = time.monotonic() + self._patience, 0.05
+        while True:
+            try:
+                return send()
+            except _PASSING as error:
+                if time.monotonic() + pause > end:
+                    raise _unreachable(self.address, error) from error
+            time.sleep(pause)
+            pause = min(2 * pause, 2.0)
+
+
+def _together(statements: list[Any]) -> Any:
+    if len(statements) == 1:
+        return statements[0]
+    batch = BatchStatement(BatchType.UNLOGGED)
+    batch.add_all(statements, [()] * len(statements))
+    return batch
+
+
+def _unreachable(address: Address, error: BaseException) -> Unreachable:
+    where = f"{','.join(address.hosts)}, port {address.port}"
+    return Unreachable(
+        f"Cassandra at {where} doesn't answer ({error}); check that it runs and can be reached from here"
+    )

@@ -1,0 +1,419 @@
+"""The store in Cassandra: any number of processes and nodes, no transactions.
+
+What makes it right without them: every write is dated by what it includes, never by a clock, so that whatever comes later or again
+changes nothing. Batch rows and entity states are dated by the count of the dataset's or the base's loads, tails and accumulators by
+their offsets, speed rows and what was passed on by the ends of the batches of their lane (see `Positions.version`).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import reduce
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+
+from serving.cassandra_expiry import expire
+from serving.cassandra_generations import Generations
+from serving.cassandra_layout import Layout
+from serving.cassandra_positions import LeaseLost, Positions
+from serving.cassandra_session import Address, Cql, Unreachable, connected
+from serving.ddl import FORMAT, create_keyspace, store_tables
+from serving.difference import Counts, difference
+from serving.sqlite_file import StoreError, key_range
+from shared_logic.kernel import add
+from shared_logic.language import Dataset
+from shared_logic.protocols import Accumulator, Generation, Lane, Parts
+
+__all__ = ["Address", "CassandraStore", "LeaseLost", "StoreError", "Unreachable", "connected", "create_store"]
+
+BUCKETS = 64
+"""Partitions of Cassandra per table of a dataset: choose so many that none gets larger than some 100 MB."""
+_TOMBSTONE = b""
+_ALL_BITS = 15
+_STEP_BITS = 20
+"""Of a date: so many writes can follow each other within one batch of events."""
+_KEYS_AT_ONCE = 100
+
+Sums = tuple[int, ...]
+
+
+def create_store(cql: Cql, replicas: int = 1, buckets: int = BUCKETS) -> None:
+    """Make the keyspace and its tables, where they are missing.
+
+    `replicas` are the copies of each row in every data centre, if the keyspace is new. `buckets` never change afterwards.
+    """
+    keyspace = cql.address.keyspace
+    cql.define(create_keyspace(keyspace, replicas))
+    cql.use_keyspace()
+    for table in store_tables(keyspace):
+        cql.define(table)
+    for name, value in (("buckets", buckets), ("format", FORMAT)):
+        cql.conditional("INSERT INTO settings (name, value) VALUES (?, ?) IF NOT EXISTS", name, value)
+
+
+class CassandraStore:
+    """See `shared_logic.protocols.Store`. One process writes a partition of a lane at a time, any number read."""
+
+    def __init__(self, cql: Cql, datasets: Iterable[Dataset]) -> None:
+        """Open the store over a connection; `datasets` are those whose rows it holds (see `Layout`).
+
+        Raises:
+            StoreError: there is no store of this version.
+        """
+        keyspace = cql.address.keyspace
+        table = "SELECT table_name FROM system_schema.tables WHERE keyspace_name=? AND table_name='settings'"
+        if cql.first(table, keyspace) is None:
+            message = f"there is no store in the keyspace {keyspace}; make one, or name another keyspace"
+            raise StoreError(message)
+        cql.use_keyspace()
+        settings = dict(cql.rows("SELECT name, value FROM settings"))
+        if settings.get("format") != FORMAT:
+            message = (
+                f"the keyspace {keyspace} is a store of format {settings.get('format')}, this version reads {FORMAT}; "
+                "use the wikibraid that made it, or name another keyspace"
+            )
+            raise StoreError(message)
+        self._cql = cql
+        self._layout = Layout(cql, settings["buckets"], datasets)
+        self._generations = Generations(cql)
+        self._positions = Positions(cql)
+        self._steps: dict[tuple[Lane, str], int] = {}
+        self._depth = 0
+
+    @contextmanager
+    def atomically(self) -> Iterator[None]:
+        """Writes stand alone; inside, positions of several lanes are sent together, and are durable before the next other write."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                self._positions.settle()
+
+    def add_generation(self, generation: Generation) -> None:
+        """See `Store`."""
+        self._generations.add(generation)
+
+    def generations(self, dataset: str) -> Sequence[Generation]:
+        """See `Store`."""
+        return self._generations.all(dataset)
+
+    def published(self, dataset: str) -> Generation | None:
+        """See `Store`."""
+        return self._generations.read(dataset, None)
+
+    def publish(self, dataset: str, number: int) -> None:
+        """See `Store`."""
+        self._positions.settle()
+        self._generations.publish(dataset, number)
+
+    def expire(self, dataset: str, kept: Collection[int]) -> int:
+        """Give up generations, see `serving.cassandra_expiry.expire`; returns how many versions of rows were removed.
+
+        Raises:
+            ValueError: one of them doesn't exist, or the published one isn't among them.
+        """
+        return expire(self._cql, self._generations, self._layout.buckets, dataset, kept)
+
+    def parts(self, dataset: str, key: bytes, number: int | None = None) -> Parts | None:
+        """See `Store`. Progress is read before what it tells of, so that the rows include no less."""
+        generation = self._generations.read(dataset, number)
+        if generation is None:
+            return None
+        lane = Lane(dataset, generation.number)
+        progress = self._positions.of_lane(lane)
+        through = tuple(progress.get(partition, cut) for partition, cut in enumerate(generation.cut))
+        bucket = self._layout.bucket(dataset, key)
+        batch = self._cql.scan(_BATCH_ROW, dataset, bucket, key, lane.generation)
+        speed = self._cql.scan(_SPEED_ROW, *lane, bucket, key)
+        added = self._cql.scan(_ADDED, *lane, bucket, key)
+        accumulators = {
+            partition: Accumulator(_sums.decode(sums), version) for partition, sums, version in added
+        }
+        return Parts(generation, through, _first(batch), _put(speed), accumulators)
+
+    def load(self, dataset: str, number: int, rows: Iterable[tuple[bytes, bytes]]) -> tuple[int, int, int]:
+        """See `Store`."""
+        self._layout.claim(dataset)
+        at = self._generations.step(dataset)
+        counts = Counts()
+        versions = difference(self.batch_rows(Lane(dataset, number), b""), iter(rows), counts)
+        self._cql.write(
+            "INSERT INTO batch_rows (dataset, bucket, key, generation, row) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
+            (
+                (bucket, (dataset, bucket, key, number, _cell(key, row), at))
+                for bucket, key, row in self._placed(dataset, versions)
+            ),
+        )
+        return counts.changed, counts.removed, counts.same
+
+    def batch_row(self, lane: Lane, key: bytes) -> bytes | None:
+        """See `Store`."""
+        bucket = self._layout.bucket(lane.dataset, key)
+        return _first(self._cql.scan(_BATCH_ROW, lane.dataset, bucket, key, lane.generation))
+
+    def batch_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """See `Store`."""
+        select = "SELECT key, generation, row FROM batch_rows WHERE dataset=? AND bucket=?"
+        rows = self._in_order(select, (lane.dataset,), lane.dataset, prefix)
+        for key, versions in groupby(rows, itemgetter(0)):
+            row = next((row for _, number, row in versions if number <= lane.generation), _TOMBSTONE)
+            if row:
+                yield key, row
+
+    def load_states(self, base: str, states: Iterable[tuple[str, bytes]]) -> int:
+        """See `Store`."""
+        at = self._step_of_base(base, loaded=False)
+        count = 0
+
+        def rows() -> Iterator[tuple[int, tuple[object, ...]]]:
+            nonlocal count
+            for key, state in states:
+                count += 1
+                bucket = self._layout.bucket_of_entity(key)
+                yield bucket, (base, bucket, key, state, at)
+
+        self._cql.write(
+            "INSERT INTO entity_states (base, bucket, key, state) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
+            rows(),
+        )
+        self._step_of_base(base, loaded=True)
+        return count
+
+    def has_states(self, base: str) -> bool:
+        """See `Store`."""
+        row = self._cql.first("SELECT loaded FROM bases WHERE base=?", base)
+        return row is not None and row[0]
+
+    def state(self, base: str, key: str) -> bytes | None:
+        """See `Store`."""
+        select = "SELECT state FROM entity_states WHERE base=? AND bucket=? AND key=?"
+        return _first(self._cql.scan(select, base, self._layout.bucket_of_entity(key), key))
+
+    def write_tails(self, partition: int, tails: Iterable[tuple[str, int, bytes]]) -> None:
+        """See `Store`."""
+        self._positions.settle()
+        placed = ((self._layout.bucket_of_entity(tail[0]), tail) for tail in tails)
+        self._cql.write(
+            "INSERT INTO tails (partition, bucket, key, position, state) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
+            ((bucket, (partition, bucket, key, at, state, at)) for bucket, (key, at, state) in placed),
+        )
+
+    def tail(self, partition: int, key: str, start: int, end: int) -> Sequence[bytes]:
+        """See `Store`."""
+        select = (
+            "SELECT state FROM tails WHERE partition=? AND bucket=? AND key=? AND position>=? AND position<?"
+        )
+        bucket = self._layout.bucket_of_entity(key)
+        return [state for (state,) in self._cql.scan(select, partition, bucket, key, start, end)]
+
+    def progress(self, lane: Lane, partition: int) -> int | None:
+        """See `Store`."""
+        return self._positions.progress(lane, partition)
+
+    def write_progress(self, lane: Lane, partition: int, offset: int) -> None:
+        """See `Store`.
+
+        Raises:
+            LeaseLost: another process writes that partition by now; inside `atomically`, by its end.
+        """
+        self._positions.begin_progress(lane, partition, offset)
+        self._settle_outside()
+
+    def batch_end(self, lane: Lane, partition: int) -> int | None:
+        """See `Store`."""
+        return self._positions.batch_end(lane, partition)
+
+    def write_batch_end(self, lane: Lane, partition: int, offset: int) -> None:
+        """See `Store`.
+
+        Raises:
+            LeaseLost: another process writes that partition by now; inside `atomically`, before the next other write.
+        """
+        self._positions.begin_batch_end(lane, partition, offset)
+        self._steps = {(of, table): step for (of, table), step in self._steps.items() if of != lane}
+        self._settle_outside()
+
+    def write_rows(self, lane: Lane, rows: Mapping[bytes, bytes | None]) -> None:
+        """See `Store`."""
+        at = self._date(lane, "speed_rows")
+        self._cql.write(
+            "INSERT INTO speed_rows (dataset, generation, bucket, key, row) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
+            (
+                (bucket, (*lane, bucket, key, _cell(key, row), at))
+                for bucket, key, row in self._placed(lane.dataset, rows.items())
+            ),
+        )
+
+    def speed_row(self, lane: Lane, key: bytes) -> tuple[bytes | None] | None:
+        """See `Store`."""
+        return _put(self._cql.scan(_SPEED_ROW, *lane, self._layout.bucket(lane.dataset, key), key))
+
+    def speed_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes | None]]:
+        """See `Store`."""
+        select = "SELECT key, row FROM speed_rows WHERE dataset=? AND generation=? AND bucket=?"
+        rows = self._in_order(select, lane, lane.dataset, prefix)
+        return ((key, row or None) for key, row in rows)
+
+    def accumulators(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, Mapping[int, Accumulator]]:
+        """See `Store`."""
+        select = (
+            "SELECT key, partition, sums, version FROM accumulators "
+            "WHERE dataset=? AND generation=? AND bucket=? AND key IN ?"
+        )
+        found: dict[bytes, dict[int, Accumulator]] = {}
+        for key, partition, sums, version in self._among(select, lane, keys):
+            found.setdefault(key, {})[partition] = Accumulator(_sums.decode(sums), version)
+        return found
+
+    def write_accumulators(
+        self, lane: Lane, partition: int, accumulators: Mapping[bytes, Accumulator]
+    ) -> None:
+        """See `Store`."""
+        self._positions.settle()
+        self._layout.claim(lane.dataset)
+        self._cql.write(
+            "INSERT INTO accumulators (dataset, generation, bucket, key, partition, sums, version) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
+            (
+                (bucket, (*lane, bucket, key, partition, _encode(added.sums), added.version, added.version))
+                for bucket, key, added in self._placed(lane.dataset, accumulators.items())
+            ),
+        )
+
+    def accumulated(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, Sums]]:
+        """See `Store`."""
+        select = "SELECT key, sums FROM accumulators WHERE dataset=? AND generation=? AND bucket=?"
+        rows = self._in_order(select, lane, lane.dataset, prefix)
+        for key, partitions in groupby(rows, itemgetter(0)):
+            yield key, reduce(add, (_sums.decode(sums) for _, sums in partitions))
+
+    def passed(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, Sums]:
+        """See `Store`."""
+        select = "SELECT key, sums FROM passed WHERE dataset=? AND generation=? AND bucket=? AND key IN ?"
+        return {key: _sums.decode(sums) for key, sums in self._among(select, lane, keys)}
+
+    def write_passed(self, lane: Lane, totals: Mapping[bytes, Sums]) -> None:
+        """See `Store`."""
+        at = self._date(lane, "passed")
+        self._cql.write(
+            "INSERT INTO passed (dataset, generation, bucket, key, sums) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
+            (
+                (bucket, (*lane, bucket, key, _encode(sums), at))
+                for bucket, key, sums in self._placed(lane.dataset, totals.items())
+            ),
+        )
+
+    def redact(self, wiki: str, rev_id: int, bits: int, clock: int) -> None:
+        """Hide parts of a revision (1 text, 2 comment, 4 user, 8 suppressed) from every read; what is hidden stays hidden.
+
+        `clock` is the own time of what hid them, in milliseconds. Each is a row of its own, so that none replaces another.
+
+        Raises:
+            ValueError: bits that say nothing.
+        """
+        if not 0 < bits <= _ALL_BITS:
+            message = f"revision {rev_id} of {wiki}: {bits} names no hidden parts; add up 1 text, 2 comment, 4 user, 8 suppressed"
+            raise ValueError(message)
+        self._positions.settle()
+        bucket = self._layout.bucket_of_revision(rev_id)
+        self._cql.write(
+            "INSERT INTO redactions (wiki, bucket, rev_id, bits, clock) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP 0",
+            [(bucket, (wiki, bucket, rev_id, bits, clock))],
+        )
+
+    def redactions(self, wiki: str, rev_ids: Sequence[int]) -> dict[int, int]:
+        """The bits of those revisions of which parts are hidden."""
+        select = "SELECT rev_id, bits FROM redactions WHERE wiki=? AND bucket=? AND rev_id IN ?"
+        placed = [(self._layout.bucket_of_revision(rev_id), rev_id) for rev_id in rev_ids]
+        found: dict[int, int] = {}
+        for rev_id, bits in self._cql.several(select, _asked((wiki,), placed)):
+            found[rev_id] = found.get(rev_id, 0) | bits
+        return found
+
+    def _settle_outside(self) -> None:
+        if not self._depth:
+            self._positions.settle()
+
+    def _date(self, lane: Lane, table: str) -> int:
+        """What the next write of that table of the lane is dated by."""
+        self._positions.settle()
+        self._layout.claim(lane.dataset)
+        step = self._steps.get((lane, table), 0)
+        self._steps[lane, table] = step + 1
+        return (self._positions.version(lane) << _STEP_BITS) + step
+
+    def _step_of_base(self, base: str, *, loaded: bool) -> int:
+        while True:
+            row = self._cql.first("SELECT sequence FROM bases WHERE base=?", base)
+            sequence = None if row is None else row[0]
+            following = (sequence or 0) + 1
+            update = "UPDATE bases SET sequence=?, loaded=? WHERE base=? IF sequence=?"
+            if self._cql.conditional(update, following, loaded, base, sequence) is None:
+                return following
+
+    def _placed(self, dataset: str, rows: Iterable[tuple[bytes, Any]]) -> Iterator[tuple[int, bytes, Any]]:
+        """The rows with their buckets."""
+        return ((self._layout.bucket(dataset, key), key, row) for key, row in rows)
+
+    def _in_order(
+        self, select: str, fixed: tuple[object, ...], dataset: str, prefix: bytes
+    ) -> Iterator[tuple[Any, ...]]:
+        """What the statement, which ends in a bucket, finds of keys that start with the prefix, from all buckets, in order of key."""
+        within, bounds = key_range(prefix)
+        statement = f"{select} AND {within}"
+        buckets = self._layout.buckets_of(dataset, prefix)
+        found = [self._cql.scan(statement, *fixed, bucket, *bounds) for bucket in buckets]
+        return heapq.merge(*found, key=itemgetter(0))
+
+    def _among(self, select: str, lane: Lane, keys: Sequence[bytes]) -> Iterator[tuple[Any, ...]]:
+        """What the statement, which ends in a bucket and keys, finds."""
+        placed = [(self._layout.bucket(lane.dataset, key), key) for key in dict.fromkeys(keys)]
+        return self._cql.several(select, _asked(lane, placed))
+
+
+def _asked(fixed: tuple[object, ...], placed: Iterable[tuple[int, object]]) -> Iterator[tuple[object, ...]]:
+    """Values for a statement that asks for several keys of one bucket."""
+    for bucket, group in groupby(sorted(placed), itemgetter(0)):
+        keys = [key for _, key in group]
+        for place in range(0, len(keys), _KEYS_AT_ONCE):
+            yield *fixed, bucket, keys[place : place + _KEYS_AT_ONCE]
+
+
+def _cell(key: bytes, row: bytes | None) -> bytes:
+    """The row as it is stored.
+
+    Raises:
+        ValueError: an empty row, which `shared_logic.keys` never makes.
+    """
+    if row == _TOMBSTONE:
+        message = f"key {key.hex()}: a row without bytes can't be stored; encode its values, or give None for a tombstone"
+        raise ValueError(message)
+    return _TOMBSTONE if row is None else row
+
+
+def _first(found: Iterator[tuple[Any, ...]]) -> bytes | None:
+    """The one row's bytes, None for a tombstone too."""
+    row = next(found, None)
+    return None if row is None else row[0] or None
+
+
+def _put(found: Iterator[tuple[Any, ...]]) -> tuple[bytes | None] | None:
+    row = next(found, None)
+    return None if row is None else (row[0] or None,)
+
+
+_BATCH_ROW = (
+    "SELECT row FROM batch_rows WHERE dataset=? AND bucket=? AND key=? AND generation<=? "
+    "ORDER BY key ASC, generation DESC LIMIT 1"
+)
+_SPEED_ROW = "SELECT row FROM speed_rows WHERE dataset=? AND generation=? AND bucket=? AND key=?"
+_ADDED = "SELECT partition, sums, version FROM accumulators WHERE dataset=? AND generation=? AND bucket=? AND key=?"
+_sums = msgspec.msgpack.Decoder(tuple[int, ...])
+_encode = msgspec.msgpack.encode

@@ -1,0 +1,221 @@
+"""The speed layer as a service: follows what is published, keeps it current, and tells how that goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from shared_logic.clock import SECOND_MS, from_iso
+from shared_logic.fingerprint import fingerprint
+from shared_logic.language import Dataset, registry
+from shared_logic.protocols import Generation, Log, Store
+from speed import bytewax_engine
+from speed.shares import Share, duties
+from speed.worker import Batch, Worker, alike
+
+SECONDS_BETWEEN_LOOKS = 1.0
+"""At what is published, and at how far everything is."""
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Metrics:
+    """What Prometheus is told."""
+
+    collected: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def __post_init__(self) -> None:
+        """Name them."""
+        self.lag = Gauge(
+            "wikibraid_lag_messages",
+            "Messages of the log that are not yet in the merged table",
+            ["dataset", "partition"],
+            registry=self.collected,
+        )
+        self.generation = Gauge(
+            "wikibraid_generation", "The generation that is kept", ["dataset"], registry=self.collected
+        )
+        self.paused = Gauge(
+            "wikibraid_paused",
+            "Whether a dataset is not kept, since its code is not that of its generation",
+            ["dataset"],
+            registry=self.collected,
+        )
+        self.messages = Counter(
+            "wikibraid_messages", "Messages, by what became of them", ["outcome"], registry=self.collected
+        )
+        self.failing = Gauge(
+            "wikibraid_failing_entities",
+            "Entities of which a dataset's function raises",
+            registry=self.collected,
+        )
+        self.held = Gauge("wikibraid_entities_held", "Entities' states in memory", registry=self.collected)
+        self.freshness = Histogram(
+            "wikibraid_freshness_seconds",
+            "From the time that an event bears to its being readable, of the newest event of each batch",
+            registry=self.collected,
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600, 86_400),
+        )
+
+
+@dataclass
+class Daemon:
+    """Keeps the published generations of some datasets current until it is stopped."""
+
+    log: Log
+    store: Store
+    datasets: Sequence[Dataset]
+    share: Share
+    tell: Tell
+    """Told what an operator wants to read, one line each."""
+    metrics: Metrics = field(default_factory=Metrics)
+    seen_at: float = 0.0
+    """When it last looked around, on the monotonic clock: long ago means that it hangs."""
+    caught_up: bool = False
+    """Whether all that it keeps was once at the end of the log."""
+
+    def __post_init__(self) -> None:
+        """Nothing is kept yet."""
+        self._stopping = False
+        self._paused: Mapping[str, str] = {}
+        self._workers: list[Worker] = []
+        self._counted = (0, 0)
+
+    def stop(self) -> None:
+        """Let `run` return after the batch that is under way."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Keep what is published, until `stop`.
+
+        Raises:
+            speed.worker.LogTooShort: the log no longer reaches back to where a dataset must go on.
+            Whatever the log and the store raise when they stay away.
+        """
+        while not self._stopping:
+            published = self._published()
+            self._workers = self._made(published)
+            self._look(published)
+            if not self._workers:
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+                continue
+            apart = len(self._workers)
+
+            def going_on(published: Sequence[object] = published, apart: int = apart) -> bool:
+                if self._stopping:
+                    return False
+                if time.monotonic() - self.seen_at < SECONDS_BETWEEN_LOOKS:
+                    return True
+                if self._published() != published:
+                    return False
+                self._look(published)
+                # What was apart and has come together is kept by one worker from now on.
+                return not (apart > 1 and self.caught_up and len(self._made_groups(published)) < apart)
+
+            bytewax_engine.run_until_stopped(self._workers, going_on=going_on, applied=self._tell_freshness)
+            self._count()
+
+    def _published(self) -> list[tuple[Dataset, Generation]]:
+        """What readers read of these datasets, but for those whose code is another by now."""
+        lanes = [
+            (dataset, made)
+            for dataset in self.datasets
+            if (made := self.store.published(dataset.name)) is not None
+        ]
+        paused = {
+            dataset.name: made.fingerprint
+            for dataset, made in lanes
+            if made.fingerprint != fingerprint(dataset)
+        }
+        # What is made of a paused dataset's table can't go on without it.
+        held = {
+            member.name
+            for dataset, _ in lanes
+            if dataset.name in paused
+            for member in registry.values()
+            if dataset in member.chain
+        }
+        if paused != self._paused:
+            for name in paused.keys() - self._paused.keys():
+                self.tell(
+                    f"{name} is paused at its published generation: its code has changed; "
+                    f"`wikibraid batch run {name}` makes a generation with the new code"
+                )
+            self._paused = paused
+        for dataset in self.datasets:
+            self.metrics.paused.labels(dataset.name).set(dataset.name in held)
+        return [(dataset, made) for dataset, made in lanes if dataset.name not in held]
+
+    def _made_groups(
+        self, published: Sequence[tuple[Dataset, Generation]]
+    ) -> list[tuple[list[tuple[Dataset, Generation]], tuple[int, ...]]]:
+        made = {dataset.name: generation for dataset, generation in published}
+        found = []
+        for duty in duties([dataset for dataset, _ in published], self.log.partitions, self.share):
+            lanes = [(dataset, made[dataset.name]) for dataset in duty.datasets]
+            found += [(group, duty.partitions) for group in alike(self.store, duty.partitions, lanes)]
+        return found
+
+    def _made(self, published: Sequence[tuple[Dataset, Generation]]) -> list[Worker]:
+        workers = [
+            Worker(self.log, self.store, group, partitions)
+            for group, partitions in self._made_groups(published)
+        ]
+        self._counted = (0, 0)
+        for dataset, made in published:
+            self.metrics.generation.labels(dataset.name).set(made.number)
+        if published:
+            self.tell(f"keeps {len(published)} datasets with {len(workers)} workers")
+        return workers
+
+    def _look(self, published: Sequence[tuple[Dataset, Generation]]) -> None:
+        """Tell how far everything is."""
+        self.seen_at = time.monotonic()
+        ends = self.log.ends()
+        behind = 0
+        for worker in self._workers:
+            for partition in worker.partitions:
+                lag = max(0, ends[partition] - worker.position(partition))
+                behind += lag
+                for name in worker.names:
+                    self.metrics.lag.labels(name, partition).set(lag)
+        self._count()
+        self.metrics.held.set(sum(worker.entities_held for worker in self._workers))
+        self.metrics.failing.set(sum(len(worker.outcome.failures) for worker in self._workers))
+        if published and not behind:
+            self.caught_up = True
+
+    def _count(self) -> None:
+        """Count what was done since this was called last."""
+        messages = sum(worker.outcome.messages for worker in self._workers)
+        unreadable = sum(worker.outcome.unreadable for worker in self._workers)
+        before, unreadable_before = self._counted
+        self._counted = messages, unreadable
+        new = unreadable - unreadable_before
+        self.metrics.messages.labels("unreadable").inc(new)
+        self.metrics.messages.labels("applied").inc(messages - before - new)
+
+    def _tell_freshness(self, batch: Batch) -> None:
+        try:
+            dated = _dates.decode(batch.messages[-1].value)
+        except msgspec.DecodeError:
+            return
+        age = time.time() - from_iso(dated.meta.dt) / SECOND_MS
+        self.metrics.freshness.observe(max(0.0, age))
+
+
+class _Meta(msgspec.Struct):
+    dt: str
+
+
+class _Dated(msgspec.Struct):
+    """As much of an event as tells its age."""
+
+    meta: _Meta
+
+
+_dates = msgspec.json.Decoder(_Dated)

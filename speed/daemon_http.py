@@ -1,0 +1,61 @@
+"""What a daemon tells over HTTP: whether it lives, whether it is ready, and its metrics for Prometheus."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
+from prometheus_client import make_asgi_app
+
+from speed.daemon import Daemon
+
+SECONDS_TO_HANG = 120
+"""Without a look around after which a daemon is taken to hang: more than stores and logs may stay away."""
+
+
+def application(daemon: Daemon) -> FastAPI:
+    """`/health/live`, `/health/ready` and `/metrics` of a daemon."""
+    app = FastAPI(title="wikibraid speed daemon", openapi_url=None)
+
+    @app.get("/health/live")
+    def live() -> PlainTextResponse:
+        silent = time.monotonic() - daemon.seen_at
+        if silent > SECONDS_TO_HANG:
+            return PlainTextResponse(f"nothing was done for {silent:.0f} s\n", 503)
+        return PlainTextResponse("live\n")
+
+    @app.get("/health/ready")
+    def ready() -> PlainTextResponse:
+        if not daemon.caught_up:
+            return PlainTextResponse("not yet at the end of the log\n", 503)
+        return PlainTextResponse("ready\n")
+
+    app.mount("/metrics", make_asgi_app(daemon.metrics.collected))
+    return app
+
+
+@contextmanager
+def served(daemon: Daemon, host: str, port: int) -> Iterator[None]:
+    """Answer over HTTP while inside.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    configuration = uvicorn.Config(
+        application(daemon), host=host, port=port, log_level="warning", lifespan="off"
+    )
+    socket = configuration.bind_socket()
+    server = uvicorn.Server(configuration)
+    thread = threading.Thread(target=lambda: server.run([socket]), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(timeout=5)
+        socket.close()

@@ -1,0 +1,177 @@
+"""The canonical log in Kafka says what the embedded log says, and gets each message of the outbox once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from shared_logic.entities import page
+from shared_logic.protocols import Message
+from speed.kafka_log import KafkaLog, KafkaUnreachable, Topic, create_topic
+from speed.log_error import LogError
+from speed.outbox import relay
+from speed.sqlite_log import SqliteLog
+from stack.kafka_broker import KafkaBroker
+from tests.servers import broker_settings, free_ports
+
+pytestmark = pytest.mark.kafka
+PARTITIONS = 3
+
+
+@pytest.fixture
+def topic(broker: KafkaBroker) -> Topic:
+    made = Topic.of(f"kafka://{broker.address}/log-{uuid.uuid4()}")
+    create_topic(made, PARTITIONS)
+    return made
+
+
+@pytest.fixture
+def log(topic: Topic) -> Iterator[KafkaLog]:
+    with KafkaLog(topic) as opened:
+        yield opened
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[SqliteLog]:
+    with SqliteLog(tmp_path / "log.db", PARTITIONS) as opened:
+        yield opened
+
+
+def add(outbox: SqliteLog, numbers: range) -> None:
+    with outbox.atomically():
+        outbox.append((page("wiki", number), b"event %d" % number) for number in numbers)
+
+
+def everything(log: KafkaLog, most: int = 7) -> list[Sequence[Message]]:
+    found = []
+    for partition, start in enumerate(log.starts()):
+        messages: list[Message] = []
+        while some := log.read(partition, start + len(messages), most):
+            messages += some
+        found.append(messages)
+    return found
+
+
+def test_what_is_relayed_is_what_was_noted(outbox: SqliteLog, log: KafkaLog) -> None:
+    # given messages in the outbox
+    add(outbox, range(100))
+    noted = [outbox.read(partition, 0, 1_000) for partition in range(PARTITIONS)]
+    # when they are relayed, in two parts
+    assert relay(outbox, log) == 100
+    assert relay(outbox, log) == 0
+    # then Kafka has each of them once, at the same offsets, and the outbox none
+    assert everything(log) == noted
+    assert log.ends() == outbox.ends()
+    assert all(not outbox.read(partition, 0, 1) for partition in range(PARTITIONS))
+    # and what comes later follows
+    add(outbox, range(100, 120))
+    assert relay(outbox, log) == 20
+    assert sum(map(len, everything(log))) == 120
+
+
+def test_a_relay_that_was_killed_goes_on(outbox: SqliteLog, log: KafkaLog) -> None:
+    # given a relay that got as far as Kafka with some of a partition, and no further
+    add(outbox, range(50))
+    noted = [outbox.read(partition, 0, 1_000) for partition in range(PARTITIONS)]
+    log.append(1, noted[1][:4])
+    # when another one runs
+    relay(outbox, log)
+    # then nothing is there twice
+    assert everything(log) == noted
+
+
+def test_reads_begin_anywhere(outbox: SqliteLog, log: KafkaLog) -> None:
+    add(outbox, range(90))
+    relay(outbox, log)
+    end = log.ends()[0]
+    assert [message.offset for message in log.read(0, 5, 3)] == [5, 6, 7]
+    assert [message.offset for message in log.read(0, 2, 2)] == [2, 3]
+    assert [message.offset for message in log.read(0, end - 1, 10)] == [end - 1]
+    assert log.read(0, end, 10) == []
+
+
+def test_a_topic_of_another_home_is_refused(outbox: SqliteLog, log: KafkaLog, tmp_path: Path) -> None:
+    # given a topic that holds what another home relayed
+    add(outbox, range(30))
+    relay(outbox, log)
+    with SqliteLog(tmp_path / "other.db", PARTITIONS) as other:
+        add(other, range(3))
+        # then this home's messages are not mixed with them
+        with pytest.raises(LogError, match="they are of different homes"):
+            relay(other, log)
+    with (
+        SqliteLog(tmp_path / "third.db", PARTITIONS + 1) as third,
+        pytest.raises(LogError, match="has 3 partitions, but this home was made for 4"),
+    ):
+        relay(third, log)
+
+
+def test_records_of_others_are_refused(broker: KafkaBroker, outbox: SqliteLog, log: KafkaLog) -> None:
+    # given a topic to which something else writes
+    producer = Producer({"bootstrap.servers": broker.address})
+    producer.produce(log.topic.name, b"{}", b"wiki/1", partition=0)
+    producer.flush()
+    add(outbox, range(9))
+    with pytest.raises(LogError, match="something else writes to this topic"):
+        relay(outbox, log)
+
+
+def test_a_topic_that_is_missing_is_named(broker: KafkaBroker) -> None:
+    with pytest.raises(LogError, match="there is no topic nowhere"):
+        KafkaLog(Topic(broker.address, "nowhere"), patience=5)
+
+
+def test_a_broker_that_is_away_is_told() -> None:
+    (port,) = free_ports(1)
+    with pytest.raises(KafkaUnreachable, match=r"doesn't answer .*check that it runs"):
+        KafkaLog(Topic(f"127.0.0.1:{port}", "log"), patience=1)
+
+
+def test_offsets_that_kafka_gave_up_are_told(outbox: SqliteLog, log: KafkaLog, broker: KafkaBroker) -> None:
+    # given a partition of which the beginning is gone
+    add(outbox, range(60))
+    relay(outbox, log)
+    admin = AdminClient({"bootstrap.servers": broker.address})
+    deleted = admin.delete_records([TopicPartition(log.topic.name, 0, 5)])
+    for future in deleted.values():
+        future.result()
+    # then it begins later, and whoever wants what was before is told
+    assert log.starts()[0] == 5
+    with pytest.raises(LogError, match="begins at offset 5, and 2 is wanted"):
+        log.read(0, 2, 10)
+
+
+@pytest.mark.parametrize(
+    "text", ["http://a/b", "kafka://a", "kafka:///t", "kafka://u:p@a/t", "kafka://a:1/t?x"]
+)
+def test_addresses_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="write kafka://HOST:PORT/TOPIC"):
+        Topic.of(text)
+
+
+def test_an_acknowledged_message_survives_the_brokers_death(tmp_path: Path) -> None:
+    # given a broker of its own that was told some messages
+    settings = broker_settings(tmp_path / "broker")
+    own = KafkaBroker(settings)
+    own.start()
+    topic = Topic(own.address, "log")
+    create_topic(topic, PARTITIONS)
+    with SqliteLog(tmp_path / "log.db", PARTITIONS) as outbox, KafkaLog(topic) as log:
+        add(outbox, range(40))
+        relay(outbox, log)
+        before = everything(log)
+        # when it is killed and started again, with messages waiting in the outbox meanwhile
+        own.kill()
+        add(outbox, range(40, 50))
+        own.start()
+        relay(outbox, log)
+        # then all are there, each once
+        after = everything(log)
+        assert [messages[: len(old)] for messages, old in zip(after, before, strict=True)] == before
+        assert sum(map(len, after)) == 50
+    own.stop()
