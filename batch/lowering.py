@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from importlib import import_module
 from itertools import groupby, repeat
@@ -102,12 +103,12 @@ def _source(dataset: Dataset, states: DataFrame, tables: Mapping[str, DataFrame]
 
 
 def _task(dataset: Dataset) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
-    """What each Spark worker runs; it finds the dataset by name, so that only names are shipped."""
-    name, module = dataset.name, dataset.function.__module__
+    """What each Spark worker runs; it finds the dataset by name, so that only names and settings are shipped."""
+    name, module, settings = dataset.name, dataset.function.__module__, dataset.settings
 
     def task(batches: Batches) -> Iterator[pa.RecordBatch]:
         import_module(module)
-        known = registry[name]
+        known = replace(registry[name], settings=settings)
         pairs = _pairs(known, batches)
         return _batches(known, _summed(pairs) if known.is_rollup else pairs)
 

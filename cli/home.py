@@ -22,7 +22,7 @@ from serving.cassandra_session import Address, connected
 from serving.cassandra_store import CassandraStore
 from serving.sqlite_store import SqliteStore
 from shared_logic.fingerprint import reading_fingerprint
-from shared_logic.language import registry
+from shared_logic.language import DefinitionError, registry
 from shared_logic.protocols import Log, Store
 from speed.kafka_log import KafkaLog, Topic
 from speed.outbox import relay
@@ -72,6 +72,11 @@ class Home:
             raise Failure(message)
         self.configuration_file = self.path / "wikibraid.yaml"
         self.configuration: Configuration = configuration(self.configuration_file)
+        try:
+            registry.configure(self.configuration.datasets)
+        except DefinitionError as error:
+            message = f"{self.configuration_file}: datasets: {error}"
+            raise Failure(message) from error
         self.archive = self.path / "archive"
         self.delta = self.path / "delta"
         self.bootstraps = self.path / "bootstraps"

@@ -24,8 +24,10 @@ _READING = (
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """16 hex digits over the modules of the dataset and of all that it is made from, what they import of shared_logic, and what reads events."""
-    return _digest(dataset.name, {*_READING, *(one.function.__module__ for one in dataset.chain)})
+    """16 hex digits over the modules of the dataset and of all that it is made from, what they import of shared_logic, and what reads events; and their settings."""
+    settings = [f"{one.name} {one.settings!r}" for one in dataset.chain if one.settings is not None]
+    modules = {one.function.__module__ for one in dataset.chain}
+    return _digest("\n".join((dataset.name, *settings)), {*_READING, *modules})
 
 
 def reading_fingerprint() -> str:

@@ -50,7 +50,7 @@ class Changes:
 
 def rows_of(dataset: Dataset, things: Iterable[object]) -> Rows:
     """The rows of these things by key, sums of one key added up; a key whose sums are all zero is no row."""
-    return _collected(dataset, (row for thing in things for row in dataset.function(thing)))
+    return _collected(dataset, (row for thing in things for row in dataset(thing)))
 
 
 def _collected(dataset: Dataset, made: Iterable[object]) -> Rows:
@@ -183,7 +183,7 @@ def derive(
     if dataset.source is None or total is None or not any(total):
         return {}
     things = (dataset.source.schema.row(key, total), *_joined(dataset, key, beside))
-    return guarded(dataset, _place(key), lambda: _collected(dataset, dataset.function(*things)), failed)
+    return guarded(dataset, _place(key), lambda: _collected(dataset, dataset(*things)), failed)
 
 
 def _joined(dataset: Dataset, key: Key, beside: Values | None) -> tuple[object, ...]:
@@ -204,7 +204,7 @@ def linked_rows(
     linked = Linked(tuple(schema.row(key, values) for key, values in sorted(rows.items(), key=itemgetter(0))))
     first = partition_of(schema, min(rows))
     things = (linked, *_joined(dataset, first, beside))
-    return guarded(dataset, _place(first), lambda: _collected(dataset, dataset.function(*things)), failed)
+    return guarded(dataset, _place(first), lambda: _collected(dataset, dataset(*things)), failed)
 
 
 def linked(schema: Schema[Any], start: Key, partition: Callable[[Key], Rows]) -> Rows:

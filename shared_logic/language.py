@@ -7,6 +7,10 @@
     def f(rows: Linked[LinkTable])   -> Iterator[SomeTable]   linked: from all rows that name one another; a second
                                                               parameter is the row of a table that is keyed by the wiki
 
+Any of them may take settings as well, which an installation's configuration can change:
+
+    def f(page: Page, *, settings: MySettings = MySettings()) -> Iterator[SomeTable]
+
 The signature says which of them it is; a table with a column typed `Sum` is a rollup (the rows of one key are added up),
 any other keeps one row per key. Nothing else is to be declared.
 """
@@ -16,8 +20,8 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from operator import itemgetter
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -81,6 +85,10 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
 
     expectations: ClassVar[tuple[str, ...]] = ()
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of what an installation may set: subclass it with defaults; the class' name is that of the section."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +199,8 @@ class Dataset:
     """The dataset whose table it reads; None: it reads things."""
     joined: Dataset | None = None
     """The dataset whose row of the same first key columns it is given beside the total."""
+    settings: Settings | None = None
+    """What the function is given by name; None: it takes no settings."""
     doc: str = field(default="", compare=False)
 
     @property
@@ -229,7 +239,11 @@ class Dataset:
 
     def __call__(self, *things: Any) -> Iterator[Any]:
         """The rows of one thing."""
-        return self.function(*things)
+        return (
+            self.function(*things)
+            if self.settings is None
+            else self.function(*things, settings=self.settings)
+        )
 
 
 class Registry(dict[str, Dataset]):
@@ -247,7 +261,7 @@ class Registry(dict[str, Dataset]):
                 f"dataset {name}: defined in {self[name].function.__module__} already; choose another name"
             )
             raise DefinitionError(message)
-        read, beside, table = _signature(function)
+        read, beside, table, settings = _signature(function)
         source = joined = None
         things = _arms(read)
         if get_origin(read) is Linked:
@@ -269,10 +283,36 @@ class Registry(dict[str, Dataset]):
             function=function,
             source=source,
             joined=joined,
+            settings=settings,
             doc=inspect.cleandoc(function.__doc__ or ""),
         )
         self[name] = made
         return made
+
+    def configure(self, sections: Mapping[str, Mapping[str, Any]]) -> None:
+        """Set what the sections say, by the names of settings; what they don't mention is as authors wrote it.
+
+        Raises:
+            DefinitionError: no dataset takes such settings, or they can't have such a value.
+        """
+        kinds = {type(made.settings).__name__: type(made.settings) for made in self.values() if made.settings}
+        for name in sections:
+            if name not in kinds:
+                message = f"no dataset has settings {name}; there are {', '.join(sorted(kinds)) or 'none'}"
+                raise DefinitionError(message)
+        for made in list(self.values()):
+            if made.settings is not None:
+                kind = type(made.settings)
+                try:
+                    settings = msgspec.convert(dict(sections.get(kind.__name__, {})), kind)
+                except msgspec.ValidationError as error:
+                    message = f"settings {kind.__name__}: {error}"
+                    raise DefinitionError(message) from error
+                made = replace(made, settings=settings)  # noqa: PLW2901
+            # What reads a table must name the dataset as it is now.
+            source = self[made.source.name] if made.source else None
+            joined = self[made.joined.name] if made.joined else None
+            self[made.name] = replace(made, source=source, joined=joined)
 
     def _making(self, table: type, reader: str, wanted: str, fits: Callable[[Dataset], bool]) -> Dataset:
         for dataset in self.values():
@@ -398,16 +438,24 @@ def _column(table: type, name: str, hint: Any) -> Column:
     return Column(name, bare, role, optional, described)
 
 
-def _signature(function: Callable[..., Any]) -> tuple[Any, Any, type]:
-    """What it reads, what it is given beside that (None: nothing), and the table that it makes."""
+def _signature(function: Callable[..., Any]) -> tuple[Any, Any, type, Settings | None]:
+    """What it reads, what it is given beside that (None: nothing), the table that it makes, and its settings."""
     hints = typing.get_type_hints(function)
     arguments = get_args(hints.pop("return", None))
+    parameters = dict(inspect.signature(function).parameters)
+    named = parameters.pop("settings", None)
+    settings = None
+    if named is not None:
+        hints.pop("settings", None)
+        settings = named.default
+        if named.kind is not inspect.Parameter.KEYWORD_ONLY or not isinstance(settings, Settings):
+            message = (
+                f"dataset {function.__name__}: write its settings as *, settings: MySettings = MySettings(), of a class that "
+                "extends Settings"
+            )
+            raise DefinitionError(message)
     read = list(hints.values())
-    if (
-        len(read) not in {1, 2}
-        or len(inspect.signature(function).parameters) != len(read)
-        or len(arguments) != 1
-    ):
+    if len(read) not in {1, 2} or len(parameters) != len(read) or len(arguments) != 1:
         message = (
             f"dataset {function.__name__}: its signature must say what it reads and makes, as in "
             "def f(page: Page) -> Iterator[MyTable]"
@@ -416,7 +464,7 @@ def _signature(function: Callable[..., Any]) -> tuple[Any, Any, type]:
     if not (isinstance(arguments[0], type) and issubclass(arguments[0], Table)):
         message = f"dataset {function.__name__}: {arguments[0]} is no Table; make a class of columns that extends Table"
         raise DefinitionError(message)
-    return read[0], read[1] if len(read) > 1 else None, arguments[0]
+    return read[0], read[1] if len(read) > 1 else None, arguments[0], settings
 
 
 def _arms(hint: Any) -> tuple[Any, ...]:

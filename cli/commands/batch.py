@@ -139,7 +139,9 @@ def generations_publish(name: str, number: int, home: HomeOption = DEFAULT_HOME)
             catch_up(log, store, family, EngineName.LOOP)
         else:
             # What other code began this code must not go on with: readers are told how far it is.
-            err.print(f"generation {number} was made by other code: it is read as far as that code brought it")
+            err.print(
+                f"generation {number} was made by other code: it is read as far as that code brought it"
+            )
         with store.atomically():
             for member, generation in family:
                 store.publish(member.name, generation.number)

@@ -128,6 +128,22 @@ def user_current(said: Linked[UserName]) -> Iterator[UserCurrent]:
         )
 
 
+class UserByName(Table, frozen=True, kw_only=True):
+    """The account that bears a name now."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    name: Annotated[Partition[str], about("the name", private=_PERSONAL)]
+    editor: Annotated[str, about("`#` and the user id")]
+
+
+@dataset
+def user_by_name(said: Linked[UserName]) -> Iterator[UserByName]:
+    """Whom every name means now; of several accounts that were last seen under one, the newest."""
+    for account in sorted(accounts_now(said, renames_in(said)), key=lambda account: account.user_id):
+        user = User(account.user_id, account.name)
+        yield UserByName(wiki=account.wiki, name=user.name, editor=user.key)
+
+
 def renames_in(said: Linked[UserName]) -> Renames:
     """The renames that linked rows tell of, by old name."""
     renames: Renames = {}

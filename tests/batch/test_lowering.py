@@ -30,6 +30,8 @@ ACTIONS = (
     s.Move(gap=60, user=1, page=0, title=3, redirect=True),
     s.Delete(gap=60, page=0),
     s.Undelete(gap=60, page=0, part=5),
+    s.Edit(gap=60, user=4, page=2, text=2, minor=False),
+    s.Edit(gap=60, user=1, page=2, text=3, minor=False),
     s.Import(gap=86_400, title=5, texts=(1, 2, 1), author=0, chained=True, null_top=True),
     s.Delete(gap=1, page=1),
 )

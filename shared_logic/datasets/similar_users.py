@@ -1,0 +1,197 @@
+"""Similar users: who edits the same pages at the same time as whom, and at which hours.
+
+The facts that CheckUsers weigh when they judge whether two accounts are one person, for every account. Editors are ids, so that a
+rename changes nothing; a hidden author is nobody, and the window closes over the gap. All of it tells what persons did: no
+column is public. Bots by name are left out here, bots by group, hidden accounts and ranks are matters of the moment of reading
+(see `shared_logic.similarity`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Annotated
+
+import msgspec
+
+from shared_logic.language import Clustering, Partition, Settings, Sum, Table, about, dataset
+from shared_logic.pairs import Turn, meetings, pairs
+from shared_logic.things import Page, Revision, UserKind
+
+_PRIVATE = "tells what one person did"
+_DEFAULT_NAMESPACES = (0, 1, 118)
+"""Articles, their talk, and drafts: as Wikimedia's similar-users."""
+
+
+class SimilarUsersSettings(Settings, frozen=True, kw_only=True):
+    """Whose edits are compared, and how near they must be."""
+
+    window: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
+    """Of a page's revisions: so many before, and one less after."""
+    namespaces: tuple[int, ...] = _DEFAULT_NAMESPACES
+    """Of pages; none: all."""
+    anonymous: bool = False
+    """Whether addresses are compared too."""
+    temporary: bool = True
+    """Whether temporary accounts are compared too."""
+
+
+_SETTINGS = SimilarUsersSettings()
+
+
+class Coedit(Table, frozen=True, kw_only=True):
+    """On how many pages an editor met a neighbour."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    editor: Annotated[Partition[str], about("`#` and the user id, or the address", private=_PRIVATE)]
+    neighbour: Annotated[Clustering[str], about("the other one, likewise", private=_PRIVATE)]
+    pages: Annotated[Sum[int], about("pages on which they met", at_least=0, private=_PRIVATE)]
+
+
+@dataset
+def coedits(page: Page, *, settings: SimilarUsersSettings = _SETTINGS) -> Iterator[Coedit]:
+    """Pairs of editors, by the pages on which both edited within the window."""
+    for editor, neighbour in pairs(turns(page, settings), settings.window):
+        yield Coedit(wiki=page.wiki, editor=editor, neighbour=neighbour, pages=1)
+
+
+class CoeditPage(Table, frozen=True, kw_only=True):
+    """How an editor met a neighbour on one page."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    editor: Annotated[Partition[str], about("`#` and the user id, or the address", private=_PRIVATE)]
+    neighbour: Annotated[Clustering[str], about("the other one, likewise", private=_PRIVATE)]
+    page_id: Annotated[Clustering[int], about("the page", at_least=1, private=_PRIVATE)]
+    follows: Annotated[
+        int, about("edits with one of the neighbour in the window before", at_least=0, private=_PRIVATE)
+    ]
+    soonest: Annotated[
+        int | None,
+        about("least time from one of the neighbour", unit="seconds", at_least=0, private=_PRIVATE),
+    ]
+    came_first: Annotated[bool, about("whether the editor was there before the neighbour", private=_PRIVATE)]
+
+
+@dataset
+def coedit_pages(page: Page, *, settings: SimilarUsersSettings = _SETTINGS) -> Iterator[CoeditPage]:
+    """The evidence behind `coedits`: on which pages, in which order, how soon after."""
+    for met in meetings(turns(page, settings), settings.window):
+        yield CoeditPage(
+            wiki=page.wiki,
+            editor=met.editor,
+            neighbour=met.neighbour,
+            page_id=page.page_id,
+            follows=met.follows,
+            soonest=None if met.soonest is None else met.soonest // 1_000,
+            came_first=met.came_first,
+        )
+
+
+class UserActivity(Table, frozen=True, kw_only=True):
+    """How much an editor edited."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    editor: Annotated[Partition[str], about("`#` and the user id, or the address", private=_PRIVATE)]
+    edits: Annotated[Sum[int], about("edits that count", at_least=0, private=_PRIVATE)]
+    pages: Annotated[Sum[int], about("pages with such an edit", at_least=0, private=_PRIVATE)]
+
+
+@dataset
+def user_activity(page: Page, *, settings: SimilarUsersSettings = _SETTINGS) -> Iterator[UserActivity]:
+    """Edits and edited pages of every editor."""
+    edits: dict[str, int] = {}
+    for turn in turns(page, settings):
+        edits[turn.editor] = edits.get(turn.editor, 0) + 1
+    for editor, count in edits.items():
+        yield UserActivity(wiki=page.wiki, editor=editor, edits=count, pages=1)
+
+
+class UserHour(Table, frozen=True, kw_only=True):
+    """How much an editor edited in one hour of the week."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    editor: Annotated[Partition[str], about("`#` and the user id, or the address", private=_PRIVATE)]
+    weekday: Annotated[
+        Clustering[int],
+        about("UTC, 1 is Monday, 7 is Sunday", at_least=1, at_most=7, private=_PRIVATE),
+    ]
+    hour: Annotated[Clustering[int], about("UTC", at_least=0, at_most=23, private=_PRIVATE)]
+    edits: Annotated[Sum[int], about("edits that count", at_least=0, private=_PRIVATE)]
+
+
+@dataset
+def user_hours(page: Page, *, settings: SimilarUsersSettings = _SETTINGS) -> Iterator[UserHour]:
+    """Edits of every editor by weekday and hour."""
+    for revision in counted(page, settings):
+        at = revision.timestamp
+        yield UserHour(
+            wiki=page.wiki, editor=_editor(revision), weekday=at.isoweekday(), hour=at.hour, edits=1
+        )
+
+
+class UserDay(Table, frozen=True, kw_only=True):
+    """How much an editor edited on one day."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    editor: Annotated[Partition[str], about("`#` and the user id, or the address", private=_PRIVATE)]
+    day: Annotated[Clustering[date], about("UTC day", private=_PRIVATE)]
+    edits: Annotated[Sum[int], about("edits that count", at_least=0, private=_PRIVATE)]
+
+
+@dataset
+def user_days(page: Page, *, settings: SimilarUsersSettings = _SETTINGS) -> Iterator[UserDay]:
+    """Edits of every editor by day: which days of `user_edits` hold any."""
+    for revision in counted(page, settings):
+        yield UserDay(wiki=page.wiki, editor=_editor(revision), day=revision.day, edits=1)
+
+
+class UserEdit(Table, frozen=True, kw_only=True):
+    """One edit of an editor."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    editor: Annotated[Partition[str], about("`#` and the user id, or the address", private=_PRIVATE)]
+    day: Annotated[Clustering[date], about("UTC day", private=_PRIVATE)]
+    at: Annotated[Clustering[datetime], about("own time of the revision", unit="UTC", private=_PRIVATE)]
+    rev_id: Annotated[Clustering[int], about("id of the revision", at_least=1, private=_PRIVATE)]
+    page_id: Annotated[Clustering[int], about("the page", at_least=1, private=_PRIVATE)]
+    size: Annotated[
+        int | None, about("of the text that was saved", unit="bytes", at_least=0, private=_PRIVATE)
+    ]
+
+
+@dataset
+def user_edits(page: Page, *, settings: SimilarUsersSettings = _SETTINGS) -> Iterator[UserEdit]:
+    """Every edit that counts, by editor and time: first and last edits, and timelines."""
+    for revision in counted(page, settings):
+        yield UserEdit(
+            wiki=page.wiki,
+            editor=_editor(revision),
+            day=revision.day,
+            at=revision.timestamp,
+            rev_id=revision.rev_id,
+            page_id=page.page_id,
+            size=revision.size,
+        )
+
+
+def counted(page: Page, settings: SimilarUsersSettings) -> Iterator[Revision]:
+    """The page's revisions that are compared, in own order: those that readers can reach, of editors that count."""
+    if settings.namespaces and page.namespace not in settings.namespaces:
+        return
+    kinds = {UserKind.ACCOUNT}
+    if settings.anonymous:
+        kinds.add(UserKind.ANONYMOUS)
+    if settings.temporary:
+        kinds.add(UserKind.TEMPORARY)
+    for revision in page.revisions:
+        if revision.user is not None and revision.user.kind in kinds:
+            yield revision
+
+
+def turns(page: Page, settings: SimilarUsersSettings) -> list[Turn]:
+    """The same as turns of `shared_logic.pairs`."""
+    return [Turn(_editor(revision), revision.at) for revision in counted(page, settings)]
+
+
+def _editor(revision: Revision) -> str:
+    return revision.user.key if revision.user else ""

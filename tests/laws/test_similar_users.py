@@ -1,0 +1,185 @@
+"""Pairs are what their definition says: on real histories, on generated ones, and on pages that fold the window over."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import shared_logic.datasets  # noqa: F401  registers them
+from batch.table_files import read_table_folder
+from shared_logic import things
+from shared_logic.clock import from_iso
+from shared_logic.datasets.similar_users import SimilarUsersSettings, coedits
+from shared_logic.eventify.tables import states
+from shared_logic.language import DefinitionError, registry
+from shared_logic.page_state import PageState
+from shared_logic.pairs import Turn, meetings, pairs
+from shared_logic.reference import Tables, reference, united
+from shared_logic.similarity import edit_overlap, overlap, profile, ranked
+from shared_logic.things import Page, UserKind
+from tests import sample
+
+NAMES = ("coedits", "coedit_pages", "user_activity", "user_hours", "user_days", "user_edits")
+editors = st.lists(st.sampled_from("abcde"), max_size=40)
+
+
+def brute_force(names: Sequence[str], window: int) -> set[tuple[str, str]]:
+    """The definition, place by place."""
+    return {
+        (names[i], names[j])
+        for i in range(len(names))
+        for j in range(len(names))
+        if i - window <= j < i + window and names[i] != names[j]
+    }
+
+
+def turns(names: Sequence[str]) -> list[Turn]:
+    return [Turn(name, 1_000 * place) for place, name in enumerate(names)]
+
+
+@given(names=editors, window=st.integers(1, 7))
+def test_pairs_are_those_of_the_definition(names: list[str], window: int) -> None:
+    assert set(pairs(turns(names), window)) == brute_force(names, window)
+
+
+@given(names=editors, window=st.integers(1, 7))
+def test_meetings_tell_the_order_and_the_time(names: list[str], window: int) -> None:
+    found = {(met.editor, met.neighbour): met for met in meetings(turns(names), window)}
+    # every pair has its meeting
+    assert found.keys() == brute_force(names, window)
+    for (editor, neighbour), met in found.items():
+        gaps = [
+            min(i - j for j in range(max(0, i - window), i) if names[j] == neighbour)
+            for i in range(len(names))
+            if names[i] == editor and neighbour in names[max(0, i - window) : i]
+        ]
+        assert (met.follows, met.soonest) == (len(gaps), min(gaps) * 1_000 if gaps else None)
+        assert met.came_first == (names.index(editor) < names.index(neighbour))
+
+
+def test_a_page_of_many_editors_stays_linear() -> None:
+    # given a page with 50,000 editors, each once
+    many = [Turn(str(number), number) for number in range(50_000)]
+    # then it contributes no more pairs than the window allows
+    assert sum(1 for _ in pairs(many, 5)) <= 50_000 * 9
+
+
+@pytest.fixture(scope="module")
+def pages() -> list[Page]:
+    """Every page of a real wiki."""
+    said = list(states(read_table_folder(sample.FINAL), sample.WIKI, from_iso("2023-01-01T00:00:00Z"), print))
+    return [
+        things.page(entity.wiki, entity.id, state)
+        for entity, state in united(said).items()
+        if isinstance(state, PageState) and entity.kind == "page"
+    ]
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    said = list(states(read_table_folder(sample.FINAL), sample.WIKI, from_iso("2023-01-01T00:00:00Z"), print))
+    return reference([registry[name] for name in NAMES], united(said))
+
+
+def test_a_real_wikis_tables_are_those_of_the_definition(pages: list[Page], tables: Tables) -> None:
+    # given who edited every page that counts, in order
+    shared: Counter[tuple[str, str]] = Counter()
+    edited: defaultdict[str, set[int]] = defaultdict(set)
+    edits: Counter[str] = Counter()
+    hours: Counter[tuple[str, int, int]] = Counter()
+    for page in pages:
+        if page.namespace not in {0, 1, 118}:
+            continue
+        names = []
+        for revision in page.revisions:
+            if revision.user and revision.user.kind in {UserKind.ACCOUNT, UserKind.TEMPORARY}:
+                key = revision.user.key
+                names.append(key)
+                edited[key].add(page.page_id)
+                edits[key] += 1
+                hours[key, revision.timestamp.isoweekday(), revision.timestamp.hour] += 1
+        shared.update(brute_force(names, 5))
+    # then the tables say the same of every user and pair
+    wiki = sample.WIKI
+    assert tables["coedits"] == {(wiki, *pair): (count,) for pair, count in shared.items()}
+    assert tables["user_activity"] == {
+        (wiki, editor): (edits[editor], len(ids)) for editor, ids in edited.items()
+    }
+    assert tables["user_hours"] == {(wiki, *key): (count,) for key, count in hours.items()}
+    assert len(shared) > 100
+    # and what lies behind adds up
+    assert Counter(key[:3] for key in tables["coedit_pages"]) == {
+        key: values[0] for key, values in tables["coedits"].items()
+    }
+    assert Counter(key[:2] for key in tables["user_edits"]) == {
+        key: values[0] for key, values in tables["user_activity"].items()
+    }
+    by_day: Counter[tuple[object, ...]] = Counter()
+    for key, values in tables["user_days"].items():
+        by_day[key[:2]] += values[0]
+    assert by_day == {key: values[0] for key, values in tables["user_activity"].items()}
+
+
+def test_settings_widen_what_is_compared(pages: list[Page]) -> None:
+    try:
+        registry.configure({"SimilarUsersSettings": {"window": 1, "namespaces": [], "anonymous": True}})
+        configured = registry["coedits"]
+        assert configured.settings == SimilarUsersSettings(window=1, namespaces=(), anonymous=True)
+        narrow = sum(1 for page in pages for _ in configured(page))
+        usual = sum(1 for page in pages for _ in coedits(page))
+        assert 0 < narrow != usual
+    finally:
+        registry.configure({})
+    assert registry["coedits"].settings == SimilarUsersSettings()
+
+
+@pytest.mark.parametrize(
+    "sections,says",
+    [
+        ({"Nothing": {}}, "no dataset has settings Nothing; there are SimilarUsersSettings"),
+        ({"SimilarUsersSettings": {"window": 0}}, "settings SimilarUsersSettings: Expected `int` >= 1"),
+        ({"SimilarUsersSettings": {"windows": 5}}, "unknown field `windows`"),
+    ],
+)
+def test_settings_that_are_none_are_told(sections: dict[str, dict[str, object]], says: str) -> None:
+    with pytest.raises(DefinitionError, match=says):
+        registry.configure(sections)
+
+
+# --- measures
+
+
+def test_hours_are_taken_with_their_neighbours_and_days_once() -> None:
+    # given one edit in the first hour of a Monday
+    found = profile([(1, 0, 1)])
+    # then the hours before and after count, over midnight, and no other day
+    assert [hour for hour, count in enumerate(found.hours) if count] == [0, 1, 23]
+    assert found.days == (1, 0, 0, 0, 0, 0, 0)
+
+
+def test_levels_of_overlap() -> None:
+    assert overlap((1, 2, 3), (2, 4, 6)).level == "Same"
+    assert overlap((1, 0), (0, 1)) == overlap((0, 0), (1, 1))
+    assert overlap((1, 0), (0, 1)).level == "No overlap"
+    assert [overlap((1, 0), other).level for other in ((9, 1), (1, 1), (1, 9))] == ["High", "Medium", "Low"]
+
+
+@given(st.lists(st.integers(0, 9), min_size=7, max_size=7), st.integers(1, 1_000))
+def test_a_vector_is_the_same_as_its_multiple(vector: list[int], factor: int) -> None:
+    scaled = [factor * value for value in vector]
+    assert overlap(vector, scaled).level == ("Same" if any(vector) else "No overlap")
+
+
+def test_ranks_keep_ties_at_the_cut() -> None:
+    # given neighbours of whom some share as many pages, and many share one
+    found = [("a", 5, 9), ("b", 3, 20), ("c", 3, 10), ("d", 3, 30), ("e", 1, 1), ("f", 1, 2)]
+    # then who is level with the last stays, those with one page are cut off
+    assert [name for name, *_ in ranked(found, 2)] == ["a", "c", "b", "d"]
+    assert [name for name, *_ in ranked(found, 5)] == ["a", "c", "b", "d", "e"]
+    assert ranked(found, 0) == []
+    assert edit_overlap(3, 10) == 0.3
+    assert edit_overlap(3, 0) == 0.0
