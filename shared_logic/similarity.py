@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-DAYS, HOURS = 7, 24
+HOURS = 24
 _SAME = 1e-9
 """How far from 1 a cosine of equal vectors may come out."""
 
@@ -35,14 +35,10 @@ class Overlap:
     """Same, High, Medium, Low, or No overlap."""
 
 
-def profile(edits: Iterable[tuple[int, int, int]]) -> Profile:
-    """Of (weekday from 1, hour, edits)."""
-    days, hours = [0] * DAYS, [0] * HOURS
-    for weekday, hour, count in edits:
-        days[weekday - 1] += count
-        for near in (hour - 1, hour, hour + 1):
-            hours[near % HOURS] += count
-    return Profile(tuple(days), tuple(hours))
+def profile(days: Sequence[int], hours: Sequence[int]) -> Profile:
+    """Of edits by weekday, Monday first, and by hour."""
+    near = tuple(hours[hour - 1] + count + hours[(hour + 1) % HOURS] for hour, count in enumerate(hours))
+    return Profile(tuple(days), near)
 
 
 def overlap(one: Sequence[int], other: Sequence[int]) -> Overlap:

@@ -8,6 +8,7 @@ column is public. Bots by name are left out here, bots by group, hidden accounts
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Annotated
@@ -87,23 +88,69 @@ def coedit_pages(page: Page, *, settings: SimilarUsersSettings = _SETTINGS) -> I
         )
 
 
+_ON_DAY = about("edits that count, on that day of the week, UTC", at_least=0, private=_PRIVATE)
+_IN_HOUR = about("edits that count, in that hour of the day, UTC", at_least=0, private=_PRIVATE)
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+HOURS = tuple(f"hour_{hour}" for hour in range(24))
+
+
 class UserActivity(Table, frozen=True, kw_only=True):
-    """How much an editor edited."""
+    """How much an editor edited, and when in the week and in the day."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
     editor: Annotated[Partition[str], about("`#` and the user id, or the address", private=_PRIVATE)]
     edits: Annotated[Sum[int], about("edits that count", at_least=0, private=_PRIVATE)]
     pages: Annotated[Sum[int], about("pages with such an edit", at_least=0, private=_PRIVATE)]
+    monday: Annotated[Sum[int], _ON_DAY]
+    tuesday: Annotated[Sum[int], _ON_DAY]
+    wednesday: Annotated[Sum[int], _ON_DAY]
+    thursday: Annotated[Sum[int], _ON_DAY]
+    friday: Annotated[Sum[int], _ON_DAY]
+    saturday: Annotated[Sum[int], _ON_DAY]
+    sunday: Annotated[Sum[int], _ON_DAY]
+    hour_0: Annotated[Sum[int], _IN_HOUR]
+    hour_1: Annotated[Sum[int], _IN_HOUR]
+    hour_2: Annotated[Sum[int], _IN_HOUR]
+    hour_3: Annotated[Sum[int], _IN_HOUR]
+    hour_4: Annotated[Sum[int], _IN_HOUR]
+    hour_5: Annotated[Sum[int], _IN_HOUR]
+    hour_6: Annotated[Sum[int], _IN_HOUR]
+    hour_7: Annotated[Sum[int], _IN_HOUR]
+    hour_8: Annotated[Sum[int], _IN_HOUR]
+    hour_9: Annotated[Sum[int], _IN_HOUR]
+    hour_10: Annotated[Sum[int], _IN_HOUR]
+    hour_11: Annotated[Sum[int], _IN_HOUR]
+    hour_12: Annotated[Sum[int], _IN_HOUR]
+    hour_13: Annotated[Sum[int], _IN_HOUR]
+    hour_14: Annotated[Sum[int], _IN_HOUR]
+    hour_15: Annotated[Sum[int], _IN_HOUR]
+    hour_16: Annotated[Sum[int], _IN_HOUR]
+    hour_17: Annotated[Sum[int], _IN_HOUR]
+    hour_18: Annotated[Sum[int], _IN_HOUR]
+    hour_19: Annotated[Sum[int], _IN_HOUR]
+    hour_20: Annotated[Sum[int], _IN_HOUR]
+    hour_21: Annotated[Sum[int], _IN_HOUR]
+    hour_22: Annotated[Sum[int], _IN_HOUR]
+    hour_23: Annotated[Sum[int], _IN_HOUR]
 
 
 @dataset
 def user_activity(page: Page, *, settings: SimilarUsersSettings = _SETTINGS) -> Iterator[UserActivity]:
-    """Edits and edited pages of every editor."""
-    edits: dict[str, int] = {}
-    for turn in turns(page, settings):
-        edits[turn.editor] = edits.get(turn.editor, 0) + 1
-    for editor, count in edits.items():
-        yield UserActivity(wiki=page.wiki, editor=editor, edits=count, pages=1)
+    """Edits, edited pages, days and hours of every editor."""
+    edits: dict[str, list[datetime]] = {}
+    for revision in counted(page, settings):
+        edits.setdefault(_editor(revision), []).append(revision.timestamp)
+    for editor, times in edits.items():
+        days = Counter(DAYS[at.weekday()] for at in times)
+        hours = Counter(HOURS[at.hour] for at in times)
+        yield UserActivity(
+            wiki=page.wiki,
+            editor=editor,
+            edits=len(times),
+            pages=1,
+            **{name: days[name] for name in DAYS},
+            **{name: hours[name] for name in HOURS},
+        )
 
 
 class UserHour(Table, frozen=True, kw_only=True):

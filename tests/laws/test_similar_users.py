@@ -106,9 +106,13 @@ def test_a_real_wikis_tables_are_those_of_the_definition(pages: list[Page], tabl
     # then the tables say the same of every user and pair
     wiki = sample.WIKI
     assert tables["coedits"] == {(wiki, *pair): (count,) for pair, count in shared.items()}
-    assert tables["user_activity"] == {
+    assert {key: values[:2] for key, values in tables["user_activity"].items()} == {
         (wiki, editor): (edits[editor], len(ids)) for editor, ids in edited.items()
     }
+    for (_, editor), values in tables["user_activity"].items():
+        mine = {key[1:]: count for key, count in hours.items() if key[0] == editor}
+        assert values[2:9] == tuple(sum(c for (d, _), c in mine.items() if d == day) for day in range(1, 8))
+        assert values[9:] == tuple(sum(c for (_, h), c in mine.items() if h == hour) for hour in range(24))
     assert tables["user_hours"] == {(wiki, *key): (count,) for key, count in hours.items()}
     assert len(shared) > 100
     # and what lies behind adds up
@@ -155,7 +159,7 @@ def test_settings_that_are_none_are_told(sections: dict[str, dict[str, object]],
 
 def test_hours_are_taken_with_their_neighbours_and_days_once() -> None:
     # given one edit in the first hour of a Monday
-    found = profile([(1, 0, 1)])
+    found = profile((1, 0, 0, 0, 0, 0, 0), (1,) + 23 * (0,))
     # then the hours before and after count, over midnight, and no other day
     assert [hour for hour, count in enumerate(found.hours) if count] == [0, 1, 23]
     assert found.days == (1, 0, 0, 0, 0, 0, 0)

@@ -1,0 +1,1 @@
+"""Merged tables over HTTP: for services by key, for investigators, for operators."""

@@ -1,0 +1,97 @@
+"""The application: every route, and what stands before them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from fastapi import FastAPI, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CollectorRegistry, Counter, Histogram, make_asgi_app
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.http import metrics, operations, similar_users, tables
+from serving.http.access import OPERATOR, SIMILAR_EDITORS, Access, Gate
+from serving.http.operations import Kept
+from serving.http.problems import Problem, answer, handle
+from serving.http.source import Source
+from shared_logic.language import Dataset
+
+
+def application(
+    source: Source, datasets: Sequence[Dataset], access: Access, kept: Kept, usual_wiki: str = ""
+) -> FastAPI:
+    """Routes over the tables of these datasets; `access` says who may see what is private."""
+    app = FastAPI(
+        title="Wikibraid",
+        version=version("wikibraid"),
+        description="Merged tables: what was recomputed from all of history, with what has happened since.",
+        redoc_url=None,
+    )
+    handle(app)
+    app.include_router(tables.routes(source, datasets))
+    app.include_router(metrics.routes(source))
+    app.include_router(similar_users.routes(source, usual_wiki))
+    app.include_router(operations.routes(source, datasets, kept))
+
+    @app.get("/health/live", include_in_schema=False)
+    def live() -> PlainTextResponse:
+        return PlainTextResponse("live\n")
+
+    @app.get("/health/ready", include_in_schema=False)
+    def ready() -> Response:
+        if any(source.store.published(dataset.name) is not None for dataset in datasets):
+            return PlainTextResponse("ready\n")
+        return answer(Problem(503, "nothing is published yet"))
+
+    collected = CollectorRegistry()
+    app.mount("/prometheus", make_asgi_app(collected))
+    app.add_middleware(
+        Gate,
+        roles={
+            similar_users.PREFIX: SIMILAR_EDITORS,
+            operations.PREFIX: OPERATOR,
+            "/prometheus": OPERATOR,
+        },
+        access=access,
+    )
+    app.add_middleware(_Measured, collected=collected)
+    return app
+
+
+class _Measured:
+    """Counts requests, and how long they take."""
+
+    def __init__(self, app: ASGIApp, collected: CollectorRegistry) -> None:
+        self._app = app
+        self._requests = Counter(
+            "http_requests", "Requests, by status", ["code", "method"], registry=collected
+        )
+        self._seconds = Histogram(
+            "http_request_duration_seconds",
+            "Until the answer is sent",
+            registry=collected,
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+
+        async def sent(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        with self._seconds.time():
+            try:
+                await self._app(scope, receive, sent)
+            finally:
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                self._requests.labels(status, method).inc()
+
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}

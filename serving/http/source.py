@@ -1,0 +1,48 @@
+"""Where answers come from: one store and one reader per thread, since stores are not for several at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from serving.reader import Reader
+from shared_logic.protocols import Cut, Store
+
+SECONDS_ENDS_ARE_KEPT = 0.5
+
+
+class Source:
+    """Readers of one installation."""
+
+    def __init__(self, store: Callable[[], Store], ends: Callable[[], Cut]) -> None:
+        """`store` opens the store for the thread that calls; `ends` tells where the log ends."""
+        self._open, self._ask = store, ends
+        self._of_thread = threading.local()
+        self._lock = threading.Lock()
+        self._ends: Cut = ()
+        self._asked_at = float("-inf")
+
+    @property
+    def store(self) -> Store:
+        """This thread's store."""
+        found: Store | None = getattr(self._of_thread, "store", None)
+        if found is None:
+            found = self._of_thread.store = self._open()
+        return found
+
+    @property
+    def reader(self) -> Reader:
+        """This thread's reader."""
+        found: Reader | None = getattr(self._of_thread, "reader", None)
+        if found is None:
+            found = self._of_thread.reader = Reader(self.store, self.ends)
+        return found
+
+    def ends(self) -> Cut:
+        """Where the log ends, or ended half a second ago."""
+        with self._lock:
+            if time.monotonic() - self._asked_at > SECONDS_ENDS_ARE_KEPT:
+                self._ends = self._ask()
+                self._asked_at = time.monotonic()
+            return self._ends

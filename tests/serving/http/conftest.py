@@ -1,0 +1,75 @@
+"""An application over the real wiki of the sample, all datasets published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from hashlib import sha256
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+import shared_logic.datasets  # noqa: F401  registers them
+from batch.table_files import read_table_folder
+from serving.http.access import OPERATOR, SIMILAR_EDITORS, Access, Bearer
+from serving.http.application import application
+from serving.http.operations import Kept
+from serving.http.source import Source
+from shared_logic.clock import from_iso
+from shared_logic.eventify.tables import states
+from shared_logic.language import registry
+from shared_logic.laws import load_generation
+from shared_logic.memory_store import MemoryStore
+from shared_logic.reference import united
+from tests import sample
+
+SECRETS = {"investigator": "open-sesame", "operator": "and-again"}
+AUTHORIZED = {"Authorization": f"Bearer {SECRETS['investigator']}"}
+OPERATING = {"Authorization": f"Bearer {SECRETS['operator']}"}
+CUT = (5, 7)
+
+
+def digest(secret: str) -> str:
+    return sha256(secret.encode()).hexdigest()
+
+
+KNOWN = {
+    "investigator": Bearer(sha256=digest(SECRETS["investigator"]), roles=(SIMILAR_EDITORS,)),
+    "operator": Bearer(sha256=digest(SECRETS["operator"]), roles=(OPERATOR,)),
+}
+
+
+@cache
+def store_of_the_sample() -> MemoryStore:
+    """The sample's tables, of one run."""
+    tables = read_table_folder(sample.FINAL)
+    known = united(states(tables, sample.WIKI, from_iso("2023-01-01T00:00:00Z"), lambda _: None))
+    made = MemoryStore()
+    for dataset, generation in load_generation(made, tuple(registry.values()), known, CUT, "run"):
+        made.publish(dataset.name, generation.number)
+    return made
+
+
+@pytest.fixture(scope="session")
+def store() -> MemoryStore:
+    return store_of_the_sample()
+
+
+def application_over(store: MemoryStore, ends: tuple[int, ...] = CUT, per_minute: int = 120) -> FastAPI:
+    kept = Kept(list, lambda _: [], list)
+    access = Access(KNOWN, per_minute)
+    return application(
+        Source(lambda: store, lambda: ends), tuple(registry.values()), access, kept, sample.WIKI
+    )
+
+
+@pytest.fixture(scope="session")
+def app(store: MemoryStore) -> FastAPI:
+    return application_over(store)
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app, raise_server_exceptions=False) as made:
+        yield made

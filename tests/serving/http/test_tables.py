@@ -1,0 +1,115 @@
+"""Rows by key over HTTP: what the reader says, how fresh it is, and errors that are never confused."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from serving.http.tables import is_public
+from serving.reader import Reader
+from serving.sqlite_file import StoreError
+from shared_logic.language import registry
+from shared_logic.memory_store import MemoryStore
+from tests import sample
+from tests.serving.http.conftest import application_over
+
+ROUTE = f"/v1/daily_edits/{sample.WIKI}"
+
+
+def test_rows_are_those_of_the_reader(client: TestClient, store: MemoryStore) -> None:
+    # given what a reader finds
+    expected = Reader(store).scan(registry["daily_edits"], (sample.WIKI,)).rows
+    # when all pages are read
+    rows: list[dict[str, Any]] = []
+    following: str | None = None
+    while True:
+        asked = {"limit": "37"} | ({"cursor": following} if following else {})
+        answer = client.get(ROUTE, params=asked)
+        assert answer.status_code == 200
+        rows += answer.json()["items"]
+        following = answer.json()["next"]
+        if following is None:
+            break
+        assert len(answer.json()["items"]) == 37
+    # then they are the same, in the same order, each once
+    assert rows == [{**row, "day": row["day"].isoformat()} for row in expected]
+    assert len(rows) > 37
+
+
+def test_ranges_and_clustering_columns_narrow(client: TestClient) -> None:
+    every = client.get(ROUTE, params={"limit": "1000"}).json()["items"]
+    days = sorted({row["day"] for row in every})
+    some = client.get(ROUTE, params={"from": days[1], "to": days[2]}).json()["items"]
+    assert some == [row for row in every if row["day"] in days[1:3]]
+    one = client.get(ROUTE, params={"day": days[1]}).json()["items"]
+    assert one == [row for row in every if row["day"] == days[1]]
+    assert client.get(ROUTE, params={"namespace": 0}).status_code == 400
+    assert client.get(ROUTE, params={"from": "soon"}).status_code == 400
+
+
+def test_answers_say_how_fresh_they_are(store: MemoryStore) -> None:
+    # given a log that goes on behind what is included
+    with TestClient(application_over(store, ends=(5, 10))) as client:
+        answer = client.get(ROUTE)
+    assert answer.headers["Wikibraid-Generation"] == "1"
+    assert answer.headers["Wikibraid-Through"] == "5,7"
+    assert (answer.headers["Wikibraid-Complete"], answer.headers["Wikibraid-Lag"]) == ("false", "3")
+
+
+def test_what_the_client_has_is_not_sent_again(client: TestClient) -> None:
+    answer = client.get(ROUTE)
+    again = client.get(ROUTE, headers={"If-None-Match": f'"other", {answer.headers["ETag"]}'})
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get(ROUTE, headers={"If-None-Match": '"other"'}).content == answer.content
+
+
+@pytest.mark.parametrize("path", ["/v1/daily_edits/nowiki", "/v1/nothing/x", "/nowhere"])
+def test_no_such_row_is_404(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
+    assert answer.json()["status"] == 404
+
+
+def test_what_is_not_published_is_503() -> None:
+    with TestClient(application_over(MemoryStore())) as client:
+        answer = client.get(ROUTE)
+        assert client.get("/health/ready").status_code == 503
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("error", [StoreError("away"), sqlite3.OperationalError("database is locked")])
+def test_a_store_that_fails_is_503(
+    client: TestClient, store: MemoryStore, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(store, "published", fail)
+    assert client.get(ROUTE).status_code == 503
+
+
+def test_a_cursor_of_another_table_or_time_is_refused(client: TestClient) -> None:
+    following = client.get(ROUTE, params={"limit": 1}).json()["next"]
+    other = f"/v1/active_editors/{sample.WIKI}"
+    assert client.get(other, params={"cursor": following}).status_code == 400
+    assert client.get(ROUTE, params={"cursor": "nonsense!"}).status_code == 400
+
+
+def test_private_tables_have_no_route_and_private_columns_no_place(client: TestClient) -> None:
+    # given the OpenAPI document, which says all that is public
+    document = client.get("/openapi.json").json()
+    paths = {path.split("/")[2] for path in document["paths"] if path.startswith("/v1/")}
+    # then tables with a private key are not there
+    for dataset in registry.values():
+        assert (dataset.name in paths) == is_public(dataset)
+    assert {"coedits", "user_activity", "editor_periods", "user_names"}.isdisjoint(paths)
+    # and of the others no private column is
+    for name in paths:
+        schema = registry[name].schema
+        shown = document["components"]["schemas"][schema.name]["properties"].keys()
+        private = {column.name for column in schema.columns if column.about.private}
+        assert shown == {column.name for column in schema.columns} - private
