@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from serving.cassandra_session import Cql
+from shared_logic.expiry import check_kept
 from shared_logic.protocols import Generation
 
 _STEP = "UPDATE generations SET sequence=? WHERE dataset=? IF sequence=?"
@@ -85,13 +86,7 @@ class Generations:
         removed: list[Generation] = []
         while True:
             sequence, published, made = self.standing(dataset)
-            unknown = set(kept) - made.keys()
-            if not kept or unknown or (published is not None and published not in kept):
-                message = (
-                    f"{dataset}: can't keep only the generations {sorted(kept)}; name one or more of "
-                    f"{sorted(made)}, with the published one ({published})"
-                )
-                raise ValueError(message)
+            check_kept(dataset, made.keys(), published, kept)
             old = next(
                 (one for number, one in made.items() if number < max(kept) and number not in kept), None
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from itertools import islice
@@ -12,6 +12,7 @@ from typing import Any, Self
 import msgspec
 
 from serving.difference import Counts, difference
+from serving.sqlite_expiry import expire
 from serving.sqlite_file import StoreError, key_range, opened, transaction
 from shared_logic.kernel import add
 from shared_logic.protocols import Accumulator, Cut, Generation, Lane, Parts
@@ -89,6 +90,11 @@ class SqliteStore:
         ):
             raise KeyError(number)
         self._db.execute("INSERT OR REPLACE INTO manifest VALUES (?,?)", (dataset, number))
+
+    def expire(self, dataset: str, kept: Collection[int]) -> int:
+        """See `Store`."""
+        with self.atomically():
+            return expire(self._db, dataset, kept)
 
     def parts(self, dataset: str, key: bytes, number: int | None = None) -> Parts | None:
         """See `Store`."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
+from shared_logic.expiry import check_kept, unread
 from shared_logic.kernel import add
 from shared_logic.protocols import Accumulator, Generation, Lane, Parts
 
@@ -48,6 +49,25 @@ class MemoryStore:
         if number not in self._generations.get(dataset, {}):
             raise KeyError(number)
         self._manifest[dataset] = number
+
+    def expire(self, dataset: str, kept: Collection[int]) -> int:
+        """See `Store`."""
+        known = self._generations.get(dataset, {})
+        check_kept(dataset, known, self._manifest.get(dataset), kept)
+        count = 0
+        for versions in self._batch.get(dataset, {}).values():
+            for version in unread([(number, row is None) for number, row in versions.items()], kept):
+                del versions[version]
+                count += 1
+        for number in [number for number in known if number < max(kept) and number not in kept]:
+            lane = Lane(dataset, number)
+            del known[number]
+            for of_lane in (self._rows, self._accumulators, self._passed):
+                of_lane.pop(lane, None)
+            for positions in (self._progress, self._ends):
+                for place in [place for place in positions if place[0] == lane]:
+                    del positions[place]
+        return count
 
     def parts(self, dataset: str, key: bytes, number: int | None = None) -> Parts | None:
         """See `Store`."""

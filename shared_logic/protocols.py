@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -106,6 +106,15 @@ class Store(Protocol):
 
     def publish(self, dataset: str, number: int) -> None:
         """Make it the one that readers read: flip and rollback are this one write. KeyError: no such generation."""
+
+    def expire(self, dataset: str, kept: Collection[int]) -> int:
+        """Give up generations before the newest kept one that aren't kept; returns how many versions of rows were removed.
+
+        Generations after the newest kept one stay: they are candidates.
+
+        Raises:
+            ValueError: one of them doesn't exist, or the published one isn't among them.
+        """
 
     # --- a point read
     def parts(self, dataset: str, key: bytes, number: int | None = None) -> Parts | None:

@@ -151,6 +151,36 @@ def generations_publish(name: str, number: int, home: HomeOption = DEFAULT_HOME)
     )
 
 
+@generations_app.command("expire")
+def generations_expire(
+    names: Annotated[list[str] | None, typer.Argument(help="Datasets; all, if none is named.")] = None,
+    keep: Annotated[
+        int, typer.Option(min=1, help="How many of the newest stay, beside the published one.")
+    ] = 2,
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
+) -> None:
+    """Give up old generations with all rows that no other one reads; a rollback to them is no longer possible."""
+    place = home_at(home)
+    rows = []
+    with place.writing_store("generations expire"), place.store() as store:
+        for dataset in datasets_named(names or []):
+            made = [found.number for found in store.generations(dataset.name)]
+            current = store.published(dataset.name)
+            if current is None:
+                continue
+            kept = {*made[-keep:], current.number}
+            gone = [number for number in made if number < max(kept) and number not in kept]
+            removed = store.expire(dataset.name, kept)
+            rows.append(
+                {"dataset": dataset.name, "given up": gone, "kept": sorted(kept), "versions removed": removed}
+            )
+    if json:
+        print_json(rows)
+    else:
+        print_records(rows)
+
+
 def recompute(
     home: Home, log: Log, store: Store, datasets: tuple[Dataset, ...], cut: Cut, progress: Meter
 ) -> list[Generation]:

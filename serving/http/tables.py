@@ -42,7 +42,7 @@ def routes(source: Source, datasets: Iterable[Dataset]) -> APIRouter:
             {
                 "dataset": dataset.name,
                 "about": dataset.doc,
-                "path": _path(dataset),
+                "path": f"{router.prefix}{_path(dataset)}",
                 "columns": [
                     {"name": column.name, "about": column.about.text, "unit": column.about.unit or None}
                     for column in _columns(dataset)
