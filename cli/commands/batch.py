@@ -62,13 +62,28 @@ def run(
         meter("starting Spark") as progress,
     ):
         where = parse_cut(cut, log)
-        made = recompute(place, log, store, datasets, where, progress)
+        made = recompute(place, log, store, with_relatives(store, datasets), where, progress)
         place.set_now(now)
-    rows = [{"dataset": g.dataset, "generation": g.number, "cut": list(g.cut), "run": g.run} for g in made]
+    rows = [
+        {
+            "dataset": one.dataset,
+            "generation": one.number,
+            "cut": list(one.cut),
+            "delta_version": one.delta_version,
+            "run": one.run,
+        }
+        for one in made
+    ]
     if json:
         print_json(rows)
     else:
         print_records(rows, "published")
+
+
+def cut(home: HomeOption = DEFAULT_HOME) -> None:
+    """Print the end of the log, for --cut: runs with the same cut and code are the same run."""
+    with home_at(home).log() as log:
+        out.print(",".join(map(str, log.ends())), markup=False, highlight=False)
 
 
 @app.command()
@@ -251,6 +266,14 @@ def _noting_hidden(store: Store, states: Iterator[tuple[str, bytes]]) -> Iterato
             for rev_id, bits, clock in hidden(state):
                 store.redact(entity(key).wiki, rev_id, bits, clock)
         yield key, encoded
+
+
+def with_relatives(store: Store, datasets: tuple[Dataset, ...]) -> tuple[Dataset, ...]:
+    """The datasets, and what is published of those that read the same tables: a family is of one run, or it can't be kept."""
+    wanted = {dataset.name for dataset in datasets}
+    related = {member.name for dataset in datasets for member in registry.family(dataset)}
+    wanted |= {name for name in related if store.published(name) is not None}
+    return registry.closure(sorted(wanted))
 
 
 def spark_session(home: Home) -> SparkSession:

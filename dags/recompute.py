@@ -1,0 +1,107 @@
+"""A DAG per group of datasets: refresh the bootstrap → cut → batch → parity → announce.
+
+`wikibraid batch run` archives, computes, audits, loads, catches up and flips; it goes on where it stopped as long as cut and code
+are the same, which is why the cut is a task of its own whose result a retry finds again. Made for a schedule and for
+`airflow backfill create`: a backfill's run takes the end of its interval for the present.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from airflow.sdk import DAG, Asset, Param, get_current_context, task
+
+from dags.commands import wikibraid, wikibraid_json
+from dags.groups import Group, groups
+from dags.schedule import BEGINNING, RETRIES
+
+
+def asset(dataset: str) -> Asset:
+    """What consumers wait for; its events carry generation, cut and Delta version."""
+    return Asset(name=dataset, uri=f"wikibraid://datasets/{dataset}", group="wikibraid")
+
+
+def recompute(group: Group) -> DAG:
+    """The DAG of these datasets."""
+    names = [dataset.name for dataset in group.datasets]
+    with DAG(
+        dag_id=f"recompute_{group.name}",
+        description=f"Recompute {', '.join(names)}"[:250],
+        doc_md=group.doc,
+        schedule="@monthly",
+        start_date=BEGINNING,
+        catchup=False,
+        max_active_runs=1,
+        tags=["wikibraid", "recompute"],
+        default_args={"owner": "wikibraid", **RETRIES},
+        params={
+            "bootstrap": Param(
+                "", type="string", description="Folder of tables to begin from; empty: those known."
+            ),
+            "wiki": Param("", type="string", description="Of that folder, unless the folder tells it."),
+            "cut": Param("", type="string", description="Offsets of the log, as 10,12,9,14; empty: its end."),
+            "parity": Param(
+                default=True, type="boolean", description="Whether merged and recomputed rows are compared."
+            ),
+        },
+    ) as made:
+
+        @task
+        def refresh() -> str:
+            """Take tables in, if a folder is named."""
+            params = get_current_context()["params"]
+            if not params["bootstrap"]:
+                return ""
+            of = ["--wiki", params["wiki"]] if params["wiki"] else []
+            found: dict[str, Any] = wikibraid_json("ingest", "tables", params["bootstrap"], *of)
+            return str(found["bootstrap"]["id"])
+
+        @task
+        def cut() -> str:
+            """Where the batch ends and the speed layer begins."""
+            asked = get_current_context()["params"]["cut"]
+            return str(asked or wikibraid("cut").strip())
+
+        @task
+        def batch(where: str) -> list[dict[str, Any]]:
+            """Compute, audit, load, catch up, flip."""
+            context = get_current_context()
+            run, end = context["dag_run"], context.get("data_interval_end")
+            is_backfill = str(run.run_type).rpartition(".")[2].lower().startswith("backfill")
+            now = ["--now", _instant(end)] if is_backfill and end else []
+            published: list[dict[str, Any]] = wikibraid_json("batch", "run", *names, "--cut", where, *now)
+            return published
+
+        @task
+        def parity(published: list[dict[str, Any]]) -> int:
+            """Compare what is served with a recomputation of everything; a difference stops here."""
+            if not get_current_context()["params"]["parity"]:
+                return 0
+            return sum(
+                len(wikibraid_json("parity", made["dataset"])["differences"])
+                for made in published
+                if made["dataset"] in names
+            )
+
+        @task(outlets=[asset(name) for name in names])
+        def announce(published: list[dict[str, Any]], differing: int) -> None:
+            """Tell consumers exactly what they can read."""
+            events = get_current_context()["outlet_events"]
+            by_name = {made["dataset"]: made for made in published}
+            for name in names:
+                events[asset(name)].extra = {**by_name[name], "differing": differing}
+
+        where = cut()
+        published = batch(where)
+        refresh() >> where
+        announce(published, parity(published))
+    return made
+
+
+def _instant(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+for one in groups():
+    globals()[f"recompute_{one.name}"] = recompute(one)

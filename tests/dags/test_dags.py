@@ -1,0 +1,142 @@
+"""DAGs as Airflow sees them: made from the registry, thin, safe to try again, and exact in what they announce."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import shared_logic.datasets  # noqa: F401  registers them
+from dags.groups import groups
+from shared_logic.language import registry
+
+ROOT = Path(__file__).parents[2]
+FAKE = """#!/usr/bin/env python3
+import json, os, sys
+words = sys.argv[1:]
+with open(os.environ["CALLS"], "a") as calls:
+    calls.write(json.dumps(words) + "\\n")
+print("a line of progress", file=sys.stderr)
+if words[0] == os.environ.get("FAILING"):
+    sys.exit(int(os.environ["STATUS"]))
+if words[0] == "ingest":
+    print(json.dumps({"bootstrap": {"id": "b"}}))
+elif words[0] == "cut":
+    print("3,4,5,6")
+elif words[0] == "batch":
+    print(json.dumps([{"dataset": "identity_reverts", "generation": 7, "cut": [3, 4, 5, 6], "delta_version": 2, "run": "r"}]))
+elif words[0] == "parity":
+    print(json.dumps({"dataset": words[1], "differences": []}))
+"""
+
+
+def airflow(home: Path, *words: str, **variables: str) -> Any:
+    """Runs a program of this folder with an Airflow of its own; what it printed last, as values."""
+    environment = {
+        **os.environ,
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        **variables,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@cache
+def described(home: Path) -> Any:
+    return airflow(home, "tests.dags.describe")
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return described(tmp_path_factory.mktemp("airflow"))
+
+
+def test_every_dataset_is_in_one_group() -> None:
+    members = [dataset.name for group in groups() for dataset in group.datasets]
+    assert sorted(members) == sorted(registry)
+    for group in groups():
+        for dataset in group.datasets:
+            assert set(registry.family(dataset)) <= set(group.datasets)
+
+
+def test_dags_are_parsed_without_errors_and_without_engines(parsed: Any) -> None:
+    assert parsed["errors"] == {}
+    assert parsed["heavy"] == []
+    assert parsed["dags"].keys() == {f"recompute_{group.name}" for group in groups()} | {"retention"}
+
+
+def test_every_dag_has_its_shape(parsed: Any) -> None:
+    for group in groups():
+        dag = parsed["dags"][f"recompute_{group.name}"]
+        assert dag["tasks"] == {
+            "refresh": ["cut"],
+            "cut": ["batch"],
+            "batch": ["announce", "parity"],
+            "parity": ["announce"],
+            "announce": [],
+        }
+        assert dag["outlets"] == sorted(dataset.name for dataset in group.datasets)
+    for dag in parsed["dags"].values():
+        assert (dag["retries"], dag["owner"], dag["most"]) == ([3], "wikibraid", 1)
+        assert dag["doc"]
+        assert "wikibraid" in dag["tags"]
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> dict[str, str]:
+    """A command that only notes how it was called."""
+    command = tmp_path / "wikibraid"
+    command.write_text(FAKE)
+    command.chmod(command.stat().st_mode | stat.S_IXUSR)
+    return {"WIKIBRAID_COMMAND": str(command), "CALLS": str(tmp_path / "calls")}
+
+
+def run(home: Path, configuration: dict[str, Any], variables: dict[str, str]) -> tuple[Any, list[list[str]]]:
+    words = ("tests.dags.run", "recompute_identity_reverts", json.dumps(configuration))
+    told = airflow(home / "airflow", *words, **variables)
+    calls = [json.loads(line) for line in Path(variables["CALLS"]).read_text().splitlines()]
+    return told, calls
+
+
+@pytest.mark.e2e
+def test_a_run_announces_what_was_published(tmp_path: Path, fake: dict[str, str]) -> None:
+    # when the DAG runs
+    told, calls = run(tmp_path, {"bootstrap": "/tables", "wiki": "w"}, fake)
+    # then it calls the command step by step
+    assert told["state"] == "success"
+    assert calls == [
+        ["ingest", "tables", "/tables", "--wiki", "w", "--json"],
+        ["cut"],
+        ["batch", "run", "identity_reverts", "--cut", "3,4,5,6", "--json"],
+        ["parity", "identity_reverts", "--json"],
+    ]
+    # and consumers are told exactly what they can read
+    assert told["events"]["identity_reverts"] == {
+        "dataset": "identity_reverts",
+        "generation": 7,
+        "cut": [3, 4, 5, 6],
+        "delta_version": 2,
+        "run": "r",
+        "differing": 0,
+    }
+
+
+@pytest.mark.e2e
+def test_a_failed_audit_is_not_tried_again(tmp_path: Path, fake: dict[str, str]) -> None:
+    told, calls = run(tmp_path, {}, fake | {"FAILING": "batch", "STATUS": "5"})
+    assert told["state"] == "failed"
+    assert told["tasks"]["batch"] == ["failed", 1]
+    assert [call[0] for call in calls] == ["cut", "batch"]
+    assert told["events"] == {}
