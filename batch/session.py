@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import zipfile
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 LOGGING = Path(__file__).parents[1] / "conf" / "log4j2.properties"
+SHIPPED = ("batch", "shared_logic")
+"""Packages of which tasks import modules."""
 JARS = Path(__file__).parents[1] / ".tools" / "jars"
 
 
@@ -36,7 +39,20 @@ def session(app: str, warehouse: Path, *, cores: int | None = None) -> SparkSess
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
+    if "SPARK_MASTER" in os.environ:
+        spark.sparkContext.addPyFile(str(_code(warehouse.parent)))
     return spark
+
+
+def _code(folder: Path) -> Path:
+    """An archive of what tasks import of this project: workers elsewhere share no folder with the driver."""
+    path = folder / "code.zip"
+    root = Path(__file__).parents[1]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for package in SHIPPED:
+            for module in sorted((root / package).rglob("*.py")):
+                archive.write(module, module.relative_to(root))
+    return path
 
 
 def _settings(jars: list[Path], warehouse: Path, cores: int) -> dict[str, str]:

@@ -29,7 +29,7 @@ from speed.outbox import relay
 from speed.sqlite_log import SqliteLog
 
 FORMAT = "2"
-_BEFORE_A_HOME = {".log.lock", ".store.lock", "wikibraid.yaml"}
+_BEFORE_A_HOME = {".log.lock", ".store.lock", "stack", "stack.yaml", "wikibraid.yaml"}
 """What may lie in a folder that becomes a home."""
 
 

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from batch.archive import ArchiveError
-from cli.commands import batch, define, demo, doctor, ingest, init, read, serve, speed
+from cli.commands import batch, define, demo, doctor, ingest, init, read, serve, speed, stack
 from cli.failures import INTERRUPTED, MISTAKE, Failure
 from cli.output import err
 from serving.sqlite_store import StoreError
@@ -42,6 +42,7 @@ app.command()(read.explain)
 app.command()(read.parity)
 app.command()(serve.serve)
 app.add_typer(serve.app, name="access")
+app.add_typer(stack.app, name="stack")
 app.add_typer(batch.generations_app, name="generations")
 app.add_typer(ingest.letters, name="deadletters")
 app.command()(doctor.doctor)

@@ -1,0 +1,310 @@
+"""The commands that run a whole installation on one machine: Kafka, Cassandra, Spark, Airflow, the API, the speed daemons."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from cli.configuration import parsed
+from cli.failures import CANNOT_KNOW, Failure
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption
+from cli.output import meter, out, print_json, print_records
+from stack.airflow import AirflowSettings, parts, password
+from stack.cassandra_node import CassandraNode, NodeSettings
+from stack.kafka_broker import BrokerSettings, KafkaBroker
+from stack.process import Program, ProgramServer
+from stack.server import Server, ServerError
+from stack.spark_cluster import SparkMaster, SparkSettings, SparkWorker
+from stack.supervisor import Supervisor, status
+
+app = typer.Typer(help="A whole installation on this machine, without containers.", no_args_is_help=True)
+ROOT = Path(__file__).parents[2]
+SECONDS_TO_BE_UP = 300
+SECONDS_TO_END = 90
+LINES = 40
+
+
+class StackSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What stack.yaml in the home says; every line may be left out."""
+
+    host: str = "127.0.0.1"
+    kafka_port: int = 9092
+    kafka_controller_port: int = 9093
+    kafka_memory_mib: int = 256
+    cassandra_port: int = 9042
+    cassandra_storage_port: int = 7000
+    cassandra_memory_mib: int = 512
+    spark_port: int = 7077
+    spark_web_port: int = 8081
+    spark_workers: int = 2
+    spark_worker_port: int = 7078
+    """Of the first worker; each takes two ports, the next ones after those."""
+    spark_worker_memory_mib: int = 2_048
+    airflow_port: int = 8088
+    api_port: int = 8080
+    speed_processes: int = 2
+    speed_port: int = 9464
+    """Of the first daemon; the others take the next ones."""
+    partitions: int = 4
+    wiki: str = ""
+    """The wiki that requests mean which name none."""
+
+
+@app.command()
+def up(home: HomeOption = DEFAULT_HOME) -> None:
+    """Start everything, in the background, and wait until it answers; where it runs already, nothing is done."""
+    folder = _folder(home)
+    found = status(folder)
+    if found is None or not _lives(found.pid):
+        settings(home)  # a mistake in it is told here
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "status.json").unlink(missing_ok=True)
+        with (folder / "supervisor.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "cli.main", "stack", "supervise", "--home", str(home)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        _await(folder, process)
+    _show(home, json=False)
+
+
+@app.command()
+def down(home: HomeOption = DEFAULT_HOME) -> None:
+    """Stop everything in order; what is stored stays."""
+    found = status(_folder(home))
+    if found is None or not _lives(found.pid):
+        out.print("nothing runs")
+        return
+    os.kill(found.pid, signal.SIGTERM)
+    end = time.monotonic() + SECONDS_TO_END
+    while _lives(found.pid):
+        if time.monotonic() > end:
+            message = f"process {found.pid} did not end within {SECONDS_TO_END} s; see {_folder(home)}/supervisor.log"
+            raise Failure(message)
+        time.sleep(0.2)
+    out.print("stopped")
+
+
+@app.command("status")
+def status_(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
+    """Show every server: how it is, how often it was started again, where its log lies."""
+    _show(home, json)
+
+
+@app.command()
+def logs(
+    name: Annotated[str, typer.Argument(help="A server, as `stack status` calls it.")],
+    lines: Annotated[int, typer.Option(min=1, help="So many of the last.")] = LINES,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Print the end of a server's log."""
+    found = status(_folder(home))
+    paths = {state.name: Path(state.log) for state in found.servers} if found else {}
+    if name not in paths:
+        message = f"no server {name!r}; there are {', '.join(paths) or 'none'}"
+        raise Failure(message)
+    text = paths[name].read_text(encoding="utf-8", errors="replace") if paths[name].exists() else ""
+    for line in text.splitlines()[-lines:]:
+        out.print(line, markup=False, highlight=False)
+
+
+@app.command(hidden=True)
+def supervise(home: HomeOption = DEFAULT_HOME) -> None:
+    """Be the process in the background."""
+    place = home.expanduser().resolve()
+    made = settings(place)
+    folder = _folder(place)
+    topic = f"kafka://{made.host}:{made.kafka_port}/wikibraid"
+    keyspace = f"cassandra://{made.host}:{made.cassandra_port}/wikibraid"
+
+    def after(stage: int) -> None:
+        if stage == 0:
+            words = ["--log", topic, "--store", keyspace, "--partitions", str(made.partitions)]
+            subprocess.run(_wikibraid(place, "init", *words), check=True, env=_variables(place))
+
+    try:
+        Supervisor(folder, os.getpid(), servers(place, made)).run(after)
+    except (ServerError, subprocess.CalledProcessError) as error:
+        raise Failure(str(error)) from error
+
+
+def settings(home: Path) -> StackSettings:
+    """What stack.yaml says.
+
+    Raises:
+        Failure: it can't be used.
+    """
+    path = home.expanduser() / "stack.yaml"
+    return parsed(path.read_text(encoding="utf-8"), path, StackSettings) if path.exists() else StackSettings()
+
+
+def servers(home: Path, made: StackSettings) -> list[list[tuple[str, Server]]]:
+    """The servers in the stages in which they start."""
+    folder, host, jars = _folder(home), made.host, ROOT / ".tools"
+    kafka = BrokerSettings(
+        folder=folder / "kafka",
+        jars=jars / "kafka",
+        host=host,
+        port=made.kafka_port,
+        controller_port=made.kafka_controller_port,
+        heap_mib=made.kafka_memory_mib,
+    )
+    cassandra = NodeSettings(
+        folder=folder / "cassandra",
+        jars=jars / "cassandra",
+        host=host,
+        port=made.cassandra_port,
+        storage_port=made.cassandra_storage_port,
+        heap_mib=made.cassandra_memory_mib,
+    )
+    master = SparkMaster(
+        SparkSettings(
+            folder=folder / "spark-master", host=host, port=made.spark_port, web_port=made.spark_web_port
+        )
+    )
+    workers: list[tuple[str, Server]] = [
+        (
+            f"spark-worker-{number + 1}",
+            SparkWorker(
+                SparkSettings(
+                    folder=folder / f"spark-worker-{number + 1}",
+                    host=host,
+                    port=made.spark_worker_port + 2 * number,
+                    web_port=made.spark_worker_port + 2 * number + 1,
+                ),
+                master.address,
+                memory_mib=made.spark_worker_memory_mib,
+            ),
+        )
+        for number in range(made.spark_workers)
+    ]
+    variables = _variables(home)
+    api = Program(
+        name="the API",
+        folder=folder / "api",
+        command=_wikibraid(home, "serve", "--host", host, "--port", str(made.api_port), "--wiki", made.wiki),
+        host=host,
+        port=made.api_port,
+        path="/health/live",
+        variables=variables,
+    )
+    daemons: list[tuple[str, Server]] = []
+    for number in range(made.speed_processes):
+        share, port = f"{number + 1}/{made.speed_processes}", made.speed_port + number
+        words = ("speed", "daemon", "--share", share, "--host", host, "--port", str(port))
+        program = Program(
+            name=f"speed daemon {share}",
+            folder=folder / f"speed-{number + 1}",
+            command=_wikibraid(home, *words),
+            host=host,
+            port=port,
+            path="/health/live",
+            variables=variables,
+        )
+        daemons.append((f"speed-{number + 1}", ProgramServer(program)))
+    airflow = airflow_settings(home, made)
+    api_server, *others = parts(airflow)
+    return [
+        [("kafka", KafkaBroker(kafka)), ("cassandra", CassandraNode(cassandra)), ("spark-master", master)],
+        [*workers, ("api", ProgramServer(api)), *daemons],
+        [("airflow-api-server", api_server)],
+        [
+            (f"airflow-{name}", part)
+            for name, part in zip(("scheduler", "dag-processor"), others, strict=True)
+        ],
+    ]
+
+
+def airflow_settings(home: Path, made: StackSettings) -> AirflowSettings:
+    """Airflow's part of the stack."""
+    return AirflowSettings(
+        folder=_folder(home) / "airflow",
+        dags=ROOT / "dags",
+        host=made.host,
+        port=made.airflow_port,
+        variables={
+            **_variables(home),
+            "SPARK_MASTER": f"spark://{made.host}:{made.spark_port}",
+            "WIKIBRAID_COMMAND": str(Path(sys.executable).with_name("wikibraid")),
+        },
+    )
+
+
+def _wikibraid(home: Path, *words: str) -> list[str]:
+    return [sys.executable, "-m", "cli.main", *words, "--home", str(home)]
+
+
+def _variables(home: Path) -> dict[str, str]:
+    return {"WIKIBRAID_HOME": str(home), "PYTHONPATH": str(ROOT)}
+
+
+def _folder(home: Path) -> Path:
+    return home.expanduser().resolve() / "stack"
+
+
+def _await(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until all servers are up.
+
+    Raises:
+        Failure: the supervisor ended, or they don't come up in time.
+    """
+    end = time.monotonic() + SECONDS_TO_BE_UP
+    with meter("starting") as progress:
+        while (found := status(folder)) is None or not found.ready:
+            if process.poll() is not None:
+                said = (folder / "supervisor.log").read_text(errors="replace").strip().splitlines()
+                message = f"the stack could not be started: {said[-1] if said else 'nothing was said'}"
+                raise Failure(message)
+            if time.monotonic() > end:
+                message = f"not all servers were up after {SECONDS_TO_BE_UP} s; `wikibraid stack status` shows which"
+                raise Failure(message)
+            if found is not None:
+                waiting = [state.name for state in found.servers if state.state == "starting"]
+                progress.say(f"starting {', '.join(waiting)}")
+            time.sleep(0.2)
+
+
+def _show(home: Path, json: bool) -> None:
+    folder = _folder(home)
+    found = status(folder)
+    if found is None or not _lives(found.pid):
+        message = "nothing runs; `wikibraid stack up` starts everything"
+        raise Failure(message, CANNOT_KNOW)
+    rows: Sequence[dict[str, object]] = [
+        {
+            "server": state.name,
+            "state": state.state,
+            "restarts": state.restarts,
+            "log": state.log,
+            "told": state.told,
+        }
+        for state in found.servers
+    ]
+    if json:
+        print_json(rows)
+        return
+    print_records(list(rows))
+    made = settings(home)
+    secret = password(airflow_settings(home.expanduser().resolve(), made)) if found.ready else "…"
+    out.print(f"Airflow: http://{made.host}:{made.airflow_port} (admin, {secret})", markup=False)
+    out.print(f"API: http://{made.host}:{made.api_port}/docs", markup=False)
+
+
+def _lives(pid: int) -> bool:
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return "cli.main" in Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    return False

@@ -1,0 +1,146 @@
+"""Airflow 3 on this machine: api-server, scheduler and dag-processor over one folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stack.server import Server, ServerError
+
+ADMIN = "admin"
+_BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AirflowSettings:
+    """Where Airflow lies and listens."""
+
+    folder: Path
+    """Of its database, its logs and its secrets."""
+    dags: Path
+    port: int
+    host: str = "127.0.0.1"
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Of the environment of its tasks, such as WIKIBRAID_HOME."""
+
+
+class AirflowPart(Server):
+    """One of Airflow's processes."""
+
+    def __init__(self, settings: AirflowSettings, part: str) -> None:
+        """`part` is api-server, scheduler or dag-processor; nothing is started yet."""
+        self.name = f"Airflow's {part}"
+        ports = (settings.port,) if part == "api-server" else ()
+        super().__init__(settings.folder / part, settings.host, ports)
+        self.settings, self._part = settings, part
+
+    def prepare(self) -> list[str]:
+        """See `Server`; the database is made or brought up to date by the first that starts.
+
+        Raises:
+            ServerError: the database can't be made.
+        """
+        prepare(self.settings)
+        where = ["--host", self.settings.host, "--port", str(self.settings.port)]
+        return [str(_BIN / "airflow"), self._part, *(where if self._part == "api-server" else [])]
+
+    def environment(self) -> Mapping[str, str]:
+        """See `Server`."""
+        return environment(self.settings)
+
+    def answers(self) -> bool:
+        """Whether the API says that this part is healthy."""
+        told = health(self.settings)
+        if self._part == "api-server":
+            return told is not None
+        return bool(told and told.get(self._part.replace("-", "_"), {}).get("status") == "healthy")
+
+
+def parts(settings: AirflowSettings) -> list[AirflowPart]:
+    """All processes, in the order in which they start."""
+    return [AirflowPart(settings, part) for part in ("api-server", "scheduler", "dag-processor")]
+
+
+def prepare(settings: AirflowSettings) -> None:
+    """Make the folder, its secrets and its database, where they are missing.
+
+    Raises:
+        ServerError: the database can't be made.
+    """
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    done_mark = settings.folder / ".prepared"
+    if done_mark.exists():
+        return
+    for name, value in (
+        ("jwt_secret", secrets.token_urlsafe(32)),
+        ("fernet_key", _fernet_key()),
+        ("passwords.json", json.dumps({ADMIN: secrets.token_urlsafe(16)})),
+    ):
+        path = settings.folder / name
+        path.touch(mode=0o600)
+        path.write_text(value, encoding="utf-8")
+    done = subprocess.run(
+        [str(_BIN / "airflow"), "db", "migrate"],
+        env={**os.environ, **environment(settings)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        message = f"Airflow's database in {settings.folder} can't be made: {done.stderr.strip()[-500:]}"
+        raise ServerError(message)
+    done_mark.touch()
+
+
+def password(settings: AirflowSettings) -> str:
+    """Of the user `admin`, made when the folder was."""
+    found: dict[str, str] = json.loads((settings.folder / "passwords.json").read_text(encoding="utf-8"))
+    return found[ADMIN]
+
+
+def environment(settings: AirflowSettings) -> dict[str, str]:
+    """What its processes, and its command line, are told; secrets by commands that read files, so that none is in it."""
+    folder = settings.folder.absolute()
+    return {
+        "AIRFLOW_HOME": str(folder),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(settings.dags.absolute()),
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "2",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{settings.host}:{settings.port}/execution/",
+        "AIRFLOW__CORE__FERNET_KEY_CMD": f"cat {folder / 'fernet_key'}",
+        "AIRFLOW__API__BASE_URL": f"http://{settings.host}:{settings.port}",
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API_AUTH__JWT_SECRET_CMD": f"cat {folder / 'jwt_secret'}",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        "PYTHONUNBUFFERED": "1",
+        **settings.variables,
+    }
+
+
+def health(settings: AirflowSettings) -> dict[str, dict[str, str]] | None:
+    """What the API tells of every part; None: it doesn't answer."""
+    address = f"http://{settings.host}:{settings.port}/api/v2/monitor/health"
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            found: dict[str, dict[str, str]] = json.load(answer)
+    except (urllib.error.URLError, OSError, ValueError):
+        return None
+    return found
+
+
+def _fernet_key() -> str:
+    from cryptography.fernet import Fernet  # noqa: PLC0415  comes with Airflow
+
+    return Fernet.generate_key().decode()

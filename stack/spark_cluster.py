@@ -1,0 +1,130 @@
+"""A standalone cluster of Spark on this machine: a master and its workers, from the jars that come with pyspark."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyspark
+
+from stack.server import Server, java, listening
+
+JARS = Path(pyspark.__file__).parent / "jars"
+_OPENS = (
+    "java.base/java.lang",
+    "java.base/java.lang.invoke",
+    "java.base/java.lang.reflect",
+    "java.base/java.io",
+    "java.base/java.net",
+    "java.base/java.nio",
+    "java.base/java.util",
+    "java.base/java.util.concurrent",
+    "java.base/java.util.concurrent.atomic",
+    "java.base/jdk.internal.ref",
+    "java.base/sun.nio.ch",
+    "java.base/sun.nio.cs",
+    "java.base/sun.security.action",
+    "java.base/sun.util.calendar",
+)
+"""Packages that Spark reaches into on Java 17 and newer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SparkSettings:
+    """Where one process of the cluster lies and listens."""
+
+    folder: Path
+    port: int
+    web_port: int
+    host: str = "127.0.0.1"
+    heap_mib: int = 256
+
+
+class SparkMaster(Server):
+    """Gives the work to the workers."""
+
+    name = "Spark's master"
+
+    def __init__(self, settings: SparkSettings) -> None:
+        """Start nothing yet."""
+        super().__init__(settings.folder, settings.host, (settings.port, settings.web_port))
+        self.settings = settings
+
+    @property
+    def address(self) -> str:
+        """As SPARK_MASTER."""
+        return f"spark://{self.settings.host}:{self.settings.port}"
+
+    def prepare(self) -> list[str]:
+        """See `Server`."""
+        settings = self.settings
+        where = [
+            "--host",
+            settings.host,
+            "--port",
+            str(settings.port),
+            "--webui-port",
+            str(settings.web_port),
+        ]
+        return [*_java(settings), "org.apache.spark.deploy.master.Master", *where]
+
+    def answers(self) -> bool:
+        """Whether it listens."""
+        return listening(self.settings.host, self.settings.port)
+
+
+class SparkWorker(Server):
+    """Runs executors in its own folder."""
+
+    name = "Spark's worker"
+
+    def __init__(
+        self, settings: SparkSettings, master: str, *, cores: int = 1, memory_mib: int = 2_048
+    ) -> None:
+        """`cores` and `memory_mib` are what it gives executors; `master` is the master's address."""
+        super().__init__(settings.folder, settings.host, (settings.port, settings.web_port))
+        self.settings, self._master, self._cores, self._memory = settings, master, cores, memory_mib
+
+    def prepare(self) -> list[str]:
+        """See `Server`."""
+        settings = self.settings
+        where = [
+            "--host",
+            settings.host,
+            "--port",
+            str(settings.port),
+            "--webui-port",
+            str(settings.web_port),
+        ]
+        gives = ["--cores", str(self._cores), "--memory", f"{self._memory}m"]
+        work = ["--work-dir", str(settings.folder.absolute() / "work")]
+        return [
+            *_java(settings),
+            "org.apache.spark.deploy.worker.Worker",
+            *where,
+            *gives,
+            *work,
+            self._master,
+        ]
+
+    def environment(self) -> Mapping[str, str]:
+        """Executors find Spark, and no code of this project but what a driver ships."""
+        return {"SPARK_HOME": str(JARS.parent), "PYTHONPATH": ""}
+
+    def answers(self) -> bool:
+        """Whether its page says so."""
+        return listening(self.settings.host, self.settings.web_port)
+
+
+def _java(settings: SparkSettings) -> list[str]:
+    return [
+        java("Spark"),
+        f"-Xmx{settings.heap_mib}m",
+        "-XX:+UseSerialGC",
+        "-XX:-UsePerfData",
+        *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENS),
+        "-classpath",
+        os.pathsep.join((str(JARS.parent / "conf"), str(JARS / "*"))),
+    ]

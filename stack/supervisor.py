@@ -1,0 +1,150 @@
+"""Keeps the servers of one installation: starts them in order, starts again what dies, stops them in reverse.
+
+It runs in the background (`wikibraid stack up`) and tells its state in `status.json` of the stack's folder; servers never outlive it.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from stack.server import Server, ServerError
+
+SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BEFORE_AGAIN = 5.0
+STATUS = "status.json"
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """How one server is."""
+
+    name: str
+    state: str
+    """waiting, starting, up, or down."""
+    restarts: int
+    log: str
+    told: str = ""
+    """Why it is down."""
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """How all of them are."""
+
+    pid: int
+    """Of the supervisor."""
+    ready: bool
+    """Whether all are up."""
+    servers: tuple[State, ...]
+
+
+@dataclass
+class Kept:
+    """A server, and what became of it."""
+
+    name: str
+    server: Server
+    state: str = "waiting"
+    restarts: int = 0
+    told: str = ""
+    died_at: float = field(default=float("-inf"))
+
+
+class Supervisor:
+    """Runs until it is told to stop by SIGTERM."""
+
+    def __init__(self, folder: Path, pid: int, stages: Sequence[Sequence[tuple[str, Server]]]) -> None:
+        """Servers of one stage start together, those of the next when all before answer."""
+        self._folder, self._pid = folder, pid
+        self._stages = [[Kept(name, server) for name, server in stage] for stage in stages]
+        self._stopping = False
+
+    def run(self, after: Callable[[int], None]) -> None:
+        """Start everything, and keep it; `after` is called when a stage, from 0, is up."""
+        signal.signal(signal.SIGTERM, lambda *_: self.stop())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            for number, stage in enumerate(self._stages):
+                self._start(stage)
+                if self._stopping:
+                    return
+                after(number)
+            while not self._stopping:
+                self._mend()
+                self._tell()
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+        finally:
+            for stage in reversed(self._stages):
+                for kept in stage:
+                    kept.server.stop()
+                    kept.state = "down"
+            self._tell()
+
+    def stop(self) -> None:
+        """Stop all servers soon."""
+        self._stopping = True
+
+    def _start(self, stage: Sequence[Kept]) -> None:
+        for kept in stage:
+            kept.state = "starting"
+            kept.server.launch()
+        self._tell()
+        for kept in stage:
+            while not self._stopping and kept.state == "starting":
+                try:
+                    kept.server.wait(SECONDS_BETWEEN_LOOKS)
+                except ServerError as error:
+                    if not kept.server.is_running:
+                        self._note_death(kept, error)
+                        raise
+                else:
+                    kept.state = "up"
+                self._tell()
+
+    def _mend(self) -> None:
+        for kept in (kept for stage in self._stages for kept in stage):
+            if not kept.server.is_running and kept.state == "up":
+                self._note_death(kept, ServerError(f"ended; see {kept.server.log}"))
+            elif kept.state == "down" and time.monotonic() - kept.died_at > SECONDS_BEFORE_AGAIN:
+                kept.restarts += 1
+                try:
+                    kept.server.launch()
+                    kept.state = "starting"
+                except ServerError as error:
+                    self._note_death(kept, error)
+            elif kept.state == "starting":
+                if not kept.server.is_running:
+                    self._note_death(kept, ServerError(f"ended; see {kept.server.log}"))
+                elif kept.server.answers():
+                    kept.state, kept.told = "up", ""
+
+    def _note_death(self, kept: Kept, error: ServerError) -> None:
+        kept.state, kept.told, kept.died_at = "down", str(error), time.monotonic()
+        self._tell()
+
+    def _tell(self) -> None:
+        states = tuple(
+            State(
+                name=kept.name,
+                state=kept.state,
+                restarts=kept.restarts,
+                log=str(kept.server.log),
+                told=kept.told,
+            )
+            for stage in self._stages
+            for kept in stage
+        )
+        ready = all(state.state == "up" for state in states)
+        unfinished = self._folder / f".{STATUS}"
+        unfinished.write_bytes(msgspec.json.encode(Status(pid=self._pid, ready=ready, servers=states)))
+        unfinished.replace(self._folder / STATUS)
+
+
+def status(folder: Path) -> Status | None:
+    """What the supervisor of that folder told last; None: there was none."""
+    path = folder / STATUS
+    return msgspec.json.decode(path.read_bytes(), type=Status) if path.exists() else None
