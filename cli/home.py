@@ -29,7 +29,7 @@ from speed.outbox import relay
 from speed.sqlite_log import SqliteLog
 
 FORMAT = "2"
-_BEFORE_A_HOME = {".log.lock", ".store.lock", "stack", "stack.yaml", "wikibraid.yaml"}
+_BEFORE_A_HOME = {".archive.lock", ".log.lock", ".store.lock", "stack", "stack.yaml", "wikibraid.yaml"}
 """What may lie in a folder that becomes a home."""
 
 
@@ -109,6 +109,16 @@ class Home:
             Failure: another process is, named with what it does.
         """
         with self._locked("store", what):
+            yield
+
+    @contextmanager
+    def keeping_archive(self, what: str) -> Iterator[None]:
+        """Be the one who archives the log while inside; `what` names the command.
+
+        Raises:
+            Failure: another process is, named with what it does.
+        """
+        with self._locked("archive", what):
             yield
 
     @contextmanager

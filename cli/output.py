@@ -34,10 +34,21 @@ def print_json(value: object) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode() + "\n")
 
 
+LEAST_COLUMN = 6
+"""Characters that a column needs to be read, its borders included."""
+
+
 def print_records(records: Sequence[Mapping[str, Any]], title: str = "") -> None:
-    """Records as a table."""
+    """Records as a table; those of more columns than the screen can hold one below the other."""
     if not records:
         out.print(f"[dim]{title + ': ' if title else ''}no rows[/dim]")
+        return
+    if out.is_terminal and LEAST_COLUMN * len(records[0]) > out.width:
+        for record in records:
+            whole = RichTable(title=title or None, title_justify="left", show_header=False)
+            for name, value in record.items():
+                whole.add_row(name, text(value))
+            out.print(whole)
         return
     table = RichTable(title=title or None, title_justify="left", header_style="bold")
     for name, value in records[0].items():

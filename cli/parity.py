@@ -14,15 +14,28 @@ from shared_logic.language import Dataset, registry
 from shared_logic.protocols import Cut, Log
 
 
-def recomputed_rows(
-    home: Home, log: Log, dataset: Dataset, through: Cut, spark: SparkSession
-) -> Iterator[tuple[bytes, bytes]]:
-    """The dataset's rows over all bootstraps and the log before `through`, by Spark, in order of key; nothing is stored."""
-    archive(log, home.archive, through)
-    files = [folder / "states.parquet" for folder, _ in home.bootstraps_known()]
-    said = said_by_bootstraps(spark, files).unionByName(said_by_log(spark, home.archive, through))
-    states = united(said).localCheckpoint()
-    tables: dict[str, DataFrame] = {}
-    for member in registry.closure([dataset.name]):
-        tables[member.name] = lower(member, states, tables)
-    return to_rows(dataset, tables[dataset.name])
+class Recomputation:
+    """Everything again, by Spark; nothing is stored."""
+
+    def __init__(self, home: Home, log: Log, spark: SparkSession) -> None:
+        """Over all bootstraps of the home, and the log."""
+        self._home, self._log, self._spark = home, log, spark
+        self._tables: dict[Cut, tuple[DataFrame, dict[str, DataFrame]]] = {}
+
+    def rows(self, dataset: Dataset, through: Cut) -> Iterator[tuple[bytes, bytes]]:
+        """The dataset's rows over all bootstraps and the log before `through`, in order of key."""
+        states, tables = self._of(through)
+        for member in registry.closure([dataset.name]):
+            if member.name not in tables:
+                tables[member.name] = lower(member, states, tables)
+        return to_rows(dataset, tables[dataset.name])
+
+    def _of(self, through: Cut) -> tuple[DataFrame, dict[str, DataFrame]]:
+        known = self._tables.get(through)
+        if known is None:
+            archive(self._log, self._home.archive, through)
+            files = [folder / "states.parquet" for folder, _ in self._home.bootstraps_known()]
+            logged = said_by_log(self._spark, self._home.archive, through)
+            states = united(said_by_bootstraps(self._spark, files).unionByName(logged)).localCheckpoint()
+            known = self._tables[through] = states, {}
+        return known

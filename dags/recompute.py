@@ -14,7 +14,7 @@ from airflow.sdk import DAG, Asset, Param, get_current_context, task
 
 from dags.commands import wikibraid, wikibraid_json
 from dags.groups import Group, groups
-from dags.schedule import BEGINNING, RETRIES
+from dags.schedule import BEGINNING, RETRIES, SCHEDULE
 
 
 def asset(dataset: str) -> Asset:
@@ -29,7 +29,7 @@ def recompute(group: Group) -> DAG:
         dag_id=f"recompute_{group.name}",
         description=f"Recompute {', '.join(names)}"[:250],
         doc_md=group.doc,
-        schedule="@monthly",
+        schedule=SCHEDULE,
         start_date=BEGINNING,
         catchup=False,
         max_active_runs=1,
@@ -78,11 +78,8 @@ def recompute(group: Group) -> DAG:
             """Compare what is served with a recomputation of everything; a difference stops here."""
             if not get_current_context()["params"]["parity"]:
                 return 0
-            return sum(
-                len(wikibraid_json("parity", made["dataset"])["differences"])
-                for made in published
-                if made["dataset"] in names
-            )
+            compared = [made["dataset"] for made in published if made["dataset"] in names]
+            return len(wikibraid_json("parity", *compared)["differences"])
 
         @task(outlets=[asset(name) for name in names])
         def announce(published: list[dict[str, Any]], differing: int) -> None:

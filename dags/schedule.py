@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 import pendulum
 
 RETRIES = {"retries": 3, "retry_delay": timedelta(minutes=1), "retry_exponential_backoff": True}
 """Every command goes on where it stopped, so that another try is always safe."""
+SCHEDULE = os.environ.get("WIKIBRAID_SCHEDULE", "@monthly") or None
+"""How often everything is recomputed, as cron or one of Airflow's presets; set it empty for runs by hand only."""
 BEGINNING = pendulum.datetime(2024, 1, 1, tz="UTC")

@@ -111,7 +111,8 @@ class SparkWorker(Server):
 
     def environment(self) -> Mapping[str, str]:
         """Executors find Spark, and no code of this project but what a driver ships."""
-        return {"SPARK_HOME": str(JARS.parent), "PYTHONPATH": ""}
+        # What Spark's own scripts would set: without the version it looks for a folder of its build.
+        return {"SPARK_HOME": str(JARS.parent), "SPARK_SCALA_VERSION": "2.13", "PYTHONPATH": ""}
 
     def answers(self) -> bool:
         """Whether its page says so."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared_logic.language import Clustering, Partition, Sum, Table, about, dataset, registry
 from shared_logic.things import Page, Revision, User, UserKind
-from wikibraid.reading import read
+from wikibraid.reading import read, sql
 
 __all__ = [
     "Clustering",
@@ -19,4 +19,5 @@ __all__ = [
     "dataset",
     "read",
     "registry",
+    "sql",
 ]

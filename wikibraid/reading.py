@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +15,7 @@ import pyarrow as pa
 
 import shared_logic.datasets  # noqa: F401  registers the datasets
 from cli.configuration import EMBEDDED, cassandra_login, configuration
+from serving.analysis import Analysis
 from serving.arrow import table
 from serving.cassandra_session import Address, connected
 from serving.cassandra_store import CassandraStore
@@ -48,11 +51,39 @@ def read(
     if format not in _AS:
         message = f"format {format!r}: unknown; there are {', '.join(_AS)}"
         raise ValueError(message)
-    place = Path(home or os.environ.get("WIKIBRAID_HOME") or "~/.wikibraid").expanduser()
+    place = _home(home)
     dataset = registry[name]
     with _store(place) as store:
         found = table(dataset, Reader(store).stream(dataset, key, generation).rows)
     return _AS[format](found)
+
+
+def sql(statement: str, *, home: str | Path | None = None, now: datetime | None = None) -> pa.Table:
+    """What one SELECT in DuckDB's SQL gives; datasets and views are its tables.
+
+    `home` is as in `read`; `now` is what views take for the present, else that of the last batch run that named one, else now.
+
+    Raises:
+        ValueError: the statement is no SELECT.
+        duckdb.Error: it is no SQL, or names no such table or column.
+        serving.reader.NotPublished: a table that it reads is not published.
+    """
+    place = _home(home)
+    told = place / "NOW"
+    present = now or (
+        datetime.fromisoformat(told.read_text().strip()) if told.exists() else datetime.now(tz=UTC)
+    )
+    with _store(place) as store, tempfile.TemporaryDirectory(prefix="wikibraid-") as folder:
+        reader = Reader(store)
+        with Analysis(reader.stream, Path(folder), present) as db:
+            db.prepare(db.tables_of(statement))
+            db.lock()
+            found = db.execute(statement).arrow()
+            return found.read_all() if isinstance(found, pa.RecordBatchReader) else found
+
+
+def _home(home: str | Path | None) -> Path:
+    return Path(home or os.environ.get("WIKIBRAID_HOME") or "~/.wikibraid").expanduser()
 
 
 @contextmanager

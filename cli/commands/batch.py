@@ -57,6 +57,7 @@ def run(
         instant_named(now)
     with (
         place.writing_store("batch run"),
+        place.keeping_archive("batch run"),
         place.log() as log,
         place.store() as store,
         meter("starting Spark") as progress,

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import duckdb
 import pyarrow as pa
@@ -32,10 +32,13 @@ from serving.public_dump import write_public_dump
 from serving.reader import NotPublished, Reader, Stream
 from shared_logic.clock import instant
 from shared_logic.language import Dataset
-from shared_logic.protocols import Cut, Generation, Log, Store
+from shared_logic.protocols import Cut, Generation, Lane, Log, Store
 from shared_logic.views import View, views
 from speed import loop_engine
 from speed.worker import Worker
+
+if TYPE_CHECKING:
+    from cli.parity import Recomputation
 
 SHOWN = 50
 DIFFERENCES_SHOWN = 20
@@ -279,36 +282,63 @@ def explain(
 
 
 def parity(
-    name: Annotated[str, typer.Argument(help="The dataset.")],
+    names: Annotated[list[str], typer.Argument(help="The datasets.")],
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:
-    """Recompute from everything up to the speed layer's progress, and compare with the merged table, row by row."""
-    from cli.parity import recomputed_rows
+    """Recompute from everything up to the speed layer's progress, and compare with the merged tables, row by row."""
+    from cli.parity import Recomputation
 
-    dataset = dataset_named(name)
     place = home_at(home)
-    with place.writing_store("parity"), place.log() as log, place.store() as store, meter("recomputing"):
-        read = reader(store, log)
-        current = store.published(name)
-        if current is None:
-            message = f"{name} is not published; `wikibraid batch run {name}` makes the first generation"
-            raise Failure(message, CANNOT_KNOW)
-        through = read.through(dataset, current.number)
-        expected = recomputed_rows(place, log, dataset, through, spark_session(place))
-        found = list(compare(dataset.schema, read.sorted_rows(dataset, redacted=False), expected))
-    rows = [
-        {"key": text(d.key), "column": d.column, "merged": text(d.left), "recomputed": text(d.right)}
-        for d in found
-    ]
+    rows: list[dict[str, Any]] = []
+    through: dict[str, Cut] = {}
+    with place.keeping_archive("parity"), place.log() as log, place.store() as store, meter("recomputing"):
+        read, again = reader(store, log), Recomputation(place, log, spark_session(place))
+        for name in names:
+            dataset = dataset_named(name)
+            current = store.published(name)
+            if current is None:
+                message = f"{name} is not published; `wikibraid batch run {name}` makes the first generation"
+                raise Failure(message, CANNOT_KNOW)
+            through[name], found = _differences(store, log, read, dataset, current, again)
+            rows += found
     if json:
-        print_json({"dataset": name, "through": through, "differences": rows})
+        print_json({"through": through, "differences": rows})
     else:
         print_records(rows[:DIFFERENCES_SHOWN], "differences")
-        out.print(f"{name}: {len(rows)} differing values, compared through {','.join(map(str, through))}")
-    if found:
-        message = f"{name}: merged and recomputed differ"
+        for name, cut in through.items():
+            count = sum(row["dataset"] == name for row in rows)
+            out.print(f"{name}: {count} differing values, compared through {','.join(map(str, cut))}")
+    if rows:
+        message = f"{', '.join(sorted({row['dataset'] for row in rows}))}: merged and recomputed differ"
         raise Failure(message, DIFFERS)
+
+
+def _differences(
+    store: Store, log: Log, read: Reader, dataset: Dataset, made: Generation, again: Recomputation
+) -> tuple[Cut, list[dict[str, Any]]]:
+    """The offsets through which merged and recomputed rows were compared, and where they differ.
+
+    A daemon may write meanwhile: rows of a moment are rebuilt as of offsets that all of them include.
+    """
+    through = read.through(dataset, made.number)
+    merged: list[tuple[bytes, bytes]] = list(read.sorted_rows(dataset, made.number, redacted=False))
+    lane = Lane(dataset.name, made.number)
+    begun = any((store.batch_end(lane, place) or 0) > at for place, at in enumerate(through))
+    if begun or read.through(dataset, made.number) != through:
+        overlay, of = as_of(store, log, dataset, through, replay)
+        merged = list(Reader(overlay).sorted_rows(dataset, of.number, redacted=False))
+    found = compare(dataset.schema, iter(merged), again.rows(dataset, through))
+    return through, [
+        {
+            "dataset": dataset.name,
+            "key": text(d.key),
+            "column": d.column,
+            "merged": text(d.left),
+            "recomputed": text(d.right),
+        }
+        for d in found
+    ]
 
 
 def reader(store: Store, log: Log) -> Reader:

@@ -56,6 +56,8 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     speed_port: int = 9464
     """Of the first daemon; the others take the next ones."""
     partitions: int = 4
+    schedule: str = "@monthly"
+    """How often everything is recomputed; empty: when it is asked for."""
     wiki: str = ""
     """The wiki that requests mean which name none."""
 
@@ -237,6 +239,7 @@ def airflow_settings(home: Path, made: StackSettings) -> AirflowSettings:
         port=made.airflow_port,
         variables={
             **_variables(home),
+            "WIKIBRAID_SCHEDULE": made.schedule,
             "SPARK_MASTER": f"spark://{made.host}:{made.spark_port}",
             "WIKIBRAID_COMMAND": str(Path(sys.executable).with_name("wikibraid")),
         },

@@ -33,7 +33,7 @@ elif words[0] == "cut":
 elif words[0] == "batch":
     print(json.dumps([{"dataset": "identity_reverts", "generation": 7, "cut": [3, 4, 5, 6], "delta_version": 2, "run": "r"}]))
 elif words[0] == "parity":
-    print(json.dumps({"dataset": words[1], "differences": []}))
+    print(json.dumps({"differences": []}))
 """
 
 
