@@ -1,0 +1,112 @@
+"""The pages in a real browser."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import text_to_be_present_in_element as shows
+from selenium.webdriver.support.wait import WebDriverWait
+
+from serving.reader import Reader
+from shared_logic.language import registry
+from shared_logic.memory_store import MemoryStore
+from tests import sample
+from tests.serving.http.conftest import SECRETS
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+SECONDS = 20
+
+
+@pytest.fixture(scope="module")
+def address(app: FastAPI) -> Iterator[str]:
+    """Host and port at which the application listens."""
+    configuration = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
+    socket = configuration.bind_socket()
+    server = uvicorn.Server(configuration)
+    thread = threading.Thread(target=lambda: server.run([socket]), daemon=True)
+    thread.start()
+    yield f"127.0.0.1:{socket.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    """Chromium of Debian's packages chromium and chromium-driver; without it the test is skipped."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("there is no Chromium: install Debian's packages chromium and chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in FLAGS:
+        options.add_argument(flag)
+    with webdriver.Chrome(options, webdriver.ChromeService(driver)) as made:
+        yield made
+
+
+def opened(browser: webdriver.Chrome, address: str, name: str, path: str) -> None:
+    """Opens a page as somebody who has told the browser their secret."""
+    browser.get(f"http://{name}:{quote(SECRETS[name])}@{address}{path}")
+    browser.get(f"http://{address}{path}")
+
+
+def test_a_case_is_seen(browser: webdriver.Chrome, address: str, store: MemoryStore) -> None:
+    # given the two accounts that share most pages
+    pairs = Counter(
+        {
+            (row["editor"], row["neighbour"]): row["pages"]
+            for row in Reader(store).scan(registry["coedits"]).rows
+        }
+    )
+    names = {row["editor"]: row["name"] for row in Reader(store).scan(registry["user_current"]).rows}
+    (one, other) = next(pair for pair, _ in pairs.most_common() if set(pair) <= names.keys())
+    # when an investigator compares them
+    opened(browser, address, "investigator", "/similarusers/page")
+    browser.find_element(By.ID, "wiki").send_keys(sample.WIKI)
+    browser.find_element(By.ID, "accounts").send_keys(f"{names[one]}\n{names[other]}")
+    browser.find_element(By.ID, "reason").send_keys("a test")
+    browser.find_element(By.CSS_SELECTOR, "form button").click()
+    # then both are there, with their pair, its pages and a timeline
+    WebDriverWait(browser, SECONDS).until(shows((By.ID, "summary"), names[other]))
+    cells = browser.find_elements(By.CSS_SELECTOR, "#matrix td.pair")
+    assert len(cells) == 2
+    cells[0].click()
+    WebDriverWait(browser, SECONDS).until(shows((By.ID, "pages"), "edit overlap"))
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#pages tr")) > pairs[one, other]
+    assert browser.find_elements(By.CSS_SELECTOR, "#plot circle")
+    # and what can't be compared is told
+    browser.find_element(By.ID, "accounts").send_keys("\nNobody of that name")
+    browser.find_element(By.CSS_SELECTOR, "form button").click()
+    WebDriverWait(browser, SECONDS).until(shows((By.ID, "problem"), "no such account"))
+    assert not [entry for entry in browser.get_log("browser") if "404" not in entry["message"]]
+
+
+def test_operators_see_every_dataset_and_a_row(browser: webdriver.Chrome, address: str) -> None:
+    opened(browser, address, "operator", "/operations/page")
+    WebDriverWait(browser, SECONDS).until(shows((By.ID, "datasets"), "daily_edits"))
+    rows = browser.find_elements(By.CSS_SELECTOR, "#datasets tr")
+    assert len(rows) == len(registry) + 1
+    chosen = browser.find_element(By.CSS_SELECTOR, '#dataset option[value="page_current"]')
+    chosen.click()
+    browser.find_element(By.ID, "key").send_keys(f"{sample.WIKI},1")
+    browser.find_element(By.CSS_SELECTOR, "#explain button").click()
+    WebDriverWait(browser, SECONDS).until(shows((By.ID, "row"), '"batch"'))
+    assert '"merged"' in browser.find_element(By.ID, "row").text
