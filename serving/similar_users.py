@@ -86,13 +86,14 @@ class SimilarUsers:
         name = named(text)
         known = self._get("user_by_name", wiki, name)
         key = known["editor"] if known else User(0, name).key
-        if known and self._is_hidden(wiki, key):
+        life = self._life(wiki, key)
+        if _is_hidden(life):
             known = None
         is_address = known is None and not key.startswith("#") and User(0, name).kind is UserKind.ANONYMOUS
         activity = self._get("user_activity", wiki, key) if known or is_address else None
         if known is None and activity is None:
             raise NotComparable("user-no-account", "there is no such account on this wiki")
-        if self._is_bot(wiki, key, name):
+        if User(1, name).kind is UserKind.BOT or _is_bot(life):
             raise NotComparable("user-bot", "the account is a bot, and bots are not compared")
         if activity is None:
             raise NotComparable("user-no-edits", "no edit of the account is among those that are compared")
@@ -217,7 +218,10 @@ class SimilarUsers:
     def _neighbour(self, wiki: str, key: str) -> Editor | None:
         """The other editor; None: it is a bot, hidden, or has no edit that counts any more."""
         known = self._get("user_current", wiki, key) if key.startswith("#") else {"name": key}
-        if known is None or self._is_hidden(wiki, key) or self._is_bot(wiki, key, known["name"]):
+        if known is None or User(1, known["name"]).kind is UserKind.BOT:
+            return None
+        life = self._life(wiki, key)
+        if _is_hidden(life) or _is_bot(life):
             return None
         activity = self._get("user_activity", wiki, key)
         return None if activity is None else Editor(key, known["name"], activity)
@@ -225,12 +229,6 @@ class SimilarUsers:
     def _shared(self, wiki: str, key: str, neighbour: str) -> int:
         found = self._get("coedits", wiki, key, neighbour)
         return int(found["pages"]) if found else 0
-
-    def _is_bot(self, wiki: str, key: str, name: str) -> bool:
-        return User(1, name).kind is UserKind.BOT or bool((self._life(wiki, key) or {}).get("is_bot_by"))
-
-    def _is_hidden(self, wiki: str, key: str) -> bool:
-        return not _HIDES.isdisjoint((self._life(wiki, key) or {}).get("user_blocks") or ())
 
     def _life(self, wiki: str, key: str) -> dict[str, Any] | None:
         """The account's newest state."""
@@ -247,6 +245,14 @@ class SimilarUsers:
 
     def _rows(self, name: str, *prefix: Any) -> Sequence[dict[str, Any]]:
         return self._reader.scan(registry[name], prefix, self._generations[name]).rows
+
+
+def _is_bot(life: Mapping[str, Any] | None) -> bool:
+    return bool(life and life["is_bot_by"])
+
+
+def _is_hidden(life: Mapping[str, Any] | None) -> bool:
+    return life is not None and not _HIDES.isdisjoint(life["user_blocks_historical"])
 
 
 def named(text: str) -> str:

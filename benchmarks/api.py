@@ -1,0 +1,144 @@
+"""The API under open load: requests start when they are due, whether or not earlier ones have been answered.
+
+Latency counts from the moment at which a request was due, so that a server that falls behind can't hide it. Beside it the same
+server's answer without any read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import uvicorn
+
+import shared_logic.datasets  # noqa: F401  registers the datasets
+from batch.table_files import read_table_folder
+from benchmarks.result import Result
+from serving.http.access import SIMILAR_EDITORS, Access, Bearer
+from serving.http.application import application
+from serving.http.operations import Kept
+from serving.http.source import Source
+from serving.reader import Reader
+from serving.similar_users import NotComparable, SimilarUsers
+from serving.sqlite_store import SqliteStore
+from shared_logic.clock import from_iso
+from shared_logic.eventify.tables import states
+from shared_logic.language import registry
+from shared_logic.laws import load_generation
+from shared_logic.reference import united
+
+SAMPLE = Path(__file__).parents[1] / "sample" / "final"
+WIKI = "gtbwiki"
+PORT = 18_080
+RATE, CONNECTIONS, SECONDS = 200, 50, 15
+SECRET = "benchmark"  # noqa: S105  of a server that lives for a minute
+
+
+def results() -> Iterator[Result]:
+    """Point reads, and lists of neighbours."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "store.db"
+        pages, names = _filled(path)
+        server = multiprocessing.get_context("spawn").Process(target=_serve, args=(path,), daemon=True)
+        server.start()
+        try:
+            _await()
+            nothing = asyncio.run(_load(["/health/live"]))
+            rows = asyncio.run(_load([f"/v1/page_current/{WIKI}?page_id={page}" for page in pages]))
+            users = asyncio.run(_load([f"/similarusers?usertext={quote(name)}&k=50" for name in names]))
+        finally:
+            server.terminate()
+            server.join()
+        for what, times in (("a row by key", rows), ("similar users, 50 neighbours", users)):
+            yield Result(
+                what=f"API, {what}: p50 and p99 at {RATE}/s open loop, {CONNECTIONS} connections / an answer without a read",
+                ours=f"{_told(times)}",
+                peer=f"{_told(nothing)}",
+                ratio=f"{_p99(times) / _p99(nothing):.1f}x",
+                aim="p99 < 20 ms",
+            )
+
+
+def _filled(path: Path) -> tuple[list[int], list[str]]:
+    known = united(states(read_table_folder(SAMPLE), WIKI, from_iso("2023-01-01T00:00:00Z"), lambda _: None))
+    with SqliteStore(path) as store:
+        with store.atomically():
+            for dataset, made in load_generation(store, tuple(registry.values()), known, (0,), "run"):
+                store.publish(dataset.name, made.number)
+        read = Reader(store)
+        pages = [row["page_id"] for row in read.scan(registry["page_current"], (WIKI,)).rows]
+        editors = {row["editor"] for row in read.scan(registry["coedits"]).rows}
+        users = SimilarUsers(store, read)
+        names = []
+        for row in read.scan(registry["user_current"]).rows:
+            if row["editor"] in editors:
+                with suppress(NotComparable):  # bots by group
+                    names.append(users.editor(WIKI, row["name"]).name)
+    return pages, names
+
+
+def _serve(path: Path) -> None:
+    known = {"bench": Bearer(sha256=sha256(SECRET.encode()).hexdigest(), roles=(SIMILAR_EDITORS,))}
+    source = Source(lambda: SqliteStore(path, readonly=True), lambda: (0,))
+    app = application(
+        source, tuple(registry.values()), Access(known, 10**9), Kept(list, lambda _: [], list), WIKI
+    )
+    uvicorn.run(app, host="127.0.0.1", port=PORT, log_level="error", access_log=False)
+
+
+def _await() -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            if httpx.get(f"http://127.0.0.1:{PORT}/health/ready").is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    message = "the server doesn't answer"
+    raise TimeoutError(message)
+
+
+async def _load(paths: Sequence[str]) -> list[float]:
+    """Seconds from when each request was due to its answer."""
+    times: list[float] = []
+    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+    headers = {"Authorization": f"Bearer {SECRET}"}
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{PORT}", limits=limits, headers=headers, timeout=60
+    ) as client:
+
+        async def ask(number: int, due: float) -> None:
+            answer = await client.get(paths[number % len(paths)])
+            answer.raise_for_status()
+            times.append(time.perf_counter() - due)
+
+        begun = time.perf_counter()
+        tasks = []
+        for number in range(RATE * SECONDS):
+            due = begun + number / RATE
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            tasks.append(asyncio.create_task(ask(number, due)))
+        await asyncio.gather(*tasks)
+    return times[RATE:]
+
+
+def _p99(times: Sequence[float]) -> float:
+    return statistics.quantiles(times, n=100)[-1]
+
+
+def _told(times: Sequence[float]) -> str:
+    return f"{1_000 * statistics.median(times):.1f} and {1_000 * _p99(times):.1f} ms"
+
+
+if __name__ == "__main__":
+    for result in results():
+        print(result)
