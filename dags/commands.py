@@ -12,10 +12,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import deque
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from stack import tethered
 
 AUDIT_FAILED, DIFFERS = 5, 6
 """Exit codes of the command (see docs/operations.md) after which another try would end in the same way."""
@@ -24,24 +28,41 @@ _log = logging.getLogger(__name__)
 
 
 def wikibraid(*words: str) -> str:
-    """Run the command; what it printed. What it says goes to the task's log.
+    """Run the command; what it printed. What it says goes to the task's log as it is said.
+
+    The command ends with the task, however that ends: marked as failed or cleared in Airflow, timed out, or killed.
 
     Raises:
-        AirflowFailException: an audit failed, or merged and recomputed differ: to be looked at, not tried again.
-        AirflowException: it failed in another way; every command can be run again.
+        AirflowFailException: an audit failed, or merged and recomputed differ: to be looked at, not tried again; or there is no
+            such command.
+        AirflowException: it failed in another way, such as at a home that another process writes to; every command can be run again.
     """
     command = [_command(), *words]
     _log.info("running %s", " ".join(command))
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    said = done.stderr.splitlines()
-    for line in said:
-        _log.info("%s", line)
-    if done.returncode:
-        message = f"`{' '.join(command)}` ended with {done.returncode}: {' | '.join(said[-_LINES_KEPT:])}"
-        if done.returncode in {AUDIT_FAILED, DIFFERS}:
+    said: deque[str] = deque(maxlen=_LINES_KEPT)
+    with (
+        TemporaryFile("w+", encoding="utf-8") as printed,
+        subprocess.Popen(
+            [sys.executable, tethered.__file__, *command],
+            stdin=subprocess.PIPE,
+            stdout=printed,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+        ) as process,
+    ):
+        for line in process.stderr or ():
+            said.append(line.rstrip())
+            _log.info("%s", said[-1])
+        status = process.wait()
+        printed.seek(0)
+        output = printed.read()
+    if status:
+        message = f"`{' '.join(command)}` ended with {status}: {' | '.join(said)}"
+        if status in {AUDIT_FAILED, DIFFERS}:
             raise AirflowFailException(message)
         raise AirflowException(message)
-    return done.stdout
+    return output
 
 
 def wikibraid_json(*words: str) -> Any:
@@ -50,10 +71,13 @@ def wikibraid_json(*words: str) -> Any:
 
 
 def _command() -> str:
-    beside = Path(sys.executable).with_name("wikibraid")
-    return (
-        os.environ.get("WIKIBRAID_COMMAND")
-        or (str(beside) if beside.exists() else None)
-        or shutil.which("wikibraid")
-        or "wikibraid"
-    )
+    named = os.environ.get("WIKIBRAID_COMMAND")
+    beside = str(Path(sys.executable).with_name("wikibraid"))
+    found = shutil.which(named) if named else shutil.which(beside) or shutil.which("wikibraid")
+    if found is None:
+        message = (
+            f"there is no program {named or 'wikibraid, neither on the path nor beside this Python'}; "
+            "set WIKIBRAID_COMMAND to the path of the `wikibraid` command"
+        )
+        raise AirflowFailException(message)
+    return found

@@ -7,6 +7,7 @@ from functools import reduce
 
 import shared_logic.datasets  # noqa: F401  registers them
 from shared_logic.language import Dataset, registry
+from shared_logic.views import View, views
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,7 @@ class Group:
     """Datasets of one DAG."""
 
     name: str
-    """That of the module of the first of them."""
+    """That of the module of the first of them, or of the view that reads them."""
     datasets: tuple[Dataset, ...]
 
     @property
@@ -39,6 +40,18 @@ def groups() -> tuple[Group, ...]:
         Group(_module(group[0]), group)
         for group in sorted(members, key=lambda group: order.index(group[0].name))
     )
+
+
+def readable_views() -> tuple[View, ...]:
+    """The views that are more than a step of others."""
+    return tuple(view for view in views.values() if not view.is_internal)
+
+
+def of_view(view: View) -> Group:
+    """What a batch run of the view publishes: its datasets and companions, each with its family."""
+    wanted = (*view.datasets, *view.companions)
+    members = {member.name for name in wanted for member in registry.family(registry[name])}
+    return Group(view.name, tuple(dataset for dataset in registry.values() if dataset.name in members))
 
 
 def _module(dataset: Dataset) -> str:

@@ -1,8 +1,9 @@
-"""A DAG per group of datasets: refresh the bootstrap → cut → batch → parity → announce.
+"""A DAG per group of datasets, and one per view: refresh the bootstrap → cut → batch → parity → announce.
 
 `wikibraid batch run` archives, computes, audits, loads, catches up and flips; it goes on where it stopped as long as cut and code
 are the same, which is why the cut is a task of its own whose result a retry finds again. Made for a schedule and for
-`airflow backfill create`: a backfill's run takes the end of its interval for the present.
+`airflow backfill create`: a backfill's run takes the end of its interval for the present. What a view reads is of several groups, whose
+schedule keeps it current; the view's own DAG is for runs by hand, such as the first one from a new bootstrap.
 """
 
 from __future__ import annotations
@@ -10,26 +11,22 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from airflow.sdk import DAG, Asset, Param, get_current_context, task
+from airflow.sdk import DAG, Param, get_current_context, task
 
 from dags.commands import wikibraid, wikibraid_json
-from dags.groups import Group, groups
-from dags.schedule import BEGINNING, RETRIES, SCHEDULE
+from dags.groups import Group, groups, of_view, readable_views
+from dags.outlets import dataset_asset
+from dags.schedule import BEGINNING, POOL, RETRIES, SCHEDULE
 
 
-def asset(dataset: str) -> Asset:
-    """What consumers wait for; its events carry generation, cut and Delta version."""
-    return Asset(name=dataset, uri=f"wikibraid://datasets/{dataset}", group="wikibraid")
-
-
-def recompute(group: Group) -> DAG:
-    """The DAG of these datasets."""
+def recompute(group: Group, schedule: str | None) -> DAG:
+    """The DAG of these datasets; without a schedule it runs when it is asked to."""
     names = [dataset.name for dataset in group.datasets]
     with DAG(
         dag_id=f"recompute_{group.name}",
         description=f"Recompute {', '.join(names)}"[:250],
         doc_md=group.doc,
-        schedule=SCHEDULE,
+        schedule=schedule,
         start_date=BEGINNING,
         catchup=False,
         max_active_runs=1,
@@ -47,7 +44,7 @@ def recompute(group: Group) -> DAG:
         },
     ) as made:
 
-        @task
+        @task(pool=POOL)
         def refresh() -> str:
             """Take tables in, if a folder is named."""
             params = get_current_context()["params"]
@@ -63,7 +60,7 @@ def recompute(group: Group) -> DAG:
             asked = get_current_context()["params"]["cut"]
             return str(asked or wikibraid("cut").strip())
 
-        @task
+        @task(pool=POOL)
         def batch(where: str) -> list[dict[str, Any]]:
             """Compute, audit, load, catch up, flip."""
             context = get_current_context()
@@ -73,7 +70,7 @@ def recompute(group: Group) -> DAG:
             published: list[dict[str, Any]] = wikibraid_json("batch", "run", *names, "--cut", where, *now)
             return published
 
-        @task
+        @task(pool=POOL)
         def parity(published: list[dict[str, Any]]) -> int:
             """Compare what is served with a recomputation of everything; a difference stops here."""
             if not get_current_context()["params"]["parity"]:
@@ -81,13 +78,13 @@ def recompute(group: Group) -> DAG:
             compared = [made["dataset"] for made in published if made["dataset"] in names]
             return len(wikibraid_json("parity", *compared)["differences"])
 
-        @task(outlets=[asset(name) for name in names])
+        @task(outlets=[dataset_asset(name) for name in names])
         def announce(published: list[dict[str, Any]], differing: int) -> None:
             """Tell consumers exactly what they can read."""
             events = get_current_context()["outlet_events"]
             by_name = {made["dataset"]: made for made in published}
             for name in names:
-                events[asset(name)].extra = {**by_name[name], "differing": differing}
+                events[dataset_asset(name)].extra = {**by_name[name], "differing": differing}
 
         where = cut()
         published = batch(where)
@@ -101,4 +98,6 @@ def _instant(at: datetime) -> str:
 
 
 for one in groups():
-    globals()[f"recompute_{one.name}"] = recompute(one)
+    globals()[f"recompute_{one.name}"] = recompute(one, SCHEDULE)
+for view in readable_views():
+    globals()[f"recompute_{view.name}"] = recompute(of_view(view), None)

@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk import DAG, Param, get_current_context, task
 
 from dags.commands import wikibraid_json
-from dags.schedule import BEGINNING, RETRIES
+from dags.schedule import BEGINNING, POOL, RETRIES
 
 with DAG(
     dag_id="retention",
@@ -22,7 +22,7 @@ with DAG(
     params={"keep": Param(2, type="integer", minimum=1, description="Generations that stay.")},
 ) as retention:
 
-    @task
+    @task(pool=POOL)
     def expire() -> list[dict[str, Any]]:
         """Give up what is older."""
         keep = get_current_context()["params"]["keep"]

@@ -16,6 +16,8 @@ from pathlib import Path
 from stack.server import Server, ServerError
 
 ADMIN = "admin"
+POOL = "wikibraid"
+"""Of one slot; the name is that of the DAGs' tasks."""
 _BIN = Path(sys.executable).parent
 
 
@@ -87,16 +89,20 @@ def prepare(settings: AirflowSettings) -> None:
         path = settings.folder / name
         path.touch(mode=0o600)
         path.write_text(value, encoding="utf-8")
-    done = subprocess.run(
-        [str(_BIN / "airflow"), "db", "migrate"],
-        env={**os.environ, **environment(settings)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        message = f"Airflow's database in {settings.folder} can't be made: {done.stderr.strip()[-500:]}"
-        raise ServerError(message)
+    for words in (("db", "migrate"), ("pools", "set", POOL, "1", "Writes to the home, which has one writer")):
+        done = subprocess.run(
+            [str(_BIN / "airflow"), *words],
+            env={**os.environ, **environment(settings)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            message = (
+                f"Airflow's database in {settings.folder} can't be made: "
+                f"`airflow {' '.join(words)}` ended with {done.returncode}: {done.stderr.strip()[-500:]}"
+            )
+            raise ServerError(message)
     done_mark.touch()
 
 

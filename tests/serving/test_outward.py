@@ -152,4 +152,4 @@ def test_every_public_name_is_there() -> None:
     for name in wikibraid.__all__:
         assert hasattr(wikibraid, name)
     assert {"Table", "Partition", "Clustering", "Sum", "about", "dataset", "registry", "Page", "Revision", "User",
-            "UserKind", "read"} == set(wikibraid.__all__)  # fmt: skip
+            "UserKind", "read", "sql"} == set(wikibraid.__all__)  # fmt: skip
