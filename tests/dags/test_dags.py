@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import shared_logic.datasets  # noqa: F401  registers them
-from dags.groups import groups
+from dags.groups import groups, of_view, readable_views
 from shared_logic.language import registry
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +74,15 @@ def test_every_dataset_is_in_one_group() -> None:
 def test_dags_are_parsed_without_errors_and_without_engines(parsed: Any) -> None:
     assert parsed["errors"] == {}
     assert parsed["heavy"] == []
-    assert parsed["dags"].keys() == {f"recompute_{group.name}" for group in groups()} | {"retention"}
+    views = {f"{what}_{view.name}" for view in readable_views() for what in ("recompute", "announce")}
+    assert parsed["dags"].keys() == {f"recompute_{group.name}" for group in groups()} | views | {"retention"}
+
+
+def test_a_view_is_announced_when_all_that_it_reads_was(parsed: Any) -> None:
+    for view in readable_views():
+        assert parsed["dags"][f"announce_{view.name}"]["outlets"] == [view.name]
+        wanted = {dataset.name for dataset in of_view(view).datasets}
+        assert set(parsed["dags"][f"recompute_{view.name}"]["outlets"]) == wanted >= set(view.datasets)
 
 
 def test_every_dag_has_its_shape(parsed: Any) -> None:
