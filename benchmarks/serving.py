@@ -38,7 +38,8 @@ def results() -> Iterator[Result]:
 
         def plain_read(key: Key) -> object:
             """One search by primary key, and the same decoding into the same record."""
-            row = store.batch_row(lane, encode_key(key))
+            encoded = encode_key(key)
+            row = store.batch_rows_of(lane, [encoded]).get(encoded)
             return None if row is None else schema.record(key, decode_values(schema, row))
 
         keys: list[Key] = [(WIKI, 2 + number % 4_000) for number in range(READS)]

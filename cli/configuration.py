@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import yaml
@@ -60,19 +61,69 @@ def parsed(text: str, path: Path, kind: type[T]) -> T:
     Raises:
         Failure: it is none; the message names `path`, the line and what is wrong.
     """
+    found, node = _read(text, path)
+    return _converted(found, node, path, kind, ())
+
+
+@dataclass(frozen=True)
+class Entries(Generic[T]):
+    """Named entries of a file, each of the same type."""
+
+    path: Path
+    entries: Mapping[str, T]
+    node: yaml.Node | None
+
+    def mistake(self, why: str, *place: str) -> Failure:
+        """What is wrong at that place, names of entries and fields from the outside in, with file and line."""
+        return Failure(f"{self.path}, line {_line(self.node, place)}: {why}")
+
+
+def parsed_entries(text: str, path: Path, kind: type[T]) -> Entries[T]:
+    """The YAML text as named values of that type.
+
+    Raises:
+        Failure: it is none; the message names `path`, the line and what is wrong.
+    """
+    found, node = _read(text, path)
+    if not isinstance(found, dict):
+        message = f"{path}, line {_line(node, ())}: names with what belongs to each are wanted, as in `name:` and lines below it"
+        raise Failure(message)
+    entries = {str(name): _converted(value, node, path, kind, (str(name),)) for name, value in found.items()}
+    return Entries(path, entries, node)
+
+
+def _read(text: str, path: Path) -> tuple[Any, yaml.Node | None]:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        found = {} if node is None else yaml.safe_load(text)
+        _refuse_repeated(node, path)
+        return ({} if node is None else yaml.safe_load(text)), node
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         message = f"{path}, line {line}: no YAML ({getattr(error, 'problem', error)})"
         raise Failure(message) from error
+
+
+def _refuse_repeated(node: yaml.Node | None, path: Path) -> None:
+    """A name that stands twice in one place would silently replace the first."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                message = f"{path}, line {key.start_mark.line + 1}: {key.value} stands here a second time"
+                raise Failure(message)
+            seen.add(key.value)
+            _refuse_repeated(value, path)
+
+
+def _converted(found: Any, node: yaml.Node | None, path: Path, kind: type[T], place: tuple[str, ...]) -> T:
     try:
         return msgspec.convert(found, kind)
     except msgspec.ValidationError as error:
-        why, _, place = str(error).partition(" - at `")
-        message = f"{path}, line {_line(node, place.rstrip('`'))}: {why}"
+        why, _, inner = str(error).partition(" - at `")
+        steps = (name or number for name, number in re.findall(r"\.(\w+)|\[(\d+)\]", inner))
+        where = f"{place[0]}: " if place else ""
+        message = f"{path}, line {_line(node, (*place, *steps))}: {where}{why}"
         raise Failure(message) from error
 
 
@@ -123,19 +174,19 @@ def _secret(path: str, variable: str) -> str:
         raise Failure(message) from error
 
 
-def _line(node: yaml.Node | None, place: str) -> int:
-    """The line, from 1, of what a path such as `$.datasets[...].window` or `$[0].name` leads to, as far as it leads."""
-    for step in re.findall(r"\.(\w+)|\[(\d+)\]", place):
-        inner = _inner(node, *step)
+def _line(node: yaml.Node | None, place: Sequence[str]) -> int:
+    """The line, from 1, of what these names and numbers lead to, as far as they lead."""
+    for step in place:
+        inner = _inner(node, step)
         if inner is None:
             break
         node = inner
     return 1 if node is None else node.start_mark.line + 1
 
 
-def _inner(node: yaml.Node | None, name: str, number: str) -> yaml.Node | None:
-    if isinstance(node, yaml.SequenceNode) and number:
-        return node.value[int(number)] if int(number) < len(node.value) else None
-    if isinstance(node, yaml.MappingNode) and name:
-        return next((value for key, value in node.value if key.value == name), None)
+def _inner(node: yaml.Node | None, step: str) -> yaml.Node | None:
+    if isinstance(node, yaml.SequenceNode) and step.isdigit():
+        return node.value[int(step)] if int(step) < len(node.value) else None
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == step), None)
     return None

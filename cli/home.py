@@ -29,7 +29,18 @@ from speed.outbox import relay
 from speed.sqlite_log import SqliteLog
 
 FORMAT = "2"
-_BEFORE_A_HOME = {".archive.lock", ".log.lock", ".store.lock", "stack", "stack.yaml", "wikibraid.yaml"}
+CONFIGURATION = Path(__file__).parents[1] / "conf"
+_BEFORE_A_HOME = {
+    ".archive.lock",
+    ".bootstraps.lock",
+    ".log.lock",
+    ".store.lock",
+    "sinks.yaml",
+    "stack",
+    "stack.yaml",
+    "streams.yaml",
+    "wikibraid.yaml",
+}
 """What may lie in a folder that becomes a home."""
 
 
@@ -80,6 +91,8 @@ class Home:
         self.archive = self.path / "archive"
         self.delta = self.path / "delta"
         self.bootstraps = self.path / "bootstraps"
+        self.sinks_file = self._own_or_usual("sinks.yaml")
+        self.streams_file = self._own_or_usual("streams.yaml")
 
     def configured(self, wanted: Configuration) -> None:
         """Take these settings from now on.
@@ -88,8 +101,7 @@ class Home:
             Failure: they name no log or no store.
         """
         self.configuration = wanted
-        self.topic()
-        self.address()
+        placed(wanted, self.configuration_file)
 
     @contextmanager
     def writing_log(self, what: str) -> Iterator[None]:
@@ -99,6 +111,16 @@ class Home:
             Failure: another process is, named with what it does.
         """
         with self._locked("log", what):
+            yield
+
+    @contextmanager
+    def writing_bootstraps(self, what: str) -> Iterator[None]:
+        """Be the one who takes tables or dumps in while inside, beside whoever brings events in; `what` names the command.
+
+        Raises:
+            Failure: another process is, named with what it does.
+        """
+        with self._locked("bootstraps", what):
             yield
 
     @contextmanager
@@ -134,6 +156,25 @@ class Home:
         else:
             with self._locked(f"speed-{share}", f"speed daemon --share {share}"):
                 yield
+
+    @contextmanager
+    def delivering(self, sink: str, what: str) -> Iterator[None]:
+        """Be the one who writes to that sink while inside; `what` names the command.
+
+        Raises:
+            Failure: another process is, named with what it does.
+        """
+        with self._locked(f"sink-{sink}", what):
+            yield
+
+    def sink_note(self, sink: str) -> Path:
+        """The file that says how far a sink is."""
+        return self.path / "sinks" / f"{sink}.json"
+
+    def _own_or_usual(self, name: str) -> Path:
+        """The home's own file of that name, else the one that comes with wikibraid."""
+        own = self.path / name
+        return own if own.exists() else CONFIGURATION / name
 
     @contextmanager
     def _locked(self, resource: str, what: str) -> Iterator[None]:
@@ -192,12 +233,7 @@ class Home:
         Raises:
             Failure: the configuration names neither.
         """
-        log = self.configuration.log
-        try:
-            return None if log == EMBEDDED else Topic.of(log)
-        except ValueError as error:
-            message = f"{self.configuration_file}: log: {error}"
-            raise Failure(message, MISTAKE) from error
+        return placed(self.configuration, self.configuration_file)[0]
 
     def address(self) -> Address | None:
         """Where Cassandra holds the store; None: the store is embedded.
@@ -205,12 +241,7 @@ class Home:
         Raises:
             Failure: the configuration names neither.
         """
-        store = self.configuration.store
-        try:
-            return None if store == EMBEDDED else Address.of(store)
-        except ValueError as error:
-            message = f"{self.configuration_file}: store: {error}"
-            raise Failure(message, MISTAKE) from error
+        return placed(self.configuration, self.configuration_file)[1]
 
     def now(self) -> str | None:
         """The instant that the last batch run named for readers; None: it named none."""
@@ -246,3 +277,19 @@ class Home:
                 )
                 raise Failure(message)
         return sorted(current, key=lambda entry: entry[1].beginning)
+
+
+def placed(told: Configuration, path: Path) -> tuple[Topic | None, Address | None]:
+    """Where the log and the store lie, of which None is embedded; `path` is the file that says so.
+
+    Raises:
+        Failure: it names neither.
+    """
+    try:
+        what = "log"
+        topic = None if told.log == EMBEDDED else Topic.of(told.log)
+        what = "store"
+        return topic, None if told.store == EMBEDDED else Address.of(told.store)
+    except ValueError as error:
+        message = f"{path}: {what}: {error}"
+        raise Failure(message, MISTAKE) from error

@@ -7,7 +7,21 @@ import sys
 import typer
 
 from batch.archive import ArchiveError
-from cli.commands import batch, define, demo, doctor, ingest, init, read, serve, speed, stack
+from cli.commands import (
+    batch,
+    changes,
+    config,
+    define,
+    demo,
+    doctor,
+    ingest,
+    init,
+    read,
+    serve,
+    sinks,
+    speed,
+    stack,
+)
 from cli.failures import INTERRUPTED, MISTAKE, Failure
 from cli.output import err
 from serving.sqlite_store import StoreError
@@ -38,10 +52,13 @@ app.add_typer(speed.app, name="speed")
 app.command()(read.query)
 app.command()(read.sql)
 app.command()(read.export)
+app.command()(changes.changes)
 app.command()(read.explain)
 app.command()(read.parity)
 app.command()(serve.serve)
 app.add_typer(serve.app, name="access")
+app.add_typer(sinks.app, name="sinks")
+app.add_typer(config.app, name="config")
 app.add_typer(stack.app, name="stack")
 app.add_typer(batch.generations_app, name="generations")
 app.add_typer(ingest.letters, name="deadletters")

@@ -80,6 +80,15 @@ def _forget(cql: Cql, lane: Lane, buckets: int) -> None:
             f"DELETE FROM {table} USING TIMESTAMP ? WHERE dataset=? AND generation=? AND bucket=?",  # noqa: S608  a constant
             ((bucket, (_AFTER_ALL_OFFSETS, *lane, bucket)) for bucket in range(buckets)),
         )
+    noted = cql.rows("SELECT DISTINCT dataset, generation, partition, span FROM changed")
+    cql.write(
+        "DELETE FROM changed USING TIMESTAMP ? WHERE dataset=? AND generation=? AND partition=? AND span=?",
+        (
+            (partition, (_AFTER_ALL_OFFSETS, *lane, partition, span))
+            for dataset, generation, partition, span in noted
+            if Lane(dataset, generation) == lane
+        ),
+    )
     partitions = cql.rows("SELECT partition FROM progress WHERE dataset=? AND generation=?", *lane)
     for (partition,) in partitions:
         cql.conditional(

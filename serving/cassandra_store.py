@@ -38,6 +38,8 @@ _ALL_BITS = 15
 _STEP_BITS = 20
 """Of a date: so many writes can follow each other within one batch of events."""
 _KEYS_AT_ONCE = 100
+_SPAN = 50_000
+"""Offsets whose changed keys lie in one partition of Cassandra; a batch of events lies in one span, by its end."""
 
 Sums = tuple[int, ...]
 
@@ -153,10 +155,14 @@ class CassandraStore:
         )
         return counts.changed, counts.removed, counts.same
 
-    def batch_row(self, lane: Lane, key: bytes) -> bytes | None:
+    def batch_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """See `Store`."""
-        bucket = self._layout.bucket(lane.dataset, key)
-        return _first(self._cql.scan(_BATCH_ROW, lane.dataset, bucket, key, lane.generation))
+        select = "SELECT key, generation, row FROM batch_rows WHERE dataset=? AND bucket=? AND key IN ?"
+        found: dict[bytes, tuple[int, bytes]] = {}
+        for key, number, row in self._among(select, (lane.dataset,), lane.dataset, keys):
+            if number <= lane.generation and (key not in found or found[key][0] < number):
+                found[key] = number, row
+        return {key: row for key, (_, row) in found.items() if row}
 
     def batch_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """See `Store`."""
@@ -166,6 +172,13 @@ class CassandraStore:
             row = next((row for _, number, row in versions if number <= lane.generation), _TOMBSTONE)
             if row:
                 yield key, row
+
+    def changed_between(self, dataset: str, one: int, other: int) -> Iterator[bytes]:
+        """See `Store`."""
+        first, last = sorted((one, other))
+        rows = self._in_order(_VERSIONS, (dataset,), dataset, b"")
+        found = (key for key, number in rows if first < number <= last)
+        return (key for key, _ in groupby(found))
 
     def load_states(self, base: str, states: Iterable[tuple[str, bytes]]) -> int:
         """See `Store`."""
@@ -251,9 +264,10 @@ class CassandraStore:
             ),
         )
 
-    def speed_row(self, lane: Lane, key: bytes) -> tuple[bytes | None] | None:
+    def speed_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
         """See `Store`."""
-        return _put(self._cql.scan(_SPEED_ROW, *lane, self._layout.bucket(lane.dataset, key), key))
+        select = "SELECT key, row FROM speed_rows WHERE dataset=? AND generation=? AND bucket=? AND key IN ?"
+        return {key: row or None for key, row in self._among(select, lane, lane.dataset, keys)}
 
     def speed_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes | None]]:
         """See `Store`."""
@@ -268,7 +282,7 @@ class CassandraStore:
             "WHERE dataset=? AND generation=? AND bucket=? AND key IN ?"
         )
         found: dict[bytes, dict[int, Accumulator]] = {}
-        for key, partition, sums, version in self._among(select, lane, keys):
+        for key, partition, sums, version in self._among(select, lane, lane.dataset, keys):
             found.setdefault(key, {})[partition] = Accumulator(_sums.decode(sums), version)
         return found
 
@@ -294,10 +308,30 @@ class CassandraStore:
         for key, partitions in groupby(rows, itemgetter(0)):
             yield key, reduce(add, (_sums.decode(sums) for _, sums in partitions))
 
+    def write_changed(self, lane: Lane, partition: int, end: int, keys: Collection[bytes]) -> None:
+        """See `Store`."""
+        self._positions.settle()
+        span = end // _SPAN
+        self._cql.write(
+            "INSERT INTO changed (dataset, generation, partition, span, batch_end, key) VALUES (?, ?, ?, ?, ?, ?) "
+            "USING TIMESTAMP ?",
+            ((span, (*lane, partition, span, end, key, end)) for key in keys),
+        )
+
+    def changed(self, lane: Lane, partition: int, after: int, upto: int) -> Iterator[bytes]:
+        """See `Store`."""
+        select = (
+            "SELECT key FROM changed WHERE dataset=? AND generation=? AND partition=? AND span=? "
+            "AND batch_end>? AND batch_end<=?"
+        )
+        for span in range((after + 1) // _SPAN, upto // _SPAN + 1):
+            for (key,) in self._cql.scan(select, *lane, partition, span, after, upto):
+                yield key
+
     def passed(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, Sums]:
         """See `Store`."""
         select = "SELECT key, sums FROM passed WHERE dataset=? AND generation=? AND bucket=? AND key IN ?"
-        return {key: _sums.decode(sums) for key, sums in self._among(select, lane, keys)}
+        return {key: _sums.decode(sums) for key, sums in self._among(select, lane, lane.dataset, keys)}
 
     def write_passed(self, lane: Lane, totals: Mapping[bytes, Sums]) -> None:
         """See `Store`."""
@@ -372,10 +406,12 @@ class CassandraStore:
         found = [self._cql.scan(statement, *fixed, bucket, *bounds) for bucket in buckets]
         return heapq.merge(*found, key=itemgetter(0))
 
-    def _among(self, select: str, lane: Lane, keys: Sequence[bytes]) -> Iterator[tuple[Any, ...]]:
+    def _among(
+        self, select: str, fixed: tuple[object, ...], dataset: str, keys: Sequence[bytes]
+    ) -> Iterator[tuple[Any, ...]]:
         """What the statement, which ends in a bucket and keys, finds."""
-        placed = [(self._layout.bucket(lane.dataset, key), key) for key in dict.fromkeys(keys)]
-        return self._cql.several(select, _asked(lane, placed))
+        placed = [(self._layout.bucket(dataset, key), key) for key in dict.fromkeys(keys)]
+        return self._cql.several(select, _asked(fixed, placed))
 
 
 def _asked(fixed: tuple[object, ...], placed: Iterable[tuple[int, object]]) -> Iterator[tuple[object, ...]]:
@@ -415,5 +451,6 @@ _BATCH_ROW = (
 )
 _SPEED_ROW = "SELECT row FROM speed_rows WHERE dataset=? AND generation=? AND bucket=? AND key=?"
 _ADDED = "SELECT partition, sums, version FROM accumulators WHERE dataset=? AND generation=? AND bucket=? AND key=?"
+_VERSIONS = "SELECT key, generation FROM batch_rows WHERE dataset=? AND bucket=?"
 _sums = msgspec.msgpack.Decoder(tuple[int, ...])
 _encode = msgspec.msgpack.encode

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from shared_logic.language import Column, Dataset
+from shared_logic.language import Column
+from shared_logic.sinks import OutputTable
 
 TYPES: dict[type, str] = {
     int: "bigint",
@@ -15,7 +16,7 @@ TYPES: dict[type, str] = {
     tuple: "frozen<list<text>>",
 }
 
-FORMAT = 1
+FORMAT = 2
 """Of the store's tables."""
 _STORE_TABLES = (
     """{}.settings (name text PRIMARY KEY, value bigint)
@@ -47,6 +48,9 @@ _STORE_TABLES = (
     """{}.passed (dataset text, generation bigint, bucket int, key blob, sums blob,
     PRIMARY KEY ((dataset, generation, bucket), key))
     WITH comment = 'totals that derived datasets know; written at the offsets of the lane'""",
+    """{}.changed (dataset text, generation bigint, partition int, span bigint, batch_end bigint, key blob,
+    PRIMARY KEY ((dataset, generation, partition, span), batch_end, key))
+    WITH comment = 'which rows each batch of events changed; written at its end'""",
     """{}.redactions (wiki text, bucket int, rev_id bigint, bits int, clock bigint,
     PRIMARY KEY ((wiki, bucket), rev_id, bits, clock))
     WITH comment = 'what is hidden of revisions; only ever added to'""",
@@ -56,30 +60,37 @@ _STORE_TABLES = (
 def create_keyspace(keyspace: str, replicas: int) -> str:
     """The CREATE KEYSPACE statement, with that many copies of a row in every data centre."""
     replication = f"{{'class': 'NetworkTopologyStrategy', 'replication_factor': {replicas}}}"
-    return f"CREATE KEYSPACE IF NOT EXISTS {_name(keyspace)} WITH replication = {replication}"
+    return f"CREATE KEYSPACE IF NOT EXISTS {quoted(keyspace)} WITH replication = {replication}"
 
 
 def store_tables(keyspace: str) -> list[str]:
     """The CREATE TABLE statements of the store's tables; keys and rows in them are bytes of `shared_logic.keys`."""
-    return [f"CREATE TABLE IF NOT EXISTS {table.format(_name(keyspace))}" for table in _STORE_TABLES]
+    return [f"CREATE TABLE IF NOT EXISTS {table.format(quoted(keyspace))}" for table in _STORE_TABLES]
 
 
-def create_table(dataset: Dataset, keyspace: str = "wikibraid") -> str:
-    """The CREATE TABLE statement of the merged table; every name is quoted, so that none is a reserved word."""
-    schema = dataset.schema
+def create_table(table: OutputTable, keyspace: str = "wikibraid") -> str:
+    """The CREATE TABLE statement of a merged table; every name is quoted, so that none is a reserved word."""
     columns = "".join(
-        f"    {_name(column.name)} {TYPES[column.type]},{_note(column)}\n" for column in schema.columns
+        f"    {quoted(column.name)} {TYPES[column.type]},{_note(column)}\n" for column in table.columns
     )
-    partition = ", ".join(map(_name, schema.partition))
-    clustering = "".join(f", {_name(name)}" for name in schema.clustering)
-    comment = (dataset.doc or schema.doc).split("\n", 1)[0].replace("'", "''")
+    partition = ", ".join(map(quoted, table.partition))
+    clustering = "".join(f", {quoted(name)}" for name in table.clustering)
+    comment = table.doc.split("\n", 1)[0].replace("'", "''")
     return (
-        f"CREATE TABLE IF NOT EXISTS {_name(keyspace)}.{_name(dataset.name)} (\n{columns}"
+        f"CREATE TABLE IF NOT EXISTS {quoted(keyspace)}.{quoted(table.name)} (\n{columns}"
         f"    PRIMARY KEY (({partition}){clustering})\n) WITH comment = '{comment}';\n"
     )
 
 
-def _name(name: str) -> str:
+def add_column(table: OutputTable, column: Column, keyspace: str) -> str:
+    """The ALTER TABLE statement that adds a column to a merged table."""
+    return (
+        f"ALTER TABLE {quoted(keyspace)}.{quoted(table.name)} ADD {quoted(column.name)} {TYPES[column.type]}"
+    )
+
+
+def quoted(name: str) -> str:
+    """The name as CQL takes it whatever it is."""
     return '"' + name.replace('"', '""') + '"'
 
 

@@ -25,9 +25,9 @@ class Overlay(MemoryStore):
         """See `Store`."""
         return self._base.published(dataset)
 
-    def batch_row(self, lane: Lane, key: bytes) -> bytes | None:
+    def batch_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """See `Store`."""
-        return self._base.batch_row(lane, key)
+        return self._base.batch_rows_of(lane, keys)
 
     def batch_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """See `Store`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import reduce
@@ -13,7 +13,7 @@ from serving.redaction import Redaction
 from shared_logic.kernel import add
 from shared_logic.keys import decode_key, decode_values, encode_key
 from shared_logic.language import Dataset, Key, Schema, Values
-from shared_logic.merge import merged
+from shared_logic.merge import merged, merged_of
 from shared_logic.protocols import Cut, Generation, Lane, Parts, Store
 
 
@@ -111,6 +111,26 @@ class Reader:
         lag = self._lag(through)
         return Stream(rows, made.number, through, complete=None if lag is None else lag == 0, lag=lag)
 
+    def rows_of(
+        self, dataset: Dataset, keys: Sequence[bytes], generation: int
+    ) -> Iterator[tuple[Key, dict[str, Any] | None]]:
+        """The rows that these keys (see `shared_logic.keys`) have in a generation, None for those without one, in any order.
+
+        Raises:
+            NotPublished: there is no such generation.
+        """
+        made = self._generation(dataset, generation)
+        schema = dataset.schema
+        there: list[tuple[Key, Values]] = []
+        for encoded, row in merged_of(self._store, dataset, Lane(dataset.name, made.number), keys):
+            key = decode_key(schema, encoded)
+            if row is None:
+                yield key, None
+            else:
+                there.append((key, decode_values(schema, row)))
+        for key, values in self._redaction(dataset).of_rows(there):
+            yield key, schema.record(key, values)
+
     def through(self, dataset: Dataset, generation: int) -> Cut:
         """The offsets before which everything is included in that generation's merged table."""
         return self._through(dataset, self._generation(dataset, generation))
@@ -186,6 +206,7 @@ class Reader:
         parts = self._store.parts(dataset.name, encode_key(key), generation)
         if parts is None:
             raise _unknown(dataset, generation)
+        check_columns(dataset, parts.generation)
         return parts
 
     def _shown(self, dataset: Dataset, key: Key, values: Values) -> Values:
@@ -212,7 +233,24 @@ class Reader:
             made = next((found for found in known if found.number == number), None)
         if made is None:
             raise _unknown(dataset, number)
+        check_columns(dataset, made)
         return made
+
+
+def check_columns(dataset: Dataset, made: Generation) -> None:
+    """Refuse rows of another table than the dataset has by now: never is one read as the other.
+
+    Raises:
+        NotPublished: the generation was made with other columns.
+    """
+    if made.columns and made.columns != dataset.schema.signature:
+        new = ", ".join(sorted(set(dataset.schema.signature) - set(made.columns))) or "no more"
+        gone = ", ".join(sorted(set(made.columns) - set(dataset.schema.signature))) or "none"
+        message = (
+            f"{dataset.name}, generation {made.number} was made with other columns than the code has by now "
+            f"(new: {new}; gone: {gone}); `wikibraid batch run {dataset.name}` makes a generation with these"
+        )
+        raise NotPublished(message)
 
 
 def _unknown(dataset: Dataset, number: int | None) -> NotPublished:

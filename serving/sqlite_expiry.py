@@ -9,7 +9,7 @@ from operator import itemgetter
 
 from shared_logic.expiry import check_kept, unread
 
-_LANE_TABLES = ("speed_rows", "accumulators", "passed", "batch_ends", "progress")
+_LANE_TABLES = ("speed_rows", "accumulators", "passed", "changed", "batch_ends", "progress")
 _AT_ONCE = 5_000
 
 

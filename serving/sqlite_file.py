@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-FORMAT = 2
+FORMAT = 3
 BUSY_SECONDS = 5
 _CACHE_KIB = 65_536
 _TABLES = (
@@ -30,6 +30,8 @@ _TABLES = (
     version INTEGER NOT NULL, PRIMARY KEY (dataset, generation, key, partition)) WITHOUT ROWID""",
     """CREATE TABLE passed (dataset TEXT, generation INTEGER, key BLOB, sums BLOB NOT NULL,
     PRIMARY KEY (dataset, generation, key)) WITHOUT ROWID""",
+    """CREATE TABLE changed (dataset TEXT, generation INTEGER, partition INTEGER, batch_end INTEGER, keys BLOB NOT NULL,
+    PRIMARY KEY (dataset, generation, partition, batch_end)) WITHOUT ROWID""",
     """CREATE TABLE redactions (wiki TEXT, rev_id INTEGER, bits INTEGER NOT NULL, clock INTEGER NOT NULL,
     PRIMARY KEY (wiki, rev_id)) WITHOUT ROWID""",
 )

@@ -120,13 +120,14 @@ class SqliteStore:
                 )
         return counts.changed, counts.removed, counts.same
 
-    def batch_row(self, lane: Lane, key: bytes) -> bytes | None:
+    def batch_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """See `Store`."""
-        row = self._db.execute(
-            "SELECT row FROM batch_rows WHERE dataset=? AND key=? AND generation<=? ORDER BY generation DESC LIMIT 1",
-            (lane.dataset, key, lane.generation),
-        ).fetchone()
-        return None if row is None else row[0]
+        found: dict[bytes, tuple[int, bytes | None]] = {}
+        select = "SELECT key, generation, row FROM batch_rows WHERE dataset=? AND generation<=? AND key"
+        for key, number, row in self._among(select, lane, keys):
+            if key not in found or found[key][0] < number:
+                found[key] = number, row
+        return {key: row for key, (_, row) in found.items() if row is not None}
 
     def batch_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """See `Store`."""
@@ -137,6 +138,14 @@ class SqliteStore:
             (lane.dataset, *bounds, lane.generation),
         )
         return ((key, row) for key, row, _ in rows if row is not None)
+
+    def changed_between(self, dataset: str, one: int, other: int) -> Iterator[bytes]:
+        """See `Store`."""
+        rows = self._db.execute(
+            "SELECT DISTINCT key FROM batch_rows WHERE dataset=? AND generation>? AND generation<=? ORDER BY key",
+            (dataset, *sorted((one, other))),
+        )
+        return (key for (key,) in rows)
 
     def load_states(self, base: str, states: Iterable[tuple[str, bytes]]) -> int:
         """See `Store`."""
@@ -191,13 +200,10 @@ class SqliteStore:
             "INSERT OR REPLACE INTO speed_rows VALUES (?,?,?,?)", ((*lane, *row) for row in rows.items())
         )
 
-    def speed_row(self, lane: Lane, key: bytes) -> tuple[bytes | None] | None:
+    def speed_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
         """See `Store`."""
-        row = self._db.execute(
-            "SELECT row FROM speed_rows WHERE dataset=? AND generation=? AND key=?", (*lane, key)
-        )
-        found: tuple[bytes | None] | None = row.fetchone()
-        return found
+        select = "SELECT key, row FROM speed_rows WHERE dataset=? AND generation=? AND key"
+        return dict(self._among(select, lane, keys))
 
     def speed_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes | None]]:
         """See `Store`."""
@@ -249,6 +255,25 @@ class SqliteStore:
             at, total = key, _sums.decode(sums)
         if at is not None:
             yield at, total
+
+    def write_changed(self, lane: Lane, partition: int, end: int, keys: Collection[bytes]) -> None:
+        """See `Store`."""
+        noted = self._db.execute(_CHANGED_IN, (*lane, partition, end)).fetchone()
+        known: set[bytes] = set() if noted is None else set(_keys.decode(noted[0]))
+        self._db.execute(
+            "INSERT OR REPLACE INTO changed VALUES (?,?,?,?,?)",
+            (*lane, partition, end, _encode(sorted(known.union(keys)))),
+        )
+
+    def changed(self, lane: Lane, partition: int, after: int, upto: int) -> Iterator[bytes]:
+        """See `Store`."""
+        rows = self._db.execute(
+            "SELECT keys FROM changed WHERE dataset=? AND generation=? AND partition=? AND batch_end>? AND batch_end<=? "
+            "ORDER BY batch_end",
+            (*lane, partition, after, upto),
+        )
+        for (keys,) in rows:
+            yield from _keys.decode(keys)
 
     def passed(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, Sums]:
         """See `Store`."""
@@ -334,5 +359,7 @@ def _standing(made: bytes, progress: str | None) -> tuple[Generation, Cut]:
     return generation, tuple(known.get(partition, cut) for partition, cut in enumerate(generation.cut))
 
 
+_CHANGED_IN = "SELECT keys FROM changed WHERE dataset=? AND generation=? AND partition=? AND batch_end=?"
+_keys = msgspec.msgpack.Decoder(list[bytes])
 _sums = msgspec.msgpack.Decoder(tuple[int, ...])
 _encode = msgspec.msgpack.encode

@@ -147,6 +147,14 @@ class Schema(Generic[T]):
         """Whether rows of one key are added up."""
         return bool(self.sums)
 
+    @property
+    def signature(self) -> tuple[str, ...]:
+        """Its columns in words: rows that were stored under another signature can't be read with this one."""
+        return tuple(
+            f"{column.name} {column.type.__name__} {column.role}{' or null' if column.optional else ''}"
+            for column in self.columns
+        )
+
     def column(self, name: str) -> Column:
         """The column of that name."""
         return self.columns[self.names.index(name)]

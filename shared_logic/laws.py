@@ -55,6 +55,7 @@ def load_generation(
             fingerprint="",
             delta_version=0,
             run=run,
+            columns=dataset.schema.signature,
         )
         store.add_generation(made)
         rows = sorted(

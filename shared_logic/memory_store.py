@@ -26,6 +26,7 @@ class MemoryStore:
         self._rows: dict[Lane, dict[bytes, bytes | None]] = {}
         self._accumulators: dict[Lane, dict[bytes, dict[int, Accumulator]]] = {}
         self._passed: dict[Lane, dict[bytes, tuple[int, ...]]] = {}
+        self._changed: dict[Lane, dict[tuple[int, int], set[bytes]]] = {}
 
     def atomically(self) -> AbstractContextManager[object]:
         """Nothing: writes stand alone."""
@@ -62,7 +63,7 @@ class MemoryStore:
         for number in [number for number in known if number < max(kept) and number not in kept]:
             lane = Lane(dataset, number)
             del known[number]
-            for of_lane in (self._rows, self._accumulators, self._passed):
+            for of_lane in (self._rows, self._accumulators, self._passed, self._changed):
                 of_lane.pop(lane, None)
             for positions in (self._progress, self._ends):
                 for place in [place for place in positions if place[0] == lane]:
@@ -82,7 +83,9 @@ class MemoryStore:
         positions = (self.progress(lane, partition) for partition in range(len(made.cut)))
         through = tuple(cut if at is None else at for cut, at in zip(made.cut, positions, strict=True))
         accumulators = self.accumulators(lane, [key]).get(key, {})
-        return Parts(made, through, self.batch_row(lane, key), self.speed_row(lane, key), accumulators)
+        speed = self.speed_rows_of(lane, [key])
+        put = (speed[key],) if key in speed else None
+        return Parts(made, through, self.batch_rows_of(lane, [key]).get(key), put, accumulators)
 
     def load(self, dataset: str, number: int, rows: Iterable[tuple[bytes, bytes]]) -> tuple[int, int, int]:
         """See `Store`."""
@@ -99,8 +102,12 @@ class MemoryStore:
             versions[key][number] = None
         return changed, len(shown), same
 
-    def batch_row(self, lane: Lane, key: bytes) -> bytes | None:
+    def batch_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """See `Store`."""
+        found = ((key, self._batch_row(lane, key)) for key in keys)
+        return {key: row for key, row in found if row is not None}
+
+    def _batch_row(self, lane: Lane, key: bytes) -> bytes | None:
         versions = self._batch.get(lane.dataset, {}).get(key, {})
         newest = max((number for number in versions if number <= lane.generation), default=None)
         return None if newest is None else versions[newest]
@@ -109,9 +116,16 @@ class MemoryStore:
         """See `Store`."""
         for key in sorted(self._batch.get(lane.dataset, {})):
             if key.startswith(prefix):
-                row = self.batch_row(lane, key)
+                row = self._batch_row(lane, key)
                 if row is not None:
                     yield key, row
+
+    def changed_between(self, dataset: str, one: int, other: int) -> Iterator[bytes]:
+        """See `Store`."""
+        first, last = sorted((one, other))
+        for key, versions in sorted(self._batch.get(dataset, {}).items()):
+            if any(first < number <= last for number in versions):
+                yield key
 
     def load_states(self, base: str, states: Iterable[tuple[str, bytes]]) -> int:
         """See `Store`."""
@@ -164,10 +178,10 @@ class MemoryStore:
         """See `Store`."""
         self._rows.setdefault(lane, {}).update(rows)
 
-    def speed_row(self, lane: Lane, key: bytes) -> tuple[bytes | None] | None:
+    def speed_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
         """See `Store`."""
         rows = self._rows.get(lane, {})
-        return (rows[key],) if key in rows else None
+        return {key: rows[key] for key in keys if key in rows}
 
     def speed_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes | None]]:
         """See `Store`."""
@@ -193,6 +207,16 @@ class MemoryStore:
                 for accumulator in partitions.values():
                     total = add(total, accumulator.sums) if total else accumulator.sums
                 yield key, total
+
+    def write_changed(self, lane: Lane, partition: int, end: int, keys: Collection[bytes]) -> None:
+        """See `Store`."""
+        self._changed.setdefault(lane, {}).setdefault((partition, end), set()).update(keys)
+
+    def changed(self, lane: Lane, partition: int, after: int, upto: int) -> Iterator[bytes]:
+        """See `Store`."""
+        for (of, end), keys in sorted(self._changed.get(lane, {}).items()):
+            if of == partition and after < end <= upto:
+                yield from sorted(keys)
 
     def passed(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, tuple[int, ...]]:
         """See `Store`."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import TypeVar
 
 from shared_logic.kernel import add
@@ -33,6 +34,25 @@ def merged(store: Store, dataset: Dataset, lane: Lane, prefix: bytes = b"") -> I
         total = add(decode_values(dataset.schema, row), sums[0]) if row is not None else sums[0]
         if any(total):
             yield key, encode_values(total)
+
+
+def merged_of(
+    store: Store, dataset: Dataset, lane: Lane, keys: Sequence[bytes]
+) -> Iterator[tuple[bytes, bytes | None]]:
+    """These keys, in their order, and their values in the merged table; None: there is no such row."""
+    batch = store.batch_rows_of(lane, keys)
+    if not dataset.is_rollup:
+        speed = store.speed_rows_of(lane, keys)
+        for key in keys:
+            yield key, speed[key] if key in speed else batch.get(key)
+        return
+    added = store.accumulators(lane, keys)
+    for key in keys:
+        sums = [accumulator.sums for accumulator in added.get(key, {}).values()]
+        if key in batch:
+            sums.append(decode_values(dataset.schema, batch[key]))
+        total = reduce(add, sums) if sums else ()
+        yield key, encode_values(total) if any(total) else None
 
 
 def _side_by_side(

@@ -55,6 +55,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     delta_version: int
     run: str
     """Id of the run that made it."""
+    columns: tuple[str, ...] = ()
+    """Of its table (see `Schema.signature`); rows are read with these only. Empty: not noted."""
 
 
 class Lane(NamedTuple):
@@ -127,11 +129,14 @@ class Store(Protocol):
         Rows come in ascending order of key, each key once. Returns how many were new or changed, removed, and unchanged.
         """
 
-    def batch_row(self, lane: Lane, key: bytes) -> bytes | None:
-        """The newest version not newer than the generation; None: no row."""
+    def batch_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """By key the newest version not newer than the generation; keys without a row are left out."""
 
     def batch_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Those of all keys that start with `prefix`, in order of key."""
+
+    def changed_between(self, dataset: str, one: int, other: int) -> Iterator[bytes]:
+        """Keys, in order, of all rows that may differ between the batch views at two generations that are kept."""
 
     # --- entity states: base and tail
     def load_states(self, base: str, states: Iterable[tuple[str, bytes]]) -> int:
@@ -172,8 +177,8 @@ class Store(Protocol):
     def write_rows(self, lane: Lane, rows: Mapping[bytes, bytes | None]) -> None:
         """Put speed rows; None is a tombstone, which hides a batch row."""
 
-    def speed_row(self, lane: Lane, key: bytes) -> tuple[bytes | None] | None:
-        """(row,), (None,) for a tombstone, or None where speed says nothing."""
+    def speed_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
+        """Rows by key, tombstones as None; keys of which speed says nothing are left out."""
 
     def speed_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes | None]]:
         """Those of all keys that start with `prefix`, in order of key, tombstones as None."""
@@ -188,6 +193,12 @@ class Store(Protocol):
 
     def accumulated(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, tuple[int, ...]]]:
         """Sums over all partitions, of all keys that start with `prefix`, in order of key."""
+
+    def write_changed(self, lane: Lane, partition: int, end: int, keys: Collection[bytes]) -> None:
+        """Note which rows were changed by the batch of events that ends there, beside those noted for that end before."""
+
+    def changed(self, lane: Lane, partition: int, after: int, upto: int) -> Iterator[bytes]:
+        """Keys noted for batches that end after `after` and not after `upto`, by their ends; some more than once."""
 
     def passed(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, tuple[int, ...]]:
         """By rollup key, the total that was last passed on to what is derived; keys without one are left out."""

@@ -85,6 +85,11 @@ class Daemon:
         self._workers: list[Worker] = []
         self._counted = (0, 0)
 
+    @property
+    def collected(self) -> CollectorRegistry:
+        """Its metrics."""
+        return self.metrics.collected
+
     def stop(self) -> None:
         """Let `run` return after the batch that is under way."""
         self._stopping = True

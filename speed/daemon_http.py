@@ -6,21 +6,36 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
-from prometheus_client import make_asgi_app
-
-from speed.daemon import Daemon
+from prometheus_client import CollectorRegistry, make_asgi_app
 
 SECONDS_TO_HANG = 120
 """Without a look around after which a daemon is taken to hang: more than stores and logs may stay away."""
 
 
-def application(daemon: Daemon) -> FastAPI:
+class Watched(Protocol):
+    """A daemon that tells how it is."""
+
+    @property
+    def seen_at(self) -> float:
+        """When it last looked around, on the monotonic clock: long ago means that it hangs."""
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether all that it keeps was once current."""
+
+    @property
+    def collected(self) -> CollectorRegistry:
+        """Its metrics."""
+
+
+def application(daemon: Watched) -> FastAPI:
     """`/health/live`, `/health/ready` and `/metrics` of a daemon."""
-    app = FastAPI(title="wikibraid speed daemon", openapi_url=None)
+    app = FastAPI(title="wikibraid daemon", openapi_url=None)
 
     @app.get("/health/live")
     def live() -> PlainTextResponse:
@@ -32,15 +47,15 @@ def application(daemon: Daemon) -> FastAPI:
     @app.get("/health/ready")
     def ready() -> PlainTextResponse:
         if not daemon.caught_up:
-            return PlainTextResponse("not yet at the end of the log\n", 503)
+            return PlainTextResponse("not yet caught up\n", 503)
         return PlainTextResponse("ready\n")
 
-    app.mount("/metrics", make_asgi_app(daemon.metrics.collected))
+    app.mount("/metrics", make_asgi_app(daemon.collected))
     return app
 
 
 @contextmanager
-def served(daemon: Daemon, host: str, port: int) -> Iterator[None]:
+def served(daemon: Watched, host: str, port: int) -> Iterator[None]:
     """Answer over HTTP while inside.
 
     Raises:

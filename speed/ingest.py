@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
-from types import MappingProxyType
+from typing import NamedTuple
 
 from shared_logic.entities import Entity
 from shared_logic.events import records as r
@@ -32,6 +33,8 @@ class Counts:
     canaries: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     """Why events are dead or out of scope."""
+    streams: Counter[str] = field(default_factory=Counter)
+    """Streams of the events that were kept."""
     new_fields: Counter[str] = field(default_factory=Counter)
     """Fields that no known schema has, in events of a minor version newer than the known ones; they are kept in the log."""
 
@@ -42,39 +45,119 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scope:
+class Scope:
     """What is wanted, and what is known of it."""
 
-    wikis: frozenset[str]
-    known: KnownFields
+    wikis: frozenset[str] = frozenset()
+    """Events of these only; of all, if it is empty."""
+    streams: Mapping[str, str] = field(default_factory=dict)
+    """Events of these streams only, each with the title of its schema; of all, if it is empty."""
+    known: KnownFields = field(default_factory=dict)
+    """Which fields are not new."""
+
+
+class Arrived(NamedTuple):
+    """One event as it came."""
+
+    source: str
+    position: int
+    """In its source: a line from 1, or an offset."""
+    raw: bytes
+
+
+class Ingestion:
+    """Appends events to a log, and counts what became of each."""
+
+    def __init__(self, log: SqliteLog, scope: Scope) -> None:
+        """Go on where the log is."""
+        self.counts = Counts()
+        self._log, self._scope = log, scope
+        self._router = Router(log.recall(_ROUTING), log)
+
+    def add(self, events: Iterable[Arrived], note: Callable[[], None]) -> None:
+        """Append what is wanted of them, bury what can't be read, and call `note`: all of that or nothing."""
+        with self._log.atomically():
+            self._log.append(self._messages(events))
+            note()
+            self._log.remember(_ROUTING, self._router.encoded())
+
+    def _messages(self, events: Iterable[Arrived]) -> Iterator[tuple[Entity, bytes]]:
+        counts = self.counts
+        for source, position, raw in events:
+            counts.read += 1
+            try:
+                found = read(raw)
+                self._check(found)
+            except DeadLetter as why:
+                counts.dead += 1
+                counts.reasons[why.code] += 1
+                self._log.bury(source, position, why.code, why.detail, raw)
+                continue
+            except OutOfScope as why:
+                if str(why) == "canary":
+                    counts.canaries += 1
+                else:
+                    counts.out_of_scope += 1
+                    counts.reasons[str(why)] += 1
+                continue
+            messages = list(self._router.routed(found, raw))
+            minor, fields = self._scope.known.get(found.kind.title, (found.minor, frozenset()))
+            if found.minor > minor:
+                counts.new_fields.update(f"{found.kind.title} {path}" for path in unknown_fields(raw, fields))
+            outside = _outside(found, messages, self._scope.wikis)
+            if outside:
+                counts.out_of_scope += 1
+                counts.reasons[outside] += 1
+            elif self._log.delivered(raw):
+                counts.copies += 1
+            else:
+                counts.kept += 1
+                counts.streams[found.event.meta.stream] += 1
+                yield from messages
+
+    def _check(self, found: Read) -> None:
+        """Refuse what its stream doesn't carry.
+
+        Raises:
+            OutOfScope: the stream is not configured.
+            DeadLetter: the stream has another schema.
+        """
+        streams, stream = self._scope.streams, found.event.meta.stream
+        if not streams:
+            return
+        if stream not in streams:
+            reason = f"stream {stream}"
+            raise OutOfScope(reason)
+        if streams[stream] != found.kind.title:
+            reason = f"the stream {stream} carries {streams[stream]}, and this is {found.kind.title}"
+            raise DeadLetter("wrong-stream", reason)
 
 
 def ingest(
     log: SqliteLog,
     source: str,
     lines: Iterable[bytes],
-    *,
-    wikis: Collection[str] = (),
-    known: KnownFields = MappingProxyType({}),
+    scope: Scope | None = None,
     committed: Callable[[Counts], None] = lambda _: None,
 ) -> Counts:
     """Append the events of a source to the canonical log, going on after the lines that were done before.
 
-    `source` identifies the lines: the same name means the same lines, perhaps more of them. Only events of `wikis` are kept,
-    of all if it is empty. Empty lines are no events. `known` tells which fields are not new. Each commit is told.
+    `source` identifies the lines: the same name means the same lines, perhaps more of them. Empty lines are no events. Each commit is
+    told.
     """
-    counts = Counts()
+    ingestion = Ingestion(log, scope or Scope())
     done = log.source_position(source)
     rest = islice(lines, done, None)
-    router = Router(log.recall(_ROUTING), log)
     while chunk := list(islice(rest, LINES_PER_COMMIT)):
-        with log.atomically():
-            log.append(_messages(log, source, done, chunk, router, _Scope(frozenset(wikis), known), counts))
-            done += len(chunk)
-            log.advance_source(source, done)
-            log.remember(_ROUTING, router.encoded())
-        committed(counts)
-    return counts
+        events = [
+            Arrived(source, position, raw)
+            for position, line in enumerate(chunk, done + 1)
+            if (raw := line.strip())
+        ]
+        done += len(chunk)
+        ingestion.add(events, partial(log.advance_source, source, done))
+        committed(ingestion.counts)
+    return ingestion.counts
 
 
 def replay(log: SqliteLog, numbers: Collection[int] = ()) -> tuple[int, int]:
@@ -95,49 +178,6 @@ def replay(log: SqliteLog, numbers: Collection[int] = ()) -> tuple[int, int]:
             log.remember(_ROUTING, router.encoded())
         alive += 1
     return alive, dead
-
-
-def _messages(
-    log: SqliteLog,
-    source: str,
-    done: int,
-    chunk: Iterable[bytes],
-    router: Router,
-    scope: _Scope,
-    counts: Counts,
-) -> Iterator[tuple[Entity, bytes]]:
-    for position, line in enumerate(chunk, done + 1):
-        raw = line.strip()
-        if not raw:
-            continue
-        counts.read += 1
-        try:
-            found = read(raw)
-        except DeadLetter as why:
-            counts.dead += 1
-            counts.reasons[why.code] += 1
-            log.bury(source, position, why.code, why.detail, raw)
-            continue
-        except OutOfScope as why:
-            if str(why) == "canary":
-                counts.canaries += 1
-            else:
-                counts.out_of_scope += 1
-                counts.reasons[str(why)] += 1
-            continue
-        messages = list(router.routed(found, raw))
-        minor, fields = scope.known.get(found.kind.title, (found.minor, frozenset()))
-        if found.minor > minor:
-            counts.new_fields.update(f"{found.kind.title} {path}" for path in unknown_fields(raw, fields))
-        outside = _outside(found, messages, scope.wikis)
-        if outside:
-            counts.out_of_scope += 1
-            counts.reasons[outside] += 1
-        elif log.delivered(raw):
-            counts.copies += 1
-        else:
-            counts.kept += 1
-            yield from messages
 
 
 def _outside(found: Read, messages: Collection[object], wikis: frozenset[str]) -> str:

@@ -163,6 +163,7 @@ class Worker:
                     self._derive(dataset, changes)
                 self._write_rows(lane, changes[name])
                 self._write_sums(batch, lane, changes[name])
+                self._note_changed(batch, lane, changes[name])
             self._note_passed(changes)
             for _, lane in self._lanes.values():
                 self._store.write_progress(lane, batch.partition, batch.end)
@@ -243,6 +244,12 @@ class Worker:
             elif accumulator.version < batch.end:
                 new[encoded] = Accumulator(add(accumulator.sums, changes.sums[key]), batch.end)
         self._store.write_accumulators(lane, batch.partition, new)
+
+    def _note_changed(self, batch: Batch, lane: Lane, changes: Changes) -> None:
+        """Note the keys for whoever follows the merged table; after its rows, so that nobody reads them too early."""
+        if changes:
+            keys = {encode_key(key) for key in (*changes.rows, *changes.sums)}
+            self._store.write_changed(lane, batch.partition, batch.end, keys)
 
     def _link(self, dataset: Dataset, changes: dict[str, Changes]) -> None:
         """Rows made of linked rows: those of every group that a changed row was in, and is in now."""
@@ -334,11 +341,12 @@ class Worker:
         """By key: the total now, and the total that was last passed on (in the beginning the batch's)."""
         accumulators = self._store.accumulators(lane, list(keys))
         known = self._store.passed(lane, list(keys))
+        rows = self._store.batch_rows_of(lane, list(keys))
         nothing = (0,) * len(dataset.schema.sums)
         now: dict[bytes, Sums] = {}
         passed: dict[bytes, Sums] = {}
         for encoded in keys:
-            row = self._store.batch_row(lane, encoded)
+            row = rows.get(encoded)
             base: Sums = decode_values(dataset.schema, row) if row is not None else nothing
             parts = accumulators.get(encoded, {}).values()
             now[encoded] = reduce(add, (part.sums for part in parts), base)

@@ -246,6 +246,7 @@ def recompute(
             fingerprint=code[dataset.name],
             delta_version=result.views[dataset.name].version,
             run=run,
+            columns=dataset.schema.signature,
         )
         with store.atomically():
             store.add_generation(made)

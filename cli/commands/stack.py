@@ -55,6 +55,7 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     speed_processes: int = 2
     speed_port: int = 9464
     """Of the first daemon; the others take the next ones."""
+    sinks_port: int = 9474
     partitions: int = 4
     schedule: str = "@monthly"
     """How often everything is recomputed; empty: when it is asked for."""
@@ -217,6 +218,17 @@ def servers(home: Path, made: StackSettings) -> list[list[tuple[str, Server]]]:
             variables=variables,
         )
         daemons.append((f"speed-{number + 1}", ProgramServer(program)))
+    if (home / "sinks.yaml").exists():
+        program = Program(
+            name="the sinks",
+            folder=folder / "sinks",
+            command=_wikibraid(home, "sinks", "daemon", "--host", host, "--port", str(made.sinks_port)),
+            host=host,
+            port=made.sinks_port,
+            path="/health/live",
+            variables=variables,
+        )
+        daemons.append(("sinks", ProgramServer(program)))
     airflow = airflow_settings(home, made)
     api_server, *others = parts(airflow)
     return [

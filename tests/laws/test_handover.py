@@ -27,6 +27,7 @@ WRITES = (
     "write_tails",
     "write_rows",
     "write_accumulators",
+    "write_changed",
     "write_passed",
     "write_progress",
 )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from shared_logic.keys import encode_key, encode_values
 from shared_logic.language import Clustering, Dataset, Partition, Registry, Sum, Table, about
-from shared_logic.protocols import Generation, Store
+from shared_logic.protocols import Generation, Lane, Store
 from shared_logic.things import Page, Revision
 
 registry = Registry()
@@ -103,3 +103,14 @@ def publish(
     store.add_generation(generation(dataset.name, number, cut))
     store.load(dataset.name, number, sorted(row(key, values) for key, values in rows.items()))
     store.publish(dataset.name, number)
+
+
+def batch_row(store: Store, lane: Lane, key: bytes) -> bytes | None:
+    """The row that the batch view has of that key."""
+    return store.batch_rows_of(lane, [key]).get(key)
+
+
+def speed_row(store: Store, lane: Lane, key: bytes) -> tuple[bytes | None] | None:
+    """(row,), (None,) for a tombstone, or None where speed says nothing."""
+    found = store.speed_rows_of(lane, [key])
+    return (found[key],) if key in found else None

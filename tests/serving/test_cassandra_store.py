@@ -19,7 +19,7 @@ from shared_logic.keys import encode_key
 from shared_logic.protocols import Accumulator, Lane
 from stack.cassandra_node import CassandraNode
 from tests.servers import free_ports
-from tests.serving.tables import generation, registry
+from tests.serving.tables import batch_row, generation, registry, speed_row
 
 pytestmark = pytest.mark.cassandra
 
@@ -129,7 +129,7 @@ def test_a_writer_whose_partition_was_taken_is_refused_and_changes_nothing(
         cassandra.write_rows(ONE, {A: b"late"})
         cassandra.write_accumulators(ONE, 0, {B: Accumulator((20,), 20)})
         cassandra.write_passed(ONE, {C: (20,)})
-    assert other.speed_row(ONE, A) == (b"row of 30",)
+    assert speed_row(other, ONE, A) == (b"row of 30",)
     assert other.accumulators(ONE, [B]) == {B: {0: Accumulator((30,), 30)}}
     assert other.passed(ONE, [C]) == {C: (30,)}
     other.write_progress(ONE, 0, 30)
@@ -204,7 +204,7 @@ def test_positions_of_a_batch_are_refused_inside_a_transaction_before_its_rows(
 
     with pytest.raises(LeaseLost):
         batch()
-    assert cassandra.speed_row(ONE, A) is None
+    assert speed_row(cassandra, ONE, A) is None
 
 
 def test_a_conditional_write_that_was_sent_twice_is_one(
@@ -231,7 +231,7 @@ def test_a_conditional_write_that_was_sent_twice_is_one(
     assert cassandra.load("d", 1, [(A, b"1")]) == (1, 0, 0)
     cassandra.load_states("base", [("w/1", b"1")])
     assert (cassandra.published("d"), cassandra.has_states("base")) == (generation("d", 1), True)
-    assert another(cql).speed_row(ONE, A) == (b"row of 20",)
+    assert speed_row(another(cql), ONE, A) == (b"row of 20",)
 
 
 # --- dates of writes
@@ -413,7 +413,7 @@ def test_expiry_keeps_what_kept_generations_read(cassandra: CassandraStore, cql:
         (Lane("d", 5), [(A, b"5")]),
     ):
         assert list(cassandra.batch_rows(lane, b"")) == rows
-        assert cassandra.speed_row(lane, C) == (b"speed",)
+        assert speed_row(cassandra, lane, C) == (b"speed",)
         assert cassandra.progress(lane, 0) == 12
     # and nothing else is left
     assert removed == 2
@@ -466,7 +466,7 @@ def test_a_writer_of_an_expired_lane_is_refused(cassandra: CassandraStore, cql: 
     with pytest.raises(LeaseLost):
         cassandra.write_progress(ONE, 0, 13)
     cassandra.write_rows(ONE, {C: b"late"})
-    assert cassandra.speed_row(ONE, C) is None
+    assert speed_row(cassandra, ONE, C) is None
 
 
 @pytest.mark.parametrize("kept", [set(), {2}, {4, 9}])
@@ -525,7 +525,7 @@ def test_rows_stay_where_they_are_for_whoever_opens_the_store(cassandra: Cassand
     for store in (cassandra, another(cql)):
         assert list(store.speed_rows(Lane("lines", 1), encode_key(("w",)))) == rows
         assert list(store.batch_rows(Lane("lines", 1), encode_key(("w", 7)))) == [rows[7]]
-        assert store.batch_row(Lane("lines", 1), rows[7][0]) == b"row"
+        assert batch_row(store, Lane("lines", 1), rows[7][0]) == b"row"
         assert store.load("lines", 2, rows) == (0, 0, 50)
 
 

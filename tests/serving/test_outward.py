@@ -18,6 +18,7 @@ from serving.ddl import create_table
 from serving.reader import NotPublished
 from serving.sqlite_store import SqliteStore, StoreError
 from shared_logic.language import registry
+from shared_logic.sinks import whole_table
 from tests.serving.tables import everything, lines, publish
 
 DAY, NOON = date(2021, 1, 1), datetime(2021, 1, 1, 12, 0, 0, 5_000, tzinfo=UTC)
@@ -26,7 +27,7 @@ DAY, NOON = date(2021, 1, 1), datetime(2021, 1, 1, 12, 0, 0, 5_000, tzinfo=UTC)
 
 
 def test_the_table_of_daily_edits() -> None:
-    assert create_table(registry["daily_edits"], "wiki") == (
+    assert create_table(whole_table(registry["daily_edits"]), "wiki") == (
         'CREATE TABLE IF NOT EXISTS "wiki"."daily_edits" (\n'
         '    "wiki" text, -- database name of the wiki\n'
         '    "day" date, -- UTC day of the revision\n'
@@ -44,7 +45,7 @@ def test_the_table_of_daily_edits() -> None:
 
 
 def test_every_type_and_quoted_names() -> None:
-    text = create_table(everything, 'odd"name')
+    text = create_table(whole_table(everything), 'odd"name')
     assert text.startswith('CREATE TABLE IF NOT EXISTS "odd""name"."everything" (\n')
     assert '    "token" text, -- a name that is reserved\n    "at" timestamp,\n    "day" date,\n' in text
     assert '"flag" boolean,\n' in text
@@ -54,7 +55,7 @@ def test_every_type_and_quoted_names() -> None:
 
 
 def test_private_columns_say_so() -> None:
-    assert '"user" text, -- who; private, never served outside: a name\n' in create_table(lines)
+    assert '"user" text, -- who; private, never served outside: a name\n' in create_table(whole_table(lines))
 
 
 # --- Arrow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any
 
@@ -139,9 +139,9 @@ def test_an_answer_never_claims_what_was_written_while_it_read(whole: bool) -> N
             self.write_progress(lane, 0, 99)
             return super().batch_rows(lane, prefix)
 
-        def batch_row(self, lane: Lane, key: bytes) -> bytes | None:
+        def speed_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
             self.write_progress(lane, 0, 99)
-            return super().batch_row(lane, key)
+            return super().speed_rows_of(lane, keys)
 
     store = Moving()
     publish(store, lines, 1, LINES)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from serving.sqlite_file import FORMAT
 from serving.sqlite_store import SqliteStore, StoreError
 from shared_logic.protocols import Accumulator, Lane
+from tests.serving.tables import batch_row, speed_row
 
 ONE = Lane("d", 1)
 WRITER = """
@@ -56,7 +57,7 @@ def test_an_exception_undoes_all_writes_inside(sqlite: SqliteStore) -> None:
 
     with pytest.raises(Broken):
         breaks()
-    assert sqlite.speed_row(ONE, b"a") == (b"before",)
+    assert speed_row(sqlite, ONE, b"a") == (b"before",)
     assert sqlite.progress(ONE, 0) is None
     sqlite.write_progress(ONE, 0, 8)
     assert sqlite.progress(ONE, 0) == 8
@@ -89,8 +90,8 @@ def test_a_second_connection_reads_what_is_committed(sqlite: SqliteStore, path: 
     with SqliteStore(path, readonly=True) as reader:
         with sqlite.atomically():
             sqlite.write_rows(ONE, {b"a": b"1"})
-            assert reader.speed_row(ONE, b"a") is None
-        assert reader.speed_row(ONE, b"a") == (b"1",)
+            assert speed_row(reader, ONE, b"a") is None
+        assert speed_row(reader, ONE, b"a") == (b"1",)
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             reader.write_rows(ONE, {b"a": b"2"})
 
@@ -132,7 +133,7 @@ def test_reads_are_searches_by_key(sqlite: SqliteStore) -> None:
     for prefix in (b"", b"a", b"\xff"):
         for read in (sqlite.batch_rows, sqlite.speed_rows, sqlite.accumulated):
             list(read(ONE, prefix))
-    sqlite.batch_row(ONE, b"a")
+    batch_row(sqlite, ONE, b"a")
     sqlite.parts("d", b"a")
     sqlite.accumulators(ONE, [b"a", b"b"])
     sqlite.passed(ONE, [b"a"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared_logic.keys import encode_key
 from shared_logic.protocols import Accumulator, Lane, Parts, Store
-from tests.serving.tables import generation
+from tests.serving.tables import batch_row, generation, speed_row
 
 ONE, TWO, THREE = (Lane("d", number) for number in (1, 2, 3))
 A, B, C, D = b"a", b"b", b"c", b"d"
@@ -97,8 +97,8 @@ def test_a_load_writes_the_difference(store: Store) -> None:
     assert store.load("d", 2, [(A, b"1"), (B, b"2"), (D, b"2")]) == (2, 1, 1)
     assert shown(store, ONE) == [(A, b"1"), (B, b"1"), (C, b"1")]
     assert shown(store, TWO) == [(A, b"1"), (B, b"2"), (D, b"2")]
-    assert [store.batch_row(TWO, key) for key in (A, B, C, D)] == [b"1", b"2", None, b"2"]
-    assert store.batch_row(Lane("d", 0), A) is None
+    assert [batch_row(store, TWO, key) for key in (A, B, C, D)] == [b"1", b"2", None, b"2"]
+    assert batch_row(store, Lane("d", 0), A) is None
 
 
 def test_a_load_after_an_abandoned_one_differs_from_what_it_would_show(store: Store) -> None:
@@ -109,7 +109,7 @@ def test_a_load_after_an_abandoned_one_differs_from_what_it_would_show(store: St
     counts = store.load("d", 3, [(A, b"1"), (B, b"1")])
     # then nothing of the abandoned one shows through
     assert shown(store, THREE) == [(A, b"1"), (B, b"1")]
-    assert store.batch_row(THREE, C) is None
+    assert batch_row(store, THREE, C) is None
     assert counts == (2, 1, 0)
 
 
@@ -166,7 +166,7 @@ def test_every_generation_keeps_what_was_loaded(
         lane = Lane("d", number)
         assert shown(store, lane) == sorted(table.items())
         for key in {key for other in tables for key in other}:
-            assert store.batch_row(lane, key) == table.get(key)
+            assert batch_row(store, lane, key) == table.get(key)
 
 
 # --- ranges
@@ -251,14 +251,14 @@ def test_positions_of_a_lane(store: Store) -> None:
 def test_speed_rows_and_tombstones(store: Store) -> None:
     for _ in range(2):
         store.write_rows(ONE, {B: b"b", A: None})
-    assert (store.speed_row(ONE, A), store.speed_row(ONE, B), store.speed_row(ONE, C)) == (
+    assert (speed_row(store, ONE, A), speed_row(store, ONE, B), speed_row(store, ONE, C)) == (
         (None,),
         (b"b",),
         None,
     )
     assert list(store.speed_rows(ONE, b"")) == [(A, None), (B, b"b")]
     store.write_rows(ONE, {A: b"back"})
-    assert store.speed_row(ONE, A) == (b"back",)
+    assert speed_row(store, ONE, A) == (b"back",)
 
 
 def test_accumulators_by_partition(store: Store) -> None:
@@ -292,8 +292,8 @@ def test_many_keys_at_once(store: Store, count: int) -> None:
 def test_writes_inside_a_transaction_are_seen_inside_it(store: Store) -> None:
     with store.atomically(), store.atomically():
         store.write_rows(ONE, {A: b"1"})
-        assert store.speed_row(ONE, A) == (b"1",)
-    assert store.speed_row(ONE, A) == (b"1",)
+        assert speed_row(store, ONE, A) == (b"1",)
+    assert speed_row(store, ONE, A) == (b"1",)
 
 
 def test_expired_generations_leave_what_others_read(store: Store) -> None:
@@ -304,6 +304,7 @@ def test_expired_generations_leave_what_others_read(store: Store) -> None:
         store.load("expiring", number, sorted(row.items()))
         with store.atomically():
             store.write_rows(Lane("expiring", number), {A: b"speed"})
+            store.write_changed(Lane("expiring", number), 0, 11, {A})
             store.write_progress(Lane("expiring", number), 0, 11)
     store.publish("expiring", 4)
     # when all but the second and the fourth are given up
@@ -312,8 +313,52 @@ def test_expired_generations_leave_what_others_read(store: Store) -> None:
     assert [made.number for made in store.generations("expiring")] == [2, 4]
     assert list(store.batch_rows(Lane("expiring", 2), b"")) == [(A, b"2"), (B, b"same"), (C, b"c")]
     assert list(store.batch_rows(Lane("expiring", 4), b"")) == [(A, b"4"), (B, b"same")]
-    assert store.speed_row(Lane("expiring", 1), A) is None
+    assert speed_row(store, Lane("expiring", 1), A) is None
     assert store.progress(Lane("expiring", 4), 0) == 11
+    assert list(store.changed(Lane("expiring", 1), 0, 0, 99)) == []
     # and the published one can't be given up
     with pytest.raises(ValueError, match="with the published one"):
         store.expire("expiring", {2})
+
+
+# --- what was changed
+
+
+def test_what_differs_between_generations(store: Store) -> None:
+    # given A changed by the second, B gone with the third, C new in the third, D as the first made it
+    store.load("d", 1, [(A, b"1"), (B, b"1"), (D, b"1")])
+    store.load("d", 2, [(A, b"2"), (B, b"1"), (D, b"1")])
+    store.load("d", 3, [(A, b"2"), (C, b"3"), (D, b"1")])
+    assert list(store.changed_between("d", 1, 2)) == [A]
+    assert list(store.changed_between("d", 2, 3)) == list(store.changed_between("d", 3, 2)) == [B, C]
+    assert list(store.changed_between("d", 1, 3)) == [A, B, C]
+    assert list(store.changed_between("d", 2, 2)) == []
+
+
+def test_what_batches_of_events_changed(store: Store) -> None:
+    # given batches of two partitions, one of them redone with other keys, of a lane and of another one
+    lane = Lane("changing", 1)
+    far = 50_010
+    with store.atomically():
+        store.write_changed(lane, 0, 11, {A, B})
+        store.write_changed(lane, 1, 11, {D})
+        store.write_changed(lane, 0, far, {C})
+        store.write_changed(lane, 0, 11, {C})
+        store.write_changed(Lane("changing", 2), 0, 12, {D})
+    # then each range of ends has its own keys, those of a redone batch together
+    assert set(store.changed(lane, 0, 0, far)) == {A, B, C}
+    assert set(store.changed(lane, 0, 10, 11)) == {A, B, C}
+    assert list(store.changed(lane, 0, 11, far)) == [C]
+    assert list(store.changed(lane, 0, far, far + 9)) == []
+    assert list(store.changed(lane, 1, 0, far)) == [D]
+
+
+def test_rows_of_many_keys(store: Store) -> None:
+    keys = [encode_key(("w", number)) for number in range(250)]
+    store.load("d", 1, [(key, b"1") for key in keys])
+    store.load("d", 2, [(key, b"2") for key in keys[:200]])
+    store.write_rows(TWO, dict.fromkeys(keys[:3]))
+    assert store.batch_rows_of(ONE, keys) == dict.fromkeys(keys, b"1")
+    assert store.batch_rows_of(TWO, keys) == dict.fromkeys(keys[:200], b"2")
+    assert store.speed_rows_of(TWO, keys) == dict.fromkeys(keys[:3])
+    assert store.batch_rows_of(TWO, []) == store.speed_rows_of(TWO, []) == {}

@@ -10,7 +10,7 @@ import pytest
 
 from cli.schemas import faults, known_fields
 from shared_logic.events.read import LARGEST_EVENT
-from speed.ingest import ingest, replay
+from speed.ingest import Scope, ingest, replay
 from speed.log_error import LogError
 from speed.sqlite_log import SqliteLog
 from tests import sample
@@ -79,7 +79,7 @@ def test_every_event_is_accounted_for(log: SqliteLog) -> None:
     unknown = event(**{"$schema": "/some/other/1.0.0"})
     lines = [event(), event(), canary, unknown, event(database="elsewhere"), b"", b"{"]
     # when they are ingested for one wiki
-    counts = ingest(log, "file", lines, wikis=["testwiki"])
+    counts = ingest(log, "file", lines, Scope(frozenset({"testwiki"})))
     # then read = kept + copies + dead + out of scope + canaries
     assert (counts.read, counts.kept, counts.copies, counts.dead, counts.out_of_scope, counts.canaries) == (
         6,
@@ -158,7 +158,7 @@ def test_fields_of_a_newer_minor_version_are_kept_and_listed(log: SqliteLog) -> 
     # given an event of a minor version that is not known, with a field that no schema has
     newer = event(**{"$schema": "/mediawiki/revision/create/2.7.0"}, novelty={"depth": 1})
     # when it is ingested
-    counts = ingest(log, "file", [newer], known=known_fields())
+    counts = ingest(log, "file", [newer], Scope(known=known_fields()))
     # then the field is named, and the event is in the log as it came
     assert counts.kept == 1
     assert set(counts.new_fields) == {

@@ -1,0 +1,72 @@
+"""The command that looks for mistakes in the files that people write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+import shared_logic.datasets  # noqa: F401  registers the datasets
+from cli.commands.stack import settings as stack_settings
+from cli.configuration import CASSANDRA_LOGIN, KAFKA_OPTIONS, cassandra_login, configuration, kafka_options
+from cli.failures import Failure
+from cli.home import CONFIGURATION, placed
+from cli.options import DEFAULT_HOME, HomeOption
+from cli.output import out
+from cli.sinks import outputs
+from cli.streams import streams
+from shared_logic.language import DefinitionError, registry
+
+app = typer.Typer(help="What is configured, and what is wrong with it.", no_args_is_help=True)
+
+
+@app.callback()
+def config() -> None:
+    """Keep `check` a command of its own."""
+
+
+@app.command()
+def check(home: HomeOption = DEFAULT_HOME) -> None:
+    """Read every file of the configuration, and say of each what is wrong: file, line, and what to write instead."""
+    folder = home.expanduser().resolve()
+    own = folder / "wikibraid.yaml"
+    checks: list[tuple[str, Callable[[], object]]] = [
+        (_shown(own), lambda: _datasets_and_places(own)),
+        (_shown(_file(folder, "streams.yaml")), lambda: streams(_file(folder, "streams.yaml"))),
+        (_shown(_file(folder, "sinks.yaml")), lambda: outputs(_file(folder, "sinks.yaml"))),
+        (_shown(folder / "stack.yaml"), lambda: stack_settings(folder)),
+        (f"${CASSANDRA_LOGIN}", cassandra_login),
+        (f"${KAFKA_OPTIONS}", kafka_options),
+    ]
+    wrong = 0
+    for what, read in checks:
+        try:
+            read()
+        except Failure as failure:
+            wrong += 1
+            out.print(f"✗ {failure}", markup=False)
+        else:
+            out.print(f"✓ {what}", markup=False)
+    if wrong:
+        message = f"{wrong} of {len(checks)} can't be used"
+        raise Failure(message)
+
+
+def _datasets_and_places(path: Path) -> None:
+    found = configuration(path)
+    placed(found, path)
+    try:
+        registry.configure(found.datasets)
+    except DefinitionError as error:
+        message = f"{path}: datasets: {error}"
+        raise Failure(message) from error
+
+
+def _file(folder: Path, name: str) -> Path:
+    own = folder / name
+    return own if own.exists() else CONFIGURATION / name
+
+
+def _shown(path: Path) -> str:
+    return str(path) if path.exists() else f"{path} (not there, which says nothing)"

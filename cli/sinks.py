@@ -1,0 +1,142 @@
+"""sinks.yaml: which merged tables are written to where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from cli.configuration import Entries, cassandra_login, kafka_options, parsed_entries
+from cli.failures import Failure
+from serving.cassandra_session import Address, Unreachable, connected
+from serving.ddl import create_keyspace
+from shared_logic.language import Dataset, registry
+from shared_logic.sinks import OutputTable, Sink, SinkError, public_table, whole_table
+from speed.kafka_log import KafkaUnreachable, Topic
+
+SECONDS = 1
+SECONDS_OF_FILES = 60
+"""Between deliveries to a table of files, each of which is a version of its own."""
+AWAY = (Unreachable, KafkaUnreachable)
+"""What is raised where a sink, the store or the log doesn't answer: to be tried again."""
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One entry of sinks.yaml."""
+
+    dataset: str
+    to: str
+    """cassandra://HOST:PORT/KEYSPACE, kafka://HOST:PORT/TOPIC, or delta:///FOLDER."""
+    private: bool = False
+    """Whether private columns are written as well."""
+    seconds: int | None = None
+    """Between deliveries; else 1, of files 60."""
+    replicas: int = 1
+    """Copies of a row, of a keyspace that is new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One merged table that is written to one place."""
+
+    name: str
+    dataset: Dataset
+    table: OutputTable
+    to: str
+    target: Address | Topic | Path
+    seconds: int
+    replicas: int
+
+    @contextmanager
+    def opened(self) -> Iterator[Sink]:
+        """The sink, while inside.
+
+        Raises:
+            Unreachable: its server doesn't answer.
+        """
+        if isinstance(self.target, Path):
+            from batch.delta_sink import DeltaSink
+
+            yield DeltaSink(self.target, self.table)
+        elif isinstance(self.target, Topic):
+            from speed.kafka_sink import KafkaSink
+
+            yield KafkaSink(self.target, self.table, kafka_options())
+        else:
+            from serving.cassandra_sink import CassandraSink
+
+            with connected(self.target, cassandra_login()) as cql:
+                cql.define(create_keyspace(self.target.keyspace, self.replicas))
+                yield CassandraSink(cql, self.table)
+
+
+def outputs(path: Path) -> Mapping[str, Output]:
+    """What sinks.yaml says, by name.
+
+    Raises:
+        Failure: it can't be used; the message names the file, the line and what is wrong.
+    """
+    found = parsed_entries(path.read_text(encoding="utf-8"), path, Setting)
+    made = {name: _output(found, name) for name in found.entries}
+    places: dict[tuple[str, str], str] = {}
+    for name, output in made.items():
+        place = output.to, output.table.name if isinstance(output.target, Address) else ""
+        if place in places:
+            message = f"{name} writes to where {places[place]} writes to; give each a place of its own"
+            raise found.mistake(message, name, "to")
+        places[place] = name
+    return made
+
+
+def _output(found: Entries[Setting], name: str) -> Output:
+    told = found.entries[name]
+    if not name.isidentifier():
+        raise found.mistake(f"{name!r} is no name; use letters, digits and _", name)
+    if told.dataset not in registry:
+        known = ", ".join(registry)
+        raise found.mistake(f"{name}: no dataset {told.dataset!r}; there are {known}", name, "dataset")
+    if told.seconds is not None and told.seconds < 1:
+        raise found.mistake(f"{name}: seconds must be at least 1", name, "seconds")
+    if told.replicas < 1:
+        raise found.mistake(f"{name}: replicas must be at least 1", name, "replicas")
+    dataset = registry[told.dataset]
+    try:
+        table = whole_table(dataset) if told.private else public_table(dataset)
+        target = _target(told.to)
+    except (SinkError, ValueError) as error:
+        raise found.mistake(f"{name}: {error}", name, "to") from error
+    usual = SECONDS_OF_FILES if isinstance(target, Path) else SECONDS
+    return Output(name, dataset, table, told.to, target, told.seconds or usual, told.replicas)
+
+
+def _target(text: str) -> Address | Topic | Path:
+    scheme = text.partition(":")[0]
+    if scheme == "cassandra":
+        return Address.of(text)
+    if scheme == "kafka":
+        return Topic.of(text)
+    if scheme == "delta":
+        parts = urlsplit(text)
+        if not parts.netloc and parts.path.startswith("/") and not parts.query:
+            return Path(parts.path)
+        message = f"{text!r} is no folder; write delta:///path/to/folder"
+        raise ValueError(message)
+    message = f"{text!r} is no sink; write cassandra://HOST:PORT/KEYSPACE, kafka://HOST:PORT/TOPIC or delta:///FOLDER"
+    raise ValueError(message)
+
+
+def output_named(path: Path, name: str) -> Output:
+    """The one of that name.
+
+    Raises:
+        Failure: there is none, or sinks.yaml can't be used.
+    """
+    known = outputs(path)
+    if name not in known:
+        message = f"no sink {name!r}; {path} names {', '.join(known) or 'none'}"
+        raise Failure(message)
+    return known[name]

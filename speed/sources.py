@@ -1,0 +1,109 @@
+"""What events come from while they happen, and the loop that brings them to the log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from speed.ingest import Arrived, Counts, Ingestion
+from speed.sqlite_log import SqliteLog
+
+EVENTS_PER_COMMIT = 2_000
+SECONDS_PER_COMMIT = 1.0
+OUTCOMES = ("kept", "copies", "dead", "out_of_scope", "canaries")
+
+
+class Source(Protocol):
+    """Events without an end."""
+
+    def take(self, most: int, seconds: float) -> Sequence[Arrived]:
+        """Up to so many events that have come, waiting so long for them at most."""
+
+    def note(self, log: SqliteLog) -> None:
+        """Note in the log that all that was taken is in it; in the transaction that makes it so."""
+
+
+@dataclass
+class Metrics:
+    """What Prometheus is told."""
+
+    collected: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def __post_init__(self) -> None:
+        """Name them."""
+        self.events = Counter(
+            "wikibraid_ingested_events",
+            "Events, by what became of them",
+            ["outcome"],
+            registry=self.collected,
+        )
+        self.streams = Counter(
+            "wikibraid_ingested_stream_events",
+            "Events that are in the log, by stream",
+            ["stream"],
+            registry=self.collected,
+        )
+        self.newest = Gauge(
+            "wikibraid_ingested_timestamp_seconds",
+            "When an event was brought in last",
+            registry=self.collected,
+        )
+
+
+@dataclass
+class Follower:
+    """Brings a source's events to the log until it is stopped."""
+
+    log: SqliteLog
+    source: Source
+    ingestion: Ingestion
+    committed: Callable[[Counts], None]
+    """Called after every commit."""
+    metrics: Metrics = field(default_factory=Metrics)
+    seen_at: float = 0.0
+    """When it last looked around, on the monotonic clock."""
+    caught_up: bool = False
+    """Whether there was once nothing new."""
+
+    def __post_init__(self) -> None:
+        """It runs."""
+        self._stopping = False
+
+    @property
+    def collected(self) -> CollectorRegistry:
+        """Its metrics."""
+        return self.metrics.collected
+
+    def stop(self) -> None:
+        """Let `run` return after the commit that is under way."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Go on until `stop`.
+
+        Raises:
+            Whatever the source and the log raise when they stay away.
+        """
+        while not self._stopping:
+            self.seen_at = time.monotonic()
+            events = self.source.take(EVENTS_PER_COMMIT, SECONDS_PER_COMMIT)
+            if not events:
+                self.caught_up = True
+                continue
+            self._commit(events)
+
+    def _commit(self, events: Sequence[Arrived]) -> None:
+        counts = self.ingestion.counts
+        before = {name: getattr(counts, name) for name in OUTCOMES}
+        streams = counts.streams.copy()
+        self.ingestion.add(events, lambda: self.source.note(self.log))
+        for name in OUTCOMES:
+            self.metrics.events.labels(name).inc(getattr(counts, name) - before[name])
+        for stream, number in (counts.streams - streams).items():
+            self.metrics.streams.labels(stream).inc(number)
+        self.metrics.newest.set_to_current_time()
+        self.committed(counts)

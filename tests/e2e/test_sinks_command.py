@@ -1,0 +1,248 @@
+"""Three lines of sinks.yaml bring a merged table to where it is wanted, and keep it; mistakes are told with file and line."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from deltalake import DeltaTable
+from typer.testing import CliRunner
+
+from cli.commands.read import replay
+from cli.failures import BUSY, CANNOT_KNOW, Failure
+from cli.home import Home
+from cli.main import app
+from serving.cassandra_session import Address, connected
+from serving.reader import Reader
+from shared_logic.fingerprint import fingerprint
+from shared_logic.language import registry
+from shared_logic.laws import load_generation, states_before
+from shared_logic.protocols import Generation
+from shared_logic.sinks import public_table
+from speed.ingest import ingest
+from speed.kafka_log import Topic
+from stack.cassandra_node import CassandraNode
+from stack.kafka_broker import KafkaBroker
+from tests import sample
+from tests.servers import free_ports
+from tests.sinks.readers import newest, plain
+
+pytestmark = pytest.mark.e2e
+NAME = "daily_edits"
+Rows = list[dict[str, Any]]
+
+
+def run(home: Path, *words: str) -> str:
+    done = CliRunner().invoke(app, [*words, "--home", str(home)])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def load(home: Path, begin: int, end: int, name: str) -> list[tuple[Any, Generation]]:
+    """Bring these events in, make a generation of all so far, and publish it."""
+    chain = registry.closure([NAME])
+    place = Home(home)
+    with place.log() as log, place.store() as store:
+        ingest(log, f"events {begin}", list(sample.events()[begin:end]))
+        cut = log.ends()
+        lanes = load_generation(store, chain, states_before(log, cut, {}), cut, name)
+        for dataset, made in lanes:
+            store.add_generation(msgspec.structs.replace(made, fingerprint=fingerprint(dataset)))
+            store.publish(dataset.name, made.number)
+        return lanes
+
+
+def go_on(home: Path, lanes: list[tuple[Any, Generation]], begin: int, end: int) -> None:
+    """Bring these events in and let speed apply them."""
+    place = Home(home)
+    with place.log() as log, place.store() as store:
+        ingest(log, f"events {begin}", list(sample.events()[begin:end]))
+        replay(log, store, lanes)
+
+
+def served(home: Path) -> Rows:
+    table = public_table(registry[NAME])
+    with Home(home).store() as store:
+        return ordered([table.record(row) for row in Reader(store).scan(registry[NAME]).rows])
+
+
+def ordered(rows: Rows) -> Rows:
+    return sorted(rows, key=lambda row: repr(sorted(row.items())))
+
+
+def in_delta(folder: Path) -> Rows:
+    rows = DeltaTable(str(folder)).to_pyarrow_table().to_pylist()
+    return ordered([{name: plain(value) for name, value in row.items()} for row in rows])
+
+
+def test_three_lines_make_a_sink_that_can_be_brought_to_now(tmp_path: Path) -> None:
+    home, lake = tmp_path / "home", tmp_path / "lake"
+    home.mkdir()
+    # given nothing that is published, and then a generation
+    (home / "sinks.yaml").write_text(f"edits:\n  dataset: {NAME}\n  to: delta://{lake}\n")
+    with pytest.raises(Failure) as nothing:
+        run(home, "sinks", "deliver")
+    assert nothing.value.code == CANNOT_KNOW
+    lanes = load(home, 0, 1_500, "one")
+    # when all is delivered, and then what the events of an hour have changed
+    (first,) = json.loads(run(home, "sinks", "deliver", "--json"))
+    assert in_delta(lake) == served(home) != []
+    go_on(home, lanes, 1_500, 1_700)
+    (second,) = json.loads(run(home, "sinks", "deliver", "edits", "--json"))
+    # then the table is what readers read, and only changes were written
+    assert in_delta(lake) == served(home)
+    assert 0 < second["put"] + second["deleted"] < first["put"]
+    (listed,) = json.loads(run(home, "sinks", "list", "--json"))
+    assert listed["mark"] == second["mark"] != first["mark"]
+    # and the change feed tells the same
+    lines = [json.loads(line) for line in run(home, "changes", NAME, "--since", first["mark"]).splitlines()]
+    assert sum("put" in line for line in lines) == second["put"]
+    assert lines[-1] == {"mark": second["mark"]}
+    # and a flip and a rollback are followed
+    load(home, 1_700, 2_500, "two")
+    for number in ("2", "1"):
+        run(home, "generations", "publish", NAME, number)
+        run(home, "sinks", "deliver")
+        assert in_delta(lake) == served(home)
+    schemas = json.loads(run(home, "sinks", "schema", "edits"))
+    assert schemas["key"]["required"] == list(registry[NAME].schema.key_names)
+
+
+@pytest.mark.kafka
+@pytest.mark.cassandra
+def test_the_daemon_keeps_all_kinds_over_kills_and_servers_that_stay_away(
+    tmp_path: Path, broker: KafkaBroker, node: CassandraNode
+) -> None:
+    seed = int(os.environ.get("WIKIBRAID_SEED", random.randrange(1 << 30)))
+    sys.stderr.write(f"WIKIBRAID_SEED={seed}\n")  # shown where the test fails
+    rng = random.Random(seed)
+    home, lake = tmp_path / "home", tmp_path / "lake"
+    home.mkdir()
+    keyspace, topic = f"sinks_{seed}", f"sinks-{seed}"
+    (nobody,) = free_ports(1)
+    (home / "sinks.yaml").write_text(
+        f"""
+in_cassandra:
+  dataset: {NAME}
+  to: cassandra://127.0.0.1:{node.settings.port}/{keyspace}
+in_kafka:
+  dataset: {NAME}
+  to: kafka://{broker.address}/{topic}
+in_delta:
+  dataset: {NAME}
+  to: delta://{lake}
+  seconds: 1
+nowhere:
+  dataset: {NAME}
+  to: cassandra://127.0.0.1:{nobody}/none
+"""
+    )
+    (port,) = free_ports(1)
+    command = [sys.executable, "-m", "cli.main", "sinks", "daemon", "--port", str(port), "--home", str(home)]
+
+    def started() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, stderr=(home / "daemon.log").open("ab"))
+
+    # given a daemon that is killed while events, a flip and a rollback come
+    lanes = load(home, 0, 800, "one")
+    process = started()
+    try:
+        for step, begin in enumerate(range(800, 2_400, 400)):
+            go_on(home, lanes, begin, begin + 400)
+            time.sleep(3 + 2 * rng.random())
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            process = started()
+            if step == 1:
+                newer = load(home, 2_400, 2_401, "two")
+            if step == 2:
+                replay_all(home, newer)
+        run(home, "generations", "publish", NAME, "1")
+        time.sleep(3)
+        with pytest.raises(Failure) as busy:
+            run(home, "sinks", "deliver", "in_delta")
+        assert busy.value.code == BUSY
+        # then in the end every sink that answers has what readers read
+        wanted = served(home)
+        address = Address(("127.0.0.1",), node.settings.port, keyspace)
+        end = time.monotonic() + 60
+        while not (
+            in_delta(lake) == wanted
+            and in_kafka(Topic(broker.address, topic)) == wanted
+            and in_cassandra(address) == wanted
+        ):
+            assert time.monotonic() < end, (home / "daemon.log").read_text()
+            time.sleep(1)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics/") as answer:
+            metrics = answer.read().decode()
+        assert 'wikibraid_sink_failing{sink="in_kafka"} 0.0' in metrics
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=90) == 0
+    assert "nowhere: Cassandra at 127.0.0.1" in (home / "daemon.log").read_text()
+
+
+def replay_all(home: Path, lanes: list[tuple[Any, Generation]]) -> None:
+    place = Home(home)
+    with place.log() as log, place.store() as store:
+        replay(log, store, lanes)
+
+
+def in_kafka(topic: Topic) -> Rows:
+    kinds = {column.name: column.type for column in registry[NAME].schema.columns}
+    values = [msgspec.json.decode(value) for value in newest(topic).values() if value is not None]
+    return ordered([{name: msgspec.convert(v, kinds[name]) for name, v in row.items()} for row in values])
+
+
+def in_cassandra(address: Address) -> Rows:
+    """As a plain client reads it."""
+    names = public_table(registry[NAME]).names
+    with connected(address) as cql:
+        rows = cql.rows(f"SELECT {', '.join(names)} FROM {address.keyspace}.{NAME}")
+        return ordered([dict(zip(names, map(plain, row), strict=True)) for row in rows])
+
+
+@pytest.mark.parametrize(
+    "name,text,told",
+    [
+        ("sinks.yaml", "a:\n  dataset: nothing\n  to: delta:///x\n", r"line 2: a: no dataset 'nothing'"),
+        ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: ftp://x\n", r"line 3: a: 'ftp://x' is no sink; write cass"),
+        ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: delta://here\n", r"line 3: .*delta:///path/to/folder"),
+        ("sinks.yaml", f"a:\n  dataset: {NAME}\n", r"line 2: a: Object missing required field `to`"),
+        ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: delta:///x\n  secs: 3\n", r"a: .*unknown field `secs`"),
+        ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: delta:///x\n  seconds: 0\n", r"line 4: a: seconds must be"),
+        ("sinks.yaml", f"a: &a\n  dataset: {NAME}\n  to: delta:///x\nb: *a\n", r"line \d: b writes to where a writes to"),
+        ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: delta:///x\na:\n", r"line 4: a stands here a second time"),
+        ("sinks.yaml", "a:\n  dataset: user_by_name\n  to: delta:///x\n", r"line 3: a: the key of user_by_name is private"),
+        ("sinks.yaml", "- a\n", r"line 1: names with what belongs to each are wanted"),
+        ("streams.yaml", "s:\n  schema_title: nothing\n", r"line 2: s: nothing reads the schema nothing"),
+        ("streams.yaml", "", r"line 1: no stream is named"),
+        ("wikibraid.yaml", "log: kafka\n", r"wikibraid\.yaml: log: 'kafka' is no address"),
+        ("stack.yaml", "kafka_port: x\n", r"stack\.yaml, line 1: Expected `int`"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_with_file_and_line(tmp_path: Path, name: str, text: str, told: str) -> None:
+    import re
+
+    (tmp_path / name).write_text(text)
+    done = CliRunner().invoke(app, ["config", "check", "--home", str(tmp_path)])
+    assert isinstance(done.exception, Failure)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("✗")]
+    assert str(tmp_path / name) in line
+    assert re.search(told, line), line
+
+
+def test_what_is_right_is_told_too(tmp_path: Path) -> None:
+    assert run(tmp_path, "config", "check").count("✓") == 6
