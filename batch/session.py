@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from shared_logic.language import registry
+
 LOGGING = Path(__file__).parents[1] / "conf" / "log4j2.properties"
-SHIPPED = ("batch", "shared_logic")
-"""Packages of which tasks import modules."""
+SHIPPED = ("batch", "shared_logic", "wikibraid")
+"""Packages of which tasks import modules, beside those of authors' datasets."""
 JARS = Path(__file__).parents[1] / ".tools" / "jars"
 
 
@@ -50,9 +53,21 @@ def _code(folder: Path) -> Path:
     root = Path(__file__).parents[1]
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for package in SHIPPED:
-            for module in sorted((root / package).rglob("*.py")):
-                archive.write(module, module.relative_to(root))
+            _add(archive, root / package)
+        for name in sorted({made.function.__module__.partition(".")[0] for made in registry.values()}):
+            if name not in SHIPPED:
+                found = import_module(name)
+                _add(
+                    archive,
+                    Path(found.__file__ or "") if not hasattr(found, "__path__") else Path(*found.__path__),
+                )
     return path
+
+
+def _add(archive: zipfile.ZipFile, place: Path) -> None:
+    """Add a package's modules, or a module that stands alone."""
+    for module in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+        archive.write(module, module.relative_to(place.parent))
 
 
 def _settings(jars: list[Path], warehouse: Path, cores: int) -> dict[str, str]:

@@ -21,6 +21,8 @@ EMBEDDED = "embedded"
 """The log and the store in the home's own folder."""
 CASSANDRA_LOGIN = "WIKIBRAID_CASSANDRA_LOGIN"
 """Names a file: the user in its first line, the password in its second."""
+DATABASE_PASSWORD = "WIKIBRAID_DATABASE_PASSWORD"  # noqa: S105  a name
+"""Names a file: the password of the user who reads MediaWiki's database, in its first line."""
 KAFKA_OPTIONS = "WIKIBRAID_KAFKA_OPTIONS"
 """Names a file of librdkafka's options, one name=value a line, such as those of TLS and SASL."""
 
@@ -143,6 +145,16 @@ def cassandra_login() -> tuple[str, str] | None:
         )
         raise Failure(message)
     return lines[0], lines[1]
+
+
+def database_password() -> str:
+    """The password for MediaWiki's database; empty, if the environment names no file of it.
+
+    Raises:
+        Failure: the file isn't there.
+    """
+    path = os.environ.get(DATABASE_PASSWORD)
+    return _secret(path, DATABASE_PASSWORD).partition("\n")[0] if path else ""
 
 
 def kafka_options() -> Mapping[str, str]:

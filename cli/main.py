@@ -11,6 +11,7 @@ from cli.commands import (
     batch,
     changes,
     config,
+    deadletters,
     define,
     demo,
     doctor,
@@ -27,6 +28,7 @@ from cli.output import err
 from serving.sqlite_store import StoreError
 from shared_logic.language import DefinitionError
 from speed.log_error import LogError
+from wikibraid.authors import BrokenPackage, register_datasets
 
 app = typer.Typer(
     help=(
@@ -38,6 +40,17 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def before() -> None:
+    """Know the datasets of packages that are installed here."""
+    try:
+        register_datasets()
+    except BrokenPackage as error:
+        raise Failure(str(error)) from error
+
+
 app.command()(demo.demo)
 app.command()(init.init)
 app.command()(define.datasets)
@@ -61,7 +74,7 @@ app.add_typer(sinks.app, name="sinks")
 app.add_typer(config.app, name="config")
 app.add_typer(stack.app, name="stack")
 app.add_typer(batch.generations_app, name="generations")
-app.add_typer(ingest.letters, name="deadletters")
+app.add_typer(deadletters.app, name="deadletters")
 app.command()(doctor.doctor)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import reduce
 
-import shared_logic.datasets  # noqa: F401  registers them
 from shared_logic.language import Dataset, registry
 from shared_logic.views import View, views
+from wikibraid.authors import register_datasets
+
+register_datasets()
 
 
 @dataclass(frozen=True, slots=True)

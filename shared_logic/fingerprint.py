@@ -24,7 +24,11 @@ _READING = (
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """16 hex digits over the modules of the dataset and of all that it is made from, what they import of shared_logic, and what reads events; and their settings."""
+    """16 hex digits over what decides its rows.
+
+    These are the modules of the dataset and of all that it is made from, what they import of shared_logic and of their own packages,
+    what reads events, and their settings.
+    """
     settings = [f"{one.name} {one.settings!r}" for one in dataset.chain if one.settings is not None]
     modules = {one.function.__module__ for one in dataset.chain}
     return _digest("\n".join((dataset.name, *settings)), {*_READING, *modules})
@@ -63,7 +67,8 @@ def _is_text(node: ast.stmt) -> bool:
 
 def _imports(module: ModuleType) -> set[str]:
     found: set[str] = set()
+    roots = {_ROOT, module.__name__.partition(".")[0]}
     for node in ast.walk(ast.parse(inspect.getsource(module))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == _ROOT:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in roots:
             found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
     return found

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from shared_logic.language import Clustering, Partition, Sum, Table, about, dataset, registry
-from shared_logic.things import Page, Revision, User, UserKind
-from wikibraid.reading import read, sql
+from typing import TYPE_CHECKING, Any
+
+from shared_logic.language import (
+    Clustering,
+    Link,
+    Linked,
+    Partition,
+    Settings,
+    Sum,
+    Table,
+    about,
+    dataset,
+    registry,
+)
+from shared_logic.things import Account, LogEntry, Page, Revision, Site, User, UserKind
+
+if TYPE_CHECKING:
+    from wikibraid.reading import read, sql
 
 __all__ = [
+    "Account",
     "Clustering",
+    "Link",
+    "Linked",
+    "LogEntry",
     "Page",
     "Partition",
     "Revision",
+    "Settings",
+    "Site",
     "Sum",
     "Table",
     "User",
@@ -21,3 +42,13 @@ __all__ = [
     "registry",
     "sql",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What analysts call: not imported where an author's module is, such as in tasks of Spark."""
+    if name in {"read", "sql"}:
+        from wikibraid import reading  # noqa: PLC0415  see above
+
+        return getattr(reading, name)
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

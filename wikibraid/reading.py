@@ -13,7 +13,6 @@ from typing import Any, Literal
 import polars as pl
 import pyarrow as pa
 
-import shared_logic.datasets  # noqa: F401  registers the datasets
 from cli.configuration import EMBEDDED, cassandra_login, configuration
 from serving.analysis import Analysis
 from serving.arrow import table
@@ -23,8 +22,12 @@ from serving.reader import Reader
 from serving.sqlite_store import SqliteStore
 from shared_logic.language import registry
 from shared_logic.protocols import Store
+from wikibraid.authors import register_datasets
 
 Format = Literal["arrow", "pandas", "polars", "spark"]
+
+
+register_datasets()
 
 
 def read(

@@ -1,0 +1,83 @@
+"""Commands about events that could not be read."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Annotated
+
+import typer
+
+from cli.failures import Failure
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
+from cli.output import out, print_json, print_records, text
+from cli.schemas import faults
+from speed.ingest import replay as replay_letters
+
+app = typer.Typer(help="Events that could not be read, kept whole.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
+    """List the dead letters."""
+    with home_at(home).notes() as notes:
+        rows = [
+            {
+                "id": letter.id,
+                "source": letter.source.split(" ")[0],
+                "line": letter.position,
+                "reason": letter.code,
+                "detail": letter.detail[:120],
+                "bytes": len(letter.value),
+                "replayed": letter.replayed,
+            }
+            for letter in notes.dead_letters()
+        ]
+    if json:
+        print_json(rows)
+    else:
+        print_records(rows)
+
+
+@app.command("show")
+def show(number: int, home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
+    """Show one dead letter: why it is dead and what it looks like, free text left out, since it may be hidden on the wiki."""
+    with home_at(home).notes() as notes:
+        found = notes.dead_letters(number=number)
+    if not found:
+        message = f"no dead letter {number}; `wikibraid deadletters list` lists them"
+        raise Failure(message)
+    letter = found[0]
+    shown = {
+        "id": letter.id,
+        "source": letter.source,
+        "line": letter.position,
+        "reason": letter.code,
+        "detail": letter.detail,
+        "bytes": len(letter.value),
+        "sha256": sha256(letter.value).hexdigest(),
+        "faults": faults(letter.value),
+        "outline": _outline(letter.value),
+    }
+    if json:
+        print_json(shown)
+    else:
+        print_records([{"field": name, "value": text(value)} for name, value in shown.items()])
+
+
+@app.command("replay")
+def replay(
+    numbers: Annotated[list[int] | None, typer.Argument(help="Some of them; all, if none is given.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Read dead letters again, after an update; those that can be read now go to the logs."""
+    place = home_at(home)
+    with place.writing_log("deadletters replay"), place.intake() as intake:
+        alive, dead = replay_letters(intake.notes, numbers or ())
+        intake.relay()
+    out.print(f"{alive} went to the logs, {dead} still can't be read")
+
+
+def _outline(value: bytes) -> str:
+    """Which letters, digits and brackets stand where, up to 200 bytes; no text can be read from it."""
+    text = value[:200].decode(errors="replace")
+    return "".join("a" if letter.isalpha() else "0" if letter.isdigit() else letter for letter in text)

@@ -1,0 +1,226 @@
+"""Commands that bring events into the canonical log: from files, and while they happen."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batch.compressed import InputError, open_input
+from cli.configuration import kafka_options
+from cli.failures import Failure
+from cli.home import Home, Intake
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at, instant_named
+from cli.output import err, meter, out, print_json
+from cli.schemas import known_fields
+from cli.streams import Stream, streams, topics
+from speed.daemon_http import served
+from speed.event_streams import WIKIMEDIA, EventStreams
+from speed.ingest import Counts, Ingestion, Scope
+from speed.ingest import ingest as ingest_lines
+from speed.kafka_source import Beginning, KafkaSource
+from speed.sources import Follower
+from speed.sqlite_log import SqliteLog
+
+HEAD_BYTES = 65_536
+PORT = 9484
+
+
+def events(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Files or folders of events, one JSON text a line; - is standard input."),
+    ],
+    home: HomeOption = DEFAULT_HOME,
+    wiki: Annotated[list[str] | None, typer.Option(help="Keep events of these wikis only.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Append events to the canonical log, and say what became of each."""
+    place = home_at(home)
+    total = Counts()
+    with place.writing_log("ingest events"), place.intake() as intake, meter("events") as progress:
+
+        def committed(so_far: Counts) -> None:
+            intake.relay()
+            progress.at(total.read + so_far.read)
+
+        for path in _files(paths):
+            try:
+                for_source = _source_name(path)
+                with open_input(path) if str(path) != "-" else sys.stdin.buffer as stream:
+                    counts = ingest_lines(
+                        intake.notes,
+                        for_source,
+                        stream,
+                        scope_of(place, wiki),
+                        committed,
+                    )
+            except InputError as error:
+                err.print(f"skipped: {error}", markup=False)
+                total.reasons[f"file {path} skipped"] += 1
+                continue
+            _add(total, counts)
+    _say(total, json)
+
+
+def live(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Streams; all that streams.yaml says are public, if none is named."),
+    ] = None,
+    url: Annotated[str, typer.Option(help="Of the service, without the streams.")] = WIKIMEDIA,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INSTANT", help="Where to begin the first time, as 2026-01-01T00:00:00Z; else now."
+        ),
+    ] = None,
+    wiki: Annotated[list[str] | None, typer.Option(help="Keep events of these wikis only.")] = None,
+    port: Annotated[int, typer.Option(help="Where /health and /metrics are answered.")] = PORT,
+    host: Annotated[str, typer.Option(help="Where /health and /metrics are answered.")] = "127.0.0.1",
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
+) -> None:
+    """Bring events in while they happen, from Wikimedia's EventStreams, until SIGTERM or Ctrl-C; goes on where it stopped."""
+    place = home_at(home)
+    known = streams(place.streams_file)
+    wanted = names or [name for name, stream in known.items() if stream.public]
+    _refuse_unknown(place, wanted, known)
+    if since is not None:
+        instant_named(since)
+
+    def source(log: SqliteLog) -> EventStreams:
+        return EventStreams(log, url, wanted, since or "", lambda line: err.print(line, markup=False))
+
+    _say(_follow(place, "ingest live", source, wiki, (host, port)), json)
+
+
+def kafka(
+    brokers: Annotated[str, typer.Option(help="HOST:PORT, several with commas between them.")],
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Streams; all of streams.yaml, if none is named.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="INSTANT",
+            help="Where to begin the first time, as 2026-01-01T00:00:00Z; else with the oldest there is.",
+        ),
+    ] = None,
+    accept_loss: Annotated[
+        bool, typer.Option(help="Go on with the oldest there is, where Kafka has given up what comes next.")
+    ] = False,
+    wiki: Annotated[list[str] | None, typer.Option(help="Keep events of these wikis only.")] = None,
+    port: Annotated[int, typer.Option(help="Where /health and /metrics are answered.")] = PORT,
+    host: Annotated[str, typer.Option(help="Where /health and /metrics are answered.")] = "127.0.0.1",
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
+) -> None:
+    """Bring events in while they happen, from the topics of source streams in Kafka, until SIGTERM or Ctrl-C."""
+    place = home_at(home)
+    known = streams(place.streams_file)
+    wanted = names or list(known)
+    _refuse_unknown(place, wanted, known)
+    wanted_topics = [topic for name in wanted for topic in topics(name, known[name])]
+    beginning = Beginning(None if since is None else instant_named(since), accept_loss)
+
+    def source(log: SqliteLog) -> KafkaSource:
+        return KafkaSource(log, brokers, wanted_topics, beginning, kafka_options())
+
+    _say(_follow(place, "ingest kafka", source, wiki, (host, port)), json)
+
+
+def scope_of(place: Home, wikis: list[str] | None) -> Scope:
+    """What is wanted of the events that come."""
+    titles = {name: stream.schema_title for name, stream in streams(place.streams_file).items()}
+    return Scope(frozenset(wikis or ()), titles, known_fields())
+
+
+def _refuse_unknown(place: Home, wanted: Iterable[str], known: Mapping[str, Stream]) -> None:
+    for name in wanted:
+        if name not in known:
+            message = f"no stream {name!r} in {place.streams_file}; there are {', '.join(known)}"
+            raise Failure(message)
+
+
+def _follow(
+    place: Home,
+    what: str,
+    source: Callable[[SqliteLog], EventStreams | KafkaSource],
+    wikis: list[str] | None,
+    at: tuple[str, int],
+) -> Counts:
+    """Bring a source's events in until a signal ends it."""
+    with place.writing_log(what), place.intake() as intake:
+        opened = source(intake.notes)
+        ingestion = Ingestion(intake.notes, scope_of(place, wikis))
+        follower = Follower(intake.notes, opened, ingestion, lambda _: _relayed(intake))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: follower.stop())
+        host, port = at
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(served(follower, host, port))
+            except OSError as error:
+                message = f"port {port} of {host} can't be had ({error.strerror}); give another --port"
+                raise Failure(message) from error
+            err.print(f"health and metrics at http://{host}:{port}", markup=False)
+            stack.enter_context(opened.reading())
+            follower.run()
+    return ingestion.counts
+
+
+def _relayed(intake: Intake) -> None:
+    intake.relay()
+
+
+def _say(total: Counts, json: bool) -> None:
+    """Print what became of every event."""
+    if json:
+        print_json(asdict(total))
+        return
+    out.print(
+        f"read {total.read:,} = kept {total.kept:,} + copies {total.copies:,} + dead {total.dead:,} "
+        f"+ out of scope {total.out_of_scope:,} + canaries {total.canaries:,}"
+    )
+    for reason, number in total.reasons.most_common():
+        out.print(f"  {number:>8,}  {reason}", markup=False)
+    for name, number in total.new_fields.most_common():
+        out.print(f"  {number:>8,}  have a field that is new: {name}", markup=False)
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(entry for entry in path.rglob("*") if entry.is_file())
+        else:
+            yield path
+
+
+def _source_name(path: Path) -> str:
+    """Path and a digest of the first bytes, so that another file under the same name is another source."""
+    if str(path) == "-":
+        return f"stdin {datetime.now(tz=UTC).isoformat()}"
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        message = f"{path}: can't be read ({error.strerror}); check the path and its rights"
+        raise InputError(message) from error
+    return f"{path.resolve()} {sha256(head[: min(len(head), 512)]).hexdigest()[:12]}"
+
+
+def _add(total: Counts, counts: Counts) -> None:
+    for name in ("read", "kept", "copies", "dead", "out_of_scope", "canaries"):
+        setattr(total, name, getattr(total, name) + getattr(counts, name))
+    total.reasons.update(counts.reasons)
+    total.streams.update(counts.streams)
+    total.new_fields.update(counts.new_fields)

@@ -1,0 +1,302 @@
+"""Commands that take history from before the log: MediaWiki's tables, its database, and dumps."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from batch import bootstrap
+from batch.compressed import InputError, open_input
+from batch.table_folders import NAMESPACE_MAP, WikiTables, files_in, wikis_in
+from cli.configuration import database_password
+from cli.failures import Failure
+from cli.home import Home
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
+from cli.output import Meter, meter, out, print_json
+from shared_logic.clock import from_iso, from_mediawiki, instant
+from shared_logic.entities import Entity, State, issue, page
+from shared_logic.eventify.authors import with_authors
+from shared_logic.eventify.dump import DumpError, DumpReader, read_logging
+from shared_logic.eventify.lifecycle_tables import site_told
+from shared_logic.eventify.log_dump import said_by_head, said_by_log_items
+from shared_logic.eventify.problems import Problem, Report
+from shared_logic.eventify.tables import TablesError, states
+from shared_logic.fingerprint import reading_fingerprint
+from shared_logic.issue_state import IssueState
+
+ISSUES_HELD = 1_000
+LOGGING = "pages-logging"
+"""What the name of a dump of log entries holds."""
+
+WikiOption = Annotated[
+    str, typer.Option(help="Database name of the wiki, as enwiki; else what the folder tells.")
+]
+OPTIONAL = ("archive", "centralauth_localuser", "change_tag", "logging", "user", "user_groups")
+"""Tables without which a bootstrap tells less."""
+TakenOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Instant at which the copy began, as 2026-01-01T00:00:00Z; else the newest time in it."
+    ),
+]
+
+
+def tables(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="One <table>.tsv, .jsonl or .sql (or a folder of parts) per table, each may be compressed; of several wikis "
+            "by a folder for each or a column wiki_db. project_namespace_map.csv tells their namespaces."
+        ),
+    ],
+    wiki: WikiOption = "",
+    home: HomeOption = DEFAULT_HOME,
+    taken_at: TakenOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take MediaWiki's own tables as the history from before the log."""
+    if not folder.is_dir():
+        message = f"{folder} is no folder; give the folder that holds revision.tsv.gz, page.tsv.gz and so on"
+        raise Failure(message)
+    _take(folder, wiki, home, taken_at, json)
+
+
+def database(
+    address: Annotated[
+        str,
+        typer.Argument(
+            help="mysql://USER@HOST:PORT/NAME, mariadb://… or sqlite:////PATH, without a password."
+        ),
+    ],
+    wiki: Annotated[
+        str, typer.Option(help="Database name of the wiki, as enwiki; else the database's own.")
+    ] = "",
+    prefix: Annotated[str, typer.Option(help="What the names of the wiki's tables begin with.")] = "",
+    namespaces: Annotated[
+        Path | None, typer.Option(help="project_namespace_map.csv, which tells the wiki's namespaces.")
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="A new folder in which the copied tables stay; else they are removed.")
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    taken_at: TakenOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take MediaWiki's tables out of its database, all of one instant by one transaction, and then as `ingest tables` does.
+
+    Where replicas lag the newest row tells the instant. The environment's WIKIBRAID_DATABASE_PASSWORD names a file with the password.
+    Of accounts only ids, names and dates are copied, never addresses or secrets.
+    """
+    from batch.database import copy_out
+    from batch.database import database as database_at
+
+    try:
+        url = database_at(address, database_password())
+    except ValueError as error:
+        message = f"{address.rpartition('@')[2]}: {error}"
+        raise Failure(message) from error
+    if keep is not None and keep.exists():
+        message = f"{keep} is there already; --keep wants a folder that is new"
+        raise Failure(message)
+    if namespaces is not None and not namespaces.is_file():
+        message = f"{namespaces} is no file; --namespaces wants project_namespace_map.csv"
+        raise Failure(message)
+    place = home_at(home)
+    with ExitStack() as stack:
+        folder = keep or Path(stack.enter_context(TemporaryDirectory(dir=place.path, prefix=".tables-")))
+        with meter("copying") as progress:
+            try:
+                copy_out(
+                    url, folder, prefix, lambda table, rows: progress.say(f"copying {table}: {rows:,} rows")
+                )
+            except InputError as error:
+                raise Failure(str(error)) from error
+        if namespaces is not None:
+            shutil.copyfile(namespaces, folder / NAMESPACE_MAP)
+        _take(folder, wiki or Path(url.database or "").stem, home, taken_at, json)
+
+
+def _take(folder: Path, wiki: str, home: Path, taken_at: str | None, json: bool) -> None:
+    """Take the tables in a folder."""
+    try:
+        for found in wikis_in(folder, wiki):
+            problems: Counter[str] = Counter()
+            beginning = _beginning(taken_at, partial(_newest_in_tables, found.tables))
+            said = _with_issues(found.wiki, problems, partial(_said_by_tables, found, beginning))
+            made = _bootstrap(home_at(home), found.wiki, beginning, files_in(folder), said, problems)
+            _say_bootstrap(made, problems, json)
+            missing = [name for name in OPTIONAL if name not in found.tables]
+            if missing and not json:
+                out.print(f"  not there, so left out: {', '.join(missing)}", markup=False)
+    except (InputError, TablesError) as error:
+        raise Failure(str(error)) from error
+
+
+def _with_issues(
+    wiki: str, counts: Counter[str], read: Callable[[Report], Iterator[tuple[Entity, State]]]
+) -> Iterator[tuple[Entity, State]]:
+    """What is read, with an issue for every row that was not; `counts` says how many of which kind."""
+    waiting: list[Problem] = []
+    for said in read(waiting.append):
+        yield said
+        if len(waiting) >= ISSUES_HELD:
+            yield from _issues(wiki, waiting, counts)
+    yield from _issues(wiki, waiting, counts)
+
+
+def _issues(wiki: str, waiting: list[Problem], counts: Counter[str]) -> Iterator[tuple[Entity, State]]:
+    for found in waiting:
+        counts.update([f"{found.table}: {found.code}"])
+        told = IssueState(told=(found.table, found.row, found.code, found.detail))
+        yield issue(wiki, found.table, found.row, found.code), told
+    waiting.clear()
+
+
+def _said_by_tables(found: WikiTables, beginning: int, report: Report) -> Iterator[tuple[Entity, State]]:
+    if found.namespaces:
+        yield site_told(found.wiki, found.hostname, found.namespaces, beginning)
+    yield from states(found.tables, found.wiki, beginning, report)
+
+
+def dump(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="XML dumps with history, full or stub, and of log entries (named …pages-logging…); .xml .bz2 .gz .7z .zst."
+        ),
+    ],
+    home: HomeOption = DEFAULT_HOME,
+    wiki: Annotated[str, typer.Option(help="Database name; else the dump's own.")] = "",
+    taken_at: TakenOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take XML dumps of one wiki as the history from before the log."""
+    problems: Counter[str] = Counter()
+    try:
+        named = wiki or _dbname(files[0])
+        beginning = _beginning(taken_at or _date_in_name(files[0]), lambda: _newest_in_dumps(files))
+        said = with_authors(
+            _with_issues(named, problems, lambda report: _all_pages(files, named, beginning, report))
+        )
+        made = _bootstrap(home_at(home), named, beginning, files, said, problems)
+    except (InputError, DumpError) as error:
+        raise Failure(str(error)) from error
+    _say_bootstrap(made, problems, json)
+
+
+def _beginning(told: str | None, newest: Callable[[], int]) -> int:
+    if told is None:
+        return newest()
+    try:
+        return from_iso(told)
+    except ValueError as error:
+        message = f"--taken-at {told}: not an instant; write it as 2026-01-01T00:00:00Z"
+        raise Failure(message) from error
+
+
+def _newest_in_tables(found: Mapping[str, Iterable[Mapping[str, str | None]]]) -> int:
+    """The newest log row; without logging the newest revision, though imports may bear any date."""
+    name, column = ("logging", "log_timestamp") if "logging" in found else ("revision", "rev_timestamp")
+    newest = 0
+    for row in found.get(name, ()):
+        try:
+            newest = max(newest, from_mediawiki(row.get(column) or ""))
+        except ValueError:
+            continue
+    return newest
+
+
+def _newest_in_dumps(files: Iterable[Path]) -> int:
+    newest = 0
+    for file in files:
+        with open_input(file) as stream:
+            if LOGGING in file.name:
+                newest = max((newest, *(item.timestamp for item in read_logging(stream, lambda _: None))))
+                continue
+            for _, state in DumpReader(stream, 0, lambda _: None):
+                newest = max((newest, *(told.timestamp or 0 for told in state.revisions.values())))
+    return newest
+
+
+def _date_in_name(file: Path) -> str | None:
+    found = re.search(r"-(20\d\d)(\d\d)(\d\d)-", file.name)
+    return "-".join(found.groups()) + "T00:00:00Z" if found else None
+
+
+def _dbname(file: Path) -> str:
+    with open_input(file) as stream:
+        name = DumpReader(stream, 0, lambda _: None).site.dbname
+    if not name:
+        message = f"{file} does not say which wiki it is of; give --wiki"
+        raise Failure(message)
+    return name
+
+
+def _all_pages(
+    files: Iterable[Path], wiki: str, beginning: int, report: Report
+) -> Iterator[tuple[Entity, State]]:
+    for file in files:
+        with open_input(file) as stream:
+            site = DumpReader(stream, 0, lambda _: None).site
+        yield from said_by_head(wiki, site, beginning)
+        with open_input(file) as stream:
+            if LOGGING in file.name:
+                yield from said_by_log_items(wiki, read_logging(stream, report), site.namespaces, beginning)
+                continue
+            for page_id, state in DumpReader(stream, beginning, report):
+                yield page(wiki, page_id), state
+
+
+def _bootstrap(
+    home: Home,
+    wiki: str,
+    beginning: int,
+    sources: list[Path],
+    said: Iterable[tuple[Entity, State]],
+    problems: Counter[str],
+) -> bootstrap.Bootstrap:
+    with home.writing_bootstraps("ingest"), home.log() as log, meter("revisions") as progress:
+        identity = bootstrap.identity(wiki, beginning, sources)
+        folder = home.bootstraps / identity
+        known = bootstrap.described(folder)
+        if known is not None:
+            return known
+        written = bootstrap.write(folder, said, _showing(progress))
+        made = bootstrap.Bootstrap(
+            id=identity,
+            wiki=wiki,
+            beginning=beginning,
+            cut=log.ends(),
+            sources=tuple(path.name for path in sources),
+            pages=written.pages,
+            revisions=written.revisions,
+            problems=problems.total(),
+            reading=reading_fingerprint(),
+        )
+        bootstrap.describe(folder, made)
+    return made
+
+
+def _showing(progress: Meter) -> Callable[[bootstrap.Written], None]:
+    return lambda written: progress.at(written.revisions)
+
+
+def _say_bootstrap(made: bootstrap.Bootstrap, problems: Counter[str], json: bool) -> None:
+    if json:
+        print_json({"bootstrap": made, "problems": problems})
+        return
+    out.print(
+        f"bootstrap {made.id} of {made.wiki}: {made.pages:,} pages, {made.revisions:,} revisions, "
+        f"as of {instant(made.beginning).isoformat()}"
+    )
+    for reason, number in problems.most_common():
+        out.print(f"  {number:>8,}  skipped: {reason}", markup=False)
