@@ -1,63 +1,140 @@
-"""The canonical log as Parquet, with the position of every message: what Spark reads, kept after the log itself forgets."""
+"""The canonical log as a Delta table, with the position of every message: what Spark reads, kept after the log itself forgets.
+
+A commit holds messages of several partitions and says, as Delta's transaction identifiers, up to where each of them is archived. So a
+message is there exactly once, whoever died: what was written and not committed is in no version.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import TableNotFoundError
 
-from shared_logic.protocols import Cut, Log
+from shared_logic.protocols import Cut, Log, Message
 
 SCHEMA = pa.schema(
-    [("partition", pa.int32()), ("position", pa.int64()), ("key", pa.string()), ("value", pa.binary())]
+    [
+        pa.field("partition", pa.int32(), nullable=False),
+        pa.field("position", pa.int64(), nullable=False),
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("value", pa.binary(), nullable=False),
+    ]
 )
-MESSAGES_PER_FILE = 100_000
+MESSAGES_PER_COMMIT = 100_000
+COMMITS_BETWEEN_COMPACTIONS = 20
+_HOURS_KEPT = 7 * 24
+"""For whoever still reads files that were put together since."""
+_TRANSACTION = "archive-{}"
+# Values are whole events: their least and greatest would be copied into Delta's own log for nothing.
+_CONFIGURATION = {"delta.dataSkippingStatsColumns": "partition,position"}
 
 
 class ArchiveError(Exception):
     """The log no longer holds what was not archived yet."""
 
 
-def archive(log: Log, folder: Path, upto: Cut) -> int:
-    """Write what lies before `upto` and is not in the folder yet; returns how many messages were added.
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """What one call did."""
+
+    added: int
+    """Messages."""
+    ends: Cut
+    """Where the archive ends in each partition."""
+
+
+def archive(log: Log, folder: Path, upto: Cut) -> Archived:
+    """Add what lies before `upto` and is not in the archive yet.
 
     Raises:
         ArchiveError: messages between the archive's end and `upto` are not in the log.
-
-    A file is named by partition and positions and appears whole, so that a run that was killed is gone on with.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    table = opened(folder)
+    ends = list(archived(folder, len(upto)))
     added = 0
-    for partition, end in enumerate(upto):
-        position = _archived(folder, partition)
-        while position < end:
-            messages = log.read(partition, position, min(MESSAGES_PER_FILE, end - position))
-            after = position + len(messages)
-            if not messages or messages[0].offset != position or messages[-1].offset + 1 != after:
-                first = messages[0].offset if messages else "nothing"
-                message = (
-                    f"partition {partition} of the log holds {first} at offset {position}, which was not archived; "
-                    "what is lost must come from a new bootstrap: `wikibraid ingest tables`"
-                )
-                raise ArchiveError(message)
-            table = pa.table(
-                {
-                    "partition": [partition] * len(messages),
-                    "position": [message.offset for message in messages],
-                    "key": [message.key for message in messages],
-                    "value": [message.value for message in messages],
-                },
-                schema=SCHEMA,
-            )
-            unfinished = folder / f".{partition}-{position}"
-            pq.write_table(table, unfinished, compression="zstd")
-            unfinished.rename(folder / f"{partition:04}-{position:012}-{after:012}.parquet")
+    for chunk in _chunks(log, ends, upto):
+        for partition, messages in chunk:
+            ends[partition] = messages[-1].offset + 1
             added += len(messages)
-            position = after
-    return added
+        write_deltalake(
+            table,
+            pa.Table.from_batches([_batch(partition, messages) for partition, messages in chunk]),
+            mode="append",
+            commit_properties=CommitProperties(
+                app_transactions=[
+                    Transaction(_TRANSACTION.format(partition), ends[partition]) for partition, _ in chunk
+                ]
+            ),
+        )
+        table.update_incremental()
+        if table.version() % COMMITS_BETWEEN_COMPACTIONS == 0:
+            table.optimize.compact()
+            table.vacuum(retention_hours=_HOURS_KEPT, dry_run=False)
+    return Archived(added, tuple(ends))
 
 
-def _archived(folder: Path, partition: int) -> int:
-    """The position after the last archived message of that partition."""
-    return max((int(path.stem.split("-")[2]) for path in folder.glob(f"{partition:04}-*.parquet")), default=0)
+def archived(folder: Path, partitions: int) -> Cut:
+    """Where the archive ends in each partition."""
+    if not DeltaTable.is_deltatable(str(folder)):
+        return (0,) * partitions
+    table = DeltaTable(str(folder))
+    return tuple(table.transaction_version(_TRANSACTION.format(number)) or 0 for number in range(partitions))
+
+
+def opened(folder: Path) -> DeltaTable:
+    """The table, made if it isn't there."""
+    try:
+        return DeltaTable(str(folder))
+    except TableNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
+        return DeltaTable.create(
+            str(folder), SCHEMA, partition_by=["partition"], configuration=_CONFIGURATION
+        )
+
+
+def _chunks(log: Log, ends: Sequence[int], upto: Cut) -> Iterator[list[tuple[int, Sequence[Message]]]]:
+    """What is to be archived, in order within each partition, so many messages at a time."""
+    at = list(ends)
+    while True:
+        chunk: list[tuple[int, Sequence[Message]]] = []
+        count = 0
+        for partition, end in enumerate(upto):
+            most = min(MESSAGES_PER_COMMIT - count, end - at[partition])
+            if most <= 0:
+                continue
+            messages = log.read(partition, at[partition], most)
+            _check(partition, at[partition], messages)
+            chunk.append((partition, messages))
+            at[partition] += len(messages)
+            count += len(messages)
+        if not chunk:
+            return
+        yield chunk
+
+
+def _check(partition: int, position: int, messages: Sequence[Message]) -> None:
+    after = position + len(messages)
+    if not messages or messages[0].offset != position or messages[-1].offset + 1 != after:
+        first = messages[0].offset if messages else "nothing"
+        message = (
+            f"partition {partition} of the log holds {first} at offset {position}, which was not archived: Kafka has given it up, or "
+            "the topic is compacted. What is lost must come from a new bootstrap (`wikibraid ingest tables`); then keep records longer, "
+            "or run `wikibraid archive` more often"
+        )
+        raise ArchiveError(message)
+
+
+def _batch(partition: int, messages: Sequence[Message]) -> pa.RecordBatch:
+    return pa.record_batch(
+        [
+            pa.array([partition] * len(messages), pa.int32()),
+            pa.array([message.offset for message in messages], pa.int64()),
+            pa.array([message.key for message in messages], pa.string()),
+            pa.array([message.value for message in messages], pa.binary()),
+        ],
+        schema=SCHEMA,
+    )

@@ -16,7 +16,6 @@ from shared_logic.entities import Entity, Kind, State, decode, encode, entity, j
 from shared_logic.events.read import DeadLetter, read
 from shared_logic.protocols import Cut
 
-ARCHIVE = "partition int, position long, key string, value binary"
 SCHEMA = "wiki string, kind string, id long, state binary"
 COLUMNS = ("wiki", "kind", "id", "state")
 _ARROW = pa.schema([("wiki", pa.string()), ("kind", pa.string()), ("id", pa.int64()), ("state", pa.binary())])
@@ -39,9 +38,7 @@ def said_by_log(spark: SparkSession, archive: Path, cut: Cut) -> DataFrame:
     if not any(cut):
         return spark.createDataFrame([], SCHEMA)
     ends = f.create_map(*(f.lit(value) for pair in enumerate(cut) for value in pair))
-    rows = (
-        spark.read.schema(ARCHIVE).parquet(str(archive)).where(f.col("position") < ends[f.col("partition")])
-    )
+    rows = spark.read.format("delta").load(str(archive)).where(f.col("position") < ends[f.col("partition")])
     return rows.select("key", "value").mapInArrow(_read, SCHEMA)
 
 

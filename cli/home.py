@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,9 @@ from speed.kafka_log import KafkaLog, Topic
 from speed.outbox import relay
 from speed.sqlite_log import SqliteLog
 
-FORMAT = "2"
+FORMAT = "3"
+SECONDS_FOR_ARCHIVER = 600.0
+"""How long one who archives is waited for: each only copies what is new."""
 CONFIGURATION = Path(__file__).parents[1] / "conf"
 _BEFORE_A_HOME = {
     ".archive.lock",
@@ -135,12 +138,12 @@ class Home:
 
     @contextmanager
     def keeping_archive(self, what: str) -> Iterator[None]:
-        """Be the one who archives the log while inside; `what` names the command.
+        """Be the one who archives the log while inside, after whoever does now; `what` names the command.
 
         Raises:
-            Failure: another process is, named with what it does.
+            Failure: another process is for very long, named with what it does.
         """
-        with self._locked("archive", what):
+        with self._locked("archive", what, SECONDS_FOR_ARCHIVER):
             yield
 
     @contextmanager
@@ -177,15 +180,22 @@ class Home:
         return own if own.exists() else CONFIGURATION / name
 
     @contextmanager
-    def _locked(self, resource: str, what: str) -> Iterator[None]:
+    def _locked(self, resource: str, what: str, patience: float = 0.0) -> Iterator[None]:
+        end = time.monotonic() + patience
         with (self.path / f".{resource.replace('/', '-of-')}.lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                lock.seek(0)
-                holder = lock.read().strip() or "another process"
-                message = f"{self.path} is in use by {holder}; wait until it ends, or give another --home"
-                raise Failure(message, BUSY) from error
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError as error:
+                    if time.monotonic() > end:
+                        lock.seek(0)
+                        holder = lock.read().strip() or "another process"
+                        message = (
+                            f"{self.path} is in use by {holder}; wait until it ends, or give another --home"
+                        )
+                        raise Failure(message, BUSY) from error
+                time.sleep(0.2)
             lock.truncate(0)
             lock.write(f"`wikibraid {what}` (process {os.getpid()})")
             lock.flush()
@@ -195,8 +205,12 @@ class Home:
     def log(self) -> Iterator[Log]:
         """The canonical log."""
         topic = self.topic()
-        with SqliteLog(self.path / "log.db") if topic is None else KafkaLog(topic, kafka_options()) as log:
-            yield log
+        with SqliteLog(self.path / "log.db") as notes:
+            if topic is None:
+                yield notes
+                return
+            with self._in_kafka(topic, notes) as log:
+                yield log
 
     @contextmanager
     def intake(self) -> Iterator[Intake]:
@@ -206,9 +220,25 @@ class Home:
             if topic is None:
                 yield Intake(notes, lambda: 0)
                 return
-            with KafkaLog(topic, kafka_options()) as log:
+            with self._in_kafka(topic, notes) as log:
                 relay(notes, log)
                 yield Intake(notes, lambda: relay(notes, log))
+
+    @contextmanager
+    def _in_kafka(self, topic: Topic, notes: SqliteLog) -> Iterator[KafkaLog]:
+        """The log in Kafka.
+
+        Raises:
+            Failure: somebody has added partitions to the topic since.
+        """
+        with KafkaLog(topic, kafka_options()) as log:
+            if log.partitions != notes.partitions:
+                message = (
+                    f"the topic {topic.name} has {log.partitions} partitions, and this home was made for {notes.partitions}: keys would lie "
+                    "in other partitions than before. Make a new home with another topic (`wikibraid init`), which takes the archive over"
+                )
+                raise Failure(message)
+            yield log
 
     @contextmanager
     def notes(self) -> Iterator[SqliteLog]:

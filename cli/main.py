@@ -8,6 +8,7 @@ import typer
 
 from batch.archive import ArchiveError
 from cli.commands import (
+    archive,
     batch,
     changes,
     config,
@@ -60,6 +61,7 @@ app.command()(define.check)
 app.add_typer(ingest.app, name="ingest")
 app.command()(batch.plan)
 app.command()(batch.cut)
+app.command()(archive.archive)
 app.add_typer(batch.app, name="batch")
 app.add_typer(speed.app, name="speed")
 app.command()(read.query)

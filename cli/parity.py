@@ -33,7 +33,8 @@ class Recomputation:
     def _of(self, through: Cut) -> tuple[DataFrame, dict[str, DataFrame]]:
         known = self._tables.get(through)
         if known is None:
-            archive(self._log, self._home.archive, through)
+            with self._home.keeping_archive("parity"):
+                archive(self._log, self._home.archive, through)
             files = [folder / "states.parquet" for folder, _ in self._home.bootstraps_known()]
             logged = said_by_log(self._spark, self._home.archive, through)
             states = united(said_by_bootstraps(self._spark, files).unionByName(logged)).localCheckpoint()

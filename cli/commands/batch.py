@@ -57,7 +57,6 @@ def run(
         instant_named(now)
     with (
         place.writing_store("batch run"),
-        place.keeping_archive("batch run"),
         place.log() as log,
         place.store() as store,
         meter("starting Spark") as progress,
@@ -212,7 +211,8 @@ def recompute(
     code = {dataset.name: fingerprint(dataset) for dataset in datasets}
     run = run_id(cut, list(bootstraps), code)
     progress.say("archiving the log")
-    archive(log, home.archive, cut)
+    with home.keeping_archive("batch run"):
+        archive(log, home.archive, cut)
     inputs = Inputs(bootstraps, home.archive, cut)
     result = compute(spark_session(home), datasets, inputs, home.path, run, code, progress.say)
     failed = [

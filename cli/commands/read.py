@@ -292,7 +292,7 @@ def parity(
     place = home_at(home)
     rows: list[dict[str, Any]] = []
     through: dict[str, Cut] = {}
-    with place.keeping_archive("parity"), place.log() as log, place.store() as store, meter("recomputing"):
+    with place.log() as log, place.store() as store, meter("recomputing"):
         read, again = reader(store, log), Recomputation(place, log, spark_session(place))
         for name in names:
             dataset = dataset_named(name)

@@ -58,7 +58,7 @@ def test_a_run_that_is_repeated_or_goes_on_gives_the_same(spark: SparkSession, t
         ingest(log, "real", sample.events())
         cut = tuple(end // 2 for end in log.ends())
         archive(log, tmp_path / "archive", cut)
-        assert archive(log, tmp_path / "archive", cut) == 0
+        assert archive(log, tmp_path / "archive", cut).added == 0
 
     def run() -> dict[str, tuple[int, list[tuple[bytes, bytes]]]]:
         fingerprints = dict.fromkeys(registry, "code")

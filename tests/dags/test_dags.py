@@ -75,7 +75,10 @@ def test_dags_are_parsed_without_errors_and_without_engines(parsed: Any) -> None
     assert parsed["errors"] == {}
     assert parsed["heavy"] == []
     views = {f"{what}_{view.name}" for view in readable_views() for what in ("recompute", "announce")}
-    assert parsed["dags"].keys() == {f"recompute_{group.name}" for group in groups()} | views | {"retention"}
+    assert parsed["dags"].keys() == {f"recompute_{group.name}" for group in groups()} | views | {
+        "archive",
+        "retention",
+    }
 
 
 def test_a_view_is_announced_when_all_that_it_reads_was(parsed: Any) -> None:
