@@ -28,7 +28,8 @@ MESSAGES_PER_COMMIT = 100_000
 COMMITS_BETWEEN_COMPACTIONS = 20
 _HOURS_KEPT = 7 * 24
 """For whoever still reads files that were put together since."""
-_TRANSACTION = "archive-{}"
+ARCHIVED_UPTO = "archive-{}"
+"""Names the transaction identifier of a partition: its version is where the archive ends."""
 # Values are whole events: their least and greatest would be copied into Delta's own log for nothing.
 _CONFIGURATION = {"delta.dataSkippingStatsColumns": "partition,position"}
 
@@ -66,7 +67,7 @@ def archive(log: Log, folder: Path, upto: Cut) -> Archived:
             mode="append",
             commit_properties=CommitProperties(
                 app_transactions=[
-                    Transaction(_TRANSACTION.format(partition), ends[partition]) for partition, _ in chunk
+                    Transaction(ARCHIVED_UPTO.format(partition), ends[partition]) for partition, _ in chunk
                 ]
             ),
         )
@@ -82,7 +83,7 @@ def archived(folder: Path, partitions: int) -> Cut:
     if not DeltaTable.is_deltatable(str(folder)):
         return (0,) * partitions
     table = DeltaTable(str(folder))
-    return tuple(table.transaction_version(_TRANSACTION.format(number)) or 0 for number in range(partitions))
+    return tuple(table.transaction_version(ARCHIVED_UPTO.format(number)) or 0 for number in range(partitions))
 
 
 def opened(folder: Path) -> DeltaTable:

@@ -66,6 +66,8 @@ class Inputs:
     archive: Path
     """Folder of the archived log."""
     cut: Cut
+    purges: tuple[str, ...] = ()
+    """Ids of the purges that rewrote them, oldest first."""
 
 
 def compute(
@@ -78,8 +80,8 @@ def compute(
     told: Callable[[str], None],
 ) -> Result:
     """Compute the datasets (sources first) over the bootstraps and the archived log before the cut."""
-    base = base_id(list(inputs.bootstraps), inputs.cut, reading_fingerprint())
-    bootstrap = ",".join(inputs.bootstraps)
+    base = base_id((*inputs.bootstraps, *inputs.purges), inputs.cut, reading_fingerprint())
+    bootstrap = ",".join((*inputs.bootstraps, *inputs.purges))
     told("uniting what was said of every entity")
     states_path = home / "delta" / "entity_states"
     said = said_by_bootstraps(spark, list(inputs.bootstraps.values())).unionByName(

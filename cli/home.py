@@ -94,6 +94,7 @@ class Home:
         self.archive = self.path / "archive"
         self.delta = self.path / "delta"
         self.bootstraps = self.path / "bootstraps"
+        self.purges = self.path / "purges"
         self.sinks_file = self._own_or_usual("sinks.yaml")
         self.streams_file = self._own_or_usual("streams.yaml")
 

@@ -18,6 +18,7 @@ from cli.commands import (
     doctor,
     ingest,
     init,
+    purge,
     read,
     serve,
     sinks,
@@ -76,6 +77,7 @@ app.add_typer(sinks.app, name="sinks")
 app.add_typer(config.app, name="config")
 app.add_typer(stack.app, name="stack")
 app.add_typer(batch.generations_app, name="generations")
+app.add_typer(purge.app, name="purge")
 app.add_typer(deadletters.app, name="deadletters")
 app.command()(doctor.doctor)
 

@@ -27,7 +27,7 @@ from serving.difference import Counts, difference
 from serving.sqlite_file import StoreError, key_range
 from shared_logic.kernel import add
 from shared_logic.language import Dataset
-from shared_logic.protocols import Accumulator, Generation, Lane, Parts
+from shared_logic.protocols import Accumulator, Cut, Generation, Lane, Parts
 
 __all__ = ["Address", "CassandraStore", "LeaseLost", "StoreError", "Unreachable", "connected", "create_store"]
 
@@ -38,6 +38,7 @@ _ALL_BITS = 15
 _STEP_BITS = 20
 """Of a date: so many writes can follow each other within one batch of events."""
 _KEYS_AT_ONCE = 100
+_AFTER_ALL_LOADS = 1 << 62
 _SPAN = 50_000
 """Offsets whose changed keys lie in one partition of Cassandra; a batch of events lies in one span, by its end."""
 
@@ -208,6 +209,32 @@ class CassandraStore:
         """See `Store`."""
         select = "SELECT state FROM entity_states WHERE base=? AND bucket=? AND key=?"
         return _first(self._cql.scan(select, base, self._layout.bucket_of_entity(key), key))
+
+    def forget(self, bases: Collection[str], cut: Cut) -> None:
+        """See `Store`. Its bytes leave the nodes' files with the compaction that follows gc_grace_seconds."""
+        self._positions.settle()
+        buckets = range(self._layout.buckets)
+        for (base,) in self._cql.rows("SELECT base FROM bases"):
+            if base not in bases:
+                self._cql.write(
+                    "DELETE FROM entity_states USING TIMESTAMP ? WHERE base=? AND bucket=?",
+                    ((bucket, (_AFTER_ALL_LOADS, base, bucket)) for bucket in buckets),
+                )
+                self._cql.conditional("DELETE FROM bases WHERE base=? IF EXISTS", base)
+        for partition, end in enumerate(cut):
+            for bucket in buckets:
+                tails = self._cql.scan(
+                    "SELECT key, position FROM tails WHERE partition=? AND bucket=?", partition, bucket
+                )
+                # A deletion of the same date as the write is the stronger.
+                self._cql.write(
+                    "DELETE FROM tails USING TIMESTAMP ? WHERE partition=? AND bucket=? AND key=? AND position=?",
+                    (
+                        (bucket, (position, partition, bucket, key, position))
+                        for key, position in tails
+                        if position < end
+                    ),
+                )
 
     def write_tails(self, partition: int, tails: Iterable[tuple[str, int, bytes]]) -> None:
         """See `Store`."""

@@ -166,6 +166,17 @@ class SqliteStore:
         ).fetchone()
         return None if row is None else row[0]
 
+    def forget(self, bases: Collection[str], cut: Cut) -> None:
+        """See `Store`. Nothing of it stays in the file."""
+        with self.atomically():
+            for (base,) in self._db.execute("SELECT DISTINCT base FROM entity_states").fetchall():
+                if base not in bases:
+                    self._db.execute("DELETE FROM entity_states WHERE base=?", (base,))
+            for partition, position in enumerate(cut):
+                self._db.execute("DELETE FROM tails WHERE partition=? AND position<?", (partition, position))
+        self._db.execute("VACUUM")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def write_tails(self, partition: int, tails: Iterable[tuple[str, int, bytes]]) -> None:
         """See `Store`."""
         self._write("INSERT OR REPLACE INTO tails VALUES (?,?,?,?)", ((partition, *tail) for tail in tails))

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from shared_logic.expiry import check_kept, unread
 from shared_logic.kernel import add
-from shared_logic.protocols import Accumulator, Generation, Lane, Parts
+from shared_logic.protocols import Accumulator, Cut, Generation, Lane, Parts
 
 
 class MemoryStore:
@@ -140,6 +140,13 @@ class MemoryStore:
     def state(self, base: str, key: str) -> bytes | None:
         """See `Store`."""
         return self._states.get((base, key))
+
+    def forget(self, bases: Collection[str], cut: Cut) -> None:
+        """See `Store`."""
+        self._states = {place: state for place, state in self._states.items() if place[0] in bases}
+        for (partition, _), tails in self._tails.items():
+            for offset in [offset for offset in tails if offset < cut[partition]]:
+                del tails[offset]
 
     def write_tails(self, partition: int, tails: Iterable[tuple[str, int, bytes]]) -> None:
         """See `Store`."""

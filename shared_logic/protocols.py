@@ -148,6 +148,9 @@ class Store(Protocol):
     def state(self, base: str, key: str) -> bytes | None:
         """The base state of an entity."""
 
+    def forget(self, bases: Collection[str], cut: Cut) -> None:
+        """Give up the entity states of all bases but these, and tails before the cut: no generation that is kept needs them."""
+
     def write_tails(self, partition: int, tails: Iterable[tuple[str, int, bytes]]) -> None:
         """Add what events said: (key, offset, state bytes)."""
 

@@ -10,7 +10,7 @@ the new page.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -142,6 +142,19 @@ class Restores:
         self._requests[name] = request
         while len(self._requests) > REQUESTS_KEPT:
             del self._requests[next(iter(self._requests))]
+
+
+def rewritten(encoded: bytes, rewrite: Callable[[bytes], bytes]) -> bytes:
+    """The memory that `Restores.encoded` gave, with every event of it rewritten."""
+    return _encoder.encode(
+        {
+            name: msgspec.structs.replace(
+                request,
+                copies=tuple((page_id, rev_id, rewrite(raw)) for page_id, rev_id, raw in request.copies),
+            )
+            for name, request in _decoder.decode(encoded).items()
+        }
+    )
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -13,12 +13,11 @@ from shared_logic.entities import Entity
 from shared_logic.events import records as r
 from shared_logic.events.read import DeadLetter, OutOfScope, Read, read, unknown_fields
 from shared_logic.routing import Router
-from speed.sqlite_log import SqliteLog
+from speed.sqlite_log import ROUTING, SqliteLog
 
 KnownFields = Mapping[str, tuple[int, frozenset[str]]]
 """By schema title: the newest minor version that is known, and the paths of all its fields."""
 LINES_PER_COMMIT = 5_000
-_ROUTING = "routing"
 
 
 @dataclass
@@ -72,14 +71,14 @@ class Ingestion:
         """Go on where the log is."""
         self.counts = Counts()
         self._log, self._scope = log, scope
-        self._router = Router(log.recall(_ROUTING), log)
+        self._router = Router(log.recall(ROUTING), log)
 
     def add(self, events: Iterable[Arrived], note: Callable[[], None]) -> None:
         """Append what is wanted of them, bury what can't be read, and call `note`: all of that or nothing."""
         with self._log.atomically():
             self._log.append(self._messages(events))
             note()
-            self._log.remember(_ROUTING, self._router.encoded())
+            self._log.remember(ROUTING, self._router.encoded())
 
     def _messages(self, events: Iterable[Arrived]) -> Iterator[tuple[Entity, bytes]]:
         counts = self.counts
@@ -163,7 +162,7 @@ def ingest(
 def replay(log: SqliteLog, numbers: Collection[int] = ()) -> tuple[int, int]:
     """Read dead letters again (all, or those of these numbers); returns how many are in the log now, and how many still dead."""
     alive = dead = 0
-    router = Router(log.recall(_ROUTING), log)
+    router = Router(log.recall(ROUTING), log)
     for letter in log.dead_letters():
         if letter.replayed or (numbers and letter.id not in numbers):
             continue
@@ -175,7 +174,7 @@ def replay(log: SqliteLog, numbers: Collection[int] = ()) -> tuple[int, int]:
         with log.atomically():
             log.append(router.routed(found, letter.value))
             log.mark_replayed(letter.id)
-            log.remember(_ROUTING, router.encoded())
+            log.remember(ROUTING, router.encoded())
         alive += 1
     return alive, dead
 

@@ -191,6 +191,19 @@ class KafkaLog:
             self._producer = None  # what was not acknowledged is begun anew, by position
             raise self._unreachable(failures[0].str())
 
+    def forget(self, partition: int, offset: int) -> None:
+        """Give up what lies before that offset: it is kept elsewhere.
+
+        Raises:
+            KafkaUnreachable: no broker answers, or it refuses.
+        """
+        admin = AdminClient(self._client({}))
+        (future,) = admin.delete_records([TopicPartition(self.topic.name, partition, offset)]).values()
+        try:
+            future.result()
+        except KafkaException as error:
+            raise self._unreachable(error.args[0].str()) from error
+
     def close(self) -> None:
         """Let go of the connections."""
         for reader in (self._asker, *(reader.consumer for reader in self._readers.values())):

@@ -30,7 +30,8 @@ def relay(outbox: SqliteLog, log: KafkaLog) -> int:
     starts, ends = outbox.starts(), outbox.ends()
     for partition in range(log.partitions):
         last = log.last_position(partition) if ends[partition] or log.ends()[partition] else None
-        position = 0 if last is None else last + 1
+        # Nobody else writes to the topic, so that positions are offsets, also where all records were given up.
+        position = log.ends()[partition] if last is None else last + 1
         if not starts[partition] <= position <= ends[partition]:
             message = (
                 f"partition {partition} of the topic {log.topic.name} goes on at {position}, but the outbox holds "

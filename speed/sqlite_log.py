@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -15,9 +15,12 @@ from typing import Self
 from shared_logic.entities import Entity
 from shared_logic.partitions import PARTITIONS, partition
 from shared_logic.protocols import Cut, Message
+from shared_logic.restores import rewritten
 from speed.log_error import LogError
 
 FORMAT = 2
+ROUTING = "routing"
+"""The fact that is the memory of `shared_logic.routing`."""
 _SCHEMA = """
 CREATE TABLE messages (partition INTEGER, position INTEGER, key TEXT NOT NULL, value BLOB NOT NULL,
     PRIMARY KEY (partition, position)) WITHOUT ROWID;
@@ -138,6 +141,33 @@ class SqliteLog:
     def forget(self, partition: int, position: int) -> None:
         """Drop what lies before that position: it is kept elsewhere."""
         self._db.execute("DELETE FROM messages WHERE partition=? AND position<?", (partition, position))
+
+    def purge(self, archived: Cut, rewrite: Callable[[bytes], bytes]) -> None:
+        """Drop what is archived, rewrite every event that stays, and empty dead letters; nothing of it stays in the file.
+
+        Where sources stand, which deliveries were seen, and why dead letters are dead is kept.
+        """
+        with self.atomically():
+            for number, position in enumerate(archived):
+                self.forget(number, position)
+            for number, position, value in self._db.execute(
+                "SELECT partition, position, value FROM messages"
+            ).fetchall():
+                self._db.execute(
+                    "UPDATE messages SET value=? WHERE partition=? AND position=?",
+                    (rewrite(value), number, position),
+                )
+            for wiki, rev_id, value in self._db.execute("SELECT wiki, rev_id, value FROM hidings").fetchall():
+                self._db.execute(
+                    "DELETE FROM hidings WHERE wiki=? AND rev_id=? AND value=?", (wiki, rev_id, value)
+                )
+                self.note_hiding(wiki, rev_id, rewrite(value))
+            self._db.execute("UPDATE dead_letters SET value=?", (zlib.compress(b""),))
+            memory = self.recall(ROUTING)
+            if memory is not None:
+                self.remember(ROUTING, rewritten(memory, rewrite))
+        self._db.execute("VACUUM")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def delivered(self, value: bytes) -> bool:
         """Note this very event as seen; True if it was already: a further copy of the same delivery."""

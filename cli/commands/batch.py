@@ -21,6 +21,7 @@ from cli.options import (
     instant_named,
 )
 from cli.output import Meter, err, meter, out, print_json, print_records
+from cli.purges import begun as purges_begun
 from shared_logic.entities import decode, entity
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import Dataset, registry
@@ -209,11 +210,12 @@ def recompute(
 
     bootstraps = {made.id: folder / "states.parquet" for folder, made in home.bootstraps_known()}
     code = {dataset.name: fingerprint(dataset) for dataset in datasets}
-    run = run_id(cut, list(bootstraps), code)
+    purges = tuple(plan.id for plan in purges_begun(home.purges))
+    run = run_id(cut, [*bootstraps, *purges], code)
     progress.say("archiving the log")
     with home.keeping_archive("batch run"):
         archive(log, home.archive, cut)
-    inputs = Inputs(bootstraps, home.archive, cut)
+    inputs = Inputs(bootstraps, home.archive, cut, purges)
     result = compute(spark_session(home), datasets, inputs, home.path, run, code, progress.say)
     failed = [
         f"{view.dataset.name}: {check.expectation}"
@@ -241,7 +243,7 @@ def recompute(
             dataset=dataset.name,
             number=next_number(store, dataset),
             cut=cut,
-            bootstrap=",".join(bootstraps),
+            bootstrap=",".join((*bootstraps, *purges)),
             base=result.base,
             fingerprint=code[dataset.name],
             delta_version=result.views[dataset.name].version,

@@ -362,3 +362,15 @@ def test_rows_of_many_keys(store: Store) -> None:
     assert store.batch_rows_of(TWO, keys) == dict.fromkeys(keys[:200], b"2")
     assert store.speed_rows_of(TWO, keys) == dict.fromkeys(keys[:3])
     assert store.batch_rows_of(TWO, []) == store.speed_rows_of(TWO, []) == {}
+
+
+def test_states_and_tails_that_nobody_needs_are_given_up(store: Store) -> None:
+    store.load_states("one", [("w/1", b"1")])
+    store.load_states("two", [("w/1", b"2"), ("w/2", b"2")])
+    for partition in (0, 1):
+        store.write_tails(partition, [("w/1", 9, b"nine"), ("w/1", 10, b"ten")])
+    store.forget({"two"}, (10, 0))
+    assert (store.state("one", "w/1"), store.has_states("one")) == (None, False)
+    assert (store.state("two", "w/1"), store.has_states("two")) == (b"2", True)
+    assert list(store.tail(0, "w/1", 0, 99)) == [b"ten"]
+    assert sorted(store.tail(1, "w/1", 0, 99)) == [b"nine", b"ten"]

@@ -1,0 +1,136 @@
+"""The commands that take what is hidden on the wikis out of everything that is stored, for good."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from functools import partial
+from typing import Annotated
+
+import msgspec
+import typer
+
+from cli.commands.batch import recompute, spark_session, with_relatives
+from cli.home import Home
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
+from cli.output import Meter, meter, out, print_json
+from cli.purges import Plan, noted, plan_of, planned
+from cli.sinks import outputs
+from shared_logic.language import registry
+from shared_logic.protocols import Cut, Log, Store
+from shared_logic.purge import REVISION, purged_event
+from speed.kafka_log import KafkaLog
+
+app = typer.Typer(
+    help="Take what is hidden on the wikis out of everything that is stored, for good.", no_args_is_help=True
+)
+
+
+@app.command()
+def plan(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
+    """Print what is hidden now and what a purge would do about it; nothing is changed."""
+    from batch.archive import archive
+    from batch.purge import hidden
+
+    place = home_at(home)
+    with place.log() as log, place.notes() as notes, meter("reading what is hidden"):
+        with place.keeping_archive("purge plan"):
+            archive(log, place.archive, log.ends())
+        files = [folder / "states.parquet" for folder, _ in place.bootstraps_known()]
+        made = plan_of(place.purges, hidden(spark_session(place), place.archive, files))
+        letters = sum(bool(letter.value) for letter in notes.dead_letters())
+    kinds = Counter(kind for _, kind, _, _ in made.hidden)
+    if json:
+        about = {"plan": made.id, "state": made.state, "revisions": kinds[REVISION], "log_rows": kinds["log"]}
+        print_json({**about, "dead_letters": letters})
+        return
+    lines = [
+        f"plan {made.id} ({made.state}): {kinds[REVISION]:,} revisions and {kinds['log']:,} log rows of which something is hidden",
+        "  the archive and the bootstraps are rewritten without it",
+        "  every published table is computed again from them; older generations and Delta's older versions are removed",
+        "  the log gives up what is archived; what stays in it is rewritten",
+        f"  {letters:,} dead letters are emptied: nobody can tell what is in them",
+    ]
+    if place.address() is not None:
+        lines.append(
+            "  Cassandra's files hold deleted rows until gc_grace_seconds have passed and they are compacted: run "
+            "`nodetool garbagecollect` and `nodetool clearsnapshot` then"
+        )
+    lines += [
+        f"  {output.to} is written by the sink {output.name}: it has no hidden value by now, its own history is its owner's affair"
+        for output in outputs(place.sinks_file).values()
+    ]
+    lines.append(f"`wikibraid purge execute {made.id}` does that, and nothing that was hidden later")
+    for line in lines:
+        out.print(line, markup=False, highlight=False)
+
+
+@app.command()
+def execute(
+    name: Annotated[str, typer.Argument(metavar="PLAN", help="What `purge plan` printed.")],
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Do what the plan says. Killed anywhere and run again, it goes on; readers read the old rows until the new ones are there."""
+    place = home_at(home)
+    wanted = planned(place.purges, name)
+    if wanted.state == "done":
+        out.print(f"plan {name} was executed already")
+        return
+    with (
+        place.writing_log("purge execute"),
+        place.writing_bootstraps("purge execute"),
+        place.writing_store("purge execute"),
+        place.log() as log,
+        place.store() as store,
+        meter("purging") as progress,
+    ):
+        cut = log.ends()
+        _rewrite(place, log, cut, wanted, progress)
+        noted(place.purges, msgspec.structs.replace(wanted, state="begun"))
+        _recompute(place, log, store, cut, progress)
+        progress.say("giving up the log that is archived")
+        _purge_log(place, log, cut, wanted)
+        noted(place.purges, msgspec.structs.replace(wanted, state="done"))
+    out.print(
+        f"plan {name} was executed: {len(wanted.hidden):,} revisions and log rows hold nothing hidden any more"
+    )
+
+
+def _rewrite(place: Home, log: Log, cut: Cut, wanted: Plan, progress: Meter) -> None:
+    from batch.archive import archive
+    from batch.purge import purge_archive, purge_bootstrap, settle
+
+    with place.keeping_archive("purge execute"):
+        settle(place.archive)
+        archive(log, place.archive, cut)
+        progress.say("rewriting the archive")
+        purge_archive(place.archive, wanted.subjects, wanted.id)
+    for folder in sorted(path for path in place.bootstraps.glob("*") if (path / "states.parquet").exists()):
+        progress.say(f"rewriting bootstrap {folder.name}")
+        purge_bootstrap(folder, wanted.subjects, wanted.id)
+
+
+def _recompute(place: Home, log: Log, store: Store, cut: Cut, progress: Meter) -> None:
+    """Compute what is published again, and remove all that was computed before."""
+    published = tuple(dataset for dataset in registry.values() if store.published(dataset.name) is not None)
+    # Delta's log holds least and greatest values of columns, which no vacuum removes.
+    for folder in (place.delta, place.path / "warehouse"):
+        shutil.rmtree(folder, ignore_errors=True)
+    if not published:
+        return
+    made = recompute(place, log, store, with_relatives(store, published), cut, progress)
+    progress.say("removing older generations")
+    for generation in made:
+        store.expire(generation.dataset, {generation.number})
+    store.forget({generation.base for generation in made}, cut)
+
+
+def _purge_log(place: Home, log: Log, cut: Cut, wanted: Plan) -> None:
+    rewrite = partial(purged_event, hidden=wanted.subjects)
+    if isinstance(log, KafkaLog):
+        for partition, end in enumerate(cut):
+            if end:
+                log.forget(partition, end)
+    with place.notes() as notes:
+        # With Kafka it is the outbox, of which all was relayed that is archived.
+        notes.purge(cut, rewrite)

@@ -1,0 +1,146 @@
+"""What is left of states and events when what is hidden of revisions and log rows is taken out of them for good.
+
+Authors never see what is hidden (`shared_logic.things`), so that a state without it gives the same rows. Identities stay: ids, times,
+sizes, who hid what and when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from shared_logic import log_state, page_state
+from shared_logic.entities import Entity, State
+from shared_logic.log_state import LogState
+from shared_logic.page_state import PageState, RevisionState
+
+Subject = tuple[str, str, int]
+"""Wiki, "revision" or "log", id."""
+REVISION, LOG_ROW = "revision", "log"
+
+
+class Told(NamedTuple):
+    """What one state tells of what is hidden of a revision or log row; of several the greatest is so."""
+
+    subject: Subject
+    at: tuple[int, int, int]
+    """Stamp."""
+    bits: int
+    """Of rev_deleted or log_deleted; 0: nothing is."""
+
+
+def told_by(entity: Entity, state: State) -> Iterator[Told]:
+    """What the state tells of what is hidden."""
+    if isinstance(state, PageState):
+        for rev_id, revision in state.revisions.items():
+            if revision.visibility is not None:
+                *at, bits = revision.visibility
+                yield Told((entity.wiki, REVISION, rev_id), (at[0], at[1], at[2]), bits)
+    elif isinstance(state, LogState) and state.visibility is not None:
+        yield Told((entity.wiki, LOG_ROW, entity.id), (state.visibility[0], 0, 0), state.visibility[1])
+
+
+def purged_state(entity: Entity, state: State, hidden: Mapping[Subject, int]) -> State:
+    """The state without what is hidden, by bits of each subject."""
+    if isinstance(state, PageState):
+        found = {
+            rev_id: hidden[subject]
+            for rev_id in state.revisions
+            if (subject := (entity.wiki, REVISION, rev_id)) in hidden
+        }
+        if not found:
+            return state
+        revisions = dict(state.revisions)
+        for rev_id, bits in found.items():
+            revisions[rev_id] = _revision(revisions[rev_id], bits)
+        return msgspec.structs.replace(state, revisions=revisions)
+    if isinstance(state, LogState):
+        return _log_row(state, hidden.get((entity.wiki, LOG_ROW, entity.id), 0))
+    return state
+
+
+def purged_event(raw: bytes, hidden: Mapping[Subject, int]) -> bytes:
+    """The event without what is hidden; the very bytes, if nothing of it is, or if they are no event."""
+    try:
+        event = msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return raw
+    if not isinstance(event, dict):
+        return raw
+    wiki = str(event.get("wiki_id") or event.get("database") or event.get("wiki") or "")
+    changed = False
+    bits = hidden.get((wiki, REVISION, _number(event.get("rev_id"))), 0)
+    if bits:
+        changed |= _purge(event, bits, _OLD_FIELDS)
+    revision = event.get("revision")
+    if isinstance(revision, dict):
+        bits = hidden.get((wiki, REVISION, _number(revision.get("rev_id"))), 0)
+        if bits:
+            changed |= _purge(event, bits, _EVENT_FIELDS) | _purge(revision, bits, _REVISION_FIELDS)
+    prior = event.get("prior_state")
+    before = prior.get("revision") if isinstance(prior, dict) else None
+    if isinstance(before, dict):
+        bits = hidden.get((wiki, REVISION, _number(before.get("rev_id"))), 0)
+        changed |= _purge(before, bits, _REVISION_FIELDS)
+    if "log_id" in event:
+        bits = hidden.get((wiki, LOG_ROW, _number(event["log_id"])), 0)
+        changed |= _purge(event, bits, _LOG_FIELDS)
+    return msgspec.json.encode(event) if changed else raw
+
+
+def _revision(state: RevisionState, bits: int) -> RevisionState:
+    return msgspec.structs.replace(
+        state,
+        sha1=None if bits & page_state.TEXT_HIDDEN else state.sha1,
+        comment=None if bits & page_state.COMMENT_HIDDEN else state.comment,
+        author=None if bits & page_state.USER_HIDDEN else state.author,
+    )
+
+
+def _log_row(state: LogState, bits: int) -> LogState:
+    action, user = bits & log_state.ACTION_HIDDEN, bits & log_state.USER_HIDDEN
+    return msgspec.structs.replace(
+        state,
+        title=None if action else state.title,
+        params=None if action else state.params,
+        comment=None if bits & log_state.COMMENT_HIDDEN else state.comment,
+        user_id=None if user else state.user_id,
+        user_name=None if user else state.user_name,
+    )
+
+
+_Fields = Mapping[int, tuple[str, ...]]
+_OLD_FIELDS: _Fields = {
+    page_state.TEXT_HIDDEN: ("rev_sha1", "rev_slots"),
+    page_state.COMMENT_HIDDEN: ("comment", "parsedcomment"),
+    page_state.USER_HIDDEN: ("performer",),
+}
+"""Of events that are about one revision, which they name at the top. Some name there who hid it: that goes as well, it is of no use."""
+_EVENT_FIELDS: _Fields = {
+    page_state.COMMENT_HIDDEN: ("comment",),
+    page_state.USER_HIDDEN: ("performer",),
+}
+_REVISION_FIELDS: _Fields = {
+    page_state.TEXT_HIDDEN: ("rev_sha1", "content_slots"),
+    page_state.COMMENT_HIDDEN: ("comment",),
+    page_state.USER_HIDDEN: ("editor",),
+}
+_LOG_FIELDS: _Fields = {
+    log_state.ACTION_HIDDEN: ("title", "title_url", "log_params", "log_action_comment"),
+    log_state.COMMENT_HIDDEN: ("comment", "parsedcomment", "log_action_comment"),
+    log_state.USER_HIDDEN: ("user", "log_action_comment"),
+}
+
+
+def _purge(record: dict[str, Any], bits: int, fields: _Fields) -> bool:
+    """Take out what the bits hide; whether there was anything."""
+    gone = [name for bit, names in fields.items() if bits & bit for name in names if name in record]
+    for name in gone:
+        record.pop(name, None)
+    return bool(gone)
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,241 @@
+"""After a purge no hidden byte is in any file of the home, in Kafka or in Cassandra, and readers read what they read before."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from pyspark.sql import SparkSession
+from typer.testing import CliRunner
+
+from batch.table_files import read_table_folder
+from cli.commands import purge as module
+from cli.failures import Failure
+from cli.home import Home
+from cli.main import app
+from serving.cassandra_session import connected
+from serving.reader import Reader
+from shared_logic.language import registry
+from speed.kafka_log import KafkaLog
+from stack.cassandra_node import CassandraNode
+from stack.kafka_broker import KafkaBroker
+from tests import sample
+
+pytestmark = [pytest.mark.e2e, pytest.mark.spark]
+DATASETS = ("daily_edits", "page_current", "identity_reverts", "revision_facts", "user_current")
+CANARIES = ("Canary-in-a-comment", "Canary Account", "canary0sha1", "Canary-in-a-dead-letter")
+PAGE, REVISION, ACCOUNT = 900_001, 900_002, 900_003
+
+
+def event(schema: str, stream: str, second: int, **fields: object) -> bytes:
+    at = f"2022-03-01T00:00:{second:02}Z"
+    meta = {"stream": stream, "dt": at, "domain": "gtb.example.org", "id": str(uuid.uuid4())}
+    return json.dumps({"$schema": schema, "meta": meta, **fields}).encode()
+
+
+def old_event(name: str, stream: str, second: int, **fields: object) -> bytes:
+    whole = {
+        "database": sample.WIKI,
+        "page_id": PAGE,
+        "page_title": "Kept",
+        "page_namespace": 0,
+        "rev_id": REVISION,
+        "rev_timestamp": "2022-03-01T00:00:01Z",
+    }
+    return event(f"/mediawiki/{name}/1.0.0", f"mediawiki.{stream}", second, **(whole | fields))
+
+
+AUTHOR = {"user_id": ACCOUNT, "user_text": CANARIES[1]}
+HIDING = {
+    "visibility": {"text": False, "user": False, "comment": False},
+    "performer": {"user_id": 1, "user_text": "Admin"},
+}
+EARLY = (
+    old_event("revision/create", "revision-create", 1, comment=CANARIES[0], rev_sha1=CANARIES[2], performer=AUTHOR, rev_len=3),
+    event(
+        "/mediawiki/page/change/1.0.0",
+        "mediawiki.page_change",
+        1,
+        wiki_id=sample.WIKI,
+        dt="2022-03-01T00:00:01Z",
+        page_change_kind="create",
+        comment=CANARIES[0],
+        performer=AUTHOR,
+        page={"page_id": PAGE, "page_title": "Kept", "namespace_id": 0},
+        revision={
+            "rev_id": REVISION,
+            "rev_dt": "2022-03-01T00:00:01Z",
+            "rev_sha1": CANARIES[2],
+            "comment": CANARIES[0],
+            "editor": AUTHOR,
+            "is_content_visible": True,
+            "is_comment_visible": True,
+            "is_editor_visible": True,
+        },
+    ),
+    b'{"broken": "' + CANARIES[3].encode() + b'"',
+)  # fmt: skip
+LATE = (
+    old_event("revision/visibility-change", "revision-visibility-change", 9, prior_state={"visibility": {}}, **HIDING),
+    # a further revision, which stays as it is
+    old_event("revision/create", "revision-create", 20, rev_id=REVISION + 1, rev_parent_id=REVISION,
+        rev_timestamp="2022-03-01T00:00:20Z", comment="Stays", performer={"user_id": ACCOUNT + 1, "user_text": "Somebody"}),
+)  # fmt: skip
+
+
+@pytest.fixture
+def home(tmp_path: Path, spark: SparkSession) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def on_servers(home: Path, broker: KafkaBroker, node: CassandraNode) -> None:
+    name = f"purge_{uuid.uuid4().hex}"
+    store = f"cassandra://127.0.0.1:{node.settings.port}/{name}"
+    run(home, "init", "--log", f"kafka://{broker.address}/{name}", "--store", store)
+
+
+@pytest.fixture
+def embedded() -> None:
+    """The home's log and store lie in its folder."""
+
+
+@pytest.fixture(
+    params=["embedded", pytest.param("on_servers", marks=[pytest.mark.cassandra, pytest.mark.kafka])]
+)
+def _anywhere(request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue(request.param)
+
+
+def run(home: Path, *words: str) -> str:
+    done = CliRunner().invoke(app, [*words, "--home", str(home)])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def ingest(home: Path, folder: Path, name: str, events: tuple[bytes, ...]) -> None:
+    path = folder / name
+    path.write_bytes(b"\n".join(events))
+    run(home, "ingest", "events", str(path))
+
+
+def shown(home: Path) -> dict[str, list[dict[str, Any]]]:
+    """What readers read, but for the account that nothing but a hidden edit told of."""
+    with Home(home).store() as store:
+        return {
+            name: [
+                row
+                for row in Reader(store).scan(registry[name]).rows
+                if name != "user_current" or row["user_id"] != ACCOUNT
+            ]
+            for name in DATASETS
+        }
+
+
+def stored(home: Path) -> Iterator[tuple[str, bytes]]:
+    """Every file as it is and decoded, every record in Kafka, every row in Cassandra."""
+    for path in sorted(home.rglob("*")):
+        if not path.is_file():
+            continue
+        yield str(path), path.read_bytes()
+        if path.suffix == ".parquet":
+            yield f"{path}, decoded", repr(pq.read_table(path).to_pylist()).encode()
+        elif path.suffix == ".zst":
+            yield f"{path}, decoded", zstandard.ZstdDecompressor().stream_reader(path.read_bytes()).read()
+    place = Home(home)
+    with place.log() as log:
+        if isinstance(log, KafkaLog):
+            for partition, (start, end) in enumerate(zip(log.starts(), log.ends(), strict=True)):
+                for message in log.read(partition, start, end - start):
+                    yield f"Kafka, partition {partition}, offset {message.offset}", message.value
+    address = place.address()
+    if address is not None:
+        with connected(address) as cql:
+            cql.use_keyspace()
+            tables = cql.rows(
+                "SELECT table_name FROM system_schema.tables WHERE keyspace_name=?", address.keyspace
+            )
+            for (table,) in tables:
+                for row in cql.scan(f"SELECT * FROM {table}"):
+                    yield f"Cassandra, {table}", repr(row).encode()
+    with place.notes() as notes:
+        for letter in notes.dead_letters():
+            yield f"dead letter {letter.id}", letter.value
+
+
+def places_of(home: Path, canaries: tuple[str, ...]) -> dict[str, list[str]]:
+    """Where each canary is found."""
+    found: dict[str, list[str]] = {canary: [] for canary in canaries}
+    for place, content in stored(home):
+        for canary in canaries:
+            if canary.encode() in content:
+                found[canary].append(place)
+    return found
+
+
+def hidden_comments_of_tables() -> tuple[str, ...]:
+    """Long comments in the sample's tables that only revisions have whose comment is hidden."""
+    tables = {name: list(rows) for name, rows in read_table_folder(sample.SNAPSHOT).items()}
+    texts = {row["comment_id"]: row["comment_text"] or "" for row in tables["comment"]}
+    uses = {
+        row["revcomment_rev"]: row["revcomment_comment_id"] for row in tables.get("revision_comment_temp", [])
+    }
+    hidden: set[str] = set()
+    visible: set[str] = set()
+    for row in tables["revision"]:
+        number = row.get("rev_comment_id") or "0"
+        text = texts.get(number if number != "0" else uses.get(row["rev_id"]), "")
+        (hidden if int(row["rev_deleted"] or 0) & 2 else visible).add(text)
+    others = "\n".join([*visible, *(text for text in texts.values() if text not in hidden)])
+    everything = others + b"\n".join(sample.events()).decode()
+    return tuple(text for text in hidden if len(text) > 8 and text not in everything)
+
+
+@pytest.mark.usefixtures("_anywhere")
+def test_no_hidden_byte_is_left(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given history from tables and events, in a generation, and what was hidden since, by speed
+    run(home, "ingest", "tables", str(sample.SNAPSHOT), "--wiki", sample.WIKI)
+    events = sample.events()
+    ingest(home, tmp_path, "early.ndjson", (*events[:2_500], *EARLY))
+    run(home, "batch", "run", *DATASETS)
+    ingest(home, tmp_path, "late.ndjson", (*events[2_500:], *LATE))
+    run(home, "speed", "run", "--engine", "loop", *DATASETS)
+    before = shown(home)
+    canaries = (*CANARIES, *hidden_comments_of_tables())
+    for canary, places in places_of(home, canaries).items():
+        assert places or canary == CANARIES[3], canary
+    # when a purge is planned, dies in the middle, and is executed
+    plan = json.loads(run(home, "purge", "plan", "--json"))
+    assert plan["revisions"] > 0
+    assert plan["dead_letters"] == 1
+    with pytest.raises(Failure, match="no plan nothing"):
+        run(home, "purge", "execute", "nothing")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_purge_log", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        CliRunner().invoke(app, ["purge", "execute", plan["plan"], "--home", str(home)])
+    assert json.loads((home / "purges" / f"{plan['plan']}.json").read_text())["state"] == "begun"
+    run(home, "purge", "execute", plan["plan"])
+    # then none of it is anywhere, and readers read what they read before
+    assert places_of(home, canaries) == {canary: [] for canary in canaries}
+    assert shown(home) == before
+    # and all goes on: events, speed, parity, another batch, another purge
+    fresh = old_event(
+        "revision/create", "revision-create", 40, rev_id=REVISION + 2, rev_timestamp="2022-03-01T00:00:40Z"
+    )
+    ingest(home, tmp_path, "fresh.ndjson", (fresh,))
+    run(home, "speed", "run", "--engine", "loop", *DATASETS)
+    assert shown(home) != before
+    assert json.loads(run(home, "parity", "daily_edits", "page_current", "--json"))["differences"] == []
+    assert "was executed already" in run(home, "purge", "execute", plan["plan"])
+    again = json.loads(run(home, "purge", "plan", "--json"))
+    assert (again["revisions"], again["dead_letters"]) == (plan["revisions"], 0)
+    assert re.fullmatch("[0-9a-f]{12}", again["plan"])

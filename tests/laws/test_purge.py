@@ -1,0 +1,62 @@
+"""What is hidden can be taken out of states and events for good: rows stay as they are, whatever was hidden, in whatever order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hypothesis import given
+
+from shared_logic.entities import Entity, Kind, State, entity
+from shared_logic.events.read import DeadLetter, read
+from shared_logic.laws import states_before
+from shared_logic.purge import Subject, Told, purged_event, purged_state, told_by
+from shared_logic.reference import reference, united
+from speed.memory_log import MemoryLog
+from tests.laws.test_handover import DATASETS, logs
+
+
+def hidden(states: Mapping[Entity, State]) -> dict[Subject, int]:
+    newest: dict[Subject, Told] = {}
+    for about, state in states.items():
+        for told in told_by(about, state):
+            known = newest.get(told.subject)
+            if known is None or known < told:
+                newest[told.subject] = told
+    return {subject: told.bits for subject, told in newest.items() if told.bits}
+
+
+@given(log=logs())
+def test_states_without_what_is_hidden_give_the_same_rows(log: MemoryLog) -> None:
+    states = states_before(log, log.ends(), {})
+    gone = hidden(states)
+    purged = {about: purged_state(about, state, gone) for about, state in states.items()}
+    assert reference(DATASETS, purged) == reference(DATASETS, states)
+    assert {about: purged_state(about, state, gone) for about, state in purged.items()} == purged
+
+
+@given(log=logs())
+def test_events_without_what_is_hidden_say_what_such_states_say(log: MemoryLog) -> None:
+    states = states_before(log, log.ends(), {})
+    gone = hidden(states)
+
+    def said() -> list[tuple[Entity, State]]:
+        found = []
+        for partition, end in enumerate(log.ends()):
+            for message in log.read(partition, 0, end):
+                after = purged_event(message.value, gone)
+                assert purged_event(after, gone) is after
+                assert after is message.value or gone
+                try:
+                    found.append((entity(message.key), read(after).state(entity(message.key))))
+                except DeadLetter:
+                    continue
+        return found
+
+    for about, state in united(said()).items():
+        if about.kind is Kind.PAGE:
+            assert state == purged_state(about, states[about], gone)
+
+
+def test_what_is_no_event_stays_as_it_is() -> None:
+    for raw in (b"{broken", b"[]", b'"text"', b'{"rev_id": "7"}', b"\xff"):
+        assert purged_event(raw, {("w", "revision", 7): 15}) is raw
