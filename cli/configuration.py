@@ -10,17 +10,23 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from ssl import SSLContext, SSLError, create_default_context
 from typing import Any, Generic, TypeVar
 
 import msgspec
 import yaml
 
 from cli.failures import Failure
+from serving.cassandra_session import Security
 
 EMBEDDED = "embedded"
 """The log and the store in the home's own folder."""
 CASSANDRA_LOGIN = "WIKIBRAID_CASSANDRA_LOGIN"
 """Names a file: the user in its first line, the password in its second."""
+CASSANDRA_AUTHORITIES = "WIKIBRAID_CASSANDRA_CA"
+"""Names a file: certificates in PEM, by one of which every node's own must be signed; with it all is encrypted."""
+CASSANDRA_CERTIFICATE = "WIKIBRAID_CASSANDRA_CERTIFICATE"
+"""Names a file: certificate and key of the client in PEM, where nodes demand one."""
 DATABASE_PASSWORD = "WIKIBRAID_DATABASE_PASSWORD"  # noqa: S105  a name
 """Names a file: the password of the user who reads MediaWiki's database, in its first line."""
 KAFKA_OPTIONS = "WIKIBRAID_KAFKA_OPTIONS"
@@ -129,12 +135,16 @@ def _converted(found: Any, node: yaml.Node | None, path: Path, kind: type[T], pl
         raise Failure(message) from error
 
 
-def cassandra_login() -> tuple[str, str] | None:
-    """User and password, if the environment names a file of them.
+def cassandra_security() -> Security:
+    """What the environment names files of: user and password, certificates of authorities, and the client's own.
 
     Raises:
-        Failure: the file isn't there, or says something else.
+        Failure: a file isn't there, or says something else.
     """
+    return Security(_login(), _tls())
+
+
+def _login() -> tuple[str, str] | None:
     path = os.environ.get(CASSANDRA_LOGIN)
     if not path:
         return None
@@ -145,6 +155,29 @@ def cassandra_login() -> tuple[str, str] | None:
         )
         raise Failure(message)
     return lines[0], lines[1]
+
+
+def _tls() -> SSLContext | None:
+    authorities, own = os.environ.get(CASSANDRA_AUTHORITIES), os.environ.get(CASSANDRA_CERTIFICATE)
+    if not authorities:
+        if own:
+            message = f"{CASSANDRA_CERTIFICATE} is set and {CASSANDRA_AUTHORITIES} is not; TLS needs to know whom to believe"
+            raise Failure(message)
+        return None
+    _secret(authorities, CASSANDRA_AUTHORITIES)
+    try:
+        context = create_default_context(cafile=authorities)
+    except SSLError as error:
+        message = f"{authorities} ({CASSANDRA_AUTHORITIES}): no certificates in PEM ({error.reason})"
+        raise Failure(message) from error
+    if own:
+        _secret(own, CASSANDRA_CERTIFICATE)
+        try:
+            context.load_cert_chain(own)
+        except SSLError as error:
+            message = f"{own} ({CASSANDRA_CERTIFICATE}): no certificate with its key in PEM ({error.reason})"
+            raise Failure(message) from error
+    return context
 
 
 def database_password() -> str:

@@ -14,7 +14,7 @@ from batch.bootstrap import Bootstrap, described
 from cli.configuration import (
     EMBEDDED,
     Configuration,
-    cassandra_login,
+    cassandra_security,
     configuration,
     kafka_options,
 )
@@ -255,7 +255,7 @@ class Home:
             with SqliteStore(self.path / "store.db") as store:
                 yield store
         else:
-            with connected(address, cassandra_login()) as cql:
+            with connected(address, cassandra_security()) as cql:
                 yield CassandraStore(cql, registry.values())
 
     def topic(self) -> Topic | None:

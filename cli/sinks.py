@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from cli.configuration import Entries, cassandra_login, kafka_options, parsed_entries
+from cli.configuration import Entries, cassandra_security, kafka_options, parsed_entries
 from cli.failures import Failure
 from serving.cassandra_session import Address, Unreachable, connected
 from serving.ddl import create_keyspace
@@ -69,7 +69,7 @@ class Output:
         else:
             from serving.cassandra_sink import CassandraSink
 
-            with connected(self.target, cassandra_login()) as cql:
+            with connected(self.target, cassandra_security()) as cql:
                 cql.define(create_keyspace(self.target.keyspace, self.replicas))
                 yield CassandraSink(cql, self.table)
 

@@ -8,10 +8,12 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from ssl import SSLContext
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from cassandra import (
+    AuthenticationFailed,
     ConsistencyLevel,
     OperationTimedOut,
     ProtocolVersion,
@@ -99,17 +101,29 @@ class Address:
         return cls(hosts, port, keyspace)
 
 
+@dataclass(frozen=True, slots=True)
+class Security:
+    """How a node is to be convinced, and how it has to convince."""
+
+    login: tuple[str, str] | None = None
+    """User and password."""
+    tls: SSLContext | None = None
+    """None: nothing is encrypted."""
+
+
 @contextmanager
 def connected(
-    address: Address, credentials: tuple[str, str] | None = None, patience: float = PATIENCE_SECONDS
+    address: Address, security: Security | None = None, patience: float = PATIENCE_SECONDS
 ) -> Iterator[Cql]:
     """A connection; reads and writes ask a quorum of the data centre that is nearest.
 
-    `credentials` are a user and a password. `patience` is how long, in seconds, a statement is tried again.
+    `patience` is how long, in seconds, a statement is tried again.
 
     Raises:
-        Unreachable: nothing answers there.
+        Unreachable: nothing answers there, or not with the certificate that is demanded.
+        StoreError: the user or the password is refused.
     """
+    known = security or Security()
     profile = ExecutionProfile(
         load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy()),
         retry_policy=FallthroughRetryPolicy(),
@@ -121,7 +135,8 @@ def connected(
     cluster = Cluster(
         list(address.hosts),
         port=address.port,
-        auth_provider=PlainTextAuthProvider(*credentials) if credentials else None,
+        auth_provider=PlainTextAuthProvider(*known.login) if known.login else None,
+        ssl_context=known.tls,
         # The driver's choice depends on what else is imported, and asyncore is gone from Python 3.12 on.
         connection_class=LibevConnection,
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
@@ -132,6 +147,13 @@ def connected(
         try:
             session = cluster.connect()
         except (*_PASSING, UnresolvableContactPoints) as error:
+            refused = [found for found in getattr(error, "errors", {}).values() if _is_refusal(found)]
+            if refused:
+                message = (
+                    f"Cassandra at {','.join(address.hosts)}, port {address.port} refuses the login ({refused[0]}); check the user and "
+                    "the password"
+                )
+                raise StoreError(message) from error
             raise _unreachable(address, error) from error
         yield Cql(session, address, patience)
     finally:
@@ -277,6 +299,10 @@ def _together(statements: list[Any]) -> Any:
     batch = BatchStatement(BatchType.UNLOGGED)
     batch.add_all(statements, [()] * len(statements))
     return batch
+
+
+def _is_refusal(error: object) -> bool:
+    return isinstance(error, AuthenticationFailed) or "credentials" in str(error).lower()
 
 
 def _unreachable(address: Address, error: BaseException) -> Unreachable:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any
 
 import yaml
@@ -67,6 +70,10 @@ class NodeSettings:
     """That other nodes would connect to."""
     host: str = "127.0.0.1"
     heap_mib: int = SMALLEST_HEAP_MIB
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    """Of cassandra.yaml beside what is made here, such as who may log in."""
+    tls: SSLContext | None = None
+    """How a client connects, where the configuration demands TLS."""
 
 
 class CassandraNode(Server):
@@ -96,7 +103,12 @@ class CassandraNode(Server):
     def answers(self) -> bool:
         """Whether it speaks Cassandra's protocol."""
         try:
-            with socket.create_connection((self.settings.host, self.settings.port), timeout=5) as connection:
+            with ExitStack() as stack:
+                place = self.settings.host, self.settings.port
+                connection = stack.enter_context(socket.create_connection(place, timeout=5))
+                if self.settings.tls is not None:
+                    wrapped = self.settings.tls.wrap_socket(connection, server_hostname=self.settings.host)
+                    connection = stack.enter_context(wrapped)
                 connection.sendall(_OPTIONS_FRAME)
                 answer = connection.recv(len(_OPTIONS_FRAME))
         except OSError:
@@ -125,6 +137,7 @@ def _configured(settings: NodeSettings) -> Path:
         "batch_size_warn_threshold": "50KiB",
         # What is emptied or dropped is gone, instead of filling the folder.
         "auto_snapshot": False,
+        **settings.configuration,
     }
     (settings.folder / "tmp").mkdir(exist_ok=True)
     (settings.folder / "logback.xml").write_text(_LOGGING, encoding="utf-8")

@@ -47,6 +47,8 @@ class BrokerSettings:
     heap_mib: int = SMALLEST_HEAP_MIB
     properties: Mapping[str, str] = field(default_factory=dict)
     """Of server.properties beside those that are made here, such as those of listeners with TLS."""
+    client_options: Mapping[str, str] = field(default_factory=dict)
+    """Of librdkafka, with which a client connects, where the properties demand them."""
 
 
 class KafkaBroker(Server):
@@ -85,7 +87,8 @@ class KafkaBroker(Server):
     def answers(self) -> bool:
         """Whether it tells of its cluster."""
         # The client's own complaints about a broker that isn't up yet are no news here.
-        client = AdminClient({"bootstrap.servers": self.address, "log_level": 0, "socket.timeout.ms": 2_000})
+        base = {"bootstrap.servers": self.address, "log_level": 0, "socket.timeout.ms": 2_000}
+        client = AdminClient({**base, **self.settings.client_options})
         try:
             return bool(client.list_topics(timeout=2).brokers)
         except KafkaException:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import polars as pl
 import pyarrow as pa
 
-from cli.configuration import EMBEDDED, cassandra_login, configuration
+from cli.configuration import EMBEDDED, cassandra_security, configuration
 from serving.analysis import Analysis
 from serving.arrow import table
 from serving.cassandra_session import Address, connected
@@ -97,7 +97,7 @@ def _store(place: Path) -> Iterator[Store]:
         with SqliteStore(place / "store.db", readonly=True) as embedded:
             yield embedded
     else:
-        with connected(Address.of(store), cassandra_login()) as cql:
+        with connected(Address.of(store), cassandra_security()) as cql:
             yield CassandraStore(cql, registry.values())
 
 

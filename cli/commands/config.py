@@ -9,7 +9,14 @@ import typer
 
 import shared_logic.datasets  # noqa: F401  registers the datasets
 from cli.commands.stack import settings as stack_settings
-from cli.configuration import CASSANDRA_LOGIN, KAFKA_OPTIONS, cassandra_login, configuration, kafka_options
+from cli.configuration import (
+    CASSANDRA_AUTHORITIES,
+    CASSANDRA_LOGIN,
+    KAFKA_OPTIONS,
+    cassandra_security,
+    configuration,
+    kafka_options,
+)
 from cli.failures import Failure
 from cli.home import CONFIGURATION, placed
 from cli.options import DEFAULT_HOME, HomeOption
@@ -36,7 +43,7 @@ def check(home: HomeOption = DEFAULT_HOME) -> None:
         (_shown(_file(folder, "streams.yaml")), lambda: streams(_file(folder, "streams.yaml"))),
         (_shown(_file(folder, "sinks.yaml")), lambda: outputs(_file(folder, "sinks.yaml"))),
         (_shown(folder / "stack.yaml"), lambda: stack_settings(folder)),
-        (f"${CASSANDRA_LOGIN}", cassandra_login),
+        (f"${CASSANDRA_LOGIN}, ${CASSANDRA_AUTHORITIES}", cassandra_security),
         (f"${KAFKA_OPTIONS}", kafka_options),
     ]
     wrong = 0

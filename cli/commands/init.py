@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from cli.configuration import EMBEDDED, cassandra_login, kafka_options
+from cli.configuration import EMBEDDED, cassandra_security, kafka_options
 from cli.failures import Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, home_at
@@ -46,7 +46,7 @@ def init(
             kept = Kept(replicas, retention_days * DAY_MS or -1)
             create_topic(topic, partitions, kept, kafka_options())
         if address is not None:
-            with connected(address, cassandra_login()) as cql:
+            with connected(address, cassandra_security()) as cql:
                 create_store(cql, replicas)
         with place.intake(), place.store():
             pass

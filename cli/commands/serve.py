@@ -14,7 +14,7 @@ import uvicorn
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
-from cli.configuration import cassandra_login, kafka_options
+from cli.configuration import cassandra_security, kafka_options
 from cli.failures import Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, home_at
@@ -93,7 +93,7 @@ def opened(place: Home, resources: ExitStack) -> Source:
             return SqliteStore(path, readonly=True)
 
     else:
-        cql = resources.enter_context(connected(address, cassandra_login()))
+        cql = resources.enter_context(connected(address, cassandra_security()))
 
         def store() -> Store:
             return CassandraStore(cql, registry.values())
