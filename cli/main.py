@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -92,9 +93,22 @@ def run() -> None:
     except (StoreError, LogError, ArchiveError, DefinitionError) as error:
         err.print(f"wikibraid: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(MISTAKE)
+    except Exception as error:
+        if not _is_disk_full(error):
+            raise
+        message = "no space is left on a disk that this needs; make room, then run the same command again: nothing is lost"
+        err.print(f"wikibraid: {message}", style="red", markup=False, soft_wrap=True)
+        sys.exit(MISTAKE)
     except KeyboardInterrupt:
         err.print("wikibraid: interrupted; run the same command again to go on")
         sys.exit(INTERRUPTED)
+
+
+def _is_disk_full(error: BaseException) -> bool:
+    """Whether that is what it is, told by the system, by Delta's library or by Spark."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return True
+    return "No space left on device" in str(error) or "database or disk is full" in str(error)
 
 
 if __name__ == "__main__":

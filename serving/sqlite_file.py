@@ -70,7 +70,11 @@ def opened(path: Path, *, readonly: bool) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """All writes inside or none; inside another transaction it is part of that."""
+    """All writes inside or none; inside another transaction it is part of that.
+
+    Raises:
+        StoreError: nothing can be written, as when the disk is full.
+    """
     if db.in_transaction:
         yield
         return
@@ -78,9 +82,12 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
         db.execute("COMMIT")
-    except BaseException:
-        db.rollback()
-        raise
+    except sqlite3.OperationalError as error:
+        path = db.execute("PRAGMA database_list").fetchone()[2]
+        message = f"{path}: can't be written ({error}); make room on its disk, then run the same command again: nothing is lost"
+        raise StoreError(message) from error
+    finally:
+        db.rollback()  # of what was not committed, if anything
 
 
 def key_range(prefix: bytes) -> tuple[str, tuple[bytes, ...]]:

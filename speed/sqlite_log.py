@@ -112,7 +112,7 @@ class SqliteLog:
         """All appends inside become durable together, or none.
 
         Raises:
-            LogError: another process is writing.
+            LogError: another process is writing, or nothing can be written, as when the disk is full.
         """
         try:
             self._db.execute("BEGIN IMMEDIATE")
@@ -121,10 +121,12 @@ class SqliteLog:
             raise LogError(message) from error
         try:
             yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            message = f"{self._path}: can't be written ({error}); make room on its disk, then run the same command again: nothing is lost"
+            raise LogError(message) from error
+        finally:
+            self._db.rollback()  # of what was not committed, if anything
 
     def append(self, messages: Iterable[tuple[Entity, bytes]]) -> None:
         """Add messages (entity, event) to the partitions of their keys."""
