@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import shared_logic.datasets  # noqa: F401  registers them
 from cli.home import Home
 from serving.reader import Reader
 from shared_logic.kernel import Rows
