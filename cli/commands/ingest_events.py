@@ -6,7 +6,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -98,7 +97,9 @@ def live(
         instant_named(since)
 
     def source(log: SqliteLog) -> EventStreams:
-        return EventStreams(log, url, wanted, since or "", lambda line: err.print(line, markup=False))
+        return EventStreams(
+            log, url, wanted, since or "", lambda line: err.print(line, markup=False, soft_wrap=True)
+        )
 
     _say(_follow(place, "ingest live", source, wiki, (host, port)), json)
 
@@ -185,7 +186,7 @@ def _relayed(intake: Intake) -> None:
 def _say(total: Counts, json: bool) -> None:
     """Print what became of every event."""
     if json:
-        print_json(asdict(total))
+        print_json(vars(total))
         return
     out.print(
         f"read {total.read:,} = kept {total.kept:,} + copies {total.copies:,} + dead {total.dead:,} "

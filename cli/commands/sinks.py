@@ -84,7 +84,7 @@ def daemon(
     place = home_at(home)
     chosen = _chosen(place, names)
     kept = [Kept(output.name, output.seconds, _opened(place, output)) for output in chosen]
-    running = DeliveryDaemon(kept, AWAY, lambda line: err.print(line, markup=False))
+    running = DeliveryDaemon(kept, AWAY, lambda line: err.print(line, markup=False, soft_wrap=True))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: running.stop())
     with ExitStack() as stack:

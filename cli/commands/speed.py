@@ -71,7 +71,11 @@ def daemon(
     part = _share(share)
     with place.keeping_current(str(part)), place.log() as log, place.store() as store:
         kept = Daemon(
-            log, store, datasets_named(names or []), part, lambda line: err.print(line, markup=False)
+            log,
+            store,
+            datasets_named(names or []),
+            part,
+            lambda line: err.print(line, markup=False, soft_wrap=True),
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: kept.stop())

@@ -79,6 +79,7 @@ def test_from_tables_and_events_to_merged_rows(run: Run, tmp_path: Path) -> None
         counts[name] for name in ("kept", "copies", "dead", "out_of_scope", "canaries")
     )
     assert counts["dead"] == 1
+    assert counts["reasons"]["not-json"] == 1
     behind = json.loads(run("query", "daily_edits", "--format", "json"))
     assert (behind["complete"], behind["rows"]) == (False, before["rows"])
     run("speed", "run", "daily_edits")
