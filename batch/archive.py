@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
@@ -84,6 +85,20 @@ def archived(folder: Path, partitions: int) -> Cut:
         return (0,) * partitions
     table = DeltaTable(str(folder))
     return tuple(table.transaction_version(ARCHIVED_UPTO.format(number)) or 0 for number in range(partitions))
+
+
+def messages(folder: Path, partition: int, start: int) -> Iterator[Sequence[Message]]:
+    """The archived messages of a partition from that position on, in order, some at a time."""
+    table = DeltaTable(str(folder))
+    end = table.transaction_version(ARCHIVED_UPTO.format(partition)) or 0
+    rows = table.to_pyarrow_dataset()
+    for begin in range(start, end, MESSAGES_PER_COMMIT):
+        position = ds.field("position")
+        within = (position >= begin) & (position < begin + MESSAGES_PER_COMMIT)
+        within &= ds.field("partition") == partition
+        found = rows.to_table(["position", "key", "value"], filter=within).sort_by("position")
+        columns = (found[name].to_pylist() for name in found.column_names)
+        yield [Message(*row) for row in zip(*columns, strict=True)]
 
 
 def opened(folder: Path) -> DeltaTable:

@@ -236,7 +236,7 @@ class Home:
             if log.partitions != notes.partitions:
                 message = (
                     f"the topic {topic.name} has {log.partitions} partitions, and this home was made for {notes.partitions}: keys would lie "
-                    "in other partitions than before. Make a new home with another topic (`wikibraid init`), which takes the archive over"
+                    "in other partitions than before. Make a new home with a new topic (`wikibraid init`), and `ingest home` this one"
                 )
                 raise Failure(message)
             yield log

@@ -144,6 +144,19 @@ class SqliteLog:
         """Drop what lies before that position: it is kept elsewhere."""
         self._db.execute("DELETE FROM messages WHERE partition=? AND position<?", (partition, position))
 
+    def adopt(self, other: Path) -> None:
+        """Take over all that another log notes beside its messages: where sources stand, deliveries, dead letters, and so on."""
+        self._db.execute("ATTACH ? AS other", (str(other),))
+        try:
+            with self.atomically():
+                for table in ("deliveries", "sources", "hidings", "restored", "dead_letters"):
+                    self._db.execute(f"INSERT OR IGNORE INTO {table} SELECT * FROM other.{table}")  # noqa: S608  constants
+                self._db.execute(
+                    "INSERT OR IGNORE INTO facts SELECT * FROM other.facts WHERE name <> 'partitions'"
+                )
+        finally:
+            self._db.execute("DETACH other")
+
     def purge(self, archived: Cut, rewrite: Callable[[bytes], bytes]) -> None:
         """Drop what is archived, rewrite every event that stays, and empty dead letters; nothing of it stays in the file.
 

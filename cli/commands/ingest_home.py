@@ -1,0 +1,87 @@
+"""The command that takes over what another home has, into a home of other partitions or servers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.failures import Failure
+from cli.home import Home, Intake
+from cli.options import DEFAULT_HOME, HomeOption, home_at
+from cli.output import Meter, err, meter, out
+from shared_logic.entities import Entity, entity
+from shared_logic.protocols import Message
+
+
+def home(
+    old: Annotated[Path, typer.Argument(help="The home whose archive, bootstraps and notes are taken.")],
+    archive_only: Annotated[
+        bool, typer.Option(help="Its log is lost: take what is archived, and no more.")
+    ] = False,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Take over another home's history, to change the number of partitions or to rebuild after a loss; can be run again.
+
+    Every message keeps its place among those of its key. Where sources stand is taken too, so that `ingest live` goes on where the
+    other home stopped. Stop what brings events into the other one before; then run `batch run` here.
+    """
+    from batch.archive import archive, archived, messages
+
+    place = home_at(home)
+    if not (old.expanduser() / "FORMAT").exists():
+        message = f"{old} is no home of wikibraid"
+        raise Failure(message)
+    other = Home(old)
+    if other.path == place.path:
+        message = "both are the same home; make a new one with `wikibraid init --partitions N --home …`"
+        raise Failure(message)
+    with other.notes() as notes:
+        partitions = notes.partitions
+    if not archive_only:
+        with other.writing_log("ingest home"), other.keeping_archive("ingest home"), other.log() as log:
+            archive(log, other.archive, log.ends())
+    with (
+        place.writing_log("ingest home"),
+        place.writing_bootstraps("ingest home"),
+        place.intake() as intake,
+        meter("messages", sum(archived(other.archive, partitions))) as progress,
+    ):
+        intake.notes.adopt(other.path / "log.db")
+        taken = 0
+        for partition in range(partitions):
+            source = f"home {other.path} {partition}"
+            start = intake.notes.source_position(source)
+            taken = _take(messages(other.archive, partition, start), intake, source, taken, progress)
+        for folder, _ in other.bootstraps_known():
+            if not (place.bootstraps / folder.name / "bootstrap.json").exists():
+                shutil.copytree(folder, place.bootstraps / folder.name, dirs_exist_ok=True)
+    out.print(
+        f"{taken:,} messages and {len(other.bootstraps_known())} bootstraps were taken from {old}",
+        markup=False,
+    )
+    err.print("`wikibraid batch run` makes the tables")
+
+
+def _take(
+    found: Iterator[Iterable[Message]], intake: Intake, source: str, taken: int, progress: Meter
+) -> int:
+    """Append the messages, and note how far the source is; returns how many were taken by now."""
+    for some in found:
+        chunk: list[tuple[Entity, bytes]] = []
+        end = 0
+        for message in some:
+            chunk.append((entity(message.key), message.value))
+            end = message.offset + 1
+        if not chunk:
+            continue
+        with intake.notes.atomically():
+            intake.notes.append(chunk)
+            intake.notes.advance_source(source, end)
+        intake.relay()
+        taken += len(chunk)
+        progress.at(taken)
+    return taken
