@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
 from deltalake import DeltaTable, Field
 from deltalake.exceptions import TableNotFoundError
 
+from batch.arrow_types import ARROW_TYPES
 from shared_logic.language import Column, Key
 from shared_logic.sinks import Change, OutputTable, SinkError
 
@@ -18,14 +19,6 @@ _KEPT = timedelta(days=7)
 """How long files that the table no longer has are kept for whoever still reads them."""
 _GONE = "wikibraid_gone"
 """The column that says which rows are to be deleted; it is in no table."""
-_TYPES: dict[type, pa.DataType] = {
-    int: pa.int64(),
-    str: pa.string(),
-    bool: pa.bool_(),
-    date: pa.date32(),
-    datetime: pa.timestamp("us", tz="UTC"),
-    tuple: pa.list_(pa.string()),
-}
 
 
 class DeltaSink:
@@ -115,4 +108,4 @@ class DeltaSink:
 
 def _field(column: Column, table: OutputTable) -> pa.Field:
     nullable = column.name not in table.key_names
-    return pa.field(column.name, _TYPES[column.type], nullable=nullable)
+    return pa.field(column.name, ARROW_TYPES[column.type], nullable=nullable)

@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
+from batch.arrow_types import ARROW_TYPES
 from batch.groups import GROUP, in_groups
 from batch.states import entities
 from shared_logic.kernel import Described, Rows, add, derive, entity_rows, linked_rows
@@ -27,14 +28,6 @@ SPARK_TYPES: dict[type, t.DataType] = {
     date: t.DateType(),
     datetime: t.TimestampType(),
     tuple: t.ArrayType(t.StringType()),
-}
-ARROW_TYPES: dict[type, pa.DataType] = {
-    int: pa.int64(),
-    str: pa.string(),
-    bool: pa.bool_(),
-    date: pa.date32(),
-    datetime: pa.timestamp("us", tz="UTC"),
-    tuple: pa.list_(pa.string()),
 }
 KEYS_COMBINED = 200_000
 """Rollup keys that a task sums up before it passes them on."""

@@ -22,6 +22,9 @@ HomeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+HostOption = Annotated[str, typer.Option(help="Where /health and /metrics are answered.")]
+PortOption = Annotated[int, typer.Option(help="Where /health and /metrics are answered.")]
+HOST = "127.0.0.1"
 DEFAULT_HOME = Path("~/.wikibraid")
 
 

@@ -22,13 +22,13 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 
 from shared_logic.partitions import PARTITIONS
 from shared_logic.protocols import Cut, Message
+from speed.kafka_sending import DURABLE, REQUEST_SECONDS, send, waiting
 from speed.log_error import LogError
 
 PATIENCE_SECONDS = 60.0
 """How long Kafka may not answer before that is told; a broker is up again after some 10 seconds."""
 POSITION = "position"
 _PORT = 9092
-_REQUEST_SECONDS = 10.0
 _LARGEST_RECORD = 64 * 1024 * 1024
 _FETCHED_AHEAD_KIB = 16_384
 _AT_ONCE = 10_000
@@ -157,39 +157,24 @@ class KafkaLog:
             KafkaUnreachable: some were not acknowledged in time.
         """
         if self._producer is None:
-            self._producer = Producer(
-                self._client(
-                    {
-                        "acks": "all",
-                        "enable.idempotence": True,
-                        "compression.type": "lz4",
-                        "linger.ms": 5,
-                        "message.max.bytes": _LARGEST_RECORD,
-                        "delivery.timeout.ms": int(self._patience * 1_000),
-                        "request.timeout.ms": int(min(_REQUEST_SECONDS, self._patience) * 1_000),
-                    }
-                )
-            )
-        producer, failures = self._producer, list[KafkaError]()
-
-        def delivered(error: KafkaError | None, _: Record) -> None:
-            if error is not None:
-                failures.append(error)
-
-        for message in messages:
-            headers = [(POSITION, str(message.offset).encode())]
-            while not failures:
-                try:
-                    producer.produce(
-                        self.topic.name, message.value, message.key, partition, delivered, headers=headers
-                    )
-                    break
-                except BufferError:
-                    producer.poll(0.1)
-        producer.flush()
-        if failures:
+            own = {"message.max.bytes": _LARGEST_RECORD}
+            self._producer = Producer(self._client({**DURABLE, **waiting(self._patience), **own}))
+        failure = send(
+            self._producer,
+            (
+                {
+                    "topic": self.topic.name,
+                    "partition": partition,
+                    "key": message.key,
+                    "value": message.value,
+                    "headers": [(POSITION, str(message.offset).encode())],
+                }
+                for message in messages
+            ),
+        )
+        if failure is not None:
             self._producer = None  # what was not acknowledged is begun anew, by position
-            raise self._unreachable(failures[0].str())
+            raise self._unreachable(failure.str())
 
     def forget(self, partition: int, offset: int) -> None:
         """Give up what lies before that offset: it is kept elsewhere.
@@ -271,13 +256,13 @@ class KafkaLog:
         place = TopicPartition(self.topic.name, partition)
 
         def asked() -> tuple[int, int]:
-            low, high = self._asker.get_watermark_offsets(place, timeout=_REQUEST_SECONDS)
+            low, high = self._asker.get_watermark_offsets(place, timeout=REQUEST_SECONDS)
             return max(low, 0), max(high, 0)
 
         return self._retried(asked)
 
     def _described(self) -> Any:
-        return self._asker.list_topics(self.topic.name, timeout=_REQUEST_SECONDS).topics[self.topic.name]
+        return self._asker.list_topics(self.topic.name, timeout=REQUEST_SECONDS).topics[self.topic.name]
 
     def _retried(self, ask: Callable[[], _T]) -> _T:
         attempts = Retrying(
@@ -338,4 +323,4 @@ def create_topic(
             message = f"Kafka at {topic.brokers} does not make the topic {topic.name}: {error.args[0].str()}"
             raise KafkaUnreachable(message) from error
     with suppress(KafkaException):  # whoever opens it next asks again
-        admin.list_topics(topic.name, timeout=_REQUEST_SECONDS)
+        admin.list_topics(topic.name, timeout=REQUEST_SECONDS)

@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka import Message as Record
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 from jsonschema import Draft202012Validator, ValidationError
 
@@ -19,9 +18,9 @@ from shared_logic.json_schema import key_schema, row_schema
 from shared_logic.language import Key
 from shared_logic.sinks import Change, OutputTable, SinkError
 from speed.kafka_log import PATIENCE_SECONDS, KafkaUnreachable, Topic
+from speed.kafka_sending import DURABLE, REQUEST_SECONDS, send, waiting
 
 _LARGEST_RECORD = 16 * 1024 * 1024
-_REQUEST_SECONDS = 10.0
 _SECONDS_LISTENED = 0.2
 _AT_ONCE = 10_000
 
@@ -99,36 +98,17 @@ class KafkaSink:
             KafkaUnreachable: some were not acknowledged in time.
         """
         if self._producer is None:
-            self._producer = Producer(
-                {
-                    **self._options,
-                    "acks": "all",
-                    "enable.idempotence": True,
-                    "compression.type": "lz4",
-                    "partitioner": "murmur2_random",
-                    "message.max.bytes": _LARGEST_RECORD,
-                    "delivery.timeout.ms": int(self._patience * 1_000),
-                    "request.timeout.ms": int(min(_REQUEST_SECONDS, self._patience) * 1_000),
-                }
-            )
-        producer, failures = self._producer, list[KafkaError]()
-
-        def delivered(error: KafkaError | None, _: Record) -> None:
-            if error is not None:
-                failures.append(error)
-
-        for change in changes:
-            key, value = self._record(change)
-            while not failures:
-                try:
-                    producer.produce(self._topic.name, value, key, on_delivery=delivered)
-                    break
-                except BufferError:
-                    producer.poll(0.1)
-        producer.flush()
-        if failures:
+            own = {"partitioner": "murmur2_random", "message.max.bytes": _LARGEST_RECORD}
+            self._producer = Producer({**self._options, **DURABLE, **waiting(self._patience), **own})
+        # All are checked before the first is sent.
+        records = [self._record(change) for change in changes]
+        failure = send(
+            self._producer,
+            ({"topic": self._topic.name, "key": key, "value": value} for key, value in records),
+        )
+        if failure is not None:
             self._producer = None
-            raise self._unreachable(failures[0].str())
+            raise self._unreachable(failure.str())
 
     def finish(self, mark: str) -> None:
         """See `Sink`: readers of a topic see by its offsets what is there."""
@@ -146,13 +126,13 @@ class KafkaSink:
         return _encode(key), None if row is None else _encode(row)
 
     def _partitions(self, consumer: Consumer) -> list[int]:
-        described = consumer.list_topics(self._topic.name, timeout=_REQUEST_SECONDS)
+        described = consumer.list_topics(self._topic.name, timeout=REQUEST_SECONDS)
         return sorted(described.topics[self._topic.name].partitions)
 
     def _keys_of(self, consumer: Consumer, partition: int) -> Iterator[Key]:
         """Keys whose newest record has a value."""
         place = TopicPartition(self._topic.name, partition)
-        low, high = consumer.get_watermark_offsets(place, timeout=_REQUEST_SECONDS)
+        low, high = consumer.get_watermark_offsets(place, timeout=REQUEST_SECONDS)
         consumer.assign([TopicPartition(self._topic.name, partition, low)])
         newest: dict[bytes, bool] = {}
         silent = 0.0

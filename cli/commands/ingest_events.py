@@ -17,7 +17,16 @@ from batch.compressed import InputError, open_input
 from cli.configuration import kafka_options
 from cli.failures import Failure
 from cli.home import Home, Intake
-from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at, instant_named
+from cli.options import (
+    DEFAULT_HOME,
+    HOST,
+    HomeOption,
+    HostOption,
+    JsonOption,
+    PortOption,
+    home_at,
+    instant_named,
+)
 from cli.output import err, meter, out, print_json
 from cli.schemas import known_fields
 from cli.streams import Stream, streams, topics
@@ -31,6 +40,7 @@ from speed.sqlite_log import SqliteLog
 
 HEAD_BYTES = 65_536
 PORT = 9484
+WikisOption = Annotated[list[str] | None, typer.Option(help="Keep events of these wikis only.")]
 
 
 def events(
@@ -39,7 +49,7 @@ def events(
         typer.Argument(help="Files or folders of events, one JSON text a line; - is standard input."),
     ],
     home: HomeOption = DEFAULT_HOME,
-    wiki: Annotated[list[str] | None, typer.Option(help="Keep events of these wikis only.")] = None,
+    wiki: WikisOption = None,
     json: JsonOption = False,
 ) -> None:
     """Append events to the canonical log, and say what became of each."""
@@ -82,9 +92,9 @@ def live(
             metavar="INSTANT", help="Where to begin the first time, as 2026-01-01T00:00:00Z; else now."
         ),
     ] = None,
-    wiki: Annotated[list[str] | None, typer.Option(help="Keep events of these wikis only.")] = None,
-    port: Annotated[int, typer.Option(help="Where /health and /metrics are answered.")] = PORT,
-    host: Annotated[str, typer.Option(help="Where /health and /metrics are answered.")] = "127.0.0.1",
+    wiki: WikisOption = None,
+    port: PortOption = PORT,
+    host: HostOption = HOST,
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:
@@ -119,9 +129,9 @@ def kafka(
     accept_loss: Annotated[
         bool, typer.Option(help="Go on with the oldest there is, where Kafka has given up what comes next.")
     ] = False,
-    wiki: Annotated[list[str] | None, typer.Option(help="Keep events of these wikis only.")] = None,
-    port: Annotated[int, typer.Option(help="Where /health and /metrics are answered.")] = PORT,
-    host: Annotated[str, typer.Option(help="Where /health and /metrics are answered.")] = "127.0.0.1",
+    wiki: WikisOption = None,
+    port: PortOption = PORT,
+    host: HostOption = HOST,
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home
-from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
+from cli.options import DEFAULT_HOME, HOST, HomeOption, HostOption, JsonOption, PortOption, home_at
 from cli.output import err, meter, print_json, print_records
 from cli.sinks import AWAY, Output, output_named, outputs
 from serving.delivery import Delivery, standing
@@ -76,8 +76,8 @@ def deliver(names: NamesArgument = None, home: HomeOption = DEFAULT_HOME, json: 
 @app.command()
 def daemon(
     names: NamesArgument = None,
-    host: Annotated[str, typer.Option(help="Where /health and /metrics are answered.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Where /health and /metrics are answered.")] = PORT,
+    host: HostOption = HOST,
+    port: PortOption = PORT,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Keep the sinks current until SIGTERM or Ctrl-C; one that doesn't answer is tried again and holds up no other."""

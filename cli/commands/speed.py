@@ -10,7 +10,16 @@ from typing import Annotated
 import typer
 
 from cli.failures import CANNOT_KNOW, Failure
-from cli.options import DEFAULT_HOME, HomeOption, JsonOption, datasets_named, home_at
+from cli.options import (
+    DEFAULT_HOME,
+    HOST,
+    HomeOption,
+    HostOption,
+    JsonOption,
+    PortOption,
+    datasets_named,
+    home_at,
+)
 from cli.output import err, meter, out, print_json
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import Dataset
@@ -61,8 +70,8 @@ def daemon(
         str,
         typer.Option(metavar="K/N", help="With N processes, the part of the work that is this one's."),
     ] = "1/1",
-    host: Annotated[str, typer.Option(help="Where /health and /metrics are answered.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Where /health and /metrics are answered.")] = PORT,
+    host: HostOption = HOST,
+    port: PortOption = PORT,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Keep what is published current until SIGTERM or Ctrl-C; follows flips and rollbacks by itself."""
