@@ -206,12 +206,8 @@ class Home:
     def log(self) -> Iterator[Log]:
         """The canonical log."""
         topic = self.topic()
-        with SqliteLog(self.path / "log.db") as notes:
-            if topic is None:
-                yield notes
-                return
-            with self._in_kafka(topic, notes) as log:
-                yield log
+        with SqliteLog(self.path / "log.db") if topic is None else self._in_kafka(topic) as log:
+            yield log
 
     @contextmanager
     def intake(self) -> Iterator[Intake]:
@@ -221,25 +217,34 @@ class Home:
             if topic is None:
                 yield Intake(notes, lambda: 0)
                 return
-            with self._in_kafka(topic, notes) as log:
+            with self._in_kafka(topic) as log:
                 relay(notes, log)
                 yield Intake(notes, lambda: relay(notes, log))
 
     @contextmanager
-    def _in_kafka(self, topic: Topic, notes: SqliteLog) -> Iterator[KafkaLog]:
+    def _in_kafka(self, topic: Topic) -> Iterator[KafkaLog]:
         """The log in Kafka.
 
         Raises:
             Failure: somebody has added partitions to the topic since.
         """
+        made_for = self._partitions_made_for()
         with KafkaLog(topic, kafka_options()) as log:
-            if log.partitions != notes.partitions:
+            if made_for not in {None, log.partitions}:
                 message = (
-                    f"the topic {topic.name} has {log.partitions} partitions, and this home was made for {notes.partitions}: keys would lie "
+                    f"the topic {topic.name} has {log.partitions} partitions, and this home was made for {made_for}: keys would lie "
                     "in other partitions than before. Make a new home with a new topic (`wikibraid init`), and `ingest home` this one"
                 )
                 raise Failure(message)
             yield log
+
+    def _partitions_made_for(self) -> int | None:
+        """None: nothing was ever brought in from here, as where only daemons run."""
+        path = self.path / "log.db"
+        if not path.exists():
+            return None
+        with SqliteLog(path) as notes:
+            return notes.partitions
 
     @contextmanager
     def notes(self) -> Iterator[SqliteLog]:

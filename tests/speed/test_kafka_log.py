@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -175,3 +176,31 @@ def test_an_acknowledged_message_survives_the_brokers_death(tmp_path: Path) -> N
         assert [messages[: len(old)] for messages, old in zip(after, before, strict=True)] == before
         assert sum(map(len, after)) == 50
     own.stop()
+
+
+def test_a_topic_to_which_partitions_were_added_is_refused(broker: KafkaBroker, tmp_path: Path) -> None:
+    from confluent_kafka.admin import AdminClient, NewPartitions
+    from typer.testing import CliRunner
+
+    from cli.failures import Failure
+    from cli.home import Home
+    from cli.main import app
+
+    # given a home whose topic somebody has enlarged
+    home = tmp_path / "home"
+    log = f"kafka://{broker.address}/enlarged"
+    assert CliRunner().invoke(app, ["init", "--log", log, "--home", str(home)]).exit_code == 0
+    admin = AdminClient({"bootstrap.servers": broker.address})
+    (future,) = admin.create_partitions([NewPartitions("enlarged", 9)]).values()
+    future.result()
+    while len(admin.list_topics("enlarged", timeout=10).topics["enlarged"].partitions) < 9:
+        time.sleep(0.1)
+    # then it is not read as if nothing had happened
+    with pytest.raises(Failure, match="has 9 partitions, and this home was made for 4"), Home(home).log():
+        pass
+    # but a home from which nothing was ever brought in, as where daemons run, has no opinion
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "wikibraid.yaml").write_text(f"log: {log}\n")
+    with Home(other).log() as found:
+        assert found.partitions == 9
