@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -61,16 +62,15 @@ def served(daemon: Watched, host: str, port: int) -> Iterator[None]:
     Raises:
         OSError: the port is taken.
     """
-    configuration = uvicorn.Config(
-        application(daemon), host=host, port=port, log_level="warning", lifespan="off"
-    )
-    socket = configuration.bind_socket()
-    server = uvicorn.Server(configuration)
-    thread = threading.Thread(target=lambda: server.run([socket]), daemon=True)
+    listener = socket.create_server(
+        (host, port)
+    )  # uvicorn's own way ends the process where the port is taken
+    server = uvicorn.Server(uvicorn.Config(application(daemon), log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=lambda: server.run([listener]), daemon=True)
     thread.start()
     try:
         yield
     finally:
         server.should_exit = True
         thread.join(timeout=5)
-        socket.close()
+        listener.close()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -15,6 +13,7 @@ import typer
 
 from batch.compressed import InputError, open_input
 from cli.configuration import kafka_options
+from cli.daemons import answering, on_signal
 from cli.failures import Failure
 from cli.home import Home, Intake
 from cli.options import (
@@ -30,7 +29,6 @@ from cli.options import (
 from cli.output import err, meter, out, print_json
 from cli.schemas import known_fields
 from cli.streams import Stream, streams, topics
-from speed.daemon_http import served
 from speed.event_streams import WIKIMEDIA, EventStreams
 from speed.ingest import Counts, Ingestion, Scope
 from speed.ingest import ingest as ingest_lines
@@ -174,17 +172,8 @@ def _follow(
         opened = source(intake.notes)
         ingestion = Ingestion(intake.notes, scope_of(place, wikis))
         follower = Follower(intake.notes, opened, ingestion, lambda _: _relayed(intake))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: follower.stop())
-        host, port = at
-        with ExitStack() as stack:
-            try:
-                stack.enter_context(served(follower, host, port))
-            except OSError as error:
-                message = f"port {port} of {host} can't be had ({error.strerror}); give another --port"
-                raise Failure(message) from error
-            err.print(f"health and metrics at http://{host}:{port}", markup=False)
-            stack.enter_context(opened.reading())
+        on_signal(follower.stop)
+        with answering(follower, *at), opened.reading():
             follower.run()
     return ingestion.counts
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Annotated
 
 import typer
 
+from cli.daemons import answering, on_signal
 from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HOST, HomeOption, HostOption, JsonOption, PortOption, home_at
@@ -20,7 +20,6 @@ from serving.reader import NotPublished
 from shared_logic.json_schema import key_schema, row_schema
 from shared_logic.protocols import Store
 from shared_logic.sinks import SinkError
-from speed.daemon_http import served
 
 app = typer.Typer(
     help="Write merged tables to Cassandra, Kafka or Delta, as sinks.yaml says, and keep them.",
@@ -85,17 +84,12 @@ def daemon(
     chosen = _chosen(place, names)
     kept = [Kept(output.name, output.seconds, _opened(place, output)) for output in chosen]
     running = DeliveryDaemon(kept, AWAY, lambda line: err.print(line, markup=False, soft_wrap=True))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: running.stop())
+    on_signal(running.stop)
     with ExitStack() as stack:
         for output in chosen:
             stack.enter_context(place.delivering(output.name, "sinks daemon"))
-        try:
-            stack.enter_context(served(running, host, port))
-        except OSError as error:
-            message = f"port {port} of {host} can't be had ({error.strerror}); give another --port"
-            raise Failure(message) from error
-        err.print(f"keeps {len(kept)} sinks; health and metrics at http://{host}:{port}", markup=False)
+        stack.enter_context(answering(running, host, port))
+        err.print(f"keeps {len(kept)} sinks")
         running.run()
     err.print("stopped; the same command goes on from here")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from cli.daemons import answering, on_signal
 from cli.failures import CANNOT_KNOW, Failure
 from cli.options import (
     DEFAULT_HOME,
@@ -26,7 +26,6 @@ from shared_logic.language import Dataset
 from shared_logic.protocols import Generation, Lane, Log, Store
 from speed import bytewax_engine, loop_engine, process
 from speed.daemon import Daemon
-from speed.daemon_http import served
 from speed.shares import Share
 from speed.worker import LogTooShort, Outcome, Worker, alike
 
@@ -86,17 +85,12 @@ def daemon(
             part,
             lambda line: err.print(line, markup=False, soft_wrap=True),
         )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: kept.stop())
+        on_signal(kept.stop)
         try:
-            with served(kept, host, port):
-                err.print(f"health and metrics at http://{host}:{port}", markup=False)
+            with answering(kept, host, port):
                 kept.run()
         except LogTooShort as error:
             raise Failure(str(error), CANNOT_KNOW) from error
-        except OSError as error:
-            message = f"port {port} of {host} can't be had ({error.strerror}); give another --port"
-            raise Failure(message) from error
     err.print("stopped; the same command goes on from here")
 
 

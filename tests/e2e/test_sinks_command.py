@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -242,6 +243,17 @@ def test_mistakes_are_told_with_file_and_line(tmp_path: Path, name: str, text: s
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("✗")]
     assert str(tmp_path / name) in line
     assert re.search(told, line), line
+
+
+@pytest.mark.parametrize("words", [("sinks", "daemon"), ("ingest", "live"), ("speed", "daemon")])
+def test_a_port_that_is_taken_is_told(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "sinks.yaml").write_text(f"a:\n  dataset: {NAME}\n  to: delta:///x\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "cli.main", *words, "--port", port, "--home", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "give another --port" in done.stderr
 
 
 def test_what_is_right_is_told_too(tmp_path: Path) -> None:
