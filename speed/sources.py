@@ -61,7 +61,7 @@ class Follower:
     log: SqliteLog
     source: Source
     ingestion: Ingestion
-    committed: Callable[[Counts], None]
+    committed: Callable[[Counts], object]
     """Called after every commit."""
     metrics: Metrics = field(default_factory=Metrics)
     seen_at: float = 0.0

@@ -15,7 +15,7 @@ from batch.compressed import InputError, open_input
 from cli.configuration import kafka_options
 from cli.daemons import answering, on_signal
 from cli.failures import Failure
-from cli.home import Home, Intake
+from cli.home import Home
 from cli.options import (
     DEFAULT_HOME,
     HOST,
@@ -52,7 +52,7 @@ def events(
 ) -> None:
     """Append events to the canonical log, and say what became of each."""
     place = home_at(home)
-    total = Counts()
+    total, scope = Counts(), scope_of(place, wiki)
     with place.writing_log("ingest events"), place.intake() as intake, meter("events") as progress:
 
         def committed(so_far: Counts) -> None:
@@ -67,7 +67,7 @@ def events(
                         intake.notes,
                         for_source,
                         stream,
-                        scope_of(place, wiki),
+                        scope,
                         committed,
                     )
             except InputError as error:
@@ -171,15 +171,11 @@ def _follow(
     with place.writing_log(what), place.intake() as intake:
         opened = source(intake.notes)
         ingestion = Ingestion(intake.notes, scope_of(place, wikis))
-        follower = Follower(intake.notes, opened, ingestion, lambda _: _relayed(intake))
+        follower = Follower(intake.notes, opened, ingestion, lambda _: intake.relay())
         on_signal(follower.stop)
         with answering(follower, *at), opened.reading():
             follower.run()
     return ingestion.counts
-
-
-def _relayed(intake: Intake) -> None:
-    intake.relay()
 
 
 def _say(total: Counts, json: bool) -> None:
