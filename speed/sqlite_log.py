@@ -21,18 +21,18 @@ from speed.log_error import LogError
 FORMAT = 2
 ROUTING = "routing"
 """The fact that is the memory of `shared_logic.routing`."""
-_SCHEMA = """
-CREATE TABLE messages (partition INTEGER, position INTEGER, key TEXT NOT NULL, value BLOB NOT NULL,
-    PRIMARY KEY (partition, position)) WITHOUT ROWID;
-CREATE TABLE ends (partition INTEGER PRIMARY KEY, position INTEGER NOT NULL);
-CREATE TABLE deliveries (digest BLOB PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE sources (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE hidings (wiki TEXT, rev_id INTEGER, value BLOB, PRIMARY KEY (wiki, rev_id, value)) WITHOUT ROWID;
-CREATE TABLE restored (wiki TEXT, rev_id INTEGER, page_id INTEGER, PRIMARY KEY (wiki, rev_id, page_id)) WITHOUT ROWID;
-CREATE TABLE dead_letters (id INTEGER PRIMARY KEY, source TEXT NOT NULL, position INTEGER NOT NULL, code TEXT NOT NULL,
-    detail TEXT NOT NULL, value BLOB NOT NULL, replayed INTEGER NOT NULL DEFAULT 0, UNIQUE (source, position));
-"""
+_TABLES = (
+    """CREATE TABLE messages (partition INTEGER, position INTEGER, key TEXT NOT NULL, value BLOB NOT NULL,
+    PRIMARY KEY (partition, position)) WITHOUT ROWID""",
+    """CREATE TABLE ends (partition INTEGER PRIMARY KEY, position INTEGER NOT NULL)""",
+    """CREATE TABLE deliveries (digest BLOB PRIMARY KEY) WITHOUT ROWID""",
+    """CREATE TABLE sources (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE hidings (wiki TEXT, rev_id INTEGER, value BLOB, PRIMARY KEY (wiki, rev_id, value)) WITHOUT ROWID""",
+    """CREATE TABLE restored (wiki TEXT, rev_id INTEGER, page_id INTEGER, PRIMARY KEY (wiki, rev_id, page_id)) WITHOUT ROWID""",
+    """CREATE TABLE dead_letters (id INTEGER PRIMARY KEY, source TEXT NOT NULL, position INTEGER NOT NULL, code TEXT NOT NULL,
+    detail TEXT NOT NULL, value BLOB NOT NULL, replayed INTEGER NOT NULL DEFAULT 0, UNIQUE (source, position))""",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +64,35 @@ class SqliteLog:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
-            (found,) = self._db.execute("PRAGMA user_version").fetchone()
-            if found == 0:
-                self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version={FORMAT}; COMMIT")
-                self.remember("partitions", str(partitions).encode())
+            found = self._format() or self._made(partitions)
         except (sqlite3.Error, OSError) as error:
             message = (
                 f"{path}: can't be opened as a log ({error}); check that the folder is there and writable"
             )
             raise LogError(message) from error
-        if found not in {0, FORMAT}:
+        if found != FORMAT:
             message = f"{path} is a log of format {found}, this version reads {FORMAT}; use the wikibraid that made it"
             raise LogError(message)
         self._partitions = int(self.recall("partitions") or partitions)
+
+    def _format(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    def _made(self, partitions: int) -> int:
+        """Make the tables, of which another process may see nothing or all; it may also have been first. Returns the format."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            found = self._format()
+            if found == 0:
+                for statement in _TABLES:
+                    self._db.execute(statement)
+                self.remember("partitions", str(partitions).encode())
+                self._db.execute(f"PRAGMA user_version={FORMAT}")
+                found = FORMAT
+            self._db.execute("COMMIT")
+        finally:
+            self._db.rollback()  # of what was not committed, if anything
+        return found
 
     @property
     def partitions(self) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,3 +180,15 @@ def test_the_samples_events_are_valid() -> None:
     newest = [raw for raw in sample.events() if b"page-move" in raw or b"visibility-change/" in raw]
     assert newest
     assert [faults(raw) for raw in newest if faults(raw)] == []
+
+
+def test_processes_that_open_a_new_log_at_once_make_one(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from speed.sqlite_log import SqliteLog; "
+        "print(SqliteLog(Path(sys.argv[1]), 7).partitions)"
+    )
+    for number in range(5):
+        path = str(tmp_path / f"{number}.db")
+        command = [sys.executable, "-c", program, path]
+        processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(4)]
+        assert [process.communicate()[0] for process in processes] == [b"7\n"] * 4
