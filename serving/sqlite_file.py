@@ -73,7 +73,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     """All writes inside or none; inside another transaction it is part of that.
 
     Raises:
-        StoreError: nothing can be written, as when the disk is full.
+        StoreError: nothing can be written, as when the disk is full or the file is opened for reading.
     """
     if db.in_transaction:
         yield
@@ -84,10 +84,16 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         db.execute("COMMIT")
     except sqlite3.OperationalError as error:
         path = db.execute("PRAGMA database_list").fetchone()[2]
-        message = f"{path}: can't be written ({error}); make room on its disk, then run the same command again: nothing is lost"
+        message = f"{path}: can't be written ({error}); {_remedy(error)}: nothing is lost"
         raise StoreError(message) from error
     finally:
         db.rollback()  # of what was not committed, if anything
+
+
+def _remedy(error: sqlite3.OperationalError) -> str:
+    if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY:  # the low byte is the primary code
+        return "give the user who runs this the right to write it and its folder, then run the same command again"
+    return "make room on its disk, then run the same command again"
 
 
 def key_range(prefix: bytes) -> tuple[str, tuple[bytes, ...]]:

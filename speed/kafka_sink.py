@@ -13,6 +13,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 from jsonschema import Draft202012Validator, ValidationError
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from shared_logic.json_schema import key_schema, row_schema
 from shared_logic.language import Key
@@ -59,10 +60,8 @@ class KafkaSink:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise self._unreachable(error.args[0].str()) from error
-        resource = ConfigResource(ResourceType.TOPIC, self._topic.name)
-        (described,) = admin.describe_configs([resource]).values()
         try:
-            policy = described.result()["cleanup.policy"].value
+            policy = self._cleanup_policy(admin)
         except KafkaException as error:
             raise self._unreachable(error.args[0].str()) from error
         if "compact" not in policy:
@@ -125,9 +124,28 @@ class KafkaSink:
             raise SinkError(message) from error
         return _encode(key), None if row is None else _encode(row)
 
+    def _cleanup_policy(self, admin: AdminClient) -> str:
+        """A topic that was just made is not yet known to every broker: asked until it is, or patience ends."""
+        resource = ConfigResource(ResourceType.TOPIC, self._topic.name)
+        attempts = Retrying(
+            retry=retry_if_exception(_is_unknown_topic),
+            stop=stop_after_delay(self._patience),
+            wait=wait_exponential(0.1, max=2),
+            reraise=True,
+        )
+
+        def asked() -> str:
+            (described,) = admin.describe_configs([resource]).values()
+            policy: str = described.result()["cleanup.policy"].value
+            return policy
+
+        return attempts(asked)
+
     def _partitions(self, consumer: Consumer) -> list[int]:
-        described = consumer.list_topics(self._topic.name, timeout=REQUEST_SECONDS)
-        return sorted(described.topics[self._topic.name].partitions)
+        described = consumer.list_topics(self._topic.name, timeout=REQUEST_SECONDS).topics[self._topic.name]
+        if described.error is not None:
+            raise self._unreachable(described.error.str())
+        return sorted(described.partitions)
 
     def _keys_of(self, consumer: Consumer, partition: int) -> Iterator[Key]:
         """Keys whose newest record has a value."""
@@ -157,6 +175,10 @@ class KafkaSink:
             f"Kafka at {self._topic.brokers} doesn't answer for topic {self._topic.name} ({why}); check that it runs and can be "
             "reached from here"
         )
+
+
+def _is_unknown_topic(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
 
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
+import shared_logic.datasets  # noqa: F401  registers them
 import wikibraid
 from serving.arrow import arrow_schema, to_arrow
 from serving.ddl import create_table
@@ -152,5 +153,7 @@ def test_reading_makes_and_changes_nothing(tmp_path: Path) -> None:
 def test_every_public_name_is_there() -> None:
     for name in wikibraid.__all__:
         assert hasattr(wikibraid, name)
-    assert {"Table", "Partition", "Clustering", "Sum", "about", "dataset", "registry", "Page", "Revision", "User",
-            "UserKind", "read", "sql"} == set(wikibraid.__all__)  # fmt: skip
+    assert set(wikibraid.__all__) == {
+        "Account", "Clustering", "Link", "Linked", "LogEntry", "Page", "Partition", "Revision", "Settings", "Site", "Sum", "Table",
+        "User", "UserKind", "about", "dataset", "read", "registry", "sql",
+    }  # fmt: skip
