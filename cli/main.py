@@ -29,9 +29,9 @@ from cli.commands import (
 from cli.failures import INTERRUPTED, MISTAKE, Failure
 from cli.output import err
 from serving.sqlite_store import StoreError
+from shared_logic.installed import BrokenPackage, register_datasets
 from shared_logic.language import DefinitionError
 from speed.log_error import LogError
-from wikibraid.authors import BrokenPackage, register_datasets
 
 app = typer.Typer(
     help=(

@@ -20,9 +20,9 @@ from serving.cassandra_session import Address, connected
 from serving.cassandra_store import CassandraStore
 from serving.reader import Reader
 from serving.sqlite_store import SqliteStore
+from shared_logic.installed import register_datasets
 from shared_logic.language import registry
 from shared_logic.protocols import Store
-from wikibraid.authors import register_datasets
 
 Format = Literal["arrow", "pandas", "polars", "spark"]
 
