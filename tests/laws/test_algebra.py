@@ -1,0 +1,182 @@
+"""The algebra from which the rest follows: states of every kind are joined, sums are added; nothing depends on order or repeats."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared_logic.entities import Kind, State, decode, empty, encode, join
+from shared_logic.issue_state import IssueState
+from shared_logic.kernel import Sums, add, negate, subtract
+from shared_logic.log_state import LogState
+from shared_logic.page_state import Happening, PageState, RevisionState
+from shared_logic.site_state import SiteState
+from shared_logic.user_state import UserState
+
+SMALL = st.integers(0, 3)
+"""So few values that registers meet others with the same stamp."""
+FLAG = st.booleans()
+NAME = st.sampled_from(["", "Alice", "Bertha"])
+STAMP = st.tuples(SMALL, SMALL, SMALL)
+TAGS = st.lists(NAME, unique=True).map(sorted).map(tuple)
+
+
+def maybe(known: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    return st.none() | known
+
+
+def register(*values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    """A stamp, then the value; or nothing."""
+    return maybe(st.tuples(SMALL, SMALL, SMALL, *values))
+
+
+revisions = st.builds(
+    RevisionState,
+    timestamp=maybe(SMALL),
+    parent_id=maybe(SMALL),
+    size=maybe(SMALL),
+    sha1=maybe(NAME),
+    minor=maybe(FLAG),
+    comment=maybe(NAME),
+    author=register(SMALL, NAME),
+    presence=register(SMALL, FLAG),
+    visibility=register(SMALL),
+    tags=register(TAGS),
+    suppressed=register(FLAG),
+)
+happenings = st.builds(
+    Happening,
+    at=SMALL,
+    kind=st.sampled_from(["create", "move"]),
+    old_namespace=SMALL,
+    old_title=NAME,
+    namespace=SMALL,
+    title=NAME,
+    user_id=maybe(SMALL),
+    user_name=maybe(NAME),
+    redirect_page_id=maybe(SMALL),
+)
+pages = st.builds(
+    PageState,
+    title=register(SMALL, NAME),
+    redirect=register(FLAG),
+    existence=register(FLAG),
+    cleared=maybe(STAMP),
+    surveyed=maybe(STAMP),
+    happenings=st.lists(happenings, max_size=2).map(
+        lambda found: tuple(sorted(set(found), key=repr)),
+    ),
+    revisions=st.dictionaries(SMALL, revisions, max_size=3),
+)
+users = st.builds(
+    UserState,
+    names=st.dictionaries(NAME, STAMP, max_size=2).map(lambda names: tuple(sorted(names.items()))),
+    registration=maybe(SMALL),
+    is_temporary=maybe(FLAG),
+    central_id=maybe(SMALL),
+    groups=register(TAGS),
+)
+log_rows = st.builds(
+    LogState,
+    log_type=maybe(NAME),
+    log_action=maybe(NAME),
+    at=maybe(SMALL),
+    namespace=maybe(SMALL),
+    title=maybe(st.tuples(SMALL, NAME)),
+    page_id=maybe(SMALL),
+    user_id=maybe(SMALL),
+    user_name=maybe(NAME),
+    comment=maybe(NAME),
+    visibility=maybe(st.tuples(SMALL, SMALL)),
+    params=maybe(NAME),
+)
+sites = st.builds(
+    SiteState, told=register(NAME, st.lists(st.tuples(SMALL, NAME, NAME, FLAG), max_size=2).map(tuple))
+)
+issues = st.builds(IssueState, told=maybe(st.tuples(NAME, NAME, NAME, NAME)))
+
+STATES: dict[Kind, st.SearchStrategy[State]] = {
+    Kind.PAGE: pages,
+    Kind.USER: users,
+    Kind.LOG: log_rows,
+    Kind.SITE: sites,
+    Kind.ISSUE: issues,
+    Kind.STRAY: pages,
+}
+of_every_kind = pytest.mark.parametrize("kind", Kind)
+
+
+def test_every_kind_has_states_of_its_own() -> None:
+    drawn = {type(empty(kind)) for kind in STATES}
+    assert STATES.keys() == set(Kind)
+    assert drawn == set(get_args(State))
+
+
+@of_every_kind
+@given(data=st.data())
+def test_nothing_said_is_the_identity(kind: Kind, data: st.DataObject) -> None:
+    state = data.draw(STATES[kind])
+    assert join(empty(kind), state) == join(state, empty(kind)) == state
+
+
+@of_every_kind
+@given(data=st.data())
+def test_who_speaks_first_does_not_matter(kind: Kind, data: st.DataObject) -> None:
+    one, other = data.draw(STATES[kind]), data.draw(STATES[kind])
+    assert join(one, other) == join(other, one)
+
+
+@of_every_kind
+@given(data=st.data())
+def test_what_is_united_first_does_not_matter(kind: Kind, data: st.DataObject) -> None:
+    one, two, three = (data.draw(STATES[kind]) for _ in range(3))
+    assert join(join(one, two), three) == join(one, join(two, three))
+
+
+@of_every_kind
+@given(data=st.data())
+def test_what_is_said_again_changes_nothing(kind: Kind, data: st.DataObject) -> None:
+    one, other = data.draw(STATES[kind]), data.draw(STATES[kind])
+    both = join(one, other)
+    assert join(both, one) == join(both, other) == join(both, both) == both
+
+
+@of_every_kind
+@given(data=st.data())
+def test_the_same_set_in_any_order_gives_the_same_bytes(kind: Kind, data: st.DataObject) -> None:
+    said = data.draw(st.lists(STATES[kind], max_size=5))
+    shuffled = data.draw(st.permutations(said))
+    whole = encode(reduce(join, said, empty(kind)))
+    assert encode(reduce(join, [*shuffled, *said], empty(kind))) == whole
+    assert encode(decode(whole)) == whole
+
+
+def test_states_of_two_kinds_are_not_joined() -> None:
+    with pytest.raises(TypeError, match="PageState and a UserState"):
+        join(PageState(), UserState())
+
+
+# --- the group in which rollups add up --------------------------------------------------------------------------
+
+WIDTH = 3
+sums: st.SearchStrategy[Sums] = st.tuples(*[st.integers()] * WIDTH)
+ZERO: Sums = (0,) * WIDTH
+
+
+@given(sums, sums, sums)
+def test_sums_are_a_commutative_group(one: Sums, two: Sums, three: Sums) -> None:
+    assert add(one, ZERO) == one
+    assert add(one, two) == add(two, one)
+    assert add(add(one, two), three) == add(one, add(two, three))
+    assert add(one, negate(one)) == ZERO
+
+
+@given(sums, sums)
+def test_a_difference_leads_from_one_to_the_other(one: Sums, other: Sums) -> None:
+    assert add(one, subtract(other, one)) == other
+    assert subtract(one, None) == one
+    assert subtract(None, one) == negate(one)
