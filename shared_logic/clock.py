@@ -14,6 +14,10 @@ MILLISECOND = timedelta(milliseconds=1)
 DAY_MS = 86_400_000
 SECOND_MS = 1_000
 MEDIAWIKI_TIMESTAMP_LENGTH = 14
+EARLIEST, LATEST = 631_152_000_000, 4_102_444_800_000
+"""The beginnings of 1990 and 2100, milliseconds: what is told of before or after is damage. Imports bear any date between."""
+FUTURE_LIMIT_MS = DAY_MS
+"""An own clock further ahead of the message that tells it is damage: it would outlast all that is ever said."""
 
 
 class Rank(IntEnum):
@@ -29,8 +33,10 @@ class Stamp(NamedTuple):
     """The own order of an assertion: later stamps win, whatever came first.
 
     `clock` is the second (in milliseconds) from which the assertion is so: MediaWiki's own resolution, to which finer clocks
-    are cut, so that streams with and without milliseconds compare. `tie` is the log id or else the instant of the message,
-    0 for what tables and dumps hold without a clock. Never the arrival, never the position in a log.
+    are cut, so that streams with and without milliseconds compare. `tie` is 0 for what tables and dumps hold without a clock, of
+    an edit its rev_id, of all else the instant of the message in milliseconds, which is greater: so of what is done to a page
+    within one second its edits come first, in their own order, however late they are told. Never the arrival, never the position
+    in a log.
     """
 
     clock: int

@@ -4,8 +4,8 @@ When a deleted page is restored onto a page that was made under its title meanwh
 page id only, and `page-undelete` alone tells the old one. All share a request id. This keeps, per request, what was seen so
 far, and says which events go to the old page's key as well, in whatever order they come.
 
-What was hidden of a revision was told to the old page only, so visibility changes are remembered by revision, and follow it to
-the new page.
+What was hidden of a revision and how it is tagged was told to the old page only, so these marks are remembered by revision, and
+follow it to the new page.
 """
 
 from __future__ import annotations
@@ -33,14 +33,18 @@ class Request(msgspec.Struct, frozen=True, array_like=True):
     """(page id, revision id, bytes of the event)."""
 
 
-class Hidings(Protocol):
-    """Visibility changes, the restores that took revisions elsewhere, both by revision, for as long as the log is kept."""
+Mark = r.VisibilityChange | r.TagsChange
+"""What is said of a revision, whatever page it is on."""
 
-    def note_hiding(self, wiki: str, rev_id: int, event: bytes) -> None:
-        """Remember a visibility change."""
 
-    def hidings(self, wiki: str, rev_id: int) -> Sequence[bytes]:
-        """The visibility changes of a revision."""
+class Marks(Protocol):
+    """Marks, and the restores that took revisions elsewhere, both by revision, for as long as the log is kept."""
+
+    def note_mark(self, wiki: str, rev_id: int, event: bytes) -> None:
+        """Remember what was hidden, or the tags."""
+
+    def marks(self, wiki: str, rev_id: int) -> Sequence[bytes]:
+        """The events that marked a revision."""
 
     def note_restored(self, wiki: str, rev_id: int, page_id: int) -> None:
         """Remember that the revision was restored to a page that it had not been on."""
@@ -49,38 +53,38 @@ class Hidings(Protocol):
         """The pages that the revision was so restored to."""
 
 
-class HidingsInMemory:
+class MarksInMemory:
     """In dictionaries, for a list of events."""
 
     def __init__(self) -> None:
         """Start empty."""
-        self._hidings: dict[tuple[str, int], list[bytes]] = {}
+        self._marks: dict[tuple[str, int], list[bytes]] = {}
         self._restored: dict[tuple[str, int], list[int]] = {}
 
-    def note_hiding(self, wiki: str, rev_id: int, event: bytes) -> None:
-        """See `Hidings`."""
-        self._hidings.setdefault((wiki, rev_id), []).append(event)
+    def note_mark(self, wiki: str, rev_id: int, event: bytes) -> None:
+        """See `Marks`."""
+        self._marks.setdefault((wiki, rev_id), []).append(event)
 
-    def hidings(self, wiki: str, rev_id: int) -> Sequence[bytes]:
-        """See `Hidings`."""
-        return self._hidings.get((wiki, rev_id), ())
+    def marks(self, wiki: str, rev_id: int) -> Sequence[bytes]:
+        """See `Marks`."""
+        return self._marks.get((wiki, rev_id), ())
 
     def note_restored(self, wiki: str, rev_id: int, page_id: int) -> None:
-        """See `Hidings`."""
+        """See `Marks`."""
         self._restored.setdefault((wiki, rev_id), []).append(page_id)
 
     def restored_to(self, wiki: str, rev_id: int) -> Sequence[int]:
-        """See `Hidings`."""
+        """See `Marks`."""
         return self._restored.get((wiki, rev_id), ())
 
 
 class Restores:
     """The memory of recent restores; `encoded` and the constructor carry it over a restart."""
 
-    def __init__(self, encoded: bytes | None = None, hidings: Hidings | None = None) -> None:
+    def __init__(self, encoded: bytes | None = None, marks: Marks | None = None) -> None:
         """Start empty, or from what `encoded` gave."""
         self._requests: dict[str, Request] = _decoder.decode(encoded) if encoded else {}
-        self._hidings = hidings or HidingsInMemory()
+        self._marks = marks or MarksInMemory()
 
     def encoded(self) -> bytes:
         """The memory as bytes."""
@@ -89,16 +93,16 @@ class Restores:
     def also(self, read: Read, raw: bytes) -> Iterator[tuple[Entity, bytes]]:
         """Further pages: for this event, and for earlier ones whose old page it names."""
         event = read.event
-        if isinstance(event, r.VisibilityChange):
-            yield from self._hiding(event, raw)
+        if isinstance(event, Mark):
+            yield from self._mark(event, raw)
         elif isinstance(event, r.RevisionCreate):
             yield from self._copy(event, raw)
         else:
             yield from self._undelete(event)
 
-    def _hiding(self, event: r.VisibilityChange, raw: bytes) -> Iterator[tuple[Entity, bytes]]:
-        self._hidings.note_hiding(event.database, event.rev_id, raw)
-        for page_id in self._hidings.restored_to(event.database, event.rev_id):
+    def _mark(self, event: Mark, raw: bytes) -> Iterator[tuple[Entity, bytes]]:
+        self._marks.note_mark(event.database, event.rev_id, raw)
+        for page_id in self._marks.restored_to(event.database, event.rev_id):
             if page_id != event.page_id:
                 yield page(event.database, page_id), raw
 
@@ -130,12 +134,12 @@ class Restores:
                 yield from self._moved(wiki, old_id, copy)
 
     def _moved(self, wiki: str, old_id: int, copy: tuple[int, int, bytes]) -> Iterator[tuple[Entity, bytes]]:
-        """The copy goes to the page that was left, what was hidden goes to the page that was reached."""
+        """The copy goes to the page that was left, its marks go to the page that was reached."""
         page_id, rev_id, raw = copy
         yield page(wiki, old_id), raw
-        self._hidings.note_restored(wiki, rev_id, page_id)
-        for hiding in self._hidings.hidings(wiki, rev_id):
-            yield page(wiki, page_id), hiding
+        self._marks.note_restored(wiki, rev_id, page_id)
+        for mark in self._marks.marks(wiki, rev_id):
+            yield page(wiki, page_id), mark
 
     def _keep(self, name: str, request: Request) -> None:
         self._requests.pop(name, None)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from shared_logic.entities import Entity, user
 from shared_logic.events.read import Read
 from shared_logic.events.streams import Named
-from shared_logic.restores import Hidings, Restores
+from shared_logic.restores import Marks, Restores
 
 NAMES_KEPT = 200_000
 """Accounts whose last name and day are remembered; of a forgotten one an edit more reaches the user, which changes nothing."""
@@ -21,9 +21,9 @@ NAMES_KEPT = 200_000
 class Router:
     """The memory that routing needs; `encoded` and the constructor carry what must outlive a restart."""
 
-    def __init__(self, encoded: bytes | None = None, hidings: Hidings | None = None) -> None:
+    def __init__(self, encoded: bytes | None = None, marks: Marks | None = None) -> None:
         """Start empty, or from what `encoded` gave."""
-        self._restores = Restores(encoded, hidings)
+        self._restores = Restores(encoded, marks)
         self._seen: OrderedDict[tuple[str, int], Named] = OrderedDict()
 
     def encoded(self) -> bytes:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
+from shared_logic.clock import FUTURE_LIMIT_MS, milliseconds
 from shared_logic.entities import Entity
 from shared_logic.events import records as r
 from shared_logic.events.read import DeadLetter, OutOfScope, Read, read, unknown_fields
@@ -85,7 +87,7 @@ class Ingestion:
         for source, position, raw in events:
             counts.read += 1
             try:
-                found = read(raw)
+                found = _believed(raw)
                 self._check(found)
             except DeadLetter as why:
                 counts.dead += 1
@@ -167,7 +169,7 @@ def replay(log: SqliteLog, numbers: Collection[int] = ()) -> tuple[int, int]:
         if letter.replayed or (numbers and letter.id not in numbers):
             continue
         try:
-            found = read(letter.value)
+            found = _believed(letter.value)
         except (DeadLetter, OutOfScope):
             dead += 1
             continue
@@ -177,6 +179,23 @@ def replay(log: SqliteLog, numbers: Collection[int] = ()) -> tuple[int, int]:
             log.remember(ROUTING, router.encoded())
         alive += 1
     return alive, dead
+
+
+def _believed(raw: bytes) -> Read:
+    """The event, unless it says that it was sent in the future: it would be newer than all that is ever said.
+
+    Raises:
+        DeadLetter: it can't be read, or was sent more than a day ahead of this machine's clock.
+        OutOfScope: see `read`.
+    """
+    found = read(raw)
+    ahead = milliseconds(found.event.meta.dt) - milliseconds(datetime.now(tz=UTC))
+    if ahead > FUTURE_LIMIT_MS:
+        raise DeadLetter(
+            "future-message",
+            f"meta.dt is {ahead // 1000} s ahead of this machine's clock; if that clock is wrong, set it, then replay",
+        )
+    return found
 
 
 def _outside(found: Read, messages: Collection[object], wikis: frozenset[str]) -> str:

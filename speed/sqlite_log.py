@@ -18,7 +18,7 @@ from shared_logic.protocols import Cut, Message
 from shared_logic.restores import rewritten
 from speed.log_error import LogError
 
-FORMAT = 2
+FORMAT = 3
 ROUTING = "routing"
 """The fact that is the memory of `shared_logic.routing`."""
 _TABLES = (
@@ -28,7 +28,7 @@ _TABLES = (
     """CREATE TABLE deliveries (digest BLOB PRIMARY KEY) WITHOUT ROWID""",
     """CREATE TABLE sources (name TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID""",
     """CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID""",
-    """CREATE TABLE hidings (wiki TEXT, rev_id INTEGER, value BLOB, PRIMARY KEY (wiki, rev_id, value)) WITHOUT ROWID""",
+    """CREATE TABLE marks (wiki TEXT, rev_id INTEGER, value BLOB, PRIMARY KEY (wiki, rev_id, value)) WITHOUT ROWID""",
     """CREATE TABLE restored (wiki TEXT, rev_id INTEGER, page_id INTEGER, PRIMARY KEY (wiki, rev_id, page_id)) WITHOUT ROWID""",
     """CREATE TABLE dead_letters (id INTEGER PRIMARY KEY, source TEXT NOT NULL, position INTEGER NOT NULL, code TEXT NOT NULL,
     detail TEXT NOT NULL, value BLOB NOT NULL, replayed INTEGER NOT NULL DEFAULT 0, UNIQUE (source, position))""",
@@ -165,7 +165,7 @@ class SqliteLog:
         self._db.execute("ATTACH ? AS other", (str(other),))
         try:
             with self.atomically():
-                for table in ("deliveries", "sources", "hidings", "restored", "dead_letters"):
+                for table in ("deliveries", "sources", "marks", "restored", "dead_letters"):
                     self._db.execute(f"INSERT OR IGNORE INTO {table} SELECT * FROM other.{table}")  # noqa: S608  constants
                 self._db.execute(
                     "INSERT OR IGNORE INTO facts SELECT * FROM other.facts WHERE name <> 'partitions'"
@@ -188,11 +188,11 @@ class SqliteLog:
                     "UPDATE messages SET value=? WHERE partition=? AND position=?",
                     (rewrite(value), number, position),
                 )
-            for wiki, rev_id, value in self._db.execute("SELECT wiki, rev_id, value FROM hidings").fetchall():
+            for wiki, rev_id, value in self._db.execute("SELECT wiki, rev_id, value FROM marks").fetchall():
                 self._db.execute(
-                    "DELETE FROM hidings WHERE wiki=? AND rev_id=? AND value=?", (wiki, rev_id, value)
+                    "DELETE FROM marks WHERE wiki=? AND rev_id=? AND value=?", (wiki, rev_id, value)
                 )
-                self.note_hiding(wiki, rev_id, rewrite(value))
+                self.note_mark(wiki, rev_id, rewrite(value))
             self._db.execute("UPDATE dead_letters SET value=?", (zlib.compress(b""),))
             memory = self.recall(ROUTING)
             if memory is not None:
@@ -236,21 +236,21 @@ class SqliteLog:
         """So many lines of that source are done."""
         self._db.execute("INSERT OR REPLACE INTO sources VALUES (?,?)", (name, position))
 
-    def note_hiding(self, wiki: str, rev_id: int, event: bytes) -> None:
-        """See `shared_logic.restores.Hidings`."""
-        self._db.execute("INSERT OR IGNORE INTO hidings VALUES (?,?,?)", (wiki, rev_id, event))
+    def note_mark(self, wiki: str, rev_id: int, event: bytes) -> None:
+        """See `shared_logic.restores.Marks`."""
+        self._db.execute("INSERT OR IGNORE INTO marks VALUES (?,?,?)", (wiki, rev_id, event))
 
-    def hidings(self, wiki: str, rev_id: int) -> Sequence[bytes]:
-        """See `shared_logic.restores.Hidings`."""
-        rows = self._db.execute("SELECT value FROM hidings WHERE wiki=? AND rev_id=?", (wiki, rev_id))
+    def marks(self, wiki: str, rev_id: int) -> Sequence[bytes]:
+        """See `shared_logic.restores.Marks`."""
+        rows = self._db.execute("SELECT value FROM marks WHERE wiki=? AND rev_id=?", (wiki, rev_id))
         return [value for (value,) in rows]
 
     def note_restored(self, wiki: str, rev_id: int, page_id: int) -> None:
-        """See `shared_logic.restores.Hidings`."""
+        """See `shared_logic.restores.Marks`."""
         self._db.execute("INSERT OR IGNORE INTO restored VALUES (?,?,?)", (wiki, rev_id, page_id))
 
     def restored_to(self, wiki: str, rev_id: int) -> Sequence[int]:
-        """See `shared_logic.restores.Hidings`."""
+        """See `shared_logic.restores.Marks`."""
         rows = self._db.execute("SELECT page_id FROM restored WHERE wiki=? AND rev_id=?", (wiki, rev_id))
         return [page_id for (page_id,) in rows]
 

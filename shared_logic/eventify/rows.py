@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shared_logic.clock import Rank, Stamp, from_mediawiki, stamp
+from shared_logic.clock import EARLIEST, LATEST, Rank, Stamp, from_mediawiki, stamp
 
 Row = Mapping[str, str | None]
 """A row of a table: column to text, None for NULL."""
-
-EARLIEST = from_mediawiki("19900101000000")
-"""No wiki is older; such a time is damage."""
 
 
 class BadRowError(Exception):
@@ -23,7 +20,7 @@ class BadRowError(Exception):
 
 
 def check_timestamp(timestamp: str) -> None:
-    """Refuse a time that no revision has: not 14 digits of the calendar, or before 1990.
+    """Refuse a time that no revision has: not 14 digits of the calendar, before 1990 or after 2099.
 
     Raises:
         BadRowError: it is one.
@@ -32,8 +29,8 @@ def check_timestamp(timestamp: str) -> None:
         ms = from_mediawiki(timestamp)
     except ValueError as error:
         raise BadRowError("bad_timestamp", str(error)) from error
-    if ms < EARLIEST:
-        raise BadRowError("bad_timestamp", f"{timestamp} is before 1990")
+    if not EARLIEST <= ms < LATEST:
+        raise BadRowError("bad_timestamp", f"{timestamp} is before 1990 or after 2099")
 
 
 def number_or_none(row: Row, column: str) -> int | None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from shared_logic.clock import milliseconds
+from shared_logic.clock import EARLIEST, FUTURE_LIMIT_MS, LATEST, milliseconds
 from shared_logic.entities import Entity, State
 from shared_logic.events.records import Event, Header
-from shared_logic.events.streams import FUTURE_LIMIT_MS, KINDS, EventKind, Named
+from shared_logic.events.streams import KINDS, EventKind, Named
 
 CANARY_DOMAIN = "canary"
 LARGEST_EVENT = 10 * 1024 * 1024
@@ -60,7 +60,7 @@ def read(raw: bytes) -> Read:
 
     Raises:
         DeadLetter: not JSON, a required field missing or of another type, an unknown major version, an own clock more than a
-            day ahead of the message, or too large.
+            day ahead of the message, a time before 1990 or after 2099, or too large.
         OutOfScope: a canary, or a schema that nothing reads.
     """
     if len(raw) > LARGEST_EVENT:
@@ -78,14 +78,7 @@ def read(raw: bytes) -> Read:
             "new-major-version", f"{header.schema}: this version reads {known}; update wikibraid, then replay"
         )
     event = _decode(_decoders[title], raw, title)
-    try:
-        ahead = kind.clock(event) - milliseconds(header.meta.dt)
-    except OverflowError as error:
-        raise DeadLetter("odd-clock", str(error)) from error
-    if ahead > FUTURE_LIMIT_MS:
-        raise DeadLetter(
-            "future-clock", f"its own clock is {ahead // 1000} s ahead of meta.dt; at most a day is believed"
-        )
+    _check(kind.times(event), milliseconds(header.meta.dt))
     return Read(kind, event, minor)
 
 
@@ -110,6 +103,16 @@ def _decode(decoder: msgspec.json.Decoder[Any], raw: bytes, what: str) -> Any:
         raise DeadLetter("not-json", str(error)) from error
     except RecursionError as error:
         raise DeadLetter("not-json", "nested too deeply") from error
+
+
+def _check(times: tuple[int, ...], sent: int) -> None:
+    ahead = times[0] - sent
+    if ahead > FUTURE_LIMIT_MS:
+        raise DeadLetter(
+            "future-clock", f"its own clock is {ahead // 1000} s ahead of meta.dt; at most a day is believed"
+        )
+    if min(times) < EARLIEST or max(times) >= LATEST:
+        raise DeadLetter("odd-clock", "it tells of a time before 1990 or after 2099")
 
 
 def _version(schema: str) -> tuple[str, int, int]:

@@ -61,8 +61,8 @@ class EventKind:
     title: str
     majors: frozenset[int]
     record: type[r.Event]
-    clock: Callable[[Any], int]
-    """Own clock, in milliseconds."""
+    times: Callable[[Any], tuple[int, ...]]
+    """Its own clock, and if it tells of a revision the time of that, in milliseconds."""
     entities: Callable[[Any], Iterator[Entity]]
     """What the event tells of."""
     page: Callable[[Any, int], PageState]
@@ -86,8 +86,9 @@ class EventKind:
 
 def page_change(event: r.PageChange, page_id: int) -> PageState:
     """What a page_change says. Null edits repeat a revision with its old dt, which does no harm."""
-    rank = _CHANGE_RANKS.get(event.page_change_kind, Rank.EDIT)
-    at = stamp(milliseconds(event.dt), milliseconds(event.meta.dt), rank)
+    clock, rank = milliseconds(event.dt), _CHANGE_RANKS.get(event.page_change_kind, Rank.EDIT)
+    tie = event.revision.rev_id if rank is Rank.EDIT else milliseconds(event.meta.dt)
+    at = stamp(clock, tie, rank)
     deleted = event.page_change_kind == "delete"
     told = event.revision
     here = event.page.page_id == page_id
@@ -147,7 +148,7 @@ def revision_create(event: r.RevisionCreate, page_id: int) -> PageState:
     timestamp = milliseconds(event.rev_timestamp)
     sent = milliseconds(event.meta.dt)
     is_new = sent - timestamp < SECOND_MS
-    at = stamp(sent, sent, Rank.EDIT if is_new else Rank.RESTORE)
+    at = stamp(sent, event.rev_id, Rank.EDIT) if is_new else stamp(sent, sent, Rank.RESTORE)
     revision = RevisionState(
         timestamp=timestamp,
         parent_id=event.rev_parent_id or 0,
@@ -279,12 +280,24 @@ def _day_sent(event: r.Event) -> Stamp:
     return stamp(sent - sent % DAY_MS, 0, Rank.EDIT)
 
 
-def _meta_clock(event: r.Event) -> int:
-    return milliseconds(event.meta.dt)
+def _change_times(event: r.PageChange) -> tuple[int, ...]:
+    return milliseconds(event.dt), milliseconds(event.revision.rev_dt)
 
 
-def _dt_clock(event: Any) -> int:
-    return milliseconds(event.dt)
+def _revision_times(event: r.RevisionCreate | r.VisibilityChange | r.TagsChange) -> tuple[int, ...]:
+    return milliseconds(event.meta.dt), milliseconds(event.rev_timestamp)
+
+
+def _message_time(event: r.Event) -> tuple[int, ...]:
+    return (milliseconds(event.meta.dt),)
+
+
+def _user_time(event: r.UserChange) -> tuple[int, ...]:
+    return (milliseconds(event.dt),)
+
+
+def _recent_time(event: r.RecentChange) -> tuple[int, ...]:
+    return (_recent_clock(event),)
 
 
 def _old_page(event: r.OldPageEvent) -> Iterator[Entity]:
@@ -321,17 +334,18 @@ def _of_page(
     title: str,
     majors: frozenset[int],
     record: type[r.Event],
+    times: Callable[[Any], tuple[int, ...]],
     said: Callable[[Any, int], PageState],
     named: Callable[[Any], Named | None] = _nobody,
 ) -> EventKind:
     """A kind of the older streams, whose clock is meta.dt."""
-    return EventKind(f"mediawiki/{title}", majors, record, _meta_clock, _old_page, said, named, _no_log_row)
+    return EventKind(f"mediawiki/{title}", majors, record, times, _old_page, said, named, _no_log_row)
 
 
 def _of_user(
-    title: str, record: type[r.Event], clock: Callable[[Any], int], entities: Any, named: Any
+    title: str, record: type[r.Event], times: Callable[[Any], tuple[int, ...]], entities: Any, named: Any
 ) -> EventKind:
-    return EventKind(title, _ONE, record, clock, entities, nothing, named, _no_log_row)
+    return EventKind(title, _ONE, record, times, entities, nothing, named, _no_log_row)
 
 
 KINDS: dict[str, EventKind] = {
@@ -341,26 +355,26 @@ KINDS: dict[str, EventKind] = {
             "mediawiki/page/change",
             _ONE,
             r.PageChange,
-            _dt_clock,
+            _change_times,
             _changed_page,
             page_change,
             _editor,
             _no_log_row,
         ),
-        _of_page("revision/create", _ONE_OR_TWO, r.RevisionCreate, revision_create, _performer),
-        _of_page("page/delete", _ONE, r.PageDelete, page_delete),
-        _of_page("page/undelete", _ONE, r.PageUndelete, page_undelete),
-        _of_page("page/move", _ONE, r.PageMove, page_move),
-        _of_page("revision/visibility-change", _ONE, r.VisibilityChange, visibility_change),
-        _of_page("revision/tags-change", _ONE, r.TagsChange, tags_change),
-        _of_user("mediawiki/user/blocks-change", r.BlocksChange, _meta_clock, _block_holder, _blocked),
-        _of_user("development/mediawiki_user_change", r.UserChange, _dt_clock, _user, _changed_user),
-        _of_user("mediawiki/user/change", r.UserChange, _dt_clock, _user, _changed_user),
+        _of_page("revision/create", _ONE_OR_TWO, r.RevisionCreate, _revision_times, revision_create, _performer),
+        _of_page("page/delete", _ONE, r.PageDelete, _message_time, page_delete),
+        _of_page("page/undelete", _ONE, r.PageUndelete, _message_time, page_undelete),
+        _of_page("page/move", _ONE, r.PageMove, _message_time, page_move),
+        _of_page("revision/visibility-change", _ONE, r.VisibilityChange, _revision_times, visibility_change),
+        _of_page("revision/tags-change", _ONE, r.TagsChange, _revision_times, tags_change),
+        _of_user("mediawiki/user/blocks-change", r.BlocksChange, _message_time, _block_holder, _blocked),
+        _of_user("development/mediawiki_user_change", r.UserChange, _user_time, _user, _changed_user),
+        _of_user("mediawiki/user/change", r.UserChange, _user_time, _user, _changed_user),
         EventKind(
             "mediawiki/recentchange",
             _ONE,
             r.RecentChange,
-            _recent_clock,
+            _recent_time,
             _recent,
             nothing,
             _created,
@@ -368,9 +382,6 @@ KINDS: dict[str, EventKind] = {
         ),
     )
 }
-
-FUTURE_LIMIT_MS = DAY_MS
-"""An own clock further ahead of its message than this makes a dead letter."""
 
 _HAPPENINGS = frozenset({"create", "move", "delete", "undelete"})
 _CHANGE_RANKS = {"move": Rank.MOVE, "delete": Rank.DELETE, "undelete": Rank.RESTORE}

@@ -190,6 +190,7 @@ def test_several_slots_are_one_revision():
         ("<id>6</id><timestamp>yesterday</timestamp>", "6", "bad_timestamp"),
         ("<id>6</id><timestamp>2021-13-01T00:00:00Z</timestamp>", "6", "bad_timestamp"),
         ("<id>6</id><timestamp>1970-01-01T00:00:00Z</timestamp>", "6", "bad_timestamp"),
+        ("<id>6</id><timestamp>9999-12-31T23:59:59Z</timestamp>", "6", "bad_timestamp"),
         ("<id>6</id>", "6", "bad_timestamp"),
         ("<id>6</id><parentid>x</parentid><timestamp>2021-01-01T00:00:00Z</timestamp>", "6", "not_a_number"),
     ],

@@ -273,6 +273,7 @@ def test_an_archive_row_without_page_id_is_a_stray_revision(page_id):
         ({"rev_timestamp": "2021"}, "bad_timestamp"),
         ({"rev_timestamp": None}, "bad_timestamp"),
         ({"rev_timestamp": "20211301000000"}, "bad_timestamp"),
+        ({"rev_timestamp": "99991231235959"}, "bad_timestamp"),
         ({"rev_timestamp": "19891231235959"}, "bad_timestamp"),
         ({"rev_id": "x"}, "not_a_number"),
         ({"rev_id": None}, "not_a_number"),

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from cli.schemas import faults, known_fields
+from shared_logic.entities import page
 from shared_logic.events.read import LARGEST_EVENT
+from shared_logic.page_state import PageState
+from shared_logic.reference import told
 from speed.ingest import Scope, ingest, replay
 from speed.log_error import LogError
 from speed.sqlite_log import SqliteLog
@@ -43,8 +46,17 @@ BAD = {
     b"[]": "wrong-schema",
     b"\xff\xfe": "not-json",
     event(page_id=-4): "wrong-schema",
+    event(rev_id=0): "wrong-schema",
+    event(rev_id=2**53): "wrong-schema",
+    event(rev_len=-1): "wrong-schema",
+    event(database="a/b"): "wrong-schema",
     event(rev_id="7"): "wrong-schema",
     event(rev_timestamp="yesterday"): "wrong-schema",
+    event(rev_timestamp="9999-12-31T23:59:59Z"): "odd-clock",
+    event(rev_timestamp="0001-01-01T00:00:00+14:00"): "odd-clock",
+    event(meta={"stream": "s", "dt": "9999-12-31T23:59:59Z"}): "odd-clock",
+    event(meta={"stream": "s", "dt": "9999-12-31T23:59:59-12:00"}): "odd-clock",
+    event(meta={"stream": "s", "dt": "2099-12-31T23:59:59Z"}): "future-message",
     event(page_title=None): "wrong-schema",
     event(**{"$schema": "nonsense"}): "wrong-schema",
     event(**{"$schema": "/mediawiki/revision/create/9.0.0"}): "new-major-version",
@@ -73,6 +85,21 @@ def test_bad_input_is_a_dead_letter_and_the_rest_goes_on(log: SqliteLog, raw: by
     (letter,) = log.dead_letters()
     assert (letter.code, letter.position, letter.value) == (code, 2, raw)
     assert sum(log.ends()) == 2
+
+
+def test_odd_input_that_is_read(log: SqliteLog) -> None:
+    # given a namespace that no wiki has, a key that is there twice, and an import of some date
+    unknown = event(rev_id=1, page_namespace=4711, page_title="What:Is_this")
+    twice = b'{"rev_id": 99, ' + event(rev_id=2)[1:]
+    dated = event(rev_id=3, rev_timestamp="2031-01-02T00:00:00Z")
+    # when they are ingested
+    counts = ingest(log, "file", [unknown, twice, dated])
+    # then all are kept: of the two keys the last counts, in both layers
+    assert (counts.kept, counts.balanced) == (3, True)
+    states = told([unknown, twice, dated]).states
+    state = states[page("testwiki", 1)]
+    assert isinstance(state, PageState)
+    assert set(state.revisions) == {1, 2, 3}
 
 
 def test_every_event_is_accounted_for(log: SqliteLog) -> None:

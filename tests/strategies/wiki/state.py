@@ -30,7 +30,7 @@ class Untold(StrEnum):
     HIDDEN_NAME = "hiding a user's name changes the bits of all their revisions without an event for any"
     HIDDEN_IN_ARCHIVE = "of a revision in the archive only the log tells that something was hidden"
     SUPPRESSED = "events tell what is hidden, not that it is suppressed"
-    MARKS = "no event of the new page id tells what was tagged or hidden of a restored revision"
+    MARKS = "no event tells the new page id what tables knew to be tagged or hidden of a restored revision"
     DEPARTURE = "a restore brings back all revisions of a title, and names one of the page ids that they were archived under"
 
 
