@@ -205,10 +205,12 @@ class CassandraStore:
         row = self._cql.first("SELECT loaded FROM bases WHERE base=?", base)
         return row is not None and row[0]
 
-    def state(self, base: str, key: str) -> bytes | None:
+    def states_of(self, base: str, keys: Sequence[str]) -> Mapping[str, bytes]:
         """See `Store`."""
-        select = "SELECT state FROM entity_states WHERE base=? AND bucket=? AND key=?"
-        return _first(self._cql.scan(select, base, self._layout.bucket_of_entity(key), key))
+        select = "SELECT key, state FROM entity_states WHERE base=? AND bucket=? AND key=?"
+        return dict(
+            self._cql.several(select, ((base, self._layout.bucket_of_entity(key), key) for key in keys))
+        )
 
     def forget(self, bases: Collection[str], cut: Cut) -> None:
         """See `Store`. Its bytes leave the nodes' files with the compaction that follows gc_grace_seconds."""
@@ -245,13 +247,16 @@ class CassandraStore:
             ((bucket, (partition, bucket, key, at, state, at)) for bucket, (key, at, state) in placed),
         )
 
-    def tail(self, partition: int, key: str, start: int, end: int) -> Sequence[bytes]:
+    def tails_of(
+        self, partition: int, keys: Sequence[str], start: int, end: int
+    ) -> Mapping[str, Sequence[bytes]]:
         """See `Store`."""
-        select = (
-            "SELECT state FROM tails WHERE partition=? AND bucket=? AND key=? AND position>=? AND position<?"
-        )
-        bucket = self._layout.bucket_of_entity(key)
-        return [state for (state,) in self._cql.scan(select, partition, bucket, key, start, end)]
+        select = "SELECT key, state FROM tails WHERE partition=? AND bucket=? AND key=? AND position>=? AND position<?"
+        asked = ((partition, self._layout.bucket_of_entity(key), key, start, end) for key in keys)
+        found: dict[str, list[bytes]] = {}
+        for key, state in self._cql.several(select, asked):
+            found.setdefault(key, []).append(state)
+        return found
 
     def progress(self, lane: Lane, partition: int) -> int | None:
         """See `Store`."""

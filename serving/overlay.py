@@ -33,9 +33,9 @@ class Overlay(MemoryStore):
         """See `Store`."""
         return self._base.batch_rows(lane, prefix)
 
-    def state(self, base: str, key: str) -> bytes | None:
+    def states_of(self, base: str, keys: Sequence[str]) -> Mapping[str, bytes]:
         """See `Store`."""
-        return self._base.state(base, key)
+        return self._base.states_of(base, keys)
 
     def redactions(self, wiki: str, rev_ids: Sequence[int]) -> Mapping[int, int]:
         """What is hidden by now, in the base or by what was written here."""

@@ -159,12 +159,9 @@ class SqliteStore:
             is not None
         )
 
-    def state(self, base: str, key: str) -> bytes | None:
+    def states_of(self, base: str, keys: Sequence[str]) -> Mapping[str, bytes]:
         """See `Store`."""
-        row = self._db.execute(
-            "SELECT state FROM entity_states WHERE base=? AND page=?", (base, key)
-        ).fetchone()
-        return None if row is None else row[0]
+        return dict(self._among("SELECT page, state FROM entity_states WHERE base=? AND page", (base,), keys))
 
     def forget(self, bases: Collection[str], cut: Cut) -> None:
         """See `Store`. Nothing of it stays in the file."""
@@ -181,13 +178,15 @@ class SqliteStore:
         """See `Store`."""
         self._write("INSERT OR REPLACE INTO tails VALUES (?,?,?,?)", ((partition, *tail) for tail in tails))
 
-    def tail(self, partition: int, key: str, start: int, end: int) -> Sequence[bytes]:
+    def tails_of(
+        self, partition: int, keys: Sequence[str], start: int, end: int
+    ) -> Mapping[str, Sequence[bytes]]:
         """See `Store`."""
-        rows = self._db.execute(
-            "SELECT state FROM tails WHERE partition=? AND page=? AND position>=? AND position<?",
-            (partition, key, start, end),
-        )
-        return [state for (state,) in rows]
+        found: dict[str, list[bytes]] = {}
+        select = "SELECT page, state FROM tails WHERE partition=? AND position>=? AND position<? AND page"
+        for key, state in self._among(select, (partition, start, end), keys):
+            found.setdefault(key, []).append(state)
+        return found
 
     def progress(self, lane: Lane, partition: int) -> int | None:
         """See `Store`."""
@@ -334,7 +333,7 @@ class SqliteStore:
         return None if row is None else row[0]
 
     def _among(
-        self, select: str, fixed: tuple[object, ...], keys: Sequence[bytes] | Sequence[int]
+        self, select: str, fixed: tuple[object, ...], keys: Sequence[bytes] | Sequence[int] | Sequence[str]
     ) -> Iterator[tuple[Any, ...]]:
         """What the statement, which ends in a column, finds where that is one of the keys."""
         most = _ASKED_AT_ONCE[-1]

@@ -6,7 +6,7 @@ before and after: puts and tombstones for a table of rows, differences of sums f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import itemgetter
@@ -48,26 +48,38 @@ class Changes:
         return bool(self.rows or self.sums)
 
 
-def rows_of(dataset: Dataset, things: Iterable[object]) -> Rows:
-    """The rows of these things by key, sums of one key added up; a key whose sums are all zero is no row."""
-    return _collected(dataset, (row for thing in things for row in dataset(thing)))
+Failed = Callable[[str, str, str], None]
+"""Told of a function that raised: dataset, place (an entity's key), and what was raised."""
 
 
-def _collected(dataset: Dataset, made: Iterable[object]) -> Rows:
-    split = dataset.schema.split
+def rows_of(dataset: Dataset, place: str, things: Iterable[object], failed: Failed = lambda *_: None) -> Rows:
+    """The rows of these things by key, sums of one key added up; a key whose sums are all zero is no row.
+
+    A thing for which the author's function raises has none, in every layer alike.
+    """
+    return _collected(dataset, (row for thing in things for row in _made(dataset, place, (thing,), failed)))
+
+
+def _made(
+    dataset: Dataset, place: str, things: Sequence[object], failed: Failed
+) -> Sequence[tuple[Key, Values]]:
+    """What one call of the author's function yields; nothing where it raises, which is told."""
+    try:
+        return list(map(dataset.schema.split, dataset(*things)))
+    except Exception as error:  # noqa: BLE001  whatever an author's function raises concerns this place only
+        failed(dataset.name, place, f"{type(error).__name__}: {error}")
+        return ()
+
+
+def _collected(dataset: Dataset, made: Iterable[tuple[Key, Values]]) -> Rows:
     if not dataset.is_rollup:
-        return dict(map(split, made))
+        return dict(made)
     rows: Rows = {}
-    for row in made:
-        key, values = split(row)
+    for key, values in made:
         known = rows.get(key)
         whole = _whole(values)
         rows[key] = add(known, whole) if known else whole
     return {key: values for key, values in rows.items() if any(values)}
-
-
-Failed = Callable[[str, str, str], None]
-"""Told of a function that raised: dataset, place (an entity's key), and what was raised."""
 
 
 def _whole(values: Values) -> Sums:
@@ -90,7 +102,7 @@ class Described:
 
     def read_by(self, dataset: Dataset) -> Iterable[object]:
         """What of it the dataset reads."""
-        if _READERS_READ[self.entity.kind].isdisjoint(dataset.reads) or self.thing is None:
+        if not reads(dataset, self.entity.kind) or self.thing is None:
             return ()
         return (
             self.thing.revisions
@@ -99,21 +111,14 @@ class Described:
         )
 
 
+def reads(dataset: Dataset, kind: Kind) -> bool:
+    """Whether the dataset reads things that entities of this kind are."""
+    return not _READERS_READ[kind].isdisjoint(dataset.reads)
+
+
 def entity_rows(dataset: Dataset, described: Described, failed: Failed = lambda *_: None) -> Rows:
-    """The rows that an entity contributes; none where the author's function raises, in every layer alike."""
-    things = described.read_by(dataset)
-    if not things:
-        return {}
-    return guarded(dataset, described.entity.key, lambda: rows_of(dataset, things), failed)
-
-
-def guarded(dataset: Dataset, place: str, rows: Callable[[], Rows], failed: Failed) -> Rows:
-    """The rows, or none where the author's function raises, which is told."""
-    try:
-        return rows()
-    except Exception as error:  # noqa: BLE001  whatever an author's function raises concerns this place only
-        failed(dataset.name, place, f"{type(error).__name__}: {error}")
-        return {}
+    """The rows that an entity contributes."""
+    return rows_of(dataset, described.entity.key, described.read_by(dataset), failed)
 
 
 def _place(key: Key) -> str:
@@ -183,7 +188,7 @@ def derive(
     if dataset.source is None or total is None or not any(total):
         return {}
     things = (dataset.source.schema.row(key, total), *_joined(dataset, key, beside))
-    return guarded(dataset, _place(key), lambda: _collected(dataset, dataset(*things)), failed)
+    return _collected(dataset, _made(dataset, _place(key), things, failed))
 
 
 def _joined(dataset: Dataset, key: Key, beside: Values | None) -> tuple[object, ...]:
@@ -204,7 +209,7 @@ def linked_rows(
     linked = Linked(tuple(schema.row(key, values) for key, values in sorted(rows.items(), key=itemgetter(0))))
     first = partition_of(schema, min(rows))
     things = (linked, *_joined(dataset, first, beside))
-    return guarded(dataset, _place(first), lambda: _collected(dataset, dataset(*things)), failed)
+    return _collected(dataset, _made(dataset, _place(first), things, failed))
 
 
 def linked(schema: Schema[Any], start: Key, partition: Callable[[Key], Rows]) -> Rows:

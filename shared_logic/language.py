@@ -219,6 +219,11 @@ class Dataset:
         return "enrichment" if self.reads == (Revision,) else "entity"
 
     @property
+    def adds_up_over_revisions(self) -> bool:
+        """Whether each revision gives rows of its own: those of one revision can be made anew without those of the others."""
+        return Revision in self.reads and (self.is_rollup or "rev_id" in self.schema.key_names)
+
+    @property
     def is_linked(self) -> bool:
         """Whether it reads the linked rows of its source."""
         return self.source is not None and bool(self.source.schema.links)

@@ -137,9 +137,9 @@ class MemoryStore:
         """See `Store`."""
         return any(of == base for of, _ in self._states)
 
-    def state(self, base: str, key: str) -> bytes | None:
+    def states_of(self, base: str, keys: Sequence[str]) -> Mapping[str, bytes]:
         """See `Store`."""
-        return self._states.get((base, key))
+        return {key: self._states[base, key] for key in keys if (base, key) in self._states}
 
     def forget(self, bases: Collection[str], cut: Cut) -> None:
         """See `Store`."""
@@ -153,9 +153,13 @@ class MemoryStore:
         for key, offset, state in tails:
             self._tails.setdefault((partition, key), {})[offset] = state
 
-    def tail(self, partition: int, key: str, start: int, end: int) -> Sequence[bytes]:
+    def tails_of(
+        self, partition: int, keys: Sequence[str], start: int, end: int
+    ) -> Mapping[str, Sequence[bytes]]:
         """See `Store`."""
-        return [s for offset, s in self._tails.get((partition, key), {}).items() if start <= offset < end]
+        tails = ((key, self._tails.get((partition, key), {})) for key in keys)
+        found = ((key, [said for at, said in tail.items() if start <= at < end]) for key, tail in tails)
+        return {key: said for key, said in found if said}
 
     def redact(self, wiki: str, rev_id: int, bits: int, clock: int) -> None:  # noqa: ARG002
         """See `Store`."""

@@ -106,6 +106,32 @@ def join(one: PageState, other: PageState) -> PageState:
         for rev_id, revision in small.items():
             known = revisions.get(rev_id)
             revisions[rev_id] = revision if known is None else join_revisions(known, revision)
+    return _joined(one, other, revisions)
+
+
+def news(known: PageState, said: PageState) -> PageState:
+    """The join of both, but of the revisions only those that are otherwise than in `known`."""
+    revisions = {}
+    for rev_id, revision in said.revisions.items():
+        before = known.revisions.get(rev_id)
+        after = revision if before is None else join_revisions(before, revision)
+        if after != before:
+            revisions[rev_id] = after
+    return _joined(known, said, revisions)
+
+
+def absorb(owned: PageState, said: PageState) -> PageState:
+    """The join of both, for whoever owns the first state alone: its revisions are changed in place, however many there are."""
+    return with_news(owned, news(owned, said))
+
+
+def with_news(owned: PageState, told: PageState) -> PageState:
+    """The state with what `news` gave for it, its revisions changed in place."""
+    owned.revisions.update(told.revisions)
+    return msgspec.structs.replace(told, revisions=owned.revisions)
+
+
+def _joined(one: PageState, other: PageState, revisions: dict[int, RevisionState]) -> PageState:
     return PageState(
         title=newest(one.title, other.title),
         redirect=newest(one.redirect, other.redirect),
@@ -161,4 +187,6 @@ def newest(one: Comparable | None, other: Comparable | None) -> Comparable | Non
 
 def ordered(state: PageState) -> PageState:
     """The same state with its revisions in order of id."""
+    if len(state.revisions) < 2:  # noqa: PLR2004
+        return state
     return msgspec.structs.replace(state, revisions=dict(sorted(state.revisions.items())))

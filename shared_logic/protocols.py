@@ -145,8 +145,8 @@ class Store(Protocol):
     def has_states(self, base: str) -> bool:
         """Whether states of that base were loaded, to the end."""
 
-    def state(self, base: str, key: str) -> bytes | None:
-        """The base state of an entity."""
+    def states_of(self, base: str, keys: Sequence[str]) -> Mapping[str, bytes]:
+        """The base states of these entities; keys without one are left out."""
 
     def forget(self, bases: Collection[str], cut: Cut) -> None:
         """Give up the entity states of all bases but these, and tails before the cut: no generation that is kept needs them."""
@@ -154,8 +154,10 @@ class Store(Protocol):
     def write_tails(self, partition: int, tails: Iterable[tuple[str, int, bytes]]) -> None:
         """Add what events said: (key, offset, state bytes)."""
 
-    def tail(self, partition: int, key: str, start: int, end: int) -> Sequence[bytes]:
-        """What the events at offsets from `start` on and before `end` said of that entity."""
+    def tails_of(
+        self, partition: int, keys: Sequence[str], start: int, end: int
+    ) -> Mapping[str, Sequence[bytes]]:
+        """What the events at offsets from `start` on and before `end` said of these entities; keys without any are left out."""
 
     # --- what is hidden on the wikis
     def redact(self, wiki: str, rev_id: int, bits: int, clock: int) -> None:

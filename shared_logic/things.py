@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Iterable
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -76,6 +77,14 @@ _TEMPORARY = re.compile(r"~2\d{3}-")
 _BOT = re.compile(r"(?i)bot([^a-z]|$)")
 
 
+class Parent(msgspec.Struct, frozen=True, gc=False):
+    """What the revision before an edit was. What is hidden is None, as is what no source told."""
+
+    size: int | None
+    """Bytes of text."""
+    sha1: str | None
+
+
 class Revision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One revision of a page. What is hidden is None, as is what no source told."""
 
@@ -88,6 +97,8 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Own time, milliseconds since 1970 UTC; `timestamp` and `day` are the readable forms."""
     parent_id: int | None
     """0: none."""
+    parent: Parent | None
+    """That revision, where it is in the history of the page as well."""
     size: int | None
     """Bytes of text."""
     sha1: str | None
@@ -101,6 +112,10 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """In the archive of its page, by a deletion of the page or a partial restore."""
     stated_at: int
     """The instant from which the page is known to hold this revision; later than `at` for imports and restores."""
+    is_imported: bool
+    """Older than a revision with a lower id in the history of its page, which only an import makes.
+
+    Tables, dumps and events all tell that; an import that makes a new page can't be told from edits by any table."""
 
     @property
     def timestamp(self) -> datetime:
@@ -204,21 +219,12 @@ def page(wiki: str, page_id: int, state: PageState) -> Page:
     tables, which would have listed it; it is archived when that was "in
     the archive", or was said before the page's newest deletion. A revision whose time nobody told is not shown yet.
     """
-    namespace = state.title[3] if state.title else None
-    history = [
-        _revision(wiki, page_id, namespace, rev_id, revision, state)
-        for rev_id, revision in state.revisions.items()
-        if revision.timestamp is not None
-        and revision.presence is not None
-        and revision.presence[3] == page_id
-        and (state.surveyed is None or revision.presence[:3] >= state.surveyed)
-    ]
-    history.sort(key=_own_order)
+    history = described(wiki, page_id, state, state.revisions, imported(page_id, state))
     return Page(
         wiki=wiki,
         page_id=page_id,
         title=state.title[4] if state.title else None,
-        namespace=namespace,
+        namespace=state.title[3] if state.title else None,
         is_redirect=state.redirect[3] if state.redirect else None,
         is_deleted=state.existence is not None and not state.existence[3],
         history=tuple(history),
@@ -305,13 +311,54 @@ def log_entry(wiki: str, log_id: int, state: LogState) -> LogEntry | None:
     )
 
 
+def described(
+    wiki: str, page_id: int, state: PageState, rev_ids: Iterable[int], imports: Container[int]
+) -> list[Revision]:
+    """Those of the revisions that are in the history of the page, in own order; `imports` are those that were imported."""
+    history = [
+        _revision(wiki, page_id, state, rev_id, is_imported=rev_id in imports)
+        for rev_id in rev_ids
+        if belongs(page_id, state, state.revisions.get(rev_id))
+    ]
+    history.sort(key=_own_order)
+    return history
+
+
+def belongs(page_id: int, page: PageState, revision: RevisionState | None) -> bool:
+    """Whether the revision is in the history of the page: see `page`."""
+    return (
+        revision is not None
+        and revision.timestamp is not None
+        and (presence := revision.presence) is not None
+        and presence[3] == page_id
+        and (page.surveyed is None or presence[:3] >= page.surveyed)
+    )
+
+
+def imported(page_id: int, state: PageState) -> set[int]:
+    """Ids of the revisions in the history of the page that are older than one with a lower id."""
+    found = set()
+    latest = 0
+    for rev_id, revision in sorted(state.revisions.items()):
+        if belongs(page_id, state, revision):
+            at = revision.timestamp or 0
+            if at < latest:
+                found.add(rev_id)
+            latest = max(latest, at)
+    return found
+
+
+def shown_sha1(state: RevisionState) -> str | None:
+    """The sha1 of a text that is not hidden."""
+    return None if state.visibility and state.visibility[3] & TEXT_HIDDEN else state.sha1
+
+
 def _own_order(revision: Revision) -> tuple[int, int]:
     return revision.at, revision.rev_id
 
 
-def _revision(
-    wiki: str, page_id: int, namespace: int | None, rev_id: int, state: RevisionState, page: PageState
-) -> Revision:
+def _revision(wiki: str, page_id: int, page: PageState, rev_id: int, *, is_imported: bool) -> Revision:
+    state = page.revisions[rev_id]
     hidden = state.visibility[3] if state.visibility else 0
     if hidden and state.suppressed and state.suppressed[3]:
         # Events that repeat what is hidden say nothing of this bit.
@@ -324,12 +371,13 @@ def _revision(
     return Revision(
         wiki=wiki,
         page_id=page_id,
-        namespace=namespace,
+        namespace=page.title[3] if page.title else None,
         rev_id=rev_id,
         at=state.timestamp,
         parent_id=state.parent_id,
+        parent=_parent(page_id, page, state.parent_id),
         size=state.size,
-        sha1=None if hidden & TEXT_HIDDEN else state.sha1,
+        sha1=shown_sha1(state),
         user=None if hidden & USER_HIDDEN or state.author is None else User(state.author[3], state.author[4]),
         comment=None if hidden & COMMENT_HIDDEN else state.comment,
         minor=state.minor,
@@ -337,4 +385,12 @@ def _revision(
         hidden=hidden,
         is_deleted=cleared or not presence[4],
         stated_at=presence[0],
+        is_imported=is_imported,
     )
+
+
+def _parent(page_id: int, page: PageState, parent_id: int | None) -> Parent | None:
+    parent = page.revisions.get(parent_id) if parent_id else None
+    if parent is None or not belongs(page_id, page, parent):
+        return None
+    return Parent(parent.size, shown_sha1(parent))

@@ -8,21 +8,20 @@ same end, from the state before it; an accumulator says through which offset it 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
-from shared_logic.entities import State, decode, empty, encode, entity, join
+from shared_logic.entities import Entity, Kind, State, decode, encode, entity
 from shared_logic.events.read import DeadLetter, read
+from shared_logic.followed import Followed, readers
 from shared_logic.kernel import (
     Changes,
-    Described,
     Rows,
     Sums,
     add,
     change,
     derive,
-    entity_rows,
     linked,
     linked_rows,
     partition_of,
@@ -57,7 +56,7 @@ class Outcome:
     messages: int = 0
     unreadable: int = 0
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
-    """(dataset, place) whose function raised, with what it said; such an entity has no rows until it can be computed."""
+    """(dataset, place) whose function raised, with what it said; such a thing has no rows until it can be computed."""
 
 
 class Worker:
@@ -83,7 +82,8 @@ class Worker:
         self._log, self._store = log, store
         self._lanes = {dataset.name: (dataset, Lane(dataset.name, made.number)) for dataset, made in lanes}
         self._base, self._cut = lanes[0][1].base, lanes[0][1].cut
-        self._cache: OrderedDict[str, tuple[State, dict[str, Rows]]] = OrderedDict()
+        self._readers = readers(dataset for dataset, _ in lanes if dataset.source is None)
+        self._cache: OrderedDict[str, Followed] = OrderedDict()
         self.outcome = Outcome()
         self.partitions = tuple(range(log.partitions)) if partitions is None else tuple(partitions)
         starts = log.starts()
@@ -150,12 +150,15 @@ class Worker:
             said = self._said(batch.messages)
             self._store.write_tails(
                 batch.partition,
-                ((key, offset, encode(state)) for key, copies in said.items() for offset, state in copies),
+                (
+                    (one.key, offset, encode(state))
+                    for one, copies in said.items()
+                    for offset, state in copies
+                ),
             )
             changes: dict[str, Changes] = {name: Changes() for name in self._lanes}
-            for key, copies in said.items():
-                self._redact(key, copies)
-                self._touch(batch, key, (state for _, state in copies), changes)
+            for one, followed in self._followed(batch, said):
+                followed.take([state for _, state in said[one]], changes, self._failed)
             for name, (dataset, lane) in self._lanes.items():
                 if dataset.is_linked:
                     self._link(dataset, changes)
@@ -178,48 +181,45 @@ class Worker:
         """Whether this worker has brought the lanes past the batch."""
         return self._applied[batch.partition] >= batch.end
 
-    def _said(self, messages: Iterable[Message]) -> dict[str, list[tuple[int, State]]]:
-        said: dict[str, list[tuple[int, State]]] = {}
+    def _said(self, messages: Iterable[Message]) -> dict[Entity, list[tuple[int, State]]]:
+        """What the messages say of entities that a dataset reads, with their offsets; what they hide is noted."""
+        by_key: dict[str, list[Message]] = {}
         for message in messages:
-            try:
-                state = read(message.value).state(entity(message.key))
-            except DeadLetter:
-                self.outcome.unreadable += 1
+            by_key.setdefault(message.key, []).append(message)
+        said: dict[Entity, list[tuple[int, State]]] = {}
+        for key, of_key in by_key.items():
+            one = entity(key)
+            if one.kind is not Kind.PAGE and not any(self._readers[one.kind]):
                 continue
-            said.setdefault(message.key, []).append((message.offset, state))
-        return said
+            copies = said[one] = []
+            for offset, _, value in of_key:
+                try:
+                    state = read(value).state(one)
+                except DeadLetter:
+                    self.outcome.unreadable += 1
+                    continue
+                copies.append((offset, state))
+                if isinstance(state, PageState):
+                    for rev_id, bits, clock in hidden(state):
+                        self._store.redact(one.wiki, rev_id, bits, clock)
+        return {one: copies for one, copies in said.items() if copies}
 
-    def _redact(self, key: str, copies: Iterable[tuple[int, State]]) -> None:
-        for _, state in copies:
-            if isinstance(state, PageState):
-                for rev_id, bits, clock in hidden(state):
-                    self._store.redact(entity(key).wiki, rev_id, bits, clock)
-
-    def _touch(self, batch: Batch, key: str, said: Iterable[State], changes: dict[str, Changes]) -> None:
-        before, rows_before = self._cached(batch, key)
-        after = reduce(join, said, before)
-        rows_after: dict[str, Rows] = {}
-        now, then = Described(entity(key), after), Described(entity(key), before)
-        for name, (dataset, _) in self._lanes.items():
-            if dataset.source is not None:
-                continue
-            rows_after[name] = entity_rows(dataset, now, self._failed)
-            old = rows_before.get(name)
-            if old is None:
-                old = entity_rows(dataset, then, _ignored)
-            change(dataset, old, rows_after[name], changes[name])
-        self._cache[key] = after, rows_after
-        self._cache.move_to_end(key)
-        if len(self._cache) > ENTITIES_CACHED:
-            self._cache.popitem(last=False)
-
-    def _cached(self, batch: Batch, key: str) -> tuple[State, dict[str, Rows]]:
-        found = self._cache.get(key)
-        if found is not None:
-            return found
-        base = self._store.state(self._base, key)
-        tail = self._store.tail(batch.partition, key, self._cut[batch.partition], batch.start)
-        return reduce(join, map(decode, tail), decode(base) if base else empty(entity(key).kind)), {}
+    def _followed(self, batch: Batch, entities: Collection[Entity]) -> Iterator[tuple[Entity, Followed]]:
+        """The entities as they are before the batch."""
+        cache = self._cache
+        keys = {one: one.key for one in entities}
+        missing = [key for key in keys.values() if key not in cache]
+        bases = self._store.states_of(self._base, missing)
+        tails = self._store.tails_of(batch.partition, missing, self._cut[batch.partition], batch.start)
+        for one, key in keys.items():
+            followed = cache.get(key)
+            if followed is None:
+                told = (*([bases[key]] if key in bases else ()), *tails.get(key, ()))
+                followed = cache[key] = Followed(one, self._readers[one.kind], map(decode, told))
+            cache.move_to_end(key)
+            yield one, followed
+        while len(cache) > ENTITIES_CACHED:
+            cache.popitem(last=False)
 
     def _failed(self, dataset: str, place: str, error: str) -> None:
         self.outcome.failures[dataset, place] = error
@@ -402,7 +402,3 @@ def alike(
         )
         groups.setdefault((made.run, made.base, made.cut, standing), []).append((dataset, made))
     return list(groups.values())
-
-
-def _ignored(dataset: str, place: str, error: str) -> None:
-    """The rows before a change failed already when they were the rows after one."""

@@ -13,12 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from operator import attrgetter
 from typing import Annotated
 
 from shared_logic.datasets.user_current import UserCurrent
 from shared_logic.language import Clustering, Partition, Sum, Table, about, dataset
-from shared_logic.things import Page, Revision, User, UserKind
+from shared_logic.things import Revision, User, UserKind
 
 
 class EditorDay(Table, frozen=True, kw_only=True):
@@ -44,28 +43,22 @@ class EditorDay(Table, frozen=True, kw_only=True):
 
 
 @dataset
-def editor_days(page: Page) -> Iterator[EditorDay]:
+def editor_days(revision: Revision) -> Iterator[EditorDay]:
     """Edits of each editor by wiki, day and namespace; the rollup behind `daily_edits`."""
-    by_id = {revision.rev_id: revision for revision in page.history}
-    imports = imported_revisions(page.history)
-    for revision in page.revisions:
-        parent = by_id.get(revision.parent_id or 0)
-        imported = revision.rev_id in imports
-        null = (
-            not imported and parent is not None and revision.sha1 is not None and parent.sha1 == revision.sha1
-        )
-        grown = _grown(revision, parent)
-        yield EditorDay(
-            wiki=page.wiki,
-            editor=revision.user.key if revision.user else "",
-            day=revision.day,
-            namespace=NAMESPACE_UNKNOWN if page.namespace is None else page.namespace,
-            edits=not (imported or null),
-            imported_edits=imported,
-            null_edits=null,
-            bytes_added=max(0, grown),
-            bytes_removed=max(0, -grown),
-        )
+    imported, parent = revision.is_imported, revision.parent
+    null = not imported and parent is not None and revision.sha1 is not None and parent.sha1 == revision.sha1
+    grown = _grown(revision)
+    yield EditorDay(
+        wiki=revision.wiki,
+        editor=revision.user.key if revision.user else "",
+        day=revision.day,
+        namespace=NAMESPACE_UNKNOWN if revision.namespace is None else revision.namespace,
+        edits=not (imported or null),
+        imported_edits=imported,
+        null_edits=null,
+        bytes_added=max(0, grown),
+        bytes_removed=max(0, -grown),
+    )
 
 
 class DailyEdits(Table, frozen=True, kw_only=True):
@@ -148,20 +141,6 @@ NAMESPACE_UNKNOWN = -99
 """Not a namespace of MediaWiki; a page of which no source told the title."""
 
 
-def imported_revisions(history: tuple[Revision, ...]) -> frozenset[int]:
-    """Ids of revisions that are older than one with a lower id on the page, which only an import makes.
-
-    Tables, dumps and events all tell that; an import that makes a new page can't be told from edits by any table.
-    """
-    imported = set()
-    latest = 0
-    for revision in sorted(history, key=attrgetter("rev_id")):
-        if revision.at < latest:
-            imported.add(revision.rev_id)
-        latest = max(latest, revision.at)
-    return frozenset(imported)
-
-
 def kind_of_editor(editor: str, account: UserCurrent | None) -> str:
     """What an editor is: what its account's name of now says; without an account hidden, an address, or an id alone."""
     if account is not None:
@@ -171,15 +150,15 @@ def kind_of_editor(editor: str, account: UserCurrent | None) -> str:
     return UserKind.ACCOUNT if editor.startswith("#") else User(0, editor).kind
 
 
-def _grown(revision: Revision, parent: Revision | None) -> int:
+def _grown(revision: Revision) -> int:
     """Bytes over the parent; 0 where a length is unknown or the parent is not in the page's history."""
     if revision.size is None:
         return 0
     if revision.parent_id == 0:
         return revision.size
-    if parent is None or parent.size is None:
+    if revision.parent is None or revision.parent.size is None:
         return 0
-    return revision.size - parent.size
+    return revision.size - revision.parent.size
 
 
 def _activity(edits: int) -> str:

@@ -363,7 +363,7 @@ def test_states_are_there_when_all_are(cassandra: CassandraStore) -> None:
     assert not cassandra.has_states("base")
     cassandra.load_states("base", [("w/1", b"2")])
     assert cassandra.has_states("base")
-    assert cassandra.state("base", "w/1") == b"2"
+    assert cassandra.states_of("base", ["w/1"]) == {"w/1": b"2"}
 
 
 def test_rows_of_any_size(cassandra: CassandraStore) -> None:

@@ -67,12 +67,12 @@ def test_a_write_of_many_is_one_write(sqlite: SqliteStore, path: Path) -> None:
     def states() -> Iterator[tuple[str, bytes]]:
         yield "w/1", b"1"
         with SqliteStore(path, readonly=True) as other:
-            assert other.state("base", "w/1") is None
+            assert other.states_of("base", ["w/1"]) == {}
         raise Broken
 
     with pytest.raises(Broken):
         sqlite.load_states("base", states())
-    assert sqlite.state("base", "w/1") is None
+    assert sqlite.states_of("base", ["w/1"]) == {}
 
 
 def test_a_load_that_breaks_leaves_the_view_as_it_was(sqlite: SqliteStore) -> None:
@@ -137,8 +137,8 @@ def test_reads_are_searches_by_key(sqlite: SqliteStore) -> None:
     sqlite.parts("d", b"a")
     sqlite.accumulators(ONE, [b"a", b"b"])
     sqlite.passed(ONE, [b"a"])
-    sqlite.tail(0, "w/1", 0, 1)
-    sqlite.state("base", "w/1")
+    sqlite.tails_of(0, ["w/1"], 0, 1)
+    sqlite.states_of("base", ["w/1"])
     sqlite.redactions("w", [1, 2])
     sqlite.load("d", 1, [(b"a", b"1")])
     sqlite._db.set_trace_callback(None)

@@ -218,21 +218,19 @@ def test_page_states_by_base(store: Store) -> None:
     assert store.load_states("one", [("w/1", b"a"), ("w/2", b"b")]) == 2
     assert store.load_states("one", iter([("w/2", b"c")])) == 1
     assert store.load_states("two", []) == 0
-    assert [store.state("one", "w/1"), store.state("one", "w/2"), store.state("two", "w/1")] == [
-        b"a",
-        b"c",
-        None,
-    ]
+    assert store.states_of("one", ["w/1", "w/2", "w/3"]) == {"w/1": b"a", "w/2": b"c"}
+    assert store.states_of("two", ["w/1"]) == store.states_of("one", []) == {}
 
 
 def test_tails_between_offsets(store: Store) -> None:
     for _ in range(2):
         store.write_tails(0, [("w/1", 3, b"3"), ("w/1", 4, b"4"), ("w/2", 5, b"5")])
     store.write_tails(1, [("w/1", 4, b"other")])
-    assert list(store.tail(0, "w/1", 3, 5)) == [b"3", b"4"]
-    assert list(store.tail(0, "w/1", 4, 5)) == [b"4"]
-    assert list(store.tail(0, "w/1", 3, 4)) == [b"3"]
-    assert list(store.tail(0, "w/3", 0, 9)) == []
+    assert store.tails_of(0, ["w/1"], 3, 5) == {"w/1": [b"3", b"4"]}
+    assert store.tails_of(0, ["w/1"], 4, 5) == {"w/1": [b"4"]}
+    assert store.tails_of(0, ["w/1"], 3, 4) == {"w/1": [b"3"]}
+    assert store.tails_of(0, ["w/3", "w/2", "w/1"], 4, 6) == {"w/1": [b"4"], "w/2": [b"5"]}
+    assert store.tails_of(0, [], 0, 9) == {}
 
 
 # --- speed state
@@ -370,7 +368,7 @@ def test_states_and_tails_that_nobody_needs_are_given_up(store: Store) -> None:
     for partition in (0, 1):
         store.write_tails(partition, [("w/1", 9, b"nine"), ("w/1", 10, b"ten")])
     store.forget({"two"}, (10, 0))
-    assert (store.state("one", "w/1"), store.has_states("one")) == (None, False)
-    assert (store.state("two", "w/1"), store.has_states("two")) == (b"2", True)
-    assert list(store.tail(0, "w/1", 0, 99)) == [b"ten"]
-    assert sorted(store.tail(1, "w/1", 0, 99)) == [b"nine", b"ten"]
+    assert (store.states_of("one", ["w/1"]), store.has_states("one")) == ({}, False)
+    assert (store.states_of("two", ["w/1"]), store.has_states("two")) == ({"w/1": b"2"}, True)
+    assert store.tails_of(0, ["w/1"], 0, 99) == {"w/1": [b"ten"]}
+    assert sorted(store.tails_of(1, ["w/1"], 0, 99)["w/1"]) == [b"nine", b"ten"]

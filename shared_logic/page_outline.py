@@ -1,0 +1,68 @@
+"""Which revisions of a page a change concerns: those alone need to be described again, before and after.
+
+What an author sees of a revision depends on the page's namespace and deletions, on its parent, and on whether a revision with a
+lower id is newer. So a new revision concerns itself only when its id is greater than all ids and parents that the page knows;
+a revision that is told again concerns itself only when the others see the same of it. All else concerns the whole page.
+"""
+
+from __future__ import annotations
+
+from shared_logic.page_state import PageState, RevisionState
+from shared_logic.things import belongs, imported, shown_sha1
+
+
+class Outline:
+    """What of a page's history tells whom a change concerns."""
+
+    def __init__(self, page_id: int, state: PageState) -> None:
+        """Go through the whole history once."""
+        history = {
+            rev_id: revision
+            for rev_id, revision in state.revisions.items()
+            if belongs(page_id, state, revision)
+        }
+        self._page_id = page_id
+        self._newest_id = max(history, default=0)
+        self._newest_at = max((revision.timestamp or 0 for revision in history.values()), default=0)
+        self._newest_parent = max((revision.parent_id or 0 for revision in history.values()), default=0)
+        self.imported = imported(page_id, state)
+        """Ids of the imported revisions."""
+
+    def concerned(self, before: PageState, news: PageState) -> list[int] | None:
+        """Ids of all revisions of which an author may see something else than before; None: it may be any.
+
+        `news` is what `page_state.news` gives for the state before. What it tells is in this outline afterwards, but for None.
+        """
+        if _whole(before) != _whole(news):
+            return None
+        found = []
+        for rev_id, revision in sorted(news.revisions.items()):
+            known = before.revisions.get(rev_id)
+            was, is_now = (belongs(self._page_id, before, one) for one in (known, revision))
+            if was and is_now and known is not None:
+                if _seen_by_others(known) != _seen_by_others(revision):
+                    return None
+            elif is_now and rev_id > self._newest_id and rev_id > self._newest_parent:
+                self._append(rev_id, revision)
+            elif was or is_now:
+                return None
+            if is_now:
+                self._newest_parent = max(self._newest_parent, revision.parent_id or 0)
+                found.append(rev_id)
+        return found
+
+    def _append(self, rev_id: int, revision: RevisionState) -> None:
+        at = revision.timestamp or 0
+        if at < self._newest_at:
+            self.imported.add(rev_id)
+        self._newest_id, self._newest_at = rev_id, max(self._newest_at, at)
+
+
+def _whole(state: PageState) -> tuple[object, ...]:
+    """What of the page itself every revision shows."""
+    return state.title[3] if state.title else None, state.cleared, state.surveyed
+
+
+def _seen_by_others(revision: RevisionState) -> tuple[object, ...]:
+    """What of a revision its children and those with a greater id show."""
+    return revision.timestamp, revision.size, shown_sha1(revision)
