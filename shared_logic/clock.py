@@ -10,7 +10,6 @@ from enum import IntEnum
 from typing import NamedTuple
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND = timedelta(milliseconds=1)
 DAY_MS = 86_400_000
 SECOND_MS = 1_000
 MEDIAWIKI_TIMESTAMP_LENGTH = 14
@@ -50,7 +49,8 @@ def milliseconds(instant: datetime) -> int:
     >>> milliseconds(datetime(2021, 1, 1, tzinfo=UTC))
     1609459200000
     """
-    return (instant - EPOCH) // MILLISECOND
+    since = instant - EPOCH
+    return since.days * DAY_MS + since.seconds * SECOND_MS + since.microseconds // 1000
 
 
 def instant(ms: int) -> datetime:

@@ -7,7 +7,7 @@ so that an edit costs the same on a page of ten revisions and on one of ten mill
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ class Readers(NamedTuple):
     """Those that read one revision at a time."""
 
 
-def readers(datasets: Iterable[Dataset]) -> Mapping[Kind, Readers]:
+def readers(datasets: Collection[Dataset]) -> Mapping[Kind, Readers]:
     """By kind of entity, the datasets that read it."""
     found = {}
     for kind in Kind:
@@ -51,27 +51,26 @@ class Followed:
         """What the datasets that read all of it gave last."""
         self._outline: Outline | None = None
         for state in told:
-            self._state = absorb(self._owned, state)
+            self._absorb(state)
 
     def take(self, said: Sequence[State], into: Mapping[str, Changes], failed: Failed) -> None:
         """Join what is said (at least one state), and note by dataset what that changes."""
-        told = reduce(join, said)
+        told = said[0] if len(said) == 1 else reduce(join, said)
         whole, by_revision = self._readers
         if whole and not self._rows:
             self._rows = self._rows_of_all(_ignored)
-        if by_revision and isinstance(told, PageState) and isinstance(self._owned, PageState):
-            self._take_revisions(self._owned, told, into, failed)
+        if by_revision and isinstance(told, PageState):
+            self._take_revisions(told, into, failed)
         else:
-            self._state = absorb(self._owned, told)
+            self._absorb(told)
         if whole:
             rows = self._rows_of_all(failed)
             for dataset in whole:
                 change(dataset, self._rows[dataset.name], rows[dataset.name], into[dataset.name])
             self._rows = rows
 
-    @property
-    def _owned(self) -> State:
-        return empty(self._entity.kind) if self._state is None else self._state
+    def _absorb(self, told: State) -> None:
+        self._state = absorb(empty(self._entity.kind) if self._state is None else self._state, told)
 
     def _rows_of_all(self, failed: Failed) -> dict[str, Rows]:
         if self._state is None:
@@ -79,29 +78,34 @@ class Followed:
         now = Described(self._entity, self._state)
         return {dataset.name: entity_rows(dataset, now, failed) for dataset in self._readers.whole}
 
-    def _take_revisions(
-        self, state: PageState, told: PageState, into: Mapping[str, Changes], failed: Failed
-    ) -> None:
+    def _take_revisions(self, told: PageState, into: Mapping[str, Changes], failed: Failed) -> None:
+        state = self._state if isinstance(self._state, PageState) else PageState()
         outline = self._outline or Outline(self._entity.id, state)
         new = news(state, told)
         concerned = outline.concerned(state, new)
         before = self._reachable(state, concerned, outline)
-        state = with_news(state, new)
-        self._outline = Outline(self._entity.id, state) if concerned is None else outline
+        self._state = state = with_news(state, new)
+        self._outline = outline if concerned is not None else Outline(self._entity.id, state)
         after = self._reachable(state, concerned, self._outline)
-        self._state = state
+        if not before and not after:
+            return
         for dataset in self._readers.by_revision:
-            place = self._entity.key
-            was, now = rows_of(dataset, place, before), rows_of(dataset, place, after, failed)
+            was = rows_of(dataset, self._entity.key, before)
+            now = rows_of(dataset, self._entity.key, after, failed)
             change(dataset, was, now, into[dataset.name])
 
     def _reachable(
-        self, state: PageState, rev_ids: Iterable[int] | None, outline: Outline
+        self, state: PageState, concerned: Iterable[int] | None, outline: Outline
     ) -> Sequence[Revision]:
-        """What readers of single revisions are given: these revisions, or all."""
-        wiki, _, page_id = self._entity
-        ids = state.revisions if rev_ids is None else rev_ids
-        history = described(wiki, page_id, state, ids, outline.imported)
+        """What readers of single revisions are given of those that are concerned, or of all."""
+        ids = (
+            state.revisions.keys()
+            if concerned is None
+            else [one for one in concerned if one in state.revisions]
+        )
+        if not ids:
+            return ()
+        history = described(self._entity.wiki, self._entity.id, state, ids, outline.imported)
         return [revision for revision in history if not revision.is_deleted]
 
 

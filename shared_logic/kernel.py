@@ -6,7 +6,7 @@ before and after: puts and tombstones for a table of rows, differences of sums f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import itemgetter
@@ -52,12 +52,17 @@ Failed = Callable[[str, str, str], None]
 """Told of a function that raised: dataset, place (an entity's key), and what was raised."""
 
 
-def rows_of(dataset: Dataset, place: str, things: Iterable[object], failed: Failed = lambda *_: None) -> Rows:
+def rows_of(dataset: Dataset, place: str, things: Sequence[object], failed: Failed = lambda *_: None) -> Rows:
     """The rows of these things by key, sums of one key added up; a key whose sums are all zero is no row.
 
     A thing for which the author's function raises has none, in every layer alike.
     """
-    return _collected(dataset, (row for thing in things for row in _made(dataset, place, (thing,), failed)))
+    if not things:
+        return {}
+    made: list[tuple[Key, Values]] = []
+    for thing in things:
+        made += _made(dataset, place, (thing,), failed)
+    return _collected(dataset, made)
 
 
 def _made(
@@ -71,7 +76,7 @@ def _made(
         return ()
 
 
-def _collected(dataset: Dataset, made: Iterable[tuple[Key, Values]]) -> Rows:
+def _collected(dataset: Dataset, made: Sequence[tuple[Key, Values]]) -> Rows:
     if not dataset.is_rollup:
         return dict(made)
     rows: Rows = {}
@@ -79,12 +84,12 @@ def _collected(dataset: Dataset, made: Iterable[tuple[Key, Values]]) -> Rows:
         known = rows.get(key)
         whole = _whole(values)
         rows[key] = add(known, whole) if known else whole
-    return {key: values for key, values in rows.items() if any(values)}
+    return rows if all(map(any, rows.values())) else {key: sums for key, sums in rows.items() if any(sums)}
 
 
 def _whole(values: Values) -> Sums:
     """The sums as whole numbers, booleans counting as 0 and 1."""
-    return tuple(map(int, values))
+    return tuple([+value for value in values])
 
 
 class Described:
@@ -100,7 +105,7 @@ class Described:
         """The page, account, log row, site, issue or stray revision; None while too little is known of it."""
         return _DESCRIBES[self.entity.kind](self.entity, self._state)
 
-    def read_by(self, dataset: Dataset) -> Iterable[object]:
+    def read_by(self, dataset: Dataset) -> Sequence[object]:
         """What of it the dataset reads."""
         if not reads(dataset, self.entity.kind) or self.thing is None:
             return ()
@@ -146,18 +151,22 @@ _DESCRIBES: Mapping[Kind, Callable[[Entity, Any], object | None]] = {
 def change(dataset: Dataset, before: Rows, after: Rows, into: Changes) -> None:
     """Note in `into` what turns the rows before into those after."""
     if dataset.is_rollup:
-        for key in before.keys() | after.keys():
+        for key in _keys(before, after):
             old, new = before.get(key), after.get(key)
             if old != new:
                 difference = subtract(new, old)
                 known = into.sums.get(key)
                 into.sums[key] = add(known, difference) if known else difference
         return
-    for key in before.keys() | after.keys():
+    for key in _keys(before, after):
         was, now = before.get(key), after.get(key)
         if was != now:
             first, last = into.rows.get(key, (None, None))
             into.rows[key] = was if first is None else first, last if now is None else now
+
+
+def _keys(before: Rows, after: Rows) -> Iterable[Key]:
+    return before.keys() | after.keys() if before else after
 
 
 def add(one: Sums, other: Sums) -> Sums:
@@ -236,8 +245,3 @@ def linked(schema: Schema[Any], start: Key, partition: Callable[[Key], Rows]) ->
 def partition_of(schema: Schema[Any], key: Key) -> Key:
     """The partition columns of a key."""
     return key[: len(schema.partition)]
-
-
-def entity_datasets(datasets: Iterable[Dataset]) -> Iterator[Dataset]:
-    """Those that read things, not tables."""
-    return (dataset for dataset in datasets if dataset.source is None)

@@ -23,6 +23,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import cached_property
 from operator import itemgetter
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -142,7 +143,7 @@ class Schema(Generic[T]):
         self._values_of = _picker([self.names.index(name) for name in self.value_names])
         self._accepted: set[tuple[type, ...]] = set()
 
-    @property
+    @cached_property
     def is_rollup(self) -> bool:
         """Whether rows of one key are added up."""
         return bool(self.sums)
@@ -239,7 +240,7 @@ class Dataset:
         """The datasets whose tables it reads."""
         return tuple(one for one in (self.source, self.joined) if one is not None)
 
-    @property
+    @cached_property
     def is_rollup(self) -> bool:
         """Whether the rows of one key are added up."""
         return self.schema.is_rollup

@@ -7,8 +7,7 @@ a revision that is told again concerns itself only when the others see the same 
 
 from __future__ import annotations
 
-from shared_logic.page_state import PageState, RevisionState
-from shared_logic.things import belongs, imported, shown_sha1
+from shared_logic.page_state import PageState, RevisionState, belongs, shown_sha1
 
 
 class Outline:
@@ -16,17 +15,13 @@ class Outline:
 
     def __init__(self, page_id: int, state: PageState) -> None:
         """Go through the whole history once."""
-        history = {
-            rev_id: revision
-            for rev_id, revision in state.revisions.items()
-            if belongs(page_id, state, revision)
-        }
         self._page_id = page_id
-        self._newest_id = max(history, default=0)
-        self._newest_at = max((revision.timestamp or 0 for revision in history.values()), default=0)
-        self._newest_parent = max((revision.parent_id or 0 for revision in history.values()), default=0)
-        self.imported = imported(page_id, state)
-        """Ids of the imported revisions."""
+        self._newest_id = self._newest_at = self._newest_parent = 0
+        self.imported: set[int] = set()
+        """Ids of the revisions in the history that are older than one with a lower id."""
+        for rev_id, revision in sorted(state.revisions.items()):
+            if belongs(page_id, state, revision):
+                self._append(rev_id, revision)
 
     def concerned(self, before: PageState, news: PageState) -> list[int] | None:
         """Ids of all revisions of which an author may see something else than before; None: it may be any.
@@ -38,24 +33,31 @@ class Outline:
         found = []
         for rev_id, revision in sorted(news.revisions.items()):
             known = before.revisions.get(rev_id)
-            was, is_now = (belongs(self._page_id, before, one) for one in (known, revision))
-            if was and is_now and known is not None:
+            was = known is not None and belongs(self._page_id, before, known)
+            if not belongs(self._page_id, before, revision):
+                if was:
+                    return None
+                continue
+            if known is not None and was:
                 if _seen_by_others(known) != _seen_by_others(revision):
                     return None
-            elif is_now and rev_id > self._newest_id and rev_id > self._newest_parent:
-                self._append(rev_id, revision)
-            elif was or is_now:
-                return None
-            if is_now:
                 self._newest_parent = max(self._newest_parent, revision.parent_id or 0)
-                found.append(rev_id)
+            elif rev_id > self._newest_id and rev_id > self._newest_parent:
+                self._append(rev_id, revision)
+            else:
+                return None
+            found.append(rev_id)
         return found
 
     def _append(self, rev_id: int, revision: RevisionState) -> None:
+        """Note a revision with a greater id than any other of the history."""
         at = revision.timestamp or 0
         if at < self._newest_at:
             self.imported.add(rev_id)
-        self._newest_id, self._newest_at = rev_id, max(self._newest_at, at)
+        else:
+            self._newest_at = at
+        self._newest_id = rev_id
+        self._newest_parent = max(self._newest_parent, revision.parent_id or 0)
 
 
 def _whole(state: PageState) -> tuple[object, ...]:

@@ -128,7 +128,15 @@ def absorb(owned: PageState, said: PageState) -> PageState:
 def with_news(owned: PageState, told: PageState) -> PageState:
     """The state with what `news` gave for it, its revisions changed in place."""
     owned.revisions.update(told.revisions)
-    return msgspec.structs.replace(told, revisions=owned.revisions)
+    return PageState(
+        title=told.title,
+        redirect=told.redirect,
+        existence=told.existence,
+        cleared=told.cleared,
+        surveyed=told.surveyed,
+        happenings=told.happenings,
+        revisions=owned.revisions,
+    )
 
 
 def _joined(one: PageState, other: PageState, revisions: dict[int, RevisionState]) -> PageState:
@@ -174,6 +182,22 @@ def hidden(state: PageState) -> Iterator[tuple[int, int, int]]:
     for rev_id, revision in state.revisions.items():
         if revision.visibility is not None and revision.visibility[3]:
             yield rev_id, revision.visibility[3], revision.visibility[0]
+
+
+def belongs(page_id: int, page: PageState, revision: RevisionState | None) -> bool:
+    """Whether the revision is in the history of the page: see `shared_logic.things.page`."""
+    return (
+        revision is not None
+        and revision.timestamp is not None
+        and (presence := revision.presence) is not None
+        and presence[3] == page_id
+        and (page.surveyed is None or presence[:3] >= page.surveyed)
+    )
+
+
+def shown_sha1(state: RevisionState) -> str | None:
+    """The sha1 of a text that is not hidden."""
+    return None if state.visibility and state.visibility[3] & TEXT_HIDDEN else state.sha1
 
 
 def newest(one: Comparable | None, other: Comparable | None) -> Comparable | None:

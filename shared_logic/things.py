@@ -13,6 +13,7 @@ from shared_logic import log_state
 from shared_logic.clock import day, instant
 from shared_logic.issue_state import IssueState
 from shared_logic.log_state import ACTION_HIDDEN, LogState
+from shared_logic.page_outline import Outline
 from shared_logic.page_state import (
     COMMENT_HIDDEN,
     SUPPRESSED,
@@ -20,7 +21,8 @@ from shared_logic.page_state import (
     USER_HIDDEN,
     Happening,
     PageState,
-    RevisionState,
+    belongs,
+    shown_sha1,
 )
 from shared_logic.site_state import Namespace, SiteState
 from shared_logic.user_state import UserState
@@ -219,7 +221,7 @@ def page(wiki: str, page_id: int, state: PageState) -> Page:
     tables, which would have listed it; it is archived when that was "in
     the archive", or was said before the page's newest deletion. A revision whose time nobody told is not shown yet.
     """
-    history = described(wiki, page_id, state, state.revisions, imported(page_id, state))
+    history = described(wiki, page_id, state, state.revisions, Outline(page_id, state).imported)
     return Page(
         wiki=wiki,
         page_id=page_id,
@@ -322,35 +324,6 @@ def described(
     ]
     history.sort(key=_own_order)
     return history
-
-
-def belongs(page_id: int, page: PageState, revision: RevisionState | None) -> bool:
-    """Whether the revision is in the history of the page: see `page`."""
-    return (
-        revision is not None
-        and revision.timestamp is not None
-        and (presence := revision.presence) is not None
-        and presence[3] == page_id
-        and (page.surveyed is None or presence[:3] >= page.surveyed)
-    )
-
-
-def imported(page_id: int, state: PageState) -> set[int]:
-    """Ids of the revisions in the history of the page that are older than one with a lower id."""
-    found = set()
-    latest = 0
-    for rev_id, revision in sorted(state.revisions.items()):
-        if belongs(page_id, state, revision):
-            at = revision.timestamp or 0
-            if at < latest:
-                found.add(rev_id)
-            latest = max(latest, at)
-    return found
-
-
-def shown_sha1(state: RevisionState) -> str | None:
-    """The sha1 of a text that is not hidden."""
-    return None if state.visibility and state.visibility[3] & TEXT_HIDDEN else state.sha1
 
 
 def _own_order(revision: Revision) -> tuple[int, int]:

@@ -82,7 +82,7 @@ class Worker:
         self._log, self._store = log, store
         self._lanes = {dataset.name: (dataset, Lane(dataset.name, made.number)) for dataset, made in lanes}
         self._base, self._cut = lanes[0][1].base, lanes[0][1].cut
-        self._readers = readers(dataset for dataset, _ in lanes if dataset.source is None)
+        self._readers = readers([dataset for dataset, _ in lanes])
         self._cache: OrderedDict[str, Followed] = OrderedDict()
         self.outcome = Outcome()
         self.partitions = tuple(range(log.partitions)) if partitions is None else tuple(partitions)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -32,8 +32,7 @@ class OutOfScope(Exception):  # noqa: N818
     """An event that nothing here reads, with the reason by which it is counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """An event that was understood, with its row of the table."""
 
     kind: EventKind
@@ -65,6 +64,39 @@ def read(raw: bytes) -> Read:
     """
     if len(raw) > LARGEST_EVENT:
         raise DeadLetter("too-large", f"{len(raw)} bytes, the limit is {LARGEST_EVENT}")
+    found = _read_at_once(raw) or _read_by_header(raw)
+    _check(found.kind.times(found.event), milliseconds(found.event.meta.dt))
+    return found
+
+
+def _read_at_once(raw: bytes) -> Read | None:
+    """The event, where its first field names a schema that is read, as senders have it; None: the header has to decide."""
+    if not raw.startswith(_SCHEMA_FIRST):
+        return None
+    known = _known(raw[len(_SCHEMA_FIRST) : raw.find(b'"', len(_SCHEMA_FIRST))])
+    if known is None:
+        return None
+    schema, kind, minor = known
+    try:
+        event = _decoders[kind.title].decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    # A field that comes twice counts as it comes last.
+    return Read(kind, event, minor) if event.schema == schema and event.meta.domain != CANARY_DOMAIN else None
+
+
+@lru_cache(maxsize=1_000)
+def _known(name: bytes) -> tuple[str, EventKind, int] | None:
+    """The schema of that name, if it is read: its name, its row of the table and its minor version."""
+    try:
+        title, major, minor = _version(name.decode())
+    except (DeadLetter, UnicodeDecodeError):
+        return None
+    kind = KINDS.get(title)
+    return None if kind is None or major not in kind.majors else (name.decode(), kind, minor)
+
+
+def _read_by_header(raw: bytes) -> Read:
     header = _decode(_header, raw, "header")
     if header.meta.domain == CANARY_DOMAIN:
         raise OutOfScope("canary")
@@ -77,9 +109,7 @@ def read(raw: bytes) -> Read:
         raise DeadLetter(
             "new-major-version", f"{header.schema}: this version reads {known}; update wikibraid, then replay"
         )
-    event = _decode(_decoders[title], raw, title)
-    _check(kind.times(event), milliseconds(header.meta.dt))
-    return Read(kind, event, minor)
+    return Read(kind, _decode(_decoders[title], raw, title), minor)
 
 
 def unknown_fields(raw: bytes, known: frozenset[str]) -> frozenset[str]:
@@ -91,6 +121,7 @@ _header = msgspec.json.Decoder(Header)
 _decoders: dict[str, msgspec.json.Decoder[Any]] = {
     title: msgspec.json.Decoder(kind.record) for title, kind in KINDS.items()
 }
+_SCHEMA_FIRST = b'{"$schema":"'
 _SCHEMA = re.compile(r"^/?(?P<title>.+)/(?P<major>\d+)\.(?P<minor>\d+)\.\d+$")
 
 
