@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 import duckdb
+import pyarrow as pa
 
 from serving.arrow import arrow_schema, batches
 from serving.reader import Stream
@@ -28,13 +29,14 @@ LISTS = {"VARCHAR[]"}
 class Analysis:
     """One database for one question; larger than memory, it goes on in a folder that is thrown away."""
 
-    def __init__(self, read: Read, folder: Path, now: datetime) -> None:
-        """Over the tables that `read` gives; `now` is what views take for the present."""
+    def __init__(self, read: Read, folder: Path | None, now: datetime) -> None:
+        """Over the tables that `read` gives; `now` is what views take for the present. Without a folder all is in memory."""
         self._read = read
-        self._db = duckdb.connect(str(folder / "analysis.duckdb"))
+        self._db = duckdb.connect(":memory:" if folder is None else str(folder / "analysis.duckdb"))
         self._db.execute("SET TimeZone='UTC'")
         self._db.execute("SET preserve_insertion_order=false")
         self._db.execute("SET VARIABLE now = ?::TIMESTAMPTZ", [now])
+        self._instead: dict[str, View] = {}
         self.streams: dict[str, Stream] = {}
         """Of every dataset that was taken in: how fresh it is."""
 
@@ -70,6 +72,16 @@ class Analysis:
             if name in registry:
                 self._load(registry[name])
 
+    def put(self, name: str, rows: pa.Table) -> None:
+        """Take in a table that views read; a view of that name is not made any more."""
+        self._db.register("rows", rows)
+        self._db.execute(f"CREATE TEMP TABLE {name} AS FROM rows")
+        self._db.unregister("rows")
+
+    def replace(self, view: View) -> None:
+        """Make this view where others read one of its name."""
+        self._instead[view.name] = view
+
     def lock(self) -> None:
         """Let nothing be read from now on but what was taken in."""
         for setting in READ_ONLY:
@@ -92,6 +104,7 @@ class Analysis:
         return int(count)
 
     def _make(self, view: View) -> None:
+        view = self._instead.get(view.name, view)
         for name in view.reads:
             if name in registry:
                 self._load(registry[name])

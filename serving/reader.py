@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import reduce
@@ -111,6 +111,23 @@ class Reader:
         lag = self._lag(through)
         return Stream(rows, made.number, through, complete=None if lag is None else lag == 0, lag=lag)
 
+    def stream_of(self, dataset: Dataset, prefixes: Iterable[Key], generation: int | None = None) -> Stream:
+        """The rows whose key starts with any of these, one after the other, read as they are asked for.
+
+        Raises:
+            NotPublished: there is no such generation, or none is published yet.
+            ValueError: the table can't have such keys.
+        """
+        made = self._generation(dataset, generation)
+        through = self._through(dataset, made)
+        lag = self._lag(through)
+
+        def rows() -> Iterator[dict[str, Any]]:
+            for prefix in prefixes:
+                yield from self._beginning(dataset, made, prefix)
+
+        return Stream(rows(), made.number, through, complete=None if lag is None else lag == 0, lag=lag)
+
     def rows_of(
         self, dataset: Dataset, keys: Sequence[bytes], generation: int
     ) -> Iterator[tuple[Key, dict[str, Any] | None]]:
@@ -185,12 +202,16 @@ class Reader:
         """The generation, the offsets it was through before any row was read, and the rows as they are asked for."""
         _check(dataset, prefix, whole=False)
         made = self._generation(dataset, generation)
-        through = self._through(dataset, made)
+        return made, self._through(dataset, made), self._beginning(dataset, made, prefix)
+
+    def _beginning(self, dataset: Dataset, made: Generation, prefix: Key) -> Iterator[dict[str, Any]]:
+        """The rows of a generation whose key starts so, as they are asked for."""
+        _check(dataset, prefix, whole=False)
         schema = dataset.schema
         rows = merged(self._store, dataset, Lane(dataset.name, made.number), encode_key(prefix))
         decoded = ((decode_key(schema, key), decode_values(schema, values)) for key, values in rows)
         shown = self._redaction(dataset).of_rows(decoded)
-        return made, through, (schema.record(key, values) for key, values in shown)
+        return (schema.record(key, values) for key, values in shown)
 
     def _answer(self, made: Generation, through: Cut, rows: list[dict[str, Any]]) -> Answer:
         """Say how fresh the rows are; `through` was read before them, they may include more and never less."""

@@ -19,7 +19,7 @@ from shared_logic.language import (
 from shared_logic.things import Account, LogEntry, Page, Revision, Site, User, UserKind
 
 if TYPE_CHECKING:
-    from wikibraid.reading import read, sql
+    from wikibraid.reading import history, read, sql
 
 __all__ = [
     "Account",
@@ -38,6 +38,7 @@ __all__ = [
     "UserKind",
     "about",
     "dataset",
+    "history",
     "read",
     "registry",
     "sql",
@@ -46,7 +47,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """What analysts call: not imported where an author's module is, such as in tasks of Spark."""
-    if name in {"read", "sql"}:
+    if name in {"history", "read", "sql"}:
         from wikibraid import reading  # noqa: PLC0415  see above
 
         return getattr(reading, name)

@@ -18,6 +18,7 @@ from serving.analysis import Analysis
 from serving.arrow import table
 from serving.cassandra_session import Address, connected
 from serving.cassandra_store import CassandraStore
+from serving.history_parts import OfPage, OfUser, Part, days_of, gathered
 from serving.reader import Reader
 from serving.sqlite_store import SqliteStore
 from shared_logic.installed import register_datasets
@@ -72,10 +73,7 @@ def sql(statement: str, *, home: str | Path | None = None, now: datetime | None 
         serving.reader.NotPublished: a table that it reads is not published.
     """
     place = _home(home)
-    told = place / "NOW"
-    present = now or (
-        datetime.fromisoformat(told.read_text().strip()) if told.exists() else datetime.now(tz=UTC)
-    )
+    present = now or _present(place)
     with _store(place) as store, tempfile.TemporaryDirectory(prefix="wikibraid-") as folder:
         reader = Reader(store)
         with Analysis(reader.stream, Path(folder), present) as db:
@@ -83,6 +81,49 @@ def sql(statement: str, *, home: str | Path | None = None, now: datetime | None 
             db.lock()
             found = db.execute(statement).arrow()
             return found.read_all() if isinstance(found, pa.RecordBatchReader) else found
+
+
+def history(
+    wiki: str,
+    *,
+    page: int | str | None = None,
+    user: int | None = None,
+    period: str | None = None,
+    home: str | Path | None = None,
+    now: datetime | None = None,
+) -> pa.Table:
+    """MediaWiki History of one page (its id), one account (its id) or one period (2026-01 or 2026-01-05), of its partitions only.
+
+    `home` and `now` are as in `sql`.
+
+    Raises:
+        ValueError: none of the three is given, or several, or no such period can be.
+        serving.reader.NotPublished: a table that it reads is not published.
+    """
+    given = [value for value in (page, user, period) if value is not None]
+    if len(given) != 1:
+        message = "give one of page, user and period"
+        raise ValueError(message)
+    part: Part
+    if page is not None:
+        part = OfPage(wiki, str(page))
+    elif user is not None:
+        part = OfUser(wiki, user)
+    else:
+        part = days_of(wiki, period or "")
+    place = _home(home)
+    with _store(place) as store:
+        found = gathered(Reader(store), part)
+        with Analysis(found.stream, None, now or _present(place)) as db:
+            found.give(db)
+            db.prepare(["mediawiki_history"])
+            condition = part.condition_on("mediawiki_history")
+            return db.execute(f"FROM mediawiki_history WHERE {condition}").to_arrow_table()
+
+
+def _present(place: Path) -> datetime:
+    told = place / "NOW"
+    return datetime.fromisoformat(told.read_text().strip()) if told.exists() else datetime.now(tz=UTC)
 
 
 def _home(home: str | Path | None) -> Path:

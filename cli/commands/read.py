@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,9 +24,11 @@ from cli.failures import CANNOT_KNOW, DIFFERS, Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, home_at, instant_named, key_of
 from cli.output import counted, err, meter, out, print_json, print_records, text
+from cli.parts import part_of
 from serving.analysis import Analysis
 from serving.as_of import as_of
 from serving.formats import write_csv, write_json, write_jsonl, write_parquet, write_tsv
+from serving.history_parts import Part, gathered
 from serving.parity import compare
 from serving.public_dump import write_public_dump
 from serving.reader import NotPublished, Reader, Stream
@@ -90,10 +92,22 @@ def query(
     format: Annotated[Format, typer.Option(help="How rows are written.")] = Format.TABLE,  # noqa: A002
     limit: Annotated[int, typer.Option(help="Rows of a table to print.")] = SHOWN,
     now: NowOption = None,
+    page: Annotated[str | None, typer.Option(help="Of mediawiki_history: only this page, by its id.")] = None,
+    user: Annotated[
+        int | None, typer.Option(help="Of mediawiki_history: only this account, by its id.")
+    ] = None,
+    period: Annotated[
+        str | None,
+        typer.Option(metavar="MONTH|DAY", help="Of mediawiki_history: only this, as 2026-01 or 2026-01-05."),
+    ] = None,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Read merged rows by key, with how fresh they are."""
     place = home_at(home)
+    part = part_of(name, key or [], page, user, period)
+    if part is not None:
+        _query_part(place, views[name], part, at, now, format, limit)
+        return
     if name in views:
         _query_view(place, views[name], key or [], at, now, format, limit)
         return
@@ -141,20 +155,42 @@ def _query_view(
     with place.log() as log, place.store() as store, analysis(place, log, store, now, at) as db:
         db.prepare([view.name])
         db.lock()
-        whole = db.execute(statement).to_arrow_table()
-        if form is Format.TABLE:
-            print_records(whole.slice(0, limit).to_pylist(), view.name)
-            more = f", {limit} of them shown" if whole.num_rows > limit else ""
-            err.print(f"{whole.num_rows:,} rows{more} · {_freshness_of_all(db)}")
-        elif form is Format.JSON:
-            print_json({"rows": whole.to_pylist(), "freshness": _freshness_of_all(db)})
-        elif form is Format.CSV:
-            sys.stdout.write(whole.to_pandas().to_csv(index=False))
-        else:
-            with tempfile.TemporaryFile() as file:
-                pq.write_table(whole, file)
-                file.seek(0)
-                shutil.copyfileobj(file, sys.stdout.buffer)
+        _print_rows(view, db.execute(statement).to_arrow_table(), _freshness_of_all(db.streams), form, limit)
+
+
+def _query_part(
+    place: Home, view: View, part: Part, at: str | None, now: str | None, form: Format, limit: int
+) -> None:
+    if at is not None:
+        message = f"--at reads whole tables; leave out the page, account or period, or export {view.name}"
+        raise Failure(message)
+    with place.log() as log, place.store() as store:
+        try:
+            found = gathered(reader(store, log), part)
+            with Analysis(found.stream, None, instant_of(place, now)) as db:
+                found.give(db)
+                db.prepare([view.name])
+                db.lock()
+                whole = db.execute(f"FROM {view.name} WHERE {part.condition_on(view.name)}").to_arrow_table()
+        except NotPublished as error:
+            raise Failure(str(error), CANNOT_KNOW) from error
+    _print_rows(view, whole, _freshness_of_all(found.streams), form, limit)
+
+
+def _print_rows(view: View, whole: pa.Table, fresh: str, form: Format, limit: int) -> None:
+    if form is Format.TABLE:
+        print_records(whole.slice(0, limit).to_pylist(), view.name)
+        more = f", {limit} of them shown" if whole.num_rows > limit else ""
+        err.print(f"{whole.num_rows:,} rows{more} · {fresh}")
+    elif form is Format.JSON:
+        print_json({"rows": whole.to_pylist(), "freshness": fresh})
+    elif form is Format.CSV:
+        sys.stdout.write(whole.to_pandas().to_csv(index=False))
+    else:
+        with tempfile.TemporaryFile() as file:
+            pq.write_table(whole, file)
+            file.seek(0)
+            shutil.copyfileobj(file, sys.stdout.buffer)
 
 
 def sql(
@@ -206,7 +242,7 @@ def export(
                 db.prepare([name])
                 out_dir.mkdir(parents=True, exist_ok=True)
                 count = db.write(f"FROM {name}", unfinished, format)
-                fresh = _freshness_of_all(db)
+                fresh = _freshness_of_all(db.streams)
         else:
             dataset = dataset_named(name)
             found = stream(log, store, dataset, (), at)
@@ -226,7 +262,7 @@ def _export_dump(place: Home, name: str, out_dir: Path, at: str | None, now: str
         db.prepare([name])
         out_dir.mkdir(parents=True, exist_ok=True)
         for path, count in write_public_dump(db, out_dir).items():
-            out.print(f"{path}: {count:,} rows · {_freshness_of_all(db)}")
+            out.print(f"{path}: {count:,} rows · {_freshness_of_all(db.streams)}")
 
 
 @contextmanager
@@ -256,9 +292,9 @@ def instant_of(place: Home, now: str | None) -> datetime:
     return instant(instant_named(told)) if told else datetime.now(tz=UTC)
 
 
-def _freshness_of_all(db: Analysis) -> str:
+def _freshness_of_all(streams: Mapping[str, Stream]) -> str:
     """How fresh the least fresh of the tables is."""
-    return max((freshness(found) for found in db.streams.values()), key=lambda told: "incomplete" in told)
+    return max((freshness(found) for found in streams.values()), key=lambda told: "incomplete" in told)
 
 
 def explain(

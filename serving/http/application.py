@@ -10,7 +10,7 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry, Counter, Histogram, make_asgi_app
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.http import metrics, operations, similar_users, tables
+from serving.http import history, metrics, operations, similar_users, tables
 from serving.http.access import OPERATOR, SIMILAR_EDITORS, Access, Gate
 from serving.http.operations import Kept
 from serving.http.problems import Problem, answer, handle
@@ -31,6 +31,7 @@ def application(
     handle(app)
     app.include_router(tables.routes(source, datasets))
     app.include_router(metrics.routes(source))
+    app.include_router(history.routes(source))
     app.include_router(similar_users.routes(source, usual_wiki))
     app.include_router(operations.routes(source, datasets, kept))
 
@@ -51,6 +52,7 @@ def application(
         roles={
             similar_users.PREFIX: SIMILAR_EDITORS,
             operations.PREFIX: OPERATOR,
+            history.USERS: OPERATOR,
             "/prometheus": OPERATOR,
         },
         access=access,

@@ -2,6 +2,7 @@
 
 from shared_logic.datasets import (
     daily_edits,
+    history_keys,
     identity_reverts,
     input_issues,
     metrics,
@@ -16,6 +17,7 @@ from shared_logic.datasets import (
 
 __all__ = [
     "daily_edits",
+    "history_keys",
     "identity_reverts",
     "input_issues",
     "metrics",

@@ -198,6 +198,11 @@ class PageLife(Table, frozen=True, kw_only=True):
 @dataset
 def page_lives(said: Linked[PageTitle], site: SiteNamespaces | None) -> Iterator[PageLife]:
     """Every state of every page."""
+    yield from page_states(said, site)
+
+
+def page_states(said: Linked[PageTitle], site: SiteNamespaces | None) -> Iterator[PageLife]:
+    """The states of the pages that linked titles tell of, numbered."""
     ordinals: dict[str, int] = {}
     for state in _rebuilt(said, site)[0]:
         page = str(state.page_id or state.page_artificial_id)

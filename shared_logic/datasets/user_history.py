@@ -79,6 +79,11 @@ class UserLife(Table, frozen=True, kw_only=True):
 @dataset
 def user_lives(said: Linked[UserName]) -> Iterator[UserLife]:
     """Every state of every account."""
+    yield from user_states(said)
+
+
+def user_states(said: Linked[UserName]) -> Iterator[UserLife]:
+    """The states of the accounts that linked names tell of, numbered."""
     ordinals: dict[int, int] = {}
     for state in _rebuilt(said)[0]:
         ordinal = ordinals.get(state.user_id, 0)

@@ -148,7 +148,7 @@ SELECT
     r.revision_deleted_parts_are_suppressed,
     r.revision_text_bytes,
     CASE WHEN coalesce(r.revision_parent_id, 0) = 0 THEN r.revision_text_bytes
-        ELSE r.revision_text_bytes - parent.revision_text_bytes END AS revision_text_bytes_diff,
+        ELSE r.revision_text_bytes - r.parent_text_bytes END AS revision_text_bytes_diff,
     r.revision_text_sha1,
     NULL::VARCHAR AS revision_content_model,
     NULL::VARCHAR AS revision_content_format,
@@ -165,8 +165,6 @@ SELECT
 FROM (
     SELECT
         *,
-        CASE WHEN user_id > 0 THEN row_number() OVER mine END AS user_revision_count,
-        CASE WHEN user_id > 0 THEN date_diff('second', lag(event_timestamp) OVER mine, event_timestamp) END AS user_seconds,
         user_text AS told_text,
         CASE WHEN user_text IS NOT NULL THEN user_id IS NULL END AS told_anonymous,
         CASE WHEN user_text IS NOT NULL AND user_id IS NULL THEN false END AS told_temporary,
@@ -174,9 +172,7 @@ FROM (
         coalesce(user_id IS NULL AND contains(user_text, '>'), false) AS told_cross_wiki,
         CASE WHEN regexp_matches(user_text, 'bot([^a-z]|$)', 'i') THEN ['name'] ELSE []::VARCHAR[] END AS told_bots
     FROM revisions_of_any_page
-    WINDOW mine AS (PARTITION BY wiki, user_id ORDER BY event_timestamp, rev_id)
 ) AS r
-LEFT JOIN revisions_of_any_page AS parent ON parent.wiki = r.wiki AND parent.rev_id = nullif(r.revision_parent_id, 0)
 LEFT JOIN actors_over_time AS actor
     ON actor.wiki = r.wiki AND actor.user_id = r.user_id AND r.event_timestamp >= actor.since AND r.event_timestamp < actor.until
 LEFT JOIN pages_over_time AS page

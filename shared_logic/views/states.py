@@ -5,18 +5,44 @@ from __future__ import annotations
 import shared_logic.datasets  # noqa: F401  the tables that are read
 from shared_logic.views.view import View, views
 
-REVISIONS = views.add(
-    View(
-        name="revisions_of_any_page",
-        doc="Facts of every revision, of those without page id too.",
-        reads=("revision_facts", "stray_facts"),
-        is_internal=True,
-        sql="""
+REVISIONS_UNITED = """
 SELECT * FROM revision_facts
 UNION ALL BY NAME
 SELECT
     *, true AS revision_is_deleted, false AS revision_is_identity_reverted, false AS revision_is_identity_revert
 FROM stray_facts
+"""
+"""SQL for the facts of revisions with and without page id."""
+
+REVISIONS = views.add(
+    View(
+        name="revisions_of_any_page",
+        doc="Facts of every revision, of those without page id too, and what other revisions tell of them.",
+        reads=("revision_facts", "stray_facts"),
+        is_internal=True,
+        sql=f"""
+WITH revisions AS ({REVISIONS_UNITED})
+SELECT
+    revisions.*,
+    CASE WHEN user_id > 0 THEN row_number() OVER mine END AS user_revision_count,
+    CASE WHEN user_id > 0 THEN date_diff('second', lag(event_timestamp) OVER mine, event_timestamp) END AS user_seconds,
+    parents.revision_text_bytes AS parent_text_bytes
+FROM revisions LEFT JOIN (
+    SELECT wiki, rev_id, any_value(revision_text_bytes) AS revision_text_bytes FROM revisions GROUP BY ALL
+) AS parents ON parents.wiki = revisions.wiki AND parents.rev_id = nullif(revisions.revision_parent_id, 0)
+WINDOW mine AS (PARTITION BY revisions.wiki, user_id ORDER BY event_timestamp, revisions.rev_id)
+""",  # noqa: S608  a constant
+    )
+)
+
+FIRST_EDITS = views.add(
+    View(
+        name="first_edits",
+        doc="When each account edited first.",
+        reads=(REVISIONS.name,),
+        is_internal=True,
+        sql="""
+SELECT wiki, user_id, min(event_timestamp) AS first_edit FROM revisions_of_any_page WHERE user_id > 0 GROUP BY ALL
 """,
     )
 )
@@ -25,13 +51,10 @@ USER_STATES = views.add(
     View(
         name="user_states",
         doc="Every state of every account, as of now.",
-        reads=("user_lives", REVISIONS.name),
+        reads=("user_lives", FIRST_EDITS.name),
         is_internal=True,
         sql="""
-WITH first_edits AS (
-    SELECT wiki, user_id, min(event_timestamp) AS first_edit FROM revisions_of_any_page WHERE user_id > 0 GROUP BY ALL
-),
-begun AS (
+WITH begun AS (
     SELECT
         lives.*, first_edit,
         CASE WHEN starts_with_first_edit THEN least(start_timestamp, first_edit) ELSE start_timestamp END AS began

@@ -1,0 +1,314 @@
+"""MediaWiki History of one page, one account or some days, from the partitions that tell of it and no others.
+
+What a read costs, in partitions: of a page its facts and life, of every author his life, his months and the months in which he
+edited the page; of an account its months and the pages that it edited; of a span its days and whoever did something in them.
+Never is a table read from end to end.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from serving.analysis import Analysis
+from serving.reader import Reader, Stream
+from shared_logic.datasets.history_keys import by_name, by_user, on_day
+from shared_logic.kernel import linked
+from shared_logic.language import Dataset, Key, registry
+from shared_logic.views.states import REVISIONS, REVISIONS_UNITED
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OfPage:
+    """All that happened to one page."""
+
+    wiki: str
+    page: str
+    """Its id; or its artificial id, where none is known."""
+
+    def condition_on(self, view: str) -> str:  # noqa: ARG002  one for all views
+        """SQL for those rows of a view that are of the part."""
+        column = "page_id" if self.page.isdecimal() else "page_artificial_id"
+        return f"{column}::VARCHAR = {_quoted(self.page)}"
+
+
+@dataclass(frozen=True, slots=True)
+class OfUser:
+    """All that one account did, and what was done to it."""
+
+    wiki: str
+    user_id: int
+
+    def condition_on(self, view: str) -> str:
+        """SQL for those rows of a view that are of the part."""
+        mine = f"user_id = {self.user_id}"
+        return mine if view == "user_history" else f"({mine} OR event_{mine})"
+
+
+@dataclass(frozen=True, slots=True)
+class OfDays:
+    """All that happened on some days, the last included; UTC."""
+
+    wiki: str
+    first: date
+    last: date
+
+    def condition_on(self, view: str) -> str:  # noqa: ARG002  one for all views
+        """SQL for those rows of a view that are of the part."""
+        after = self.last + timedelta(days=1)
+        return f"event_timestamp >= '{self.first}' AND event_timestamp < '{after}'"
+
+    @property
+    def days(self) -> Iterator[date]:
+        """Each of them."""
+        for number in range((self.last - self.first).days + 1):
+            yield self.first + timedelta(days=number)
+
+
+Part = OfPage | OfUser | OfDays
+"""Of one wiki."""
+
+
+def days_of(wiki: str, period: str) -> OfDays:
+    """The days of a month or of one day, as 2026-01 or 2026-01-05.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    whole = f"{period}-01" if period.count("-") == 1 else period
+    try:
+        first = date.fromisoformat(whole)
+    except ValueError:
+        message = f"{period!r} is neither a month nor a day; write it as 2026-01 or 2026-01-05"
+        raise ValueError(message) from None
+    if whole == period:
+        return OfDays(wiki, first, first)
+    return OfDays(wiki, first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
+
+
+def gathered(reader: Reader, part: Part) -> Gathered:
+    """All rows of tables that a part of the history is made of.
+
+    Raises:
+        NotPublished: a table that tells where they are is not published.
+    """
+    found = Gathered(reader, part.wiki)
+    began_users: list[Row] = []
+    match part:
+        case OfPage():
+            found.take_pages([part.page])
+            if part.page.isdecimal():
+                found.facts += found.beginning("revision_facts", [(part.wiki, int(part.page))])
+            began_pages = list(found.page_lives)
+        case OfUser():
+            found.take_users([part.user_id])
+            months = found.months_of(part.user_id)
+            found.take_revisions(
+                found.beginning("user_revisions", [(part.wiki, part.user_id, month) for month, _ in months])
+            )
+            names = {row[name] for row in found.user_lives for name in ("user_text_historical", "user_text")}
+            keys = [by_user(part.user_id), *map(by_name, sorted(names))]
+            began_pages, began_users = found.take_states(keys)
+        case OfDays():
+            found.take_revisions(found.beginning("day_revisions", [(part.wiki, day) for day in part.days]))
+            began_pages, began_users = found.take_states(list(map(on_day, part.days)))
+    found.take_pages(str(row["page_id"]) for row in found.facts)
+    authors = {row["user_id"] for row in (*found.facts, *found.strays) if row["user_id"]}
+    found.take_users(authors)
+    # An account's first edit may begin its first state.
+    begun = [row for row in found.user_lives if row["starts_with_first_edit"] and row["user_id"] in authors]
+    own = [row for row in found.user_lives if isinstance(part, OfUser) and row["user_id"] == part.user_id]
+    found.take_causers([*began_pages, *began_users, *begun, *own])
+    return found
+
+
+@dataclass
+class Gathered:
+    """Rows of some partitions, by table."""
+
+    reader: Reader
+    wiki: str
+    facts: list[Row] = field(default_factory=list)
+    strays: list[Row] = field(default_factory=list)
+    page_lives: list[Row] = field(default_factory=list)
+    user_lives: list[Row] = field(default_factory=list)
+    streams: dict[str, Stream] = field(default_factory=dict)
+    """By table: how fresh it is."""
+    _pages: set[str] = field(default_factory=set)
+    _users: set[int] = field(default_factory=set)
+    _months: dict[int, list[tuple[date, int]]] = field(default_factory=dict)
+
+    def beginning(self, name: str, prefixes: Iterable[Key]) -> list[Row]:
+        """The rows of a table whose keys begin so."""
+        return list(self._noted(name, self.reader.stream_of(registry[name], prefixes)))
+
+    def take_revisions(self, keys: Iterable[Row]) -> None:
+        """The facts of revisions that are known by page and id; page 0 is that of nobody's."""
+        places = [(row["page_id"], row["rev_id"]) for row in keys]
+        facts = [(self.wiki, page_id, rev_id) for page_id, rev_id in places if page_id]
+        strays = [(self.wiki, rev_id) for page_id, rev_id in places if not page_id]
+        self.facts += self.beginning("revision_facts", facts)
+        self.strays += self.beginning("stray_facts", strays)
+
+    def take_pages(self, pages: Iterable[str]) -> None:
+        """The lives of pages that are not taken yet."""
+        new = sorted(set(pages) - self._pages)
+        self._pages.update(new)
+        self.page_lives += self.beginning("page_lives", [(self.wiki, page) for page in new])
+
+    def take_users(self, users: Iterable[int]) -> None:
+        """The lives of accounts that are not taken yet."""
+        new = sorted(set(users) - self._users)
+        self._users.update(new)
+        self.user_lives += self.beginning("user_lives", [(self.wiki, user_id) for user_id in new])
+
+    def take_states(self, found_by: list[str]) -> tuple[list[Row], list[Row]]:
+        """The lives that states with such keys are of; returns those states of pages, and those of accounts."""
+        prefixes = [(self.wiki, key) for key in found_by]
+        pages = {(row["page"], row["ordinal"]) for row in self.beginning("page_life_keys", prefixes)}
+        users = {(row["user_id"], row["ordinal"]) for row in self.beginning("user_life_keys", prefixes)}
+        self.take_pages(page for page, _ in pages)
+        self.take_users(user_id for user_id, _ in users)
+        return (
+            [row for row in self.page_lives if (row["page"], row["ordinal"]) in pages],
+            [row for row in self.user_lives if (row["user_id"], row["ordinal"]) in users],
+        )
+
+    def take_causers(self, states: Iterable[Row]) -> None:
+        """The lives of whoever began those states; of a name those of all accounts that may have borne it."""
+        states = list(states)
+        self.take_users(row["caused_by_user_id"] for row in states if row["caused_by_user_id"])
+        names = {row["caused_by_user_text"] for row in states if row["caused_by_user_id"] is None}
+        told = registry["user_names"].schema
+        for name in sorted(names - {None}):
+            rows = linked(told, (self.wiki, name), self._named)
+            self.take_users(key[3] for key in rows if key[2] == "account")
+
+    def months_of(self, user_id: int) -> list[tuple[date, int]]:
+        """The months in which an account edited, with how often, in order."""
+        known = self._months.get(user_id)
+        if known is None:
+            rows = self.beginning("user_revision_months", [(self.wiki, user_id)])
+            known = self._months[user_id] = [(row["month"], row["revisions"]) for row in rows]
+        return known
+
+    def first_edits(self) -> Iterator[Row]:
+        """When each account whose life was taken edited first."""
+        for user_id in sorted(self._users):
+            months = self.months_of(user_id)
+            if months:
+                first = self.reader.stream_of(
+                    registry["user_revisions"], [(self.wiki, user_id, months[0][0])]
+                )
+                for row in self._noted("user_revisions", first):
+                    yield {"wiki": self.wiki, "user_id": user_id, "first_edit": row["event_timestamp"]}
+                    break
+
+    def running_numbers(self) -> Iterator[Row]:
+        """Of the facts' revisions: the number among their author's, and the seconds since the one before."""
+        wanted: defaultdict[tuple[int, date], set[tuple[int, int]]] = defaultdict(set)
+        for row in (*self.facts, *self.strays):
+            if row["user_id"]:
+                month = row["event_timestamp"].date().replace(day=1)
+                wanted[row["user_id"], month].add((row["rev_id"], row.get("page_id", 0)))
+        for (user_id, month), places in sorted(wanted.items()):
+            months = self.months_of(user_id)
+            earlier = [(one, count) for one, count in months if one < month]
+            before = self._last_of(user_id, earlier[-1][0]) if earlier else None
+            number = sum(count for _, count in earlier)
+            for row in self.beginning("user_revisions", [(self.wiki, user_id, month)]):
+                number += 1
+                at = row["event_timestamp"]
+                if (row["rev_id"], row["page_id"]) in places:
+                    yield {
+                        "wiki": self.wiki,
+                        "rev_id": row["rev_id"],
+                        "page_id": row["page_id"],
+                        "user_revision_count": number,
+                        "user_seconds": None if before is None else int((at - before).total_seconds()),
+                    }
+                before = at
+
+    def parent_lengths(self) -> Iterator[Row]:
+        """Lengths of the facts' parents."""
+        known = {row["rev_id"]: row["revision_text_bytes"] for row in (*self.facts, *self.strays)}
+        parents = {row["revision_parent_id"] for row in (*self.facts, *self.strays)} - {None, 0}
+        away = sorted(parents - known.keys())
+        for row in self.beginning("revision_places", [(self.wiki, rev_id) for rev_id in away]):
+            known.setdefault(row["rev_id"], row["text_bytes"])
+        for rev_id in parents & known.keys():
+            yield {"wiki": self.wiki, "rev_id": rev_id, "parent_text_bytes": known[rev_id]}
+
+    def stream(self, dataset: Dataset) -> Stream:
+        """What was gathered of a table, for an analysis."""
+        rows: Mapping[str, list[Row]] = {
+            "revision_facts": self.facts,
+            "stray_facts": self.strays,
+            "page_lives": self.page_lives,
+            "user_lives": self.user_lives,
+        }
+        return replace(self.streams[dataset.name], rows=iter(rows[dataset.name]))
+
+    def give(self, db: Analysis) -> None:
+        """Let the views of the database be made of what was gathered."""
+        for name in ("revision_facts", "stray_facts", "page_lives", "user_lives"):
+            self.beginning(name, [])
+        db.put("running_numbers", pa.Table.from_pylist(list(self.running_numbers()), _NUMBERS))
+        db.put("parent_lengths", pa.Table.from_pylist(list(self.parent_lengths()), _LENGTHS))
+        db.put("first_edits", pa.Table.from_pylist(list(self.first_edits()), _FIRST_EDITS))
+        db.replace(_REVISIONS)
+
+    def _last_of(self, user_id: int, month: date) -> datetime | None:
+        rows = self.beginning("user_revisions", [(self.wiki, user_id, month)])
+        return rows[-1]["event_timestamp"] if rows else None
+
+    def _named(self, at: Key) -> dict[Key, tuple[Any, ...]]:
+        """Rows of `user_names` of one name, by key."""
+        schema = registry["user_names"].schema
+        return {
+            tuple(row[name] for name in schema.key_names): tuple(row[name] for name in schema.value_names)
+            for row in self.beginning("user_names", [at])
+        }
+
+    def _noted(self, name: str, read: Stream) -> Iterator[Row]:
+        """The rows; how fresh they are stands beside, as of the first read of the table."""
+        self.streams.setdefault(name, read)
+        return read.rows
+
+
+_NUMBERS = pa.schema(
+    [
+        ("wiki", pa.string()),
+        ("rev_id", pa.int64()),
+        ("page_id", pa.int64()),
+        ("user_revision_count", pa.int64()),
+        ("user_seconds", pa.int64()),
+    ]
+)
+_LENGTHS = pa.schema([("wiki", pa.string()), ("rev_id", pa.int64()), ("parent_text_bytes", pa.int64())])
+_FIRST_EDITS = pa.schema(
+    [("wiki", pa.string()), ("user_id", pa.int64()), ("first_edit", pa.timestamp("ms", tz="UTC"))]
+)
+_REVISIONS = replace(
+    REVISIONS,
+    sql=f"""
+SELECT revisions.*, user_revision_count, user_seconds, parent_text_bytes
+FROM ({REVISIONS_UNITED}) AS revisions
+LEFT JOIN running_numbers AS mine ON mine.wiki = revisions.wiki AND mine.rev_id = revisions.rev_id
+    AND mine.page_id = coalesce(revisions.page_id, 0)
+LEFT JOIN parent_lengths AS parents
+    ON parents.wiki = revisions.wiki AND parents.rev_id = nullif(revisions.revision_parent_id, 0)
+""",  # noqa: S608  a constant
+)
+"""As the view of that name, with what other revisions tell looked up instead of counted."""
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,72 @@
+"""Parts of MediaWiki History over HTTP: who may see which, page by page."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.testclient import TestClient
+
+from serving.reader import Reader
+from shared_logic.language import registry
+from shared_logic.memory_store import MemoryStore
+from tests import sample
+from tests.serving.http.conftest import AUTHORIZED, OPERATING
+
+
+@pytest.fixture(scope="module")
+def busiest(store: MemoryStore) -> int:
+    """The page with most revisions."""
+    rows = Reader(store).scan(registry["page_current"], (sample.WIKI,)).rows
+    return int(max(rows, key=lambda row: row["revisions"])["page_id"])
+
+
+def test_of_a_page(client: TestClient, store: MemoryStore, busiest: int) -> None:
+    answer = client.get(f"/history/pages/{sample.WIKI}/{busiest}?limit=1000")
+    assert answer.status_code == 200, answer.text
+    rows = answer.json()["items"]
+    facts = Reader(store).scan(registry["revision_facts"], (sample.WIKI, busiest)).rows
+    revisions = [row["revision_id"] for row in rows if row["event_entity"] == "revision"]
+    assert revisions == [row["rev_id"] for row in sorted(facts, key=lambda row: row["event_timestamp"])]
+    assert {row["page_id"] for row in rows} == {busiest}
+    assert {"event_user_text", "page_title", "revision_text_bytes_diff"} <= rows[0].keys()
+    assert "event_user_text_historical" not in rows[0]
+    assert answer.headers["Wikibraid-Complete"] == "true"
+
+
+def test_rows_come_in_pages(client: TestClient, busiest: int) -> None:
+    path = f"/history/pages/{sample.WIKI}/{busiest}"
+    whole = client.get(f"{path}?limit=1000").json()["items"]
+    first = client.get(f"{path}?limit=2").json()
+    second = client.get(f"{path}?limit=1000&offset={first['next']}").json()
+    assert first["items"] + second["items"] == whole
+    assert second["next"] is None
+
+
+def test_of_a_day_and_of_its_month(client: TestClient, store: MemoryStore) -> None:
+    day = next(iter(Reader(store).scan(registry["day_revisions"], (sample.WIKI,)).rows))["day"].isoformat()
+    of_day = client.get(f"/history/periods/{sample.WIKI}/{day}?limit=1000").json()["items"]
+    of_month = client.get(f"/history/periods/{sample.WIKI}/{day[:7]}?limit=1000").json()["items"]
+    assert of_day
+    assert [row for row in of_month if row["event_timestamp"].startswith(day)] == of_day
+
+
+def test_what_one_account_did_is_for_operators(client: TestClient) -> None:
+    path = f"/history/users/{sample.WIKI}/3"
+    assert client.get(path).status_code == 401
+    assert client.get(path, headers=AUTHORIZED).status_code == 401
+    rows = client.get(path, headers=OPERATING).json()["items"]
+    assert {3} == {row["event_user_id"] if row["event_user_id"] == 3 else row["user_id"] for row in rows}
+
+
+@pytest.mark.parametrize(
+    "path,status",
+    [
+        ("pages/W/999999999", 404),
+        ("pages/W/99999999999999999999", 400),
+        ("periods/W/2022-13", 400),
+        ("periods/W/last-week", 400),
+        ("periods/W/2022-01?now=2022-01-01T00:00:00", 400),
+        ("pages/W/1?limit=1001", 400),
+    ],
+)
+def test_what_can_not_be_answered(client: TestClient, path: str, status: int) -> None:
+    assert client.get(f"/history/{path}".replace("/W/", f"/{sample.WIKI}/")).status_code == status
