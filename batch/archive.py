@@ -15,6 +15,7 @@ import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
+from batch.archive_error import ArchiveError
 from shared_logic.protocols import Cut, Log, Message
 
 SCHEMA = pa.schema(
@@ -33,10 +34,6 @@ ARCHIVED_UPTO = "archive-{}"
 """Names the transaction identifier of a partition: its version is where the archive ends."""
 # Values are whole events: their least and greatest would be copied into Delta's own log for nothing.
 _CONFIGURATION = {"delta.dataSkippingStatsColumns": "partition,position"}
-
-
-class ArchiveError(Exception):
-    """The log no longer holds what was not archived yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from cli.failures import Failure
 from cli.output import err
-from speed.daemon_http import Watched, served
+
+if TYPE_CHECKING:
+    from speed.daemon_http import Watched
 
 
 def on_signal(stop: Callable[[], None]) -> None:
@@ -24,6 +27,8 @@ def answering(daemon: Watched, host: str, port: int) -> Iterator[None]:
     Raises:
         Failure: the port is taken.
     """
+    from speed.daemon_http import served
+
     with ExitStack() as stack:
         try:
             stack.enter_context(served(daemon, host, port))

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from batch.archive import ArchiveError
+from batch.archive_error import ArchiveError
 from cli.commands import (
     archive,
     batch,

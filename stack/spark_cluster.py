@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-
-import pyspark
 
 from stack.server import Server, java, listening
 
-JARS = Path(pyspark.__file__).parent / "jars"
+_PYSPARK = find_spec("pyspark")  # its import takes seconds, and only its place is wanted
+JARS = Path((_PYSPARK and _PYSPARK.origin) or "").parent / "jars"
 _OPENS = (
     "java.base/java.lang",
     "java.base/java.lang.invoke",

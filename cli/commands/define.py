@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from batch.compressed import InputError, open_input
-from cli.check import check_dataset
 from cli.failures import DIFFERS, Failure
 from cli.options import JsonOption, dataset_named
 from cli.output import out, print_json, print_records
@@ -151,6 +150,8 @@ def check(
     json: JsonOption = False,
 ) -> None:
     """Try the law, purity and exactness of a dataset; prints the smallest counter-example."""
+    from cli.check import check_dataset
+
     findings = check_dataset(dataset_named(name), examples)
     if json:
         print_json({"dataset": name, "holds": not findings, "findings": findings})

@@ -26,7 +26,6 @@ from cli.commands.speed import EngineName, catch_up, published
 from cli.failures import DIFFERS, Failure
 from cli.home import Home
 from cli.output import meter, out
-from cli.page import write_page
 from serving.parity import compare
 from serving.reader import Reader
 from shared_logic.clock import from_iso, instant
@@ -114,6 +113,8 @@ def demo(
             )
             differing += len(found)
             out.print(f"  {dataset.name:<18} {len(merged[dataset.name]):>7,} rows  {len(found)} differing")
+        from cli.page import write_page
+
         page = write_page(out_dir / "index.html", story.wiki, story.about, read, first, differing)
     out.print(f"\nDone in {time.monotonic() - begun:.0f} s. Look at {page}, and try:")
     out.print(f"  export WIKIBRAID_HOME={home.path}")

@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
-import uvicorn
-from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
 
-from cli.configuration import cassandra_security, kafka_options
 from cli.failures import Failure
-from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, home_at
-from cli.output import err, out
-from serving.cassandra_session import connected
-from serving.cassandra_store import CassandraStore
-from serving.http.access import ROLES, Access, admit, bearers
-from serving.http.application import application
-from serving.http.operations import Kept
-from serving.http.source import Source
-from serving.sqlite_store import SqliteStore
-from shared_logic.language import registry
-from shared_logic.protocols import Cut, Store
-from speed.kafka_log import KafkaLog
-from speed.sqlite_log import SqliteLog
+from cli.output import out
 
 app = typer.Typer(help="Who may see what is private over HTTP.", no_args_is_help=True)
 PORT = 8080
-ROWS_SHOWN = 100
 
 
 def serve(
@@ -43,106 +21,22 @@ def serve(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Serve merged tables, metrics, similar users and the operators' page over HTTP until stopped."""
-    place = home_at(home)
-    access = logging.FileHandler(place.path / "access.log")
-    access.setFormatter(logging.Formatter("%(message)s"))
-    logger = logging.getLogger("wikibraid.access")
-    logger.addHandler(access)
-    logger.setLevel(logging.INFO)
-    with ExitStack() as resources:
-        source = opened(place, resources)
-        try:
-            known = bearers(place.path / "access.yaml")
-        except msgspec.DecodeError as error:
-            message = f"{place.path / 'access.yaml'}: {error}; `wikibraid access admit` writes it"
-            raise Failure(message) from error
-        made = application(source, tuple(registry.values()), Access(known), kept(place), wiki)
-        # The server's own log of requests would hold the names that are asked for.
-        configuration = uvicorn.Config(made, host=host, port=port, log_level="warning", access_log=False)
-        try:
-            socket = configuration.bind_socket()
-        except SystemExit as error:
-            message = f"port {port} of {host} can't be had; give another --port"
-            raise Failure(message) from error
-        err.print(f"http://{host}:{port}/docs · /operations/page · /similarusers/page", markup=False)
-        uvicorn.Server(configuration).run([socket])
+    from cli.http_server import answer
+
+    answer(home_at(home), host, port, wiki)
 
 
 @app.command("admit")
 def admit_(
     name: Annotated[str, typer.Argument(help="Of the person or service.")],
-    role: Annotated[list[str], typer.Option(help=f"One of {', '.join(ROLES)}; may be given again.")],
+    role: Annotated[list[str], typer.Option(help="similareditors or operator; may be given again.")],
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Make a secret for somebody, printed once; it is the password of Basic or the token of Bearer credentials."""
+    from serving.http.access import ROLES, admit
+
     unknown = [one for one in role if one not in ROLES]
     if unknown:
         message = f"no role {unknown[0]}; there are {', '.join(ROLES)}"
         raise Failure(message)
     out.print(admit(home_at(home).path / "access.yaml", name, tuple(role)), markup=False)
-
-
-def opened(place: Home, resources: ExitStack) -> Source:
-    """Where answers come from; what must be closed is entered into `resources`."""
-    address, topic = place.address(), place.topic()
-    if address is None:
-        path = place.path / "store.db"
-        SqliteStore(path).close()  # made where it is missing, so that it can be read
-
-        def store() -> Store:
-            return SqliteStore(path, readonly=True)
-
-    else:
-        cql = resources.enter_context(connected(address, cassandra_security()))
-
-        def store() -> Store:
-            return CassandraStore(cql, registry.values())
-
-    if topic is None:
-
-        def ends() -> Cut:
-            with SqliteLog(place.path / "log.db") as log:
-                return log.ends()
-
-    else:
-        ends = resources.enter_context(KafkaLog(topic, kafka_options())).ends
-    return Source(store, ends)
-
-
-def kept(place: Home) -> Kept:
-    """What is kept beside the store, for operators."""
-
-    def audits() -> list[dict[str, Any]]:
-        rows = _table(place.path / "delta" / "audits")
-        with place.store() as store:
-            newest = {
-                dataset: made.run for dataset in registry if (made := store.published(dataset)) is not None
-            }
-        return [row for row in rows if newest.get(row["dataset"], row["run"]) == row["run"]]
-
-    def dead_letters() -> list[Mapping[str, Any]]:
-        with place.notes() as notes:
-            return [
-                {
-                    "id": letter.id,
-                    "source": letter.source.split(" ")[0],
-                    "line": letter.position,
-                    "reason": letter.code,
-                    "replayed": letter.replayed,
-                }
-                for letter in notes.dead_letters()[-ROWS_SHOWN:]
-            ]
-
-    def failing(dataset: str) -> list[dict[str, Any]]:
-        rows = _table(place.path / "delta" / "quarantine")
-        return [row for row in rows if row.get("dataset") == dataset][:ROWS_SHOWN]
-
-    return Kept(audits, failing, dead_letters)
-
-
-def _table(path: Path) -> list[dict[str, Any]]:
-    try:
-        rows: list[dict[str, Any]] = DeltaTable(path).to_pyarrow_table().to_pylist()
-    except TableNotFoundError:
-        return []
-    return rows

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch import archive as module
-from batch.archive import ArchiveError, archive, archived
+from batch.archive import archive, archived
+from batch.archive_error import ArchiveError
 from shared_logic.protocols import Cut, Message
 
 Rows = list[tuple[int, int, str, bytes]]

@@ -12,7 +12,8 @@ from pyspark.sql.functions import to_date
 import shared_logic.datasets  # noqa: F401  registers them
 from batch import audit as audits
 from batch import views
-from batch.archive import ArchiveError, archive
+from batch.archive import archive
+from batch.archive_error import ArchiveError
 from batch.lowering import lower, to_rows
 from batch.run import Inputs, base_id, compute
 from batch.states import SCHEMA, said_by_log, united
