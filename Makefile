@@ -15,7 +15,7 @@ READY := .venv/.ready .tools/.ready
 SERVERS := .tools/.servers
 MYPY_TARGETS := shared_logic batch speed serving stack cli wikibraid dags conf/bootstrap.py
 
-.PHONY: help setup demo test test-fast test-long check format lock bench clean
+.PHONY: help setup demo test test-fast test-long faults audit check format lock bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ test-fast: $(READY) ## Only the tests that start neither Spark nor Bytewax nor a
 
 test-long: $(READY) $(SERVERS) ## All tests, the slow ones too, with many more generated examples
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest
+
+faults: $(READY) $(SERVERS) ## Kill everything at random, 100 and 10 rounds each; WIKIBRAID_SEED=N repeats a run, TESTS=tests/faults/test_embedded.py takes some
+	WIKIBRAID_FAULTS=full $(BIN)/python -m pytest -s $(or $(TESTS),tests/faults tests/stack/test_stack.py)
 
 format: $(READY) ## Format the code and apply the lint fixes that are safe
 	$(BIN)/ruff check --fix-only .

@@ -78,7 +78,8 @@ def keep(spark: SparkSession, audits: Sequence[Audit], home: Path) -> None:
         for check in audit.checks
     ]
     columns = "run string, dataset string, expectation string, success boolean, failing_rows long"
-    _replace(spark.createDataFrame(rows, columns), home / "delta" / "audits", *audits)
+    told = spark.createDataFrame(rows, columns).withColumn("at", f.current_timestamp())
+    _replace(told, home / "delta" / "audits", *audits)
 
 
 def _failing(dataset: Dataset, candidate: DataFrame, conditions: dict[str, str]) -> dict[str, int]:
@@ -177,7 +178,8 @@ def _quarantined(rows: DataFrame, dataset: Dataset, conditions: dict[str, str], 
 def _replace(rows: DataFrame, path: Path, *audits: Audit) -> None:
     """Write what the audits say in place of what the same ones said before: a repeated run repeats nothing."""
     mine = " OR ".join(f"(run = '{audit.run}' AND dataset = '{audit.dataset}')" for audit in audits)
-    rows.write.format("delta").mode("overwrite").option("replaceWhere", mine).save(str(path))
+    written = rows.write.format("delta").mode("overwrite").option("mergeSchema", "true")
+    written.option("replaceWhere", mine).save(str(path))
 
 
 def _must_be_sql(dataset: Dataset, candidate: DataFrame, condition: str) -> None:

@@ -70,6 +70,37 @@ class Inputs:
     """Ids of the purges that rewrote them, oldest first."""
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """Entity states that an earlier run made, from which this one goes on."""
+
+    version: int
+    """Of the Delta table of entity states."""
+    bootstraps: frozenset[str]
+    """Ids of those that are in them."""
+    cut: Cut
+
+
+def earlier(spark: SparkSession, states: Path, inputs: Inputs) -> Earlier | None:
+    """The newest states that hold nothing but what these inputs say; None: there are none.
+
+    A state is the join of all that was said of an entity, in any order and however often, so that states of some bootstraps and a
+    beginning of the log, joined with the rest, are those of all. States from before a purge, or read by other code, are no part.
+    """
+    reading = reading_fingerprint()
+    for version, made in views.made(spark, states):
+        told = tuple(filter(None, made.bootstrap.split(",")))
+        bootstraps = tuple(name for name in told if name in inputs.bootstraps)
+        if (
+            made.run == base_id(told, made.cut, reading)
+            and told == (*bootstraps, *inputs.purges)
+            and len(made.cut) == len(inputs.cut)
+            and all(before <= now for before, now in zip(made.cut, inputs.cut, strict=True))
+        ):
+            return Earlier(version, frozenset(bootstraps), made.cut)
+    return None
+
+
 def compute(
     spark: SparkSession,
     datasets: Sequence[Dataset],
@@ -84,9 +115,7 @@ def compute(
     bootstrap = ",".join((*inputs.bootstraps, *inputs.purges))
     told("uniting what was said of every entity")
     states_path = home / "delta" / "entity_states"
-    said = said_by_bootstraps(spark, list(inputs.bootstraps.values())).unionByName(
-        said_by_log(spark, inputs.archive, inputs.cut)
-    )
+    said = _said_since(spark, inputs, states_path)
     made = views.Made(base, bootstrap, inputs.cut, "")
     states = views.read(spark, states_path, views.write(spark, united(said), states_path, made))
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -108,3 +137,17 @@ def compute(
         found = {name: future.result() for name, future in computing.items()}
     keep(spark, [view.audit for view in found.values()], home)
     return Result(base, states, found)
+
+
+def _said_since(spark: SparkSession, inputs: Inputs, states: Path) -> DataFrame:
+    """What is to be united: all that was said, of which an earlier run may have united a part already."""
+    known = earlier(spark, states, inputs)
+    if known is None:
+        return said_by_bootstraps(spark, list(inputs.bootstraps.values())).unionByName(
+            said_by_log(spark, inputs.archive, inputs.cut)
+        )
+    new = [path for name, path in inputs.bootstraps.items() if name not in known.bootstraps]
+    since = said_by_bootstraps(spark, new).unionByName(
+        said_by_log(spark, inputs.archive, inputs.cut, known.cut)
+    )
+    return since.unionByName(views.read(spark, states, known.version))

@@ -33,12 +33,18 @@ def said_by_bootstraps(spark: SparkSession, files: list[Path]) -> DataFrame:
     return spark.read.parquet(*map(str, files)).select(*COLUMNS)
 
 
-def said_by_log(spark: SparkSession, archive: Path, cut: Cut) -> DataFrame:
-    """What the archived messages before the cut say. What can't be read says nothing, here as in the speed layer."""
-    if not any(cut):
+def said_by_log(spark: SparkSession, archive: Path, cut: Cut, since: Cut | None = None) -> DataFrame:
+    """What the archived messages before the cut say, from `since` on. What can't be read says nothing, here as in the speed layer."""
+    start = since or (0,) * len(cut)
+    if cut == start:
         return spark.createDataFrame([], SCHEMA)
-    ends = f.create_map(*(f.lit(value) for pair in enumerate(cut) for value in pair))
-    rows = spark.read.format("delta").load(str(archive)).where(f.col("position") < ends[f.col("partition")])
+    starts, ends = (
+        f.create_map(*(f.lit(value) for pair in enumerate(offsets) for value in pair))
+        for offsets in (start, cut)
+    )
+    position, partition = f.col("position"), f.col("partition")
+    rows = spark.read.format("delta").load(str(archive))
+    rows = rows.where((position >= starts[partition]) & (position < ends[partition]))
     return rows.select("key", "value").mapInArrow(_read, SCHEMA)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
@@ -25,17 +25,12 @@ def write(spark: SparkSession, table: DataFrame, path: Path, made: Made) -> int:
     known = version_of(spark, path, made.run)
     if known is not None:
         return known
-    description = {
-        "run": made.run,
-        "bootstrap": made.bootstrap,
-        "cut": made.cut,
-        "fingerprint": made.fingerprint,
-    }
+    description = msgspec.json.encode(made).decode()
     (
         table.write.format("delta")
         .mode("overwrite")
         .option("overwriteSchema", "true")
-        .option("userMetadata", json.dumps(description))
+        .option("userMetadata", description)
         .save(str(path))
     )
     (newest,) = DeltaTable.forPath(spark, str(path)).history(1).select("version").collect()
@@ -44,12 +39,19 @@ def write(spark: SparkSession, table: DataFrame, path: Path, made: Made) -> int:
 
 def version_of(spark: SparkSession, path: Path, run: str) -> int | None:
     """The version that the run wrote; None: it did not, or was killed before its commit."""
+    return next((version for version, known in made(spark, path) if known.run == run), None)
+
+
+def made(spark: SparkSession, path: Path) -> list[tuple[int, Made]]:
+    """Every version that a run wrote and what it was made of, newest first."""
     if not DeltaTable.isDeltaTable(spark, str(path)):
-        return None
-    for row in DeltaTable.forPath(spark, str(path)).history().select("version", "userMetadata").collect():
-        if row["userMetadata"] and json.loads(row["userMetadata"]).get("run") == run:
-            return int(row["version"])
-    return None
+        return []
+    rows = DeltaTable.forPath(spark, str(path)).history().select("version", "userMetadata").collect()
+    return [
+        (int(row["version"]), msgspec.json.decode(row["userMetadata"], type=Made))
+        for row in rows
+        if row["userMetadata"]
+    ]
 
 
 def read(spark: SparkSession, path: Path, version: int) -> DataFrame:

@@ -90,7 +90,7 @@ def _serve(path: Path) -> None:
     known = {"bench": Bearer(sha256=sha256(SECRET.encode()).hexdigest(), roles=(SIMILAR_EDITORS,))}
     source = Source(lambda: SqliteStore(path, readonly=True), lambda: (0,))
     app = application(
-        source, tuple(registry.values()), Access(known, 10**9), Kept(list, lambda _: [], list), WIKI
+        source, tuple(registry.values()), Access(known, 10**9), Kept(list, lambda _: [], list, list), WIKI
     )
     uvicorn.run(app, host="127.0.0.1", port=PORT, log_level="error", access_log=False)
 

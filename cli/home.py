@@ -95,6 +95,7 @@ class Home:
         self.delta = self.path / "delta"
         self.bootstraps = self.path / "bootstraps"
         self.purges = self.path / "purges"
+        self.parity = self.path / "parity"
         self.sinks_file = self._own_or_usual("sinks.yaml")
         self.streams_file = self._own_or_usual("streams.yaml")
 

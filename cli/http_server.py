@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from cli.configuration import cassandra_security, kafka_options
+from cli.drift import known as known_drifts
 from cli.failures import Failure
 from cli.home import Home
 from cli.output import err
@@ -24,12 +25,15 @@ from serving.http.application import application
 from serving.http.operations import Kept
 from serving.http.source import Source
 from serving.sqlite_store import SqliteStore
+from shared_logic.events.dates import happened
 from shared_logic.language import registry
-from shared_logic.protocols import Cut, Store
+from shared_logic.protocols import Cut, Message, Store
 from speed.kafka_log import KafkaLog
-from speed.sqlite_log import SqliteLog
+from speed.log_error import LogError
 
 ROWS_SHOWN = 100
+SECONDS_FOR_A_MESSAGE = 5.0
+"""How long Kafka may not answer before an event's time is told to be unknown."""
 
 
 def answer(place: Home, host: str, port: int, wiki: str) -> None:
@@ -81,12 +85,29 @@ def opened(place: Home, resources: ExitStack) -> Source:
     if topic is None:
 
         def ends() -> Cut:
-            with SqliteLog(place.path / "log.db") as log:
+            with place.log() as log:
                 return log.ends()
+
+        def read(partition: int, offset: int) -> Sequence[Message]:
+            with place.log() as log:
+                return log.read(partition, offset, 1)
 
     else:
         ends = resources.enter_context(KafkaLog(topic, kafka_options())).ends
-    return Source(store, ends)
+        # One of its own, so that answers need not wait until a message is fetched.
+        beside = resources.enter_context(KafkaLog(topic, kafka_options(), patience=SECONDS_FOR_A_MESSAGE))
+
+        def read(partition: int, offset: int) -> Sequence[Message]:
+            return beside.read(partition, offset, 1)
+
+    def happened_at(partition: int, offset: int) -> int | None:
+        try:
+            messages = read(partition, offset)
+        except LogError:
+            return None
+        return happened(messages[0].value) if messages else None
+
+    return Source(store, ends, happened_at)
 
 
 def kept(place: Home) -> Kept:
@@ -94,11 +115,11 @@ def kept(place: Home) -> Kept:
 
     def audits() -> list[dict[str, Any]]:
         rows = _table(place.path / "delta" / "audits")
-        with place.store() as store:
-            newest = {
-                dataset: made.run for dataset in registry if (made := store.published(dataset)) is not None
-            }
-        return [row for row in rows if newest.get(row["dataset"], row["run"]) == row["run"]]
+        newest: dict[str, tuple[str, str]] = {}
+        for row in rows:
+            told = str(row.get("at") or ""), row["run"]
+            newest[row["dataset"]] = max(told, newest.get(row["dataset"], ("", "")))
+        return [row for row in rows if newest[row["dataset"]] == (str(row.get("at") or ""), row["run"])]
 
     def dead_letters() -> list[Mapping[str, Any]]:
         with place.notes() as notes:
@@ -114,10 +135,15 @@ def kept(place: Home) -> Kept:
             ]
 
     def failing(dataset: str) -> list[dict[str, Any]]:
+        runs = {row["run"] for row in audits() if row["dataset"] == dataset}
         rows = _table(place.path / "delta" / "quarantine")
-        return [row for row in rows if row.get("dataset") == dataset][:ROWS_SHOWN]
+        return [row for row in rows if row["dataset"] == dataset and row["run"] in runs][:ROWS_SHOWN]
 
-    return Kept(audits, failing, dead_letters)
+    def drifts() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = msgspec.to_builtins(known_drifts(place.parity))
+        return found
+
+    return Kept(audits, failing, dead_letters, drifts)
 
 
 def _table(path: Path) -> list[dict[str, Any]]:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from shared_logic.clock import SECOND_MS, from_iso
+from shared_logic.clock import SECOND_MS
+from shared_logic.events.dates import happened
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import Dataset, registry
 from shared_logic.protocols import Generation, Log, Store
@@ -54,6 +54,19 @@ class Metrics:
             registry=self.collected,
         )
         self.held = Gauge("wikibraid_entities_held", "Entities' states in memory", registry=self.collected)
+        self.since_cut = Gauge(
+            "wikibraid_messages_since_cut",
+            "Messages that speed has added to the batch: what it keeps, and a new generation takes over",
+            ["dataset"],
+            registry=self.collected,
+        )
+        self.store_seconds = Histogram(
+            "wikibraid_store_seconds",
+            "How long the store took to tell what is published of one dataset, asked once a second",
+            registry=self.collected,
+            buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+        )
+        ProcessCollector(registry=self.collected)
         self.freshness = Histogram(
             "wikibraid_freshness_seconds",
             "From the time that an event bears to its being readable, of the newest event of each batch",
@@ -127,9 +140,7 @@ class Daemon:
     def _published(self) -> list[tuple[Dataset, Generation]]:
         """What readers read of these datasets, but for those whose code is another by now."""
         lanes = [
-            (dataset, made)
-            for dataset in self.datasets
-            if (made := self.store.published(dataset.name)) is not None
+            (dataset, made) for dataset in self.datasets if (made := self._asked(dataset.name)) is not None
         ]
         paused = {
             dataset.name: made.fingerprint
@@ -154,6 +165,10 @@ class Daemon:
         for dataset in self.datasets:
             self.metrics.paused.labels(dataset.name).set(dataset.name in held)
         return [(dataset, made) for dataset, made in lanes if dataset.name not in held]
+
+    def _asked(self, name: str) -> Generation | None:
+        with self.metrics.store_seconds.time():
+            return self.store.published(name)
 
     def _made_groups(
         self, published: Sequence[tuple[Dataset, Generation]]
@@ -181,13 +196,19 @@ class Daemon:
         """Tell how far everything is."""
         self.seen_at = time.monotonic()
         ends = self.log.ends()
+        cuts = {dataset.name: made.cut for dataset, made in published}
+        since_cut = dict.fromkeys(cuts, 0)
         behind = 0
         for worker in self._workers:
             for partition in worker.partitions:
-                lag = max(0, ends[partition] - worker.position(partition))
+                at = worker.position(partition)
+                lag = max(0, ends[partition] - at)
                 behind += lag
                 for name in worker.names:
                     self.metrics.lag.labels(name, partition).set(lag)
+                    since_cut[name] += at - cuts[name][partition]
+        for name, count in since_cut.items():
+            self.metrics.since_cut.labels(name).set(count)
         self._count()
         self.metrics.held.set(sum(worker.entities_held for worker in self._workers))
         self.metrics.failing.set(sum(len(worker.outcome.failures) for worker in self._workers))
@@ -205,22 +226,6 @@ class Daemon:
         self.metrics.messages.labels("applied").inc(messages - before - new)
 
     def _tell_freshness(self, batch: Batch) -> None:
-        try:
-            dated = _dates.decode(batch.messages[-1].value)
-        except msgspec.DecodeError:
-            return
-        age = time.time() - from_iso(dated.meta.dt) / SECOND_MS
-        self.metrics.freshness.observe(max(0.0, age))
-
-
-class _Meta(msgspec.Struct):
-    dt: str
-
-
-class _Dated(msgspec.Struct):
-    """As much of an event as tells its age."""
-
-    meta: _Meta
-
-
-_dates = msgspec.json.Decoder(_Dated)
+        dated = happened(batch.messages[-1].value)
+        if dated is not None:
+            self.metrics.freshness.observe(max(0.0, time.time() - dated / SECOND_MS))

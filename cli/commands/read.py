@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 import typer
 
 from cli.commands.batch import spark_session
+from cli.drift import Drift, note
 from cli.failures import CANNOT_KNOW, DIFFERS, Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, home_at, instant_named, key_of
@@ -336,8 +338,19 @@ def parity(
             if current is None:
                 message = f"{name} is not published; `wikibraid batch run {name}` makes the first generation"
                 raise Failure(message, CANNOT_KNOW)
-            through[name], found = _differences(store, log, read, dataset, current, again)
+            through[name], count, found = _differences(store, log, read, dataset, current, again)
             rows += found
+            note(
+                place.parity,
+                Drift(
+                    dataset=name,
+                    generation=current.number,
+                    through=through[name],
+                    at=datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    rows=count,
+                    columns=Counter(row["column"] for row in found),
+                ),
+            )
     if json:
         print_json({"through": through, "differences": rows})
     else:
@@ -352,8 +365,8 @@ def parity(
 
 def _differences(
     store: Store, log: Log, read: Reader, dataset: Dataset, made: Generation, again: Recomputation
-) -> tuple[Cut, list[dict[str, Any]]]:
-    """The offsets through which merged and recomputed rows were compared, and where they differ.
+) -> tuple[Cut, int, list[dict[str, Any]]]:
+    """The offsets through which merged and recomputed rows were compared, how many merged ones there are, and where they differ.
 
     A daemon may write meanwhile: rows of a moment are rebuilt as of offsets that all of them include.
     """
@@ -365,16 +378,20 @@ def _differences(
         overlay, of = as_of(store, log, dataset, through, replay)
         merged = list(Reader(overlay).sorted_rows(dataset, of.number, redacted=False))
     found = compare(dataset.schema, iter(merged), again.rows(dataset, through))
-    return through, [
-        {
-            "dataset": dataset.name,
-            "key": text(d.key),
-            "column": d.column,
-            "merged": text(d.left),
-            "recomputed": text(d.right),
-        }
-        for d in found
-    ]
+    return (
+        through,
+        len(merged),
+        [
+            {
+                "dataset": dataset.name,
+                "key": text(d.key),
+                "column": d.column,
+                "merged": text(d.left),
+                "recomputed": text(d.right),
+            }
+            for d in found
+        ],
+    )
 
 
 def reader(store: Store, log: Log) -> Reader:

@@ -15,6 +15,7 @@ from serving.http.access import OPERATOR, SIMILAR_EDITORS, Access, Gate
 from serving.http.operations import Kept
 from serving.http.problems import Problem, answer, handle
 from serving.http.source import Source
+from serving.http.state_metrics import StateCollector
 from shared_logic.language import Dataset
 
 
@@ -46,6 +47,7 @@ def application(
         return answer(Problem(503, "nothing is published yet"))
 
     collected = CollectorRegistry()
+    collected.register(StateCollector(source, datasets, kept))
     app.mount("/prometheus", make_asgi_app(collected))
     app.add_middleware(
         Gate,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
@@ -17,6 +18,7 @@ from serving.http.problems import RESPONSES, Problem
 from serving.http.similar_users import PAGE_HEADERS
 from serving.http.source import Source
 from serving.reader import NotPublished
+from shared_logic.clock import SECOND_MS
 from shared_logic.language import Dataset
 
 PREFIX = "/operations"
@@ -33,6 +35,8 @@ class Kept:
     failing: Callable[[str], Rows]
     """Rows of a dataset that failed its last audit."""
     dead_letters: Callable[[], Rows]
+    drifts: Callable[[], Rows]
+    """Of every dataset that was compared with a recomputation: when, and how many values differed by column."""
 
 
 def routes(source: Source, datasets: Sequence[Dataset], kept: Kept) -> APIRouter:
@@ -42,7 +46,7 @@ def routes(source: Source, datasets: Sequence[Dataset], kept: Kept) -> APIRouter
 
     @router.get("/state", summary="Every dataset: generation, cut, lag")
     def state() -> Response:
-        return private({"datasets": [_state(source, dataset) for dataset in datasets]})
+        return private({"datasets": [state_of(source, dataset) for dataset in datasets]})
 
     @router.get("/audits", summary="The last audits")
     def audits() -> Response:
@@ -55,6 +59,12 @@ def routes(source: Source, datasets: Sequence[Dataset], kept: Kept) -> APIRouter
     @router.get("/deadletters", summary="Events that could not be read, without their text")
     def dead_letters() -> Response:
         return private({"dead_letters": kept.dead_letters()})
+
+    @router.get(
+        "/parity", summary="How far merged and recomputed tables differed when they were compared last"
+    )
+    def parity() -> Response:
+        return private({"parity": kept.drifts()})
 
     @router.get("/explain/{dataset}", summary="Which layer says what of one row")
     def explain(
@@ -89,7 +99,8 @@ def _named(datasets: Mapping[str, Dataset], name: str) -> Dataset:
     return datasets[name]
 
 
-def _state(source: Source, dataset: Dataset) -> dict[str, Any]:
+def state_of(source: Source, dataset: Dataset) -> dict[str, Any]:
+    """How a dataset is for its readers; `generation` is None where nothing is published."""
     made = source.store.published(dataset.name)
     told: dict[str, Any] = {
         "dataset": dataset.name,
@@ -104,6 +115,7 @@ def _state(source: Source, dataset: Dataset) -> dict[str, Any]:
     except NotPublished:
         return {**told, "generation": None}
     ends = source.ends()
+    since = source.missing_since(through)
     return {
         **told,
         "generation": made.number,
@@ -113,5 +125,6 @@ def _state(source: Source, dataset: Dataset) -> dict[str, Any]:
         "delta_version": made.delta_version,
         "through": through,
         "lag": sum(max(0, end - at) for end, at in zip(ends, through, strict=True)),
+        "missing_seconds": 0.0 if since is None else max(0.0, time.time() - since / SECOND_MS),
         "since_cut": sum(at - cut for at, cut in zip(through, made.cut, strict=True)),
     }

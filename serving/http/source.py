@@ -15,11 +15,19 @@ SECONDS_ENDS_ARE_KEPT = 0.5
 class Source:
     """Readers of one installation."""
 
-    def __init__(self, store: Callable[[], Store], ends: Callable[[], Cut]) -> None:
-        """`store` opens the store for the thread that calls; `ends` tells where the log ends."""
-        self._open, self._ask = store, ends
+    def __init__(
+        self,
+        store: Callable[[], Store],
+        ends: Callable[[], Cut],
+        happened: Callable[[int, int], int | None] = lambda *_: None,
+    ) -> None:
+        """`store` opens the store for the thread that calls; `ends` tells where the log ends.
+
+        `happened` tells when the event at a partition and offset of the log happened, in milliseconds since 1970; None: unknown.
+        """
+        self._open, self._ask, self._happened = store, ends, happened
         self._of_thread = threading.local()
-        self._lock = threading.Lock()
+        self._lock, self._dating = threading.Lock(), threading.Lock()
         self._ends: Cut = ()
         self._asked_at = float("-inf")
 
@@ -38,6 +46,20 @@ class Source:
         if found is None:
             found = self._of_thread.reader = Reader(self.store, self.ends)
         return found
+
+    def missing_since(self, through: Cut) -> int | None:
+        """When the oldest event of the log happened that is not before `through`, in milliseconds since 1970.
+
+        None: there is none, or its time is not known.
+        """
+        ends = self.ends()
+        with self._dating:
+            dated = (
+                self._happened(partition, at)
+                for partition, (at, end) in enumerate(zip(through, ends, strict=True))
+                if at < end
+            )
+            return min((one for one in dated if one is not None), default=None)
 
     def ends(self) -> Cut:
         """Where the log ends, or ended half a second ago."""

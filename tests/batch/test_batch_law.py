@@ -15,7 +15,7 @@ from batch import views
 from batch.archive import archive
 from batch.archive_error import ArchiveError
 from batch.lowering import lower, to_rows
-from batch.run import Inputs, base_id, compute
+from batch.run import Inputs, base_id, compute, earlier
 from batch.states import SCHEMA, said_by_log, united
 from shared_logic.entities import encode
 from shared_logic.fingerprint import reading_fingerprint
@@ -82,6 +82,42 @@ def test_a_run_that_is_repeated_or_goes_on_gives_the_same(spark: SparkSession, t
     states = united(said_by_log(spark, tmp_path / "archive", cut))
     editor_days = registry["editor_days"]
     assert dict(first["editor_days"][1]) == dict(to_rows(editor_days, lower(editor_days, states, {})))
+
+
+def test_a_run_goes_on_from_the_states_of_the_last_one(spark: SparkSession, tmp_path: Path) -> None:
+    # given a run over a half of the log, and one bootstrap
+    def bootstrap(name: str, events: tuple[bytes, ...]) -> Path:
+        path = tmp_path / name
+        rows = [(*entity, encode(state)) for entity, state in told(events).states.items()]
+        spark.createDataFrame(rows, SCHEMA).write.parquet(str(path))
+        return path
+
+    first, second = bootstrap("first", sample.events()[:900]), bootstrap("second", sample.events()[600:1200])
+    with SqliteLog(tmp_path / "log.db") as log:
+        ingest(log, "real", sample.events()[1_000:])
+        archive(log, tmp_path / "archive", log.ends())
+        ends, half = log.ends(), tuple(end // 2 for end in log.ends())
+
+    def run(home: str, bootstraps: dict[str, Path], cut: tuple[int, ...], *purges: str) -> Rows:
+        inputs = Inputs(bootstraps, tmp_path / "archive", cut, purges)
+        code = {"page_current": "code"}
+        datasets = registry.closure(["page_current"])
+        made = compute(spark, datasets, inputs, tmp_path / home, f"{cut}{purges}", code, lambda _: None)
+        return {**dict(made.entity_states()), **table(datasets[0], made.views["page_current"].table)}
+
+    run("home", {"first": first}, half)
+    # when all of the log and another bootstrap have come
+    everything = Inputs({"first": first, "second": second}, tmp_path / "archive", ends)
+    states = tmp_path / "home" / "delta" / "entity_states"
+    known = earlier(spark, states, everything)
+    assert known is not None
+    assert (known.bootstraps, known.cut) == ({"first"}, half)
+    # then what is made of the earlier states is what is made of everything, byte for byte
+    wanted = run("other", dict(everything.bootstraps), ends)
+    assert run("home", dict(everything.bootstraps), ends) == wanted
+    # but what a purge has rewritten since, or a cut that is not after it, is begun anew
+    assert earlier(spark, states, replace(everything, purges=("p",))) is None
+    assert earlier(spark, states, replace(everything, cut=(*half[:-1], half[-1] - 1))) is None
 
 
 def test_the_audit_stops_a_bad_row_and_keeps_it(spark: SparkSession, tmp_path: Path) -> None:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
-import shared_logic.datasets  # noqa: F401  registers them
 from cli.home import Home
 from serving.sqlite_store import SqliteStore
-from shared_logic.fingerprint import fingerprint
-from shared_logic.language import Dataset, registry
-from shared_logic.laws import differences, load_generation, states_before
-from shared_logic.protocols import Generation, Log, Store
+from shared_logic.laws import differences, states_before
 from shared_logic.reference import reference
 from tests import sample
 from tests.faults import story
+from tests.faults.installation import begin, is_current
 from tests.faults.processes import chance, daemon, eventually, feeder, rounds, strike
 from tests.faults.witness import Witness, asking, pages_of
 
@@ -24,29 +20,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.bytewax]
 DATASETS = ("page_current", "daily_edits", "coedits", "identity_reverts")
 
 
-def published_at_the_beginning(home: Home) -> list[tuple[Dataset, Generation]]:
-    """A first generation over nothing, so that all is speed's."""
-    datasets = registry.closure(DATASETS)
-    lanes = []
-    with home.log() as log, home.store() as store, store.atomically():
-        for dataset, made in load_generation(store, datasets, {}, (0,) * log.partitions, "run"):
-            known = msgspec.structs.replace(made, fingerprint=fingerprint(dataset))
-            store.add_generation(known)
-            store.publish(dataset.name, known.number)
-            lanes.append((dataset, known))
-    return lanes
-
-
-def is_current(store: Store, log: Log, lanes: list[tuple[Dataset, Generation]]) -> bool:
-    """Whether all of the log is in all of the tables."""
-    found = (store.parts(dataset.name, b"", made.number) for dataset, made in lanes)
-    return all(parts is not None and parts.through == log.ends() for parts in found)
-
-
 def test_whoever_dies_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     # given a daemon, somebody who brings events in, and a reader who polls
     draw, home = chance(), Home(tmp_path / "home")
-    lanes = published_at_the_beginning(home)
+    lanes = begin(home, {}, DATASETS)
     path = home.path / "store.db"
     told = story.written(tmp_path, wikis=rounds(1, 6))
     keeper = daemon(home.path, "1/1", DATASETS)
@@ -73,7 +50,10 @@ def test_whoever_dies_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     with home.log() as log, home.notes() as notes, home.store() as store:
         assert notes.source_position("story") == len(told.read_bytes().splitlines())
         # once each, in tables that are the reference's
-        assert differences(store, lanes, reference([d for d, _ in lanes], states_before(log, log.ends(), {}))) == []
+        assert (
+            differences(store, lanes, reference([d for d, _ in lanes], states_before(log, log.ends(), {})))
+            == []
+        )
         # and no reader was ever told what was not so
         assert witness.contradictions(log, {}) == []
         assert len({found.row for found in witness.answers}) > 10

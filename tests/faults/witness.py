@@ -121,7 +121,9 @@ def pages_of(wikis: Sequence[str], numbers: range) -> list[Entity]:
     return [page(wiki, number) for number in numbers for wiki in wikis]
 
 
-def _lives(log: Log, base: Mapping[Entity, State], wanted: set[Entity]) -> dict[Entity, list[tuple[int, Seen]]]:
+def _lives(
+    log: Log, base: Mapping[Entity, State], wanted: set[Entity]
+) -> dict[Entity, list[tuple[int, Seen]]]:
     """By page: after which offset it was what."""
     lives: dict[Entity, list[tuple[int, Seen]]] = {}
     states = {one: base[one] for one in wanted if one in base}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import sha256
 
@@ -28,6 +28,31 @@ SECRETS = {"investigator": "open-sesame", "operator": "and-again"}
 AUTHORIZED = {"Authorization": f"Bearer {SECRETS['investigator']}"}
 OPERATING = {"Authorization": f"Bearer {SECRETS['operator']}"}
 CUT = (5, 7)
+AUDITS = [
+    {
+        "dataset": "daily_edits",
+        "run": "r",
+        "expectation": "edits is at least 0",
+        "success": True,
+        "failing_rows": 0,
+    },
+    {
+        "dataset": "page_current",
+        "run": "r",
+        "expectation": "revisions < 3",
+        "success": False,
+        "failing_rows": 4,
+    },
+]
+FAILING = [{"dataset": "page_current", "expectation": "revisions < 3", "row": '{"page_id": 17}'}]
+DRIFT = {
+    "dataset": "daily_edits",
+    "generation": 1,
+    "through": [5, 7],
+    "at": "2026-01-01T00:00:00Z",
+    "rows": 100,
+    "columns": {"edits": 3, "row": 1},
+}
 
 
 def digest(secret: str) -> str:
@@ -56,11 +81,16 @@ def store() -> MemoryStore:
     return store_of_the_sample()
 
 
-def application_over(store: MemoryStore, ends: tuple[int, ...] = CUT, per_minute: int = 120) -> FastAPI:
-    kept = Kept(list, lambda _: [], list)
+def application_over(
+    store: MemoryStore,
+    ends: tuple[int, ...] = CUT,
+    per_minute: int = 120,
+    happened: Callable[[int, int], int | None] = lambda *_: None,
+) -> FastAPI:
+    kept = Kept(lambda: AUDITS, lambda _: FAILING, list, lambda: [DRIFT])
     access = Access(KNOWN, per_minute)
     return application(
-        Source(lambda: store, lambda: ends), tuple(registry.values()), access, kept, sample.WIKI
+        Source(lambda: store, lambda: ends, happened), tuple(registry.values()), access, kept, sample.WIKI
     )
 
 

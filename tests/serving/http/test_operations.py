@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 from fastapi.testclient import TestClient
 
 from shared_logic.language import registry
+from shared_logic.memory_store import MemoryStore
 from tests import sample
-from tests.serving.http.conftest import AUTHORIZED, OPERATING
+from tests.serving.http.conftest import AUTHORIZED, DRIFT, OPERATING, application_over
 
 
 def test_every_dataset_has_its_state(client: TestClient) -> None:
@@ -29,3 +32,27 @@ def test_investigators_are_no_operators(client: TestClient) -> None:
     for path in ("/operations/state", "/prometheus/", "/operations/page"):
         assert client.get(path, headers=AUTHORIZED).status_code == 401
         assert client.get(path, headers=OPERATING).status_code == 200
+
+
+def test_what_readers_do_not_see_yet_has_an_age(store: MemoryStore) -> None:
+    # given a log that goes on: in one partition with an event of a minute ago, in the other with one of an hour ago
+    ages = {(0, 5): 60, (1, 7): 3_600}
+    app = application_over(
+        store, ends=(6, 9), happened=lambda *place: int((time.time() - ages[place]) * 1_000)
+    )
+    with TestClient(app) as client:
+        # then the page, and Prometheus, are told how much is missing and since when
+        found = client.get("/operations/state", headers=OPERATING).json()["datasets"]
+        assert {one["lag"] for one in found} == {3}
+        assert all(3_600 <= one["missing_seconds"] < 4_000 for one in found)
+        metrics = client.get("/prometheus/", headers=OPERATING).text
+    assert 'wikibraid_served_lag_messages{dataset="daily_edits"} 3.0' in metrics
+    assert 'wikibraid_served_missing_seconds{dataset="daily_edits"} 36' in metrics
+
+
+def test_audits_and_comparisons_are_told(client: TestClient) -> None:
+    assert client.get("/operations/parity", headers=OPERATING).json() == {"parity": [DRIFT]}
+    metrics = client.get("/prometheus/", headers=OPERATING).text
+    assert 'wikibraid_parity_differing_values{dataset="daily_edits"} 4.0' in metrics
+    assert 'wikibraid_parity_timestamp_seconds{dataset="daily_edits"} 1.7672256e+09' in metrics
+    assert 'wikibraid_audit_failing_rows{dataset="page_current"} 4.0' in metrics

@@ -104,6 +104,13 @@ def test_operators_see_every_dataset_and_a_row(browser: webdriver.Chrome, addres
     WebDriverWait(browser, SECONDS).until(shows((By.ID, "datasets"), "daily_edits"))
     rows = browser.find_elements(By.CSS_SELECTOR, "#datasets tr")
     assert len(rows) == len(registry) + 1
+    # how lag goes is a plot, and drift is told by column
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#datasets svg polyline")) == len(registry)
+    WebDriverWait(browser, SECONDS).until(shows((By.ID, "parity"), "edits: 3"))
+    # a failed audit comes first, with its rows behind a click
+    WebDriverWait(browser, SECONDS).until(shows((By.ID, "audits"), "failed"))
+    browser.find_element(By.CSS_SELECTOR, "#audits td.bad").click()
+    WebDriverWait(browser, SECONDS).until(shows((By.ID, "failing"), '"page_id": 17'))
     chosen = browser.find_element(By.CSS_SELECTOR, '#dataset option[value="page_current"]')
     chosen.click()
     browser.find_element(By.ID, "key").send_keys(f"{sample.WIKI},1")

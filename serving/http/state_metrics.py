@@ -1,0 +1,56 @@
+"""What Prometheus is told of the datasets as readers see them, whoever keeps them: asked anew at each scrape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from serving.http.operations import Kept, state_of
+from serving.http.source import Source
+from shared_logic.clock import SECOND_MS, from_iso
+from shared_logic.language import Dataset
+
+
+class StateCollector(Collector):
+    """Lag, what is missing, the last audits and comparisons, and dead letters."""
+
+    def __init__(self, source: Source, datasets: Sequence[Dataset], kept: Kept) -> None:
+        """Ask nothing yet."""
+        self._source, self._datasets, self._kept = source, datasets, kept
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Nothing: else a registry would ask for all of it when the collector is registered."""
+        return []
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The metrics."""
+        lag = _gauge("wikibraid_served_lag_messages", "Messages of the log that readers do not see yet")
+        missing = _gauge(
+            "wikibraid_served_missing_seconds", "Age of the oldest event that readers do not see yet"
+        )
+        for dataset in self._datasets:
+            found = state_of(self._source, dataset)
+            if found["generation"] is not None:
+                lag.add_metric([dataset.name], found["lag"])
+                missing.add_metric([dataset.name], found["missing_seconds"])
+        failing = _gauge("wikibraid_audit_failing_rows", "Rows that failed the last audit")
+        rows: dict[str, int] = {}
+        for check in self._kept.audits():
+            rows[check["dataset"]] = rows.get(check["dataset"], 0) + check["failing_rows"]
+        for name, count in rows.items():
+            failing.add_metric([name], count)
+        differing = _gauge(
+            "wikibraid_parity_differing_values",
+            "Values that differed when merged and recomputed were compared last",
+        )
+        compared = _gauge("wikibraid_parity_timestamp_seconds", "When they were compared last")
+        for drift in self._kept.drifts():
+            differing.add_metric([drift["dataset"]], sum(drift["columns"].values()))
+            compared.add_metric([drift["dataset"]], from_iso(drift["at"]) / SECOND_MS)
+        yield from (lag, missing, failing, differing, compared)
+
+
+def _gauge(name: str, about: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, about, labels=["dataset"])

@@ -1,0 +1,111 @@
+"""kill -9 of daemons, the API, Kafka, Cassandra, Spark's driver and who brings events in, under load, on real servers."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from cli.home import Home
+from stack.cassandra_node import CassandraNode
+from stack.kafka_broker import KafkaBroker
+from tests import sample
+from tests.faults import story
+from tests.faults.installation import DATASETS, Run, alive, assert_whole, bootstrap
+from tests.faults.processes import (
+    Program,
+    Service,
+    Victim,
+    chance,
+    daemon,
+    eventually,
+    feeder,
+    rounds,
+    strike,
+)
+from tests.faults.witness import Witness, asking, asking_over_http, pages_of
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.spark,
+    pytest.mark.bytewax,
+    pytest.mark.cassandra,
+    pytest.mark.kafka,
+]
+SHARES = ("1/2", "2/2")
+PAGES = pages_of([sample.WIKI], range(1, 60))
+
+
+def order(victims: list[Victim], count: int, draw: random.Random) -> list[Victim]:
+    """Each as often as the others, mixed."""
+    found = victims * count
+    draw.shuffle(found)
+    return found
+
+
+def test_whoever_dies_nothing_is_lost_or_doubled(
+    run: Run, tmp_path: Path, broker: KafkaBroker, node: CassandraNode, spark: SparkSession
+) -> None:
+    # given two daemons that share the work, the API, and somebody who brings events in
+    draw, home = chance(), Home(tmp_path / "home")
+    daemons = [daemon(home.path, share, DATASETS) for share in SHARES]
+    api = Service("api", home.path, "cli.main", "serve", "--home", str(home.path))
+    bringer = feeder(home.path, story.written(tmp_path, wikis=rounds(1, 4)), at_a_time=60, seconds=0.1)
+    victims: list[Victim] = [*daemons, api, bringer, broker, node]
+    with (
+        alive(*daemons, api, bringer),
+        Witness(asking(home.store), PAGES) as witness,
+        Witness(asking_over_http(api.asked), PAGES) as client,
+    ):
+        # when each of them, and the servers, are killed at any moment and started again
+        struck = order(victims, rounds(1, 10), draw)
+        for number, victim in enumerate(struck):
+            strike(victim, draw, within=3)
+            if number == len(struck) // 2:
+                # and a new generation is made and flipped to meanwhile
+                run("batch", "run", *DATASETS)
+        assert bringer.ended(300) == 0, bringer.said()
+        eventually(lambda: all(one.answers("/health/ready") for one in daemons))
+        eventually(lambda: api.answers("/health/ready"))
+        # then nothing is lost, and nothing is there twice
+        with home.log() as log, home.store() as store:
+            lanes = assert_whole(log, store, bootstrap())
+            assert {made.number for _, made in lanes} == {2}
+        # and each tells how it is, and ends in order when it is asked to
+        assert all(one.metric('wikibraid_lag_messages{dataset="') == 0 for one in daemons)
+        assert [one.stop() for one in daemons] == [0, 0]
+    # and no reader was ever told what was not so
+    with home.log() as log:
+        for told in (witness, client):
+            assert told.contradictions(log, bootstrap()) == []
+            assert len({found.row for found in told.answers}) > 10
+
+
+def test_a_killed_batch_leaves_the_old_generation_served(
+    run: Run, tmp_path: Path, spark: SparkSession
+) -> None:
+    # given a daemon at work, and a reader who polls
+    draw, home = chance(), Home(tmp_path / "home")
+    keeper = daemon(home.path, "1/1", DATASETS)
+    bringer = feeder(home.path, story.written(tmp_path, wikis=1), at_a_time=100, seconds=0.5)
+    driver = Program("driver", home.path, "cli.main", "batch", "run", *DATASETS, "--home", str(home.path))
+    with alive(keeper, bringer), Witness(asking(home.store), PAGES) as witness:
+        # when batch runs are killed wherever they are
+        for _ in range(rounds(1, 10)):
+            driver.start()
+            time.sleep(draw.uniform(3, rounds(25, 90)))
+            driver.kill()
+        # then readers are shown nothing of them
+        assert bringer.ended(300) == 0, bringer.said()
+        with home.log() as log, home.store() as store:
+            assert_whole(log, store, bootstrap())
+        # and the next one is whole
+        run("batch", "run", *DATASETS)
+        with home.log() as log, home.store() as store:
+            assert {made.number for _, made in assert_whole(log, store, bootstrap())} != {1}
+        assert keeper.answers("/health/live")
+    with home.log() as log:
+        assert witness.contradictions(log, bootstrap()) == []
