@@ -23,7 +23,7 @@ class SparkError(Exception):
 
 
 def session(app: str, warehouse: Path, *, cores: int | None = None) -> SparkSession:
-    """The session; `cores` workers in this process (all, if None), or the cluster of SPARK_MASTER if that is set.
+    """The session; `cores` workers in this process (all, if None), or the cluster that SPARK_MASTER or `spark-submit` names.
 
     Raises:
         SparkError: Delta's jars are not there.
@@ -37,12 +37,14 @@ def session(app: str, warehouse: Path, *, cores: int | None = None) -> SparkSess
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     root = str(Path(__file__).parents[1])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    builder = SparkSession.builder.appName(app).master(os.environ.get("SPARK_MASTER", f"local[{cores}]"))
+    builder = SparkSession.builder.appName(app)
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:  # else spark-submit has chosen, and runs this program
+        builder = builder.master(os.environ.get("SPARK_MASTER", f"local[{cores}]"))
     for name, value in _settings(jars, warehouse, cores).items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
-    if "SPARK_MASTER" in os.environ:
+    if not spark.sparkContext.master.startswith("local"):
         spark.sparkContext.addPyFile(str(_code(warehouse.parent)))
     return spark
 

@@ -46,6 +46,7 @@ BATCH_BYTES = 30 * 1024
 """Of one batch at most: Cassandra refuses more than 50 KiB."""
 BATCH_ROWS = 200
 ROWS_OF_A_PAGE = 1_000
+_SECONDS_BETWEEN_CONNECTS = 1.0
 _BYTES_OF_A_ROW = 64
 """Beside its values, about."""
 _PASSING = (
@@ -117,7 +118,7 @@ def connected(
 ) -> Iterator[Cql]:
     """A connection; reads and writes ask a quorum of the data centre that is nearest.
 
-    `patience` is how long, in seconds, a statement is tried again.
+    `patience` is how long, in seconds, connecting and a statement are tried again.
 
     Raises:
         Unreachable: nothing answers there, or not with the certificate that is demanded.
@@ -132,21 +133,24 @@ def connected(
         request_timeout=REQUEST_SECONDS,
         row_factory=tuple_factory,
     )
-    cluster = Cluster(
-        list(address.hosts),
-        port=address.port,
-        auth_provider=PlainTextAuthProvider(*known.login) if known.login else None,
-        ssl_context=known.tls,
+    options: dict[str, Any] = {
+        "port": address.port,
+        "auth_provider": PlainTextAuthProvider(*known.login) if known.login else None,
+        "ssl_context": known.tls,
         # The driver's choice depends on what else is imported, and asyncore is gone from Python 3.12 on.
-        connection_class=LibevConnection,
-        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-        protocol_version=ProtocolVersion.V5,
-        reconnection_policy=ConstantReconnectionPolicy(1.0, max_attempts=None),
-    )
-    try:
+        "connection_class": LibevConnection,
+        "execution_profiles": {EXEC_PROFILE_DEFAULT: profile},
+        "protocol_version": ProtocolVersion.V5,
+        "reconnection_policy": ConstantReconnectionPolicy(1.0, max_attempts=None),
+    }
+    end = time.monotonic() + patience
+    while True:
+        cluster = Cluster(list(address.hosts), **options)
         try:
             session = cluster.connect()
+            break
         except (*_PASSING, UnresolvableContactPoints) as error:
+            cluster.shutdown()  # one that once found nothing can't be used again
             refused = [found for found in getattr(error, "errors", {}).values() if _is_refusal(found)]
             if refused:
                 message = (
@@ -154,7 +158,10 @@ def connected(
                     "the password"
                 )
                 raise StoreError(message) from error
-            raise _unreachable(address, error) from error
+            if time.monotonic() + _SECONDS_BETWEEN_CONNECTS > end:
+                raise _unreachable(address, error) from error
+        time.sleep(_SECONDS_BETWEEN_CONNECTS)
+    try:
         yield Cql(session, address, patience)
     finally:
         cluster.shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,6 +85,26 @@ def assert_whole(
     expected = reference([dataset for dataset, _ in lanes], states_before(log, log.ends(), base))
     assert differences(store, lanes, expected) == []
     return lanes
+
+
+@contextmanager
+def kept_alive(*programs: Program) -> Iterator[None]:
+    """The programs are started, started again when they end with an error, as by systemd, and gone in the end."""
+    over = threading.Event()
+
+    def keep() -> None:
+        while not over.wait(1):
+            for program in programs:
+                program.mend()
+
+    keeper = threading.Thread(target=keep, daemon=True)
+    with alive(*programs):
+        keeper.start()
+        try:
+            yield
+        finally:
+            over.set()
+            keeper.join()
 
 
 @contextmanager

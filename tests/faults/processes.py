@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -53,17 +54,26 @@ class Program:
         self.log = folder / f"{name.replace('/', '-')}.log"
         self._command = [sys.executable, "-m", *words]
         self.process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.RLock()
 
     def start(self) -> None:
         """Start it, and wait for nothing."""
-        with self.log.open("ab") as log:
+        with self._lock, self.log.open("ab") as log:
             self.process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=Path.cwd())
 
     def kill(self) -> None:
         """End it at once."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
+        with self._lock:
+            if self.process is not None:
+                self.process.send_signal(signal.SIGKILL)
+                self.process.wait()
+                self.process = None
+
+    def mend(self) -> None:
+        """Start it again if it has ended with an error."""
+        with self._lock:
+            if self.process is not None and self.process.poll() not in {None, 0}:
+                self.start()
 
     def stop(self) -> int:
         """Ask it to end; its exit code."""
@@ -75,6 +85,10 @@ class Program:
         """Wait for its end; its exit code."""
         assert self.process is not None
         return self.process.wait(seconds)
+
+    def has_finished(self) -> bool:
+        """Whether it has ended well."""
+        return self.process is not None and self.process.poll() == 0
 
     def said(self) -> str:
         """The end of its log."""
@@ -100,9 +114,7 @@ class Service(Program):
             return 0, b""
 
     def answers(self, path: str) -> bool:
-        """Whether it says that all is well there; it must not have ended."""
-        assert self.process is not None
-        assert self.process.poll() is None, self.said()
+        """Whether it says that all is well there."""
         return self.asked(path)[0] == 200
 
     def metric(self, line: str) -> float:
@@ -123,11 +135,11 @@ def feeder(home: Path, story: Path, at_a_time: int, seconds: float) -> Program:
     return Program("feeder", home, "tests.faults.feeder", str(home), str(story), str(at_a_time), str(seconds))
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 120) -> None:
-    """Wait until it holds."""
+def eventually(holds: Callable[[], bool], told: Callable[[], str] = lambda: "", seconds: float = 300) -> None:
+    """Wait until it holds; if it never does, `told` is what is known of why."""
     end = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < end, "it took too long"
+        assert time.monotonic() < end, f"it took too long {told()}"
         time.sleep(0.1)
 
 

@@ -12,7 +12,7 @@ from shared_logic.laws import differences, states_before
 from shared_logic.reference import reference
 from tests import sample
 from tests.faults import story
-from tests.faults.installation import begin, is_current
+from tests.faults.installation import begin, is_current, kept_alive
 from tests.faults.processes import chance, daemon, eventually, feeder, rounds, strike
 from tests.faults.witness import Witness, asking, pages_of
 
@@ -30,23 +30,20 @@ def test_whoever_dies_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     bringer = feeder(home.path, told, at_a_time=rounds(60, 30), seconds=0.02)
     victims = [keeper, bringer]
     pages = pages_of([sample.WIKI], range(1, 60))
-    with Witness(asking(lambda: SqliteStore(path, readonly=True)), pages) as witness:
-        try:
-            for victim in victims:
-                victim.start()
-            # when one of them is killed, again and again, mostly at work
-            for _ in range(rounds(5, 100)):
-                if draw.random() < 0.75:
-                    eventually(lambda: keeper.answers("/health/live"))
-                strike(draw.choice(victims), draw, within=2)
-            # then in the end all events are there
-            assert bringer.ended(300) == 0, bringer.said()
-            with home.log() as log, home.store() as store:
-                eventually(lambda: is_current(store, log, lanes))
-            assert keeper.stop() == 0, keeper.said()
-        finally:
-            for victim in victims:
-                victim.kill()
+    with (
+        kept_alive(keeper, bringer),
+        Witness(asking(lambda: SqliteStore(path, readonly=True)), pages) as witness,
+    ):
+        # when one of them is killed, again and again, mostly at work
+        for _ in range(rounds(5, 100)):
+            if draw.random() < 0.75:
+                eventually(lambda: keeper.answers("/health/live"))
+            strike(draw.choice(victims), draw, within=2)
+        # then in the end all events are there
+        eventually(bringer.has_finished, bringer.said)
+        with home.log() as log, home.store() as store:
+            eventually(lambda: is_current(store, log, lanes))
+        assert keeper.stop() == 0, keeper.said()
     with home.log() as log, home.notes() as notes, home.store() as store:
         assert notes.source_position("story") == len(told.read_bytes().splitlines())
         # once each, in tables that are the reference's

@@ -555,7 +555,10 @@ def test_what_is_no_store_is_refused(node: CassandraNode, cql: Cql) -> None:
 def test_where_nothing_answers() -> None:
     (port,) = free_ports(1)
     address = Address(("127.0.0.1",), port, "tests")
-    with pytest.raises(Unreachable, match=f"127.0.0.1, port {port} doesn't answer"), connected(address):
+    with (
+        pytest.raises(Unreachable, match=f"127.0.0.1, port {port} doesn't answer"),
+        connected(address, patience=1),
+    ):
         pass
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -14,11 +17,21 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+import shared_logic.datasets  # noqa: F401  registers them
+from batch.table_files import read_table_folder
 from cli.commands.stack import airflow_settings, settings
+from cli.home import Home
 from cli.main import app
+from shared_logic.eventify.tables import states
+from shared_logic.language import registry
+from shared_logic.laws import differences, states_before
+from shared_logic.reference import reference, united
+from shared_logic.views import views
+from stack.airflow import environment as airflow_environment
 from stack.airflow import password
 from tests import sample
-from tests.servers import broker_settings, free_ports, node_settings
+from tests.faults.processes import chance, rounds
+from tests.servers import TOOLS, broker_settings, free_ports, node_settings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cassandra, pytest.mark.kafka]
 PORTS = (
@@ -32,7 +45,8 @@ PORTS = (
     "api_port",
     "speed_port",
 )
-GROUP = "similar_users"
+VIEW = "mediawiki_history"
+ROOT = TOOLS.parent
 Run = Callable[..., str]
 
 
@@ -45,7 +59,7 @@ def home(tmp_path: Path) -> Path:
     made.mkdir()
     first = free_ports(1)[0]
     told = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-    told |= {"spark_worker_port": first, "speed_processes": 1, "schedule": "", "wiki": sample.WIKI}
+    told |= {"spark_worker_port": first, "speed_processes": 1, "schedule": "@monthly", "wiki": sample.WIKI}
     (made / "stack.yaml").write_text(yaml.safe_dump(told))
     return made
 
@@ -76,30 +90,77 @@ def processes_of(home: Path) -> list[int]:
     return found
 
 
-def triggered(home: Path, dag: str, configuration: dict[str, object]) -> dict[str, str]:
-    """Runs a DAG through the real scheduler; the state of every task."""
+def client(home: Path) -> httpx.Client:
+    """Of Airflow's API, as its administrator."""
     made = airflow_settings(home, settings(home))
-    with httpx.Client(base_url=f"http://{made.host}:{made.port}", timeout=60) as client:
-        login = {"username": "admin", "password": password(made)}
-        token = client.post("/auth/token", json=login).json()["access_token"]
-        client.headers["Authorization"] = f"Bearer {token}"
-        end = time.monotonic() + 300
-        while client.get(f"/api/v2/dags/{dag}").status_code == httpx.codes.NOT_FOUND:
-            assert time.monotonic() < end, "the DAG was never parsed"
-            time.sleep(1)
-        asked = {"logical_date": None, "conf": configuration}
-        run_id = client.post(f"/api/v2/dags/{dag}/dagRuns", json=asked).json()["dag_run_id"]
-        # A paused DAG has no runs but those that are asked for; these wait until it isn't.
-        client.patch(f"/api/v2/dags/{dag}", json={"is_paused": False}).raise_for_status()
-        path = f"/api/v2/dags/{dag}/dagRuns/{run_id}"
-        while client.get(path).json()["state"] not in {"success", "failed"}:
-            assert time.monotonic() < end, client.get(f"{path}/taskInstances").text
-            time.sleep(1)
-        tasks = client.get(f"{path}/taskInstances").json()["task_instances"]
+    place = f"http://{made.host}:{made.port}"
+    login = {"username": "admin", "password": password(made)}
+    token = httpx.post(f"{place}/auth/token", json=login, timeout=60).json()["access_token"]
+    return httpx.Client(base_url=place, timeout=60, headers={"Authorization": f"Bearer {token}"})
+
+
+def ended(airflow: httpx.Client, dag: str, run_id: str, seconds: float = 600) -> dict[str, str]:
+    """Waits for a run of a DAG; the state of every task."""
+    end = time.monotonic() + seconds
+    path = f"/api/v2/dags/{dag}/dagRuns/{run_id}"
+    while airflow.get(path).json()["state"] not in {"success", "failed"}:
+        assert time.monotonic() < end, airflow.get(f"{path}/taskInstances").text
+        time.sleep(1)
+    tasks = airflow.get(f"{path}/taskInstances").json()["task_instances"]
     return {task["task_id"]: task["state"] for task in tasks}
 
 
-def test_a_dag_through_the_scheduler_ends_as_rows_in_cassandra(home: Path, run: Run, tmp_path: Path) -> None:
+def asked_for(airflow: httpx.Client, dag: str, configuration: dict[str, object]) -> str:
+    """Has the real scheduler run a DAG; the id of the run."""
+    end = time.monotonic() + 300
+    while airflow.get(f"/api/v2/dags/{dag}").status_code == httpx.codes.NOT_FOUND:
+        assert time.monotonic() < end, "the DAG was never parsed"
+        time.sleep(1)
+    asked = {"logical_date": None, "conf": configuration}
+    run_id = airflow.post(f"/api/v2/dags/{dag}/dagRuns", json=asked).json()["dag_run_id"]
+    # A paused DAG has no runs but those that are asked for; these wait until it isn't.
+    airflow.patch(f"/api/v2/dags/{dag}", json={"is_paused": False}).raise_for_status()
+    return str(run_id)
+
+
+def assert_whole(home: Path, names: Sequence[str], number: int) -> None:
+    """The tables in Cassandra are of that generation, and the reference's over the bootstrap and the whole log."""
+    place = Home(home)
+    tables = read_table_folder(sample.SNAPSHOT)
+    with place.log() as log, place.store() as store:
+        lanes = [
+            (dataset, made)
+            for dataset in registry.closure(names)
+            if (made := store.published(dataset.name)) is not None and made.number == number
+        ]
+        assert {dataset.name for dataset, _ in lanes} >= set(names)
+        end = time.monotonic() + 120
+        while not all(store.parts(d.name, b"", made.number).through == log.ends() for d, made in lanes):  # type: ignore[union-attr]
+            assert time.monotonic() < end, "the daemon does not keep up"
+            time.sleep(0.5)
+        (_, known) = place.bootstraps_known()[0]
+        base = united(states(tables, sample.WIKI, known.beginning, lambda _: None))
+        told = states_before(log, log.ends(), base)
+        assert differences(store, lanes, reference([dataset for dataset, _ in lanes], told)) == []
+
+
+def pid_of(home: Path, *words: str) -> int:
+    """The process of a server of the stack whose command line has these words."""
+    for pid in processes_of(home):
+        line = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+        if set(words) <= set(line) and not any(word.endswith("tethered.py") for word in line):
+            return pid
+    raise AssertionError(words)
+
+
+def restarts_of(run: Run, server: str) -> int:
+    (found,) = [one for one in json.loads(run("stack", "status", "--json")) if one["server"] == server]
+    return int(found["restarts"])
+
+
+def test_mediawiki_history_through_the_scheduler_ends_as_rows_in_cassandra(
+    home: Path, run: Run, tmp_path: Path
+) -> None:
     # given a stack, and events in Kafka
     run("stack", "up")
     status = json.loads(run("stack", "status", "--json"))
@@ -109,36 +170,93 @@ def test_a_dag_through_the_scheduler_ends_as_rows_in_cassandra(home: Path, run: 
     run("ingest", "events", str(events))
     # when the DAG runs, by spark-workers of the cluster
     configuration = {"bootstrap": str(sample.SNAPSHOT), "wiki": sample.WIKI}
-    states = triggered(home, f"recompute_{GROUP}", configuration)
-    assert states == dict.fromkeys(("refresh", "cut", "batch", "parity", "announce"), "success")
-    assert list((home / "stack" / "spark-worker-1" / "work").iterdir())
-    # then the rows are read from Cassandra, complete
-    answer = json.loads(run("query", "user_activity", sample.WIKI, "--format", "json"))
-    assert answer["complete"]
-    assert len(answer["rows"]) == 0 or answer["rows"][0]["edits"] > 0
-    # and the daemon keeps them: what comes later is read without another run
-    events.write_bytes(b"\n".join(sample.events()[2_000:]))
-    run("ingest", "events", str(events))
-    end = time.monotonic() + 60
-    while not (later := json.loads(run("query", "user_activity", "--format", "json")))["complete"]:
-        assert time.monotonic() < end, later
-        time.sleep(0.5)
-    assert later["rows"] != answer["rows"]
+    with client(home) as airflow:
+        dag = f"recompute_{VIEW}"
+        tasks = ended(airflow, dag, asked_for(airflow, dag, configuration))
+        assert tasks == dict.fromkeys(("refresh", "cut", "batch", "parity", "announce"), "success")
+        assert list((home / "stack" / "spark-worker-1" / "work").iterdir())
+        # then the rows are in Cassandra, and the view reads them
+        names = views[VIEW].datasets
+        assert_whole(home, names, 1)
+        count = "SELECT count(*)::BIGINT AS rows FROM mediawiki_history"
+        (before,) = json.loads(run("sql", count, "--json"))
+        assert before["rows"] > 0
+        # and the daemon keeps them: what comes later is read without another run
+        events.write_bytes(b"\n".join(sample.events()[2_000:]))
+        run("ingest", "events", str(events))
+        assert_whole(home, names, 1)
+        (after,) = json.loads(run("sql", count, "--json"))
+        assert after["rows"] > before["rows"]
+        # and a backfill recomputes as of the end of its interval
+        told, dag = airflow_settings(home, settings(home)), "recompute_identity_reverts"
+        this_month = datetime.now(tz=UTC).replace(day=1)
+        day = (this_month - timedelta(days=1)).strftime("%Y-%m-01")
+        how = ("--dag-id", dag, "--dag-run-conf", '{"parity": false}', "--from-date", day, "--to-date", day)
+        subprocess.run(
+            [str(Path(sys.executable).with_name("airflow")), "backfill", "create", *how],
+            env={**os.environ, **airflow_environment(told)},
+            check=True,
+            capture_output=True,
+        )
+        # (Once it isn't paused it would run for that interval by itself, if nobody had asked for it.)
+        airflow.patch(f"/api/v2/dags/{dag}", json={"is_paused": False}).raise_for_status()
+        (made,) = airflow.get(f"/api/v2/dags/{dag}/dagRuns").json()["dag_runs"]
+        assert made["run_type"] == "backfill"
+        assert set(ended(airflow, dag, made["dag_run_id"]).values()) == {"success"}
+    assert Home(home).now() == this_month.strftime("%Y-%m-01T00:00:00Z")
+    assert json.loads(run("generations", "list", "identity_reverts", "--json"))[-1]["published"]
     # and a daemon that dies is started again
-    (daemon,) = [
-        pid
-        for pid in processes_of(home)
-        if b"daemon" in Path(f"/proc/{pid}/cmdline").read_bytes()
-        and b"tethered" not in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]
-    os.kill(daemon, signal.SIGKILL)
-    while {
-        server["restarts"]
-        for server in json.loads(run("stack", "status", "--json"))
-        if server["server"] == "speed-1"
-    } != {1}:
-        assert time.monotonic() < end + 60
+    os.kill(pid_of(home, "speed", "daemon"), signal.SIGKILL)
+    end = time.monotonic() + 120
+    while restarts_of(run, "speed-1") != 1:
+        assert time.monotonic() < end
         time.sleep(0.5)
     # and after the end nothing is left but the home
     run("stack", "down")
     assert processes_of(home) == []
+
+
+@pytest.mark.slow
+def test_mediawiki_history_by_spark_submit_on_two_workers(home: Path, run: Run, tmp_path: Path) -> None:
+    # given a stack with a wiki's tables and events
+    run("stack", "up")
+    events = tmp_path / "events.ndjson"
+    events.write_bytes(b"\n".join(sample.events()))
+    run("ingest", "tables", str(sample.SNAPSHOT), "--wiki", sample.WIKI)
+    run("ingest", "events", str(events))
+    # when the batch is submitted to the cluster
+    jars = ",".join(map(str, sorted((TOOLS / "jars").glob("*.jar"))))
+    master = f"spark://127.0.0.1:{settings(home).spark_port}"
+    submit = [str(Path(sys.executable).with_name("spark-submit")), "--master", master, "--jars", jars]
+    program = [str(ROOT / "cli" / "main.py"), "batch", "run", VIEW, "--home", str(home)]
+    done = subprocess.run(
+        [*submit, *program],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3_000:]
+    # then both workers had a part in it, with the code that was shipped, and the rows are the reference's
+    for number in (1, 2):
+        work = home / "stack" / f"spark-worker-{number}" / "work"
+        assert list(work.rglob("code.zip")), work
+    assert_whole(home, views[VIEW].datasets, 1)
+
+
+@pytest.mark.slow
+def test_a_killed_scheduler_finishes_its_runs(home: Path, run: Run) -> None:
+    # given a stack in which a DAG runs
+    draw = chance()
+    run("stack", "up")
+    with client(home) as airflow:
+        for number in range(rounds(1, 10)):
+            dag = "recompute_page_current"
+            run_id = asked_for(airflow, dag, {"bootstrap": str(sample.SNAPSHOT), "wiki": sample.WIKI})
+            # when the scheduler is killed somewhere in its midst
+            time.sleep(draw.uniform(0, 40))
+            os.kill(pid_of(home, "scheduler"), signal.SIGKILL)
+            # then another one brings the run to its end
+            assert set(ended(airflow, dag, run_id, 1_200).values()) == {"success"}
+            assert restarts_of(run, "airflow-scheduler") == number + 1
+    assert_whole(home, ["page_current"], 1)
