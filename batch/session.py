@@ -44,7 +44,7 @@ def session(app: str, warehouse: Path, *, cores: int | None = None) -> SparkSess
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
-    if not spark.sparkContext.master.startswith("local"):
+    if not (spark.sparkContext.master or "").startswith("local"):
         spark.sparkContext.addPyFile(str(_code(warehouse.parent)))
     return spark
 

@@ -361,7 +361,9 @@ KINDS: dict[str, EventKind] = {
             _editor,
             _no_log_row,
         ),
-        _of_page("revision/create", _ONE_OR_TWO, r.RevisionCreate, _revision_times, revision_create, _performer),
+        _of_page(
+            "revision/create", _ONE_OR_TWO, r.RevisionCreate, _revision_times, revision_create, _performer
+        ),
         _of_page("page/delete", _ONE, r.PageDelete, _message_time, page_delete),
         _of_page("page/undelete", _ONE, r.PageUndelete, _message_time, page_undelete),
         _of_page("page/move", _ONE, r.PageMove, _message_time, page_move),

@@ -19,8 +19,7 @@ from enum import StrEnum
 
 import msgspec
 
-from shared_logic.clock import from_mediawiki
-from shared_logic.eventify.rows import EARLIEST
+from shared_logic.clock import EARLIEST, from_mediawiki
 from shared_logic.history import php
 from shared_logic.history.log_row import Actor, Issue, LogRow
 from shared_logic.site_state import Namespace

@@ -19,7 +19,7 @@ from enum import StrEnum
 
 import msgspec
 
-from shared_logic.eventify.rows import EARLIEST
+from shared_logic.clock import EARLIEST
 from shared_logic.history import php
 from shared_logic.history.durations import expiry
 from shared_logic.history.log_row import Actor, Issue, LogRow

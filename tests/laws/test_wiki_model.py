@@ -106,18 +106,13 @@ def by_events(wiki: Wiki, since: int = 0) -> States:
 # --- what a source cannot tell --------------------------------------------------------------------------------
 
 
-def in_gaps(
-    wiki: Wiki, since: int, *sources: States, but: frozenset[Untold] = frozenset()
-) -> set[Entity]:
+def in_gaps(wiki: Wiki, since: int, *sources: States, but: frozenset[Untold] = frozenset()) -> set[Entity]:
     """Pages that hold, or held, a revision to which something happened, from that second on, that no event told.
 
     `but` are reasons that do not count, since all events from the beginning were read.
     """
     rev_ids = {
-        rev_id
-        for gap in wiki.untold
-        if gap.second >= since and gap.why not in but
-        for rev_id in gap.rev_ids
+        rev_id for gap in wiki.untold if gap.second >= since and gap.why not in but for rev_id in gap.rev_ids
     }
     rev_ids |= {one.rev_id for one in wiki.everything if one.hidden & SUPPRESSED}
     return {
