@@ -144,12 +144,11 @@ def ingest(
     """Append the events of a source to the canonical log, going on after the lines that were done before.
 
     `source` identifies the lines: the same name means the same lines, perhaps more of them. Empty lines are no events. Each commit is
-    told.
+    told. What reading the lines raises is raised when those before are in the log.
     """
     ingestion = Ingestion(log, scope or Scope())
     done = log.source_position(source)
-    rest = islice(lines, done, None)
-    while chunk := list(islice(rest, LINES_PER_COMMIT)):
+    for chunk in _chunks(islice(lines, done, None)):
         events = [
             Arrived(source, position, raw)
             for position, line in enumerate(chunk, done + 1)
@@ -159,6 +158,23 @@ def ingest(
         ingestion.add(events, partial(log.advance_source, source, done))
         committed(ingestion.counts)
     return ingestion.counts
+
+
+def _chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """The lines in lists for one commit each; where reading fails, first those before that."""
+    chunk: list[bytes] = []
+    try:
+        for line in lines:
+            chunk.append(line)
+            if len(chunk) == LINES_PER_COMMIT:
+                yield chunk
+                chunk = []
+    except Exception:
+        if chunk:
+            yield chunk
+        raise
+    if chunk:
+        yield chunk
 
 
 def replay(log: SqliteLog, numbers: Collection[int] = ()) -> tuple[int, int]:

@@ -19,9 +19,10 @@ from rich.table import Table as RichTable
 
 import shared_logic.datasets  # noqa: F401  registers the datasets
 from batch import bootstrap
-from batch.compressed import InputError, open_input
+from batch.compressed import InputError
 from batch.table_files import read_table_folder
 from cli.commands.batch import recompute
+from cli.commands.ingest_history import opened_dump
 from cli.commands.speed import EngineName, catch_up, published
 from cli.failures import DIFFERS, Failure
 from cli.home import Home
@@ -31,7 +32,7 @@ from serving.reader import Reader
 from shared_logic.clock import from_iso, instant
 from shared_logic.entities import Entity, State, page
 from shared_logic.eventify.authors import with_authors
-from shared_logic.eventify.dump import DumpError, DumpReader
+from shared_logic.eventify.dump import DumpReader
 from shared_logic.eventify.tables import states
 from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.language import registry
@@ -85,7 +86,7 @@ def demo(
         _step(1, "real history from before the log")
         try:
             story = _of_dump(dump, out_dir) if dump else _of_sample()
-        except (InputError, DumpError) as error:
+        except InputError as error:
             raise Failure(str(error)) from error
         out.print(story.about)
         made = _load(home, log, story)
@@ -155,7 +156,7 @@ def _of_dump(name: str, folder: Path) -> Story:
         except OSError as error:
             message = f"{name}: can't be fetched ({error})"
             raise Failure(message) from error
-    with open_input(path) as stream, meter(f"reading {path.name}") as progress:
+    with opened_dump(path) as stream, meter(f"reading {path.name}") as progress:
         reader = DumpReader(stream, 0, lambda _: None)
         whole: list[tuple[int, PageState]] = []
         for read in reader:
@@ -169,7 +170,7 @@ def _of_dump(name: str, folder: Path) -> Story:
         message = f"{path}: no revision in it"
         raise Failure(message)
     beginning = times[int((len(times) - 1) * SHARE_BEFORE)]
-    with open_input(path) as stream:
+    with opened_dump(path) as stream:
         stated = list(DumpReader(stream, beginning, lambda _: None))
     said = [(page(wiki, page_id), _until(state, beginning)) for page_id, state in stated]
     later = sorted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -53,29 +54,30 @@ def events(
     """Append events to the canonical log, and say what became of each."""
     place = home_at(home)
     total, scope = Counts(), scope_of(place, wiki)
+    counts, skipped = Counts(), list[InputError]()
     with place.writing_log("ingest events"), place.intake() as intake, meter("events") as progress:
 
         def committed(so_far: Counts) -> None:
+            nonlocal counts
+            counts = so_far
             intake.relay()
             progress.at(total.read + so_far.read)
 
-        for path in _files(paths):
+        for path in _files(paths, skipped.append):
+            counts = Counts()
             try:
-                for_source = _source_name(path)
+                source = _source_name(path)
                 with open_input(path) if str(path) != "-" else sys.stdin.buffer as stream:
-                    counts = ingest_lines(
-                        intake.notes,
-                        for_source,
-                        stream,
-                        scope,
-                        committed,
-                    )
+                    ingest_lines(intake.notes, source, stream, scope, committed)
             except InputError as error:
-                err.print(f"skipped: {error}", markup=False)
-                total.reasons[f"file {path} skipped"] += 1
-                continue
+                skipped.append(error)
             _add(total, counts)
+    for why in skipped:
+        err.print(f"skipped: {why}", markup=False, soft_wrap=True)
     _say(total, json)
+    if skipped:
+        message = f"{len(skipped)} of the inputs could not be read to the end; all else is in the log"
+        raise Failure(message)
 
 
 def live(
@@ -193,10 +195,17 @@ def _say(total: Counts, json: bool) -> None:
         out.print(f"  {number:>8,}  have a field that is new: {name}", markup=False)
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
+def _files(paths: Iterable[Path], unreadable: Callable[[InputError], None]) -> Iterator[Path]:
+    """The files, those of folders in order of name; `unreadable` is told of folders that can't be looked into."""
+
+    def refused(error: OSError) -> None:
+        unreadable(InputError(f"{error.filename}: can't be read ({error.strerror}); check its rights"))
+
     for path in paths:
         if path.is_dir():
-            yield from sorted(entry for entry in path.rglob("*") if entry.is_file())
+            yield from sorted(
+                Path(folder) / name for folder, _, names in os.walk(path, onerror=refused) for name in names
+            )
         else:
             yield path
 

@@ -6,11 +6,12 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -22,7 +23,7 @@ from cli.failures import Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
 from cli.output import Meter, meter, out, print_json
-from shared_logic.clock import from_iso, from_mediawiki, instant
+from shared_logic.clock import FUTURE_LIMIT_MS, from_iso, from_mediawiki, instant, milliseconds
 from shared_logic.entities import Entity, State, issue, page
 from shared_logic.eventify.authors import with_authors
 from shared_logic.eventify.dump import DumpError, DumpReader, read_logging
@@ -188,14 +189,36 @@ def dump(
             _with_issues(named, problems, lambda report: _all_pages(files, named, beginning, report))
         )
         made = _bootstrap(home_at(home), named, beginning, files, said, problems)
-    except (InputError, DumpError) as error:
+    except InputError as error:
         raise Failure(str(error)) from error
     _say_bootstrap(made, problems, json)
 
 
+@contextmanager
+def opened_dump(path: Path) -> Iterator[BinaryIO]:
+    """The decompressed bytes of a dump; what is wrong with them is told with its name.
+
+    Raises:
+        InputError: see `open_input`, or whoever reads it finds that it is no dump, or damaged.
+    """
+    with open_input(path) as stream:
+        try:
+            yield stream
+        except DumpError as error:
+            message = f"{path}: {error}"
+            raise InputError(message) from error
+
+
 def _beginning(told: str | None, newest: Callable[[], int]) -> int:
     if told is None:
-        return newest()
+        found = newest()
+        if found - milliseconds(datetime.now(tz=UTC)) > FUTURE_LIMIT_MS:
+            message = (
+                f"the newest time in it is {instant(found):%Y-%m-%dT%H:%M:%SZ}, which is still to come; "
+                "say with --taken-at when the copy began"
+            )
+            raise Failure(message)
+        return found
     try:
         return from_iso(told)
     except ValueError as error:
@@ -218,7 +241,7 @@ def _newest_in_tables(found: Mapping[str, Iterable[Mapping[str, str | None]]]) -
 def _newest_in_dumps(files: Iterable[Path]) -> int:
     newest = 0
     for file in files:
-        with open_input(file) as stream:
+        with opened_dump(file) as stream:
             if LOGGING in file.name:
                 newest = max((newest, *(item.timestamp for item in read_logging(stream, lambda _: None))))
                 continue
@@ -233,7 +256,7 @@ def _date_in_name(file: Path) -> str | None:
 
 
 def _dbname(file: Path) -> str:
-    with open_input(file) as stream:
+    with opened_dump(file) as stream:
         name = DumpReader(stream, 0, lambda _: None).site.dbname
     if not name:
         message = f"{file} does not say which wiki it is of; give --wiki"
@@ -245,10 +268,10 @@ def _all_pages(
     files: Iterable[Path], wiki: str, beginning: int, report: Report
 ) -> Iterator[tuple[Entity, State]]:
     for file in files:
-        with open_input(file) as stream:
+        with opened_dump(file) as stream:
             site = DumpReader(stream, 0, lambda _: None).site
         yield from said_by_head(wiki, site, beginning)
-        with open_input(file) as stream:
+        with opened_dump(file) as stream:
             if LOGGING in file.name:
                 yield from said_by_log_items(wiki, read_logging(stream, report), site.namespaces, beginning)
                 continue
