@@ -45,7 +45,8 @@ class Followed:
 
     def __init__(self, entity: Entity, readers: Readers, told: Iterable[State] = ()) -> None:
         """Begin with what was told so far; with nothing, the entity is not known yet."""
-        self._entity, self._readers = entity, readers
+        self.entity, self._place = entity, entity.key
+        self._readers = readers
         self._state: State | None = None
         self._rows: dict[str, Rows] = {}
         """What the datasets that read all of it gave last."""
@@ -70,42 +71,36 @@ class Followed:
             self._rows = rows
 
     def _absorb(self, told: State) -> None:
-        self._state = absorb(empty(self._entity.kind) if self._state is None else self._state, told)
+        self._state = absorb(empty(self.entity.kind) if self._state is None else self._state, told)
 
     def _rows_of_all(self, failed: Failed) -> dict[str, Rows]:
         if self._state is None:
             return {dataset.name: {} for dataset in self._readers.whole}
-        now = Described(self._entity, self._state)
+        now = Described(self.entity, self._state)
         return {dataset.name: entity_rows(dataset, now, failed) for dataset in self._readers.whole}
 
     def _take_revisions(self, told: PageState, into: Mapping[str, Changes], failed: Failed) -> None:
         state = self._state if isinstance(self._state, PageState) else PageState()
-        outline = self._outline or Outline(self._entity.id, state)
+        outline = self._outline or Outline(self.entity.id, state)
         new = news(state, told)
         concerned = outline.concerned(state, new)
-        before = self._reachable(state, concerned, outline)
+        before = self._reachable(state, outline, state.revisions if concerned is None else concerned.again)
         self._state = state = with_news(state, new)
-        self._outline = outline if concerned is not None else Outline(self._entity.id, state)
-        after = self._reachable(state, concerned, self._outline)
-        if not before and not after:
-            return
+        if concerned is None:
+            outline = Outline(self.entity.id, state)
+        self._outline = outline
+        ids = state.revisions if concerned is None else concerned.again + concerned.new
+        after = self._reachable(state, outline, ids)
         for dataset in self._readers.by_revision:
-            was = rows_of(dataset, self._entity.key, before)
-            now = rows_of(dataset, self._entity.key, after, failed)
+            was = rows_of(dataset, self._place, before)
+            now = rows_of(dataset, self._place, after, failed)
             change(dataset, was, now, into[dataset.name])
 
-    def _reachable(
-        self, state: PageState, concerned: Iterable[int] | None, outline: Outline
-    ) -> Sequence[Revision]:
-        """What readers of single revisions are given of those that are concerned, or of all."""
-        ids = (
-            state.revisions.keys()
-            if concerned is None
-            else [one for one in concerned if one in state.revisions]
-        )
-        if not ids:
+    def _reachable(self, state: PageState, outline: Outline, rev_ids: Collection[int]) -> Sequence[Revision]:
+        """What readers of single revisions are given of these."""
+        if not rev_ids:
             return ()
-        history = described(self._entity.wiki, self._entity.id, state, ids, outline.imported)
+        history = described(self.entity.wiki, self.entity.id, state, rev_ids, outline.imported)
         return [revision for revision in history if not revision.is_deleted]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import add as plus
 from operator import itemgetter
 from typing import Any
 
@@ -82,14 +83,8 @@ def _collected(dataset: Dataset, made: Sequence[tuple[Key, Values]]) -> Rows:
     rows: Rows = {}
     for key, values in made:
         known = rows.get(key)
-        whole = _whole(values)
-        rows[key] = add(known, whole) if known else whole
+        rows[key] = add(known, values) if known else values
     return rows if all(map(any, rows.values())) else {key: sums for key, sums in rows.items() if any(sums)}
-
-
-def _whole(values: Values) -> Sums:
-    """The sums as whole numbers, booleans counting as 0 and 1."""
-    return tuple([+value for value in values])
 
 
 class Described:
@@ -171,7 +166,7 @@ def _keys(before: Rows, after: Rows) -> Iterable[Key]:
 
 def add(one: Sums, other: Sums) -> Sums:
     """The group's operation; the identity is all zero."""
-    return tuple([a + b for a, b in zip(one, other, strict=True)])
+    return tuple(map(plus, one, other))
 
 
 def negate(sums: Sums) -> Sums:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ _END = b"\x00\x00"
 
 def encode_key(key: Key) -> bytes:
     """The key, or its first columns, as bytes; byte order is the order of the columns."""
-    return b"".join(_encode(value) for value in key)
+    return b"".join([_encode(value) for value in key])
 
 
 def decode_key(schema: Schema[Any], data: bytes) -> Key:
@@ -56,6 +57,7 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Any])
 
 
+@lru_cache(maxsize=65_536)
 def _encode(value: object) -> bytes:
     if isinstance(value, str):
         return value.encode().replace(b"\x00", b"\x00\x01") + _END

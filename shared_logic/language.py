@@ -141,7 +141,7 @@ class Schema(Generic[T]):
             raise DefinitionError(message)
         self._key_of = _picker([self.names.index(name) for name in self.key_names])
         self._values_of = _picker([self.names.index(name) for name in self.value_names])
-        self._accepted: set[tuple[type, ...]] = set()
+        self._accepted: dict[tuple[type, ...], bool] = {}
 
     @cached_property
     def is_rollup(self) -> bool:
@@ -161,24 +161,27 @@ class Schema(Generic[T]):
         return self.columns[self.names.index(name)]
 
     def split(self, row: T) -> tuple[Key, Values]:
-        """Key and values of a row, each in the order of the columns (partition keys first).
+        """Key and values of a row, each in the order of the columns (partition keys first); sums as whole numbers.
 
         Raises:
             TypeError: a value that its column can't hold.
         """
         flat = msgspec.structs.astuple(row)  # type: ignore[arg-type]
         kinds = tuple(map(type, flat))
-        if kinds not in self._accepted:
-            self._accept(flat, kinds)
-        return self._key_of(flat), self._values_of(flat)
+        has_truths = self._accepted.get(kinds)
+        if has_truths is None:
+            has_truths = self._accept(flat, kinds)
+        values = self._values_of(flat)
+        return self._key_of(flat), tuple(map(int, values)) if has_truths else values
 
-    def _accept(self, flat: tuple[Any, ...], kinds: tuple[type, ...]) -> None:
-        """Check values of types that were not met before."""
+    def _accept(self, flat: tuple[Any, ...], kinds: tuple[type, ...]) -> bool:
+        """Check values of types that were not met before; whether truth values are among what is added up."""
         for value, column in zip(flat, self.columns, strict=True):
             if type(value) is not column.type and not _fits(value, column):
                 message = f"{self.name}.{column.name} can't hold {value!r}; it is {column.type.__name__}"
                 raise TypeError(message)
-        self._accepted.add(kinds)
+        has_truths = self._accepted[kinds] = self.is_rollup and bool in self._values_of(kinds)
+        return has_truths
 
     def row(self, key: Sequence[Any], values: Sequence[Any]) -> T:
         """The row of a key and its values."""

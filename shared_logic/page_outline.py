@@ -7,7 +7,17 @@ a revision that is told again concerns itself only when the others see the same 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from shared_logic.page_state import PageState, RevisionState, belongs, shown_sha1
+
+
+class Concerned(NamedTuple):
+    """Ids of revisions of which an author may see something else."""
+
+    again: list[int]
+    """Those that were in the history before."""
+    new: list[int]
 
 
 class Outline:
@@ -23,30 +33,30 @@ class Outline:
             if belongs(page_id, state, revision):
                 self._append(rev_id, revision)
 
-    def concerned(self, before: PageState, news: PageState) -> list[int] | None:
-        """Ids of all revisions of which an author may see something else than before; None: it may be any.
+    def concerned(self, before: PageState, news: PageState) -> Concerned | None:
+        """All revisions of which an author may see something else than before; None: it may be any.
 
         `news` is what `page_state.news` gives for the state before. What it tells is in this outline afterwards, but for None.
         """
-        if _whole(before) != _whole(news):
+        if _shown_by_all(before) != _shown_by_all(news):
             return None
-        found = []
+        found = Concerned([], [])
         for rev_id, revision in sorted(news.revisions.items()):
             known = before.revisions.get(rev_id)
             was = known is not None and belongs(self._page_id, before, known)
             if not belongs(self._page_id, before, revision):
                 if was:
                     return None
-                continue
-            if known is not None and was:
+            elif known is not None and was:
                 if _seen_by_others(known) != _seen_by_others(revision):
                     return None
                 self._newest_parent = max(self._newest_parent, revision.parent_id or 0)
+                found.again.append(rev_id)
             elif rev_id > self._newest_id and rev_id > self._newest_parent:
                 self._append(rev_id, revision)
+                found.new.append(rev_id)
             else:
                 return None
-            found.append(rev_id)
         return found
 
     def _append(self, rev_id: int, revision: RevisionState) -> None:
@@ -60,7 +70,7 @@ class Outline:
         self._newest_parent = max(self._newest_parent, revision.parent_id or 0)
 
 
-def _whole(state: PageState) -> tuple[object, ...]:
+def _shown_by_all(state: PageState) -> tuple[object, ...]:
     """What of the page itself every revision shows."""
     return state.title[3] if state.title else None, state.cleared, state.surveyed
 

@@ -105,7 +105,7 @@ class SqliteLog:
             "SELECT position, key, value FROM messages WHERE partition=? AND position>=? ORDER BY position LIMIT ?",
             (partition, offset, most),
         )
-        return [Message(*row) for row in rows]
+        return list(map(Message._make, rows))
 
     def ends(self) -> Cut:
         """See `Log`."""

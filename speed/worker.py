@@ -8,7 +8,7 @@ same end, from the state before it; an accumulator says through which offset it 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
@@ -29,7 +29,7 @@ from shared_logic.kernel import (
 from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
 from shared_logic.language import Dataset, Key, Values
 from shared_logic.merge import merged
-from shared_logic.page_state import PageState, hidden
+from shared_logic.page_state import PageState
 from shared_logic.protocols import Accumulator, Generation, Lane, Log, Message, Store
 
 ENTITIES_CACHED = 20_000
@@ -147,18 +147,15 @@ class Worker:
         with self._store.atomically():
             for _, lane in self._lanes.values():
                 self._store.write_batch_end(lane, batch.partition, batch.end)
-            said = self._said(batch.messages)
+            followed = self._followed(batch)
+            said = self._said(batch.messages, followed)
             self._store.write_tails(
                 batch.partition,
-                (
-                    (one.key, offset, encode(state))
-                    for one, copies in said.items()
-                    for offset, state in copies
-                ),
+                ((key, offset, encode(state)) for key, copies in said.items() for offset, state in copies),
             )
             changes: dict[str, Changes] = {name: Changes() for name in self._lanes}
-            for one, followed in self._followed(batch, said):
-                followed.take([state for _, state in said[one]], changes, self._failed)
+            for key, copies in said.items():
+                followed[key].take([state for _, state in copies], changes, self._failed)
             for name, (dataset, lane) in self._lanes.items():
                 if dataset.is_linked:
                     self._link(dataset, changes)
@@ -181,45 +178,52 @@ class Worker:
         """Whether this worker has brought the lanes past the batch."""
         return self._applied[batch.partition] >= batch.end
 
-    def _said(self, messages: Iterable[Message]) -> dict[Entity, list[tuple[int, State]]]:
-        """What the messages say of entities that a dataset reads, with their offsets; what they hide is noted."""
-        by_key: dict[str, list[Message]] = {}
-        for message in messages:
-            by_key.setdefault(message.key, []).append(message)
-        said: dict[Entity, list[tuple[int, State]]] = {}
-        for key, of_key in by_key.items():
-            one = entity(key)
-            if one.kind is not Kind.PAGE and not any(self._readers[one.kind]):
-                continue
-            copies = said[one] = []
-            for offset, _, value in of_key:
-                try:
-                    state = read(value).state(one)
-                except DeadLetter:
-                    self.outcome.unreadable += 1
-                    continue
-                copies.append((offset, state))
-                if isinstance(state, PageState):
-                    for rev_id, bits, clock in hidden(state):
-                        self._store.redact(one.wiki, rev_id, bits, clock)
-        return {one: copies for one, copies in said.items() if copies}
-
-    def _followed(self, batch: Batch, entities: Collection[Entity]) -> Iterator[tuple[Entity, Followed]]:
-        """The entities as they are before the batch."""
+    def _followed(self, batch: Batch) -> dict[str, Followed]:
+        """By key the entities of the batch that a dataset reads, and all its pages, as they are before the batch."""
         cache = self._cache
-        keys = {one: one.key for one in entities}
-        missing = [key for key in keys.values() if key not in cache]
-        bases = self._store.states_of(self._base, missing)
-        tails = self._store.tails_of(batch.partition, missing, self._cut[batch.partition], batch.start)
-        for one, key in keys.items():
+        found: dict[str, Followed] = {}
+        new: dict[str, Entity] = {}
+        for key in {message.key: None for message in batch.messages}:
             followed = cache.get(key)
-            if followed is None:
-                told = (*([bases[key]] if key in bases else ()), *tails.get(key, ()))
-                followed = cache[key] = Followed(one, self._readers[one.kind], map(decode, told))
-            cache.move_to_end(key)
-            yield one, followed
+            if followed is not None:
+                cache.move_to_end(key)
+                found[key] = followed
+            else:
+                one = entity(key)
+                if one.kind is Kind.PAGE or any(self._readers[one.kind]):
+                    new[key] = one
+        bases = self._store.states_of(self._base, list(new))
+        tails = self._store.tails_of(batch.partition, list(new), self._cut[batch.partition], batch.start)
+        for key, one in new.items():
+            told = (*([bases[key]] if key in bases else ()), *tails.get(key, ()))
+            found[key] = cache[key] = Followed(one, self._readers[one.kind], map(decode, told))
         while len(cache) > ENTITIES_CACHED:
             cache.popitem(last=False)
+        return found
+
+    def _said(
+        self, messages: Iterable[Message], followed: Mapping[str, Followed]
+    ) -> dict[str, list[tuple[int, State]]]:
+        """What the messages say of the followed entities, with their offsets, by key; what they hide is noted."""
+        said: dict[str, list[tuple[int, State]]] = {}
+        for offset, key, value in messages:
+            about = followed.get(key)
+            if about is None:
+                continue
+            try:
+                state = read(value).state(about.entity)
+            except DeadLetter:
+                self.outcome.unreadable += 1
+                continue
+            said.setdefault(key, []).append((offset, state))
+            if isinstance(state, PageState):
+                self._redact(about.entity.wiki, state)
+        return said
+
+    def _redact(self, wiki: str, state: PageState) -> None:
+        for rev_id, revision in state.revisions.items():
+            if revision.visibility is not None and revision.visibility[3]:
+                self._store.redact(wiki, rev_id, revision.visibility[3], revision.visibility[0])
 
     def _failed(self, dataset: str, place: str, error: str) -> None:
         self.outcome.failures[dataset, place] = error
