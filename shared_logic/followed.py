@@ -12,11 +12,11 @@ from functools import reduce
 from typing import NamedTuple
 
 from shared_logic.entities import Entity, Kind, State, absorb, empty, join
-from shared_logic.kernel import Changes, Described, Failed, Rows, change, entity_rows, reads, rows_of
+from shared_logic.kernel import Changes, Described, Failed, Rows, change, reads, rows_of
 from shared_logic.language import Dataset
-from shared_logic.page_outline import Outline
+from shared_logic.page_outline import Concerned, Outline
 from shared_logic.page_state import PageState, news, with_news
-from shared_logic.things import Revision, described
+from shared_logic.things import Revision, described, own_order, page_with
 
 
 class Readers(NamedTuple):
@@ -51,57 +51,83 @@ class Followed:
         self._rows: dict[str, Rows] = {}
         """What the datasets that read all of it gave last."""
         self._outline: Outline | None = None
+        self._history: list[Revision] = []
+        """Of a page that is read as a whole: its revisions as they were described last."""
         for state in told:
             self._absorb(state)
 
     def take(self, said: Sequence[State], into: Mapping[str, Changes], failed: Failed) -> None:
         """Join what is said (at least one state), and note by dataset what that changes."""
         told = said[0] if len(said) == 1 else reduce(join, said)
-        whole, by_revision = self._readers
-        if whole and not self._rows:
-            self._rows = self._rows_of_all(_ignored)
-        if by_revision and isinstance(told, PageState):
-            self._take_revisions(told, into, failed)
-        else:
-            self._absorb(told)
-        if whole:
-            rows = self._rows_of_all(failed)
-            for dataset in whole:
-                change(dataset, self._rows[dataset.name], rows[dataset.name], into[dataset.name])
-            self._rows = rows
+        if self.entity.kind is Kind.PAGE and isinstance(told, PageState):
+            self._take_page(told, into, failed)
+            return
+        if not self._rows:
+            self._rows = self._rows_of_all(self._thing(), _ignored)
+        self._absorb(told)
+        self._change_all(self._thing(), into, failed)
 
     def _absorb(self, told: State) -> None:
         self._state = absorb(empty(self.entity.kind) if self._state is None else self._state, told)
 
-    def _rows_of_all(self, failed: Failed) -> dict[str, Rows]:
-        if self._state is None:
-            return {dataset.name: {} for dataset in self._readers.whole}
-        now = Described(self.entity, self._state)
-        return {dataset.name: entity_rows(dataset, now, failed) for dataset in self._readers.whole}
+    def _thing(self) -> object | None:
+        return None if self._state is None else Described(self.entity, self._state).thing
 
-    def _take_revisions(self, told: PageState, into: Mapping[str, Changes], failed: Failed) -> None:
-        state = self._state if isinstance(self._state, PageState) else PageState()
-        outline = self._outline or Outline(self.entity.id, state)
+    def _change_all(self, thing: object | None, into: Mapping[str, Changes], failed: Failed) -> None:
+        rows = self._rows_of_all(thing, failed)
+        for dataset in self._readers.whole:
+            change(dataset, self._rows[dataset.name], rows[dataset.name], into[dataset.name])
+        self._rows = rows
+
+    def _rows_of_all(self, thing: object | None, failed: Failed) -> dict[str, Rows]:
+        things = () if thing is None else (thing,)
+        return {
+            dataset.name: rows_of(dataset, self._place, things, failed) for dataset in self._readers.whole
+        }
+
+    def _take_page(self, told: PageState, into: Mapping[str, Changes], failed: Failed) -> None:
+        whole, by_revision = self._readers
+        wiki, _, page_id = self.entity
+        known = self._state if isinstance(self._state, PageState) else None
+        state = known or PageState()
+        outline = self._outline or Outline(page_id, state)
+        if whole and not self._rows:
+            self._history = described(wiki, page_id, state, state.revisions, outline.imported)
+            page = None if known is None else page_with(wiki, page_id, state, self._history)
+            self._rows = self._rows_of_all(page, _ignored)
         new = news(state, told)
         concerned = outline.concerned(state, new)
-        before = self._reachable(state, outline, state.revisions if concerned is None else concerned.again)
+        before: Sequence[Revision] = ()
+        if by_revision:
+            ids = state.revisions if concerned is None else concerned.again
+            before = described(wiki, page_id, state, ids, outline.imported)
         self._state = state = with_news(state, new)
-        if concerned is None:
-            outline = Outline(self.entity.id, state)
-        self._outline = outline
+        self._outline = outline = Outline(page_id, state) if concerned is None else outline
         ids = state.revisions if concerned is None else concerned.again + concerned.new
-        after = self._reachable(state, outline, ids)
-        for dataset in self._readers.by_revision:
-            was = rows_of(dataset, self._place, before)
-            now = rows_of(dataset, self._place, after, failed)
+        after = described(wiki, page_id, state, ids, outline.imported)
+        for dataset in by_revision:
+            was = rows_of(dataset, self._place, _reachable(before))
+            now = rows_of(dataset, self._place, _reachable(after), failed)
             change(dataset, was, now, into[dataset.name])
+        if whole:
+            self._history = after if concerned is None else _replaced(self._history, after, concerned)
+            self._change_all(page_with(wiki, page_id, state, self._history), into, failed)
 
-    def _reachable(self, state: PageState, outline: Outline, rev_ids: Collection[int]) -> Sequence[Revision]:
-        """What readers of single revisions are given of these."""
-        if not rev_ids:
-            return ()
-        history = described(self.entity.wiki, self.entity.id, state, rev_ids, outline.imported)
-        return [revision for revision in history if not revision.is_deleted]
+
+def _reachable(history: Iterable[Revision]) -> Sequence[Revision]:
+    """What readers of single revisions are given."""
+    return [revision for revision in history if not revision.is_deleted]
+
+
+def _replaced(history: list[Revision], described: list[Revision], concerned: Concerned) -> list[Revision]:
+    """The history with those that are described anew."""
+    if concerned.again:
+        again = {revision.rev_id: revision for revision in described}
+        history = [again.get(revision.rev_id, revision) for revision in history]
+    new = set(concerned.new)
+    history += [revision for revision in described if revision.rev_id in new]
+    history.sort(key=own_order)
+    return history
 
 
 def _ignored(dataset: str, place: str, error: str) -> None:

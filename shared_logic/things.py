@@ -221,7 +221,16 @@ def page(wiki: str, page_id: int, state: PageState) -> Page:
     tables, which would have listed it; it is archived when that was "in
     the archive", or was said before the page's newest deletion. A revision whose time nobody told is not shown yet.
     """
-    history = described(wiki, page_id, state, state.revisions, Outline(page_id, state).imported)
+    return page_with(
+        wiki,
+        page_id,
+        state,
+        described(wiki, page_id, state, state.revisions, Outline(page_id, state).imported),
+    )
+
+
+def page_with(wiki: str, page_id: int, state: PageState, history: Iterable[Revision]) -> Page:
+    """The page that a state describes, with its revisions as `described` gives them."""
     return Page(
         wiki=wiki,
         page_id=page_id,
@@ -322,11 +331,12 @@ def described(
         for rev_id in rev_ids
         if belongs(page_id, state, state.revisions.get(rev_id))
     ]
-    history.sort(key=_own_order)
+    history.sort(key=own_order)
     return history
 
 
-def _own_order(revision: Revision) -> tuple[int, int]:
+def own_order(revision: Revision) -> tuple[int, int]:
+    """Time, then id."""
     return revision.at, revision.rev_id
 
 
