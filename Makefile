@@ -65,7 +65,7 @@ lock: $(READY) ## Renew uv.lock against the public package index; UPGRADE=1 move
 	env -u UV_DEFAULT_INDEX -u UV_INDEX_URL -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS \
 		.tools/uv/uv lock --no-config --default-index https://pypi.org/simple $(if $(UPGRADE),--upgrade)
 
-bench: $(READY) ## Install the peers to compare with, then run the benchmarks
+bench: $(READY) $(SERVERS) ## Install the peers to compare with, then run the benchmarks
 	@$(BOOTSTRAP) bench
 	$(BIN)/python -m benchmarks
 

@@ -11,7 +11,7 @@ import multiprocessing
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +23,8 @@ import uvicorn
 import shared_logic.datasets  # noqa: F401  registers the datasets
 from batch.table_files import read_table_folder
 from benchmarks.result import Result
+from serving.cassandra_session import Address, connected
+from serving.cassandra_store import CassandraStore, create_store
 from serving.http.access import SIMILAR_EDITORS, Access, Bearer
 from serving.http.application import application
 from serving.http.operations import Kept
@@ -34,64 +36,90 @@ from shared_logic.clock import from_iso
 from shared_logic.eventify.tables import states
 from shared_logic.language import registry
 from shared_logic.laws import load_generation
+from shared_logic.protocols import Store
 from shared_logic.reference import united
+from stack.cassandra_node import CassandraNode, NodeSettings
 
 SAMPLE = Path(__file__).parents[1] / "sample" / "final"
 WIKI = "gtbwiki"
-PORT = 18_080
+PORT, CASSANDRA_PORT, STORAGE_PORT = 18_080, 18_042, 18_700
+ADDRESS = Address(("127.0.0.1",), CASSANDRA_PORT, "api_benchmark")
+CASSANDRA = Path(__file__).parents[1] / ".tools" / "cassandra"
 RATE, CONNECTIONS, SECONDS = 200, 50, 15
 SECRET = "benchmark"  # noqa: S105  of a server that lives for a minute
 
 
 def results() -> Iterator[Result]:
-    """Point reads, and lists of neighbours."""
+    """Point reads, and lists of neighbours, on the embedded store and on Cassandra."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.db"
-        pages, names = _filled(path)
-        server = multiprocessing.get_context("spawn").Process(target=_serve, args=(path,), daemon=True)
-        server.start()
-        try:
-            _await()
-            nothing = asyncio.run(_load(["/health/live"]))
-            rows = asyncio.run(_load([f"/v1/page_current/{WIKI}?page_id={page}" for page in pages]))
-            users = asyncio.run(_load([f"/similarusers?usertext={quote(name)}&k=50" for name in names]))
-        finally:
-            server.terminate()
-            server.join()
-        for what, times in (("a row by key", rows), ("similar users, 50 neighbours", users)):
-            yield Result(
-                what=f"API, {what}: p50 and p99 at {RATE}/s open loop, {CONNECTIONS} connections / an answer without a read",
-                ours=f"{_told(times)}",
-                peer=f"{_told(nothing)}",
-                ratio=f"{_p99(times) / _p99(nothing):.1f}x",
-                aim="p99 < 20 ms",
-            )
+        with SqliteStore(path) as store:
+            pages, names = _filled(store)
+        yield from _measured("embedded", pages, names, _serve_embedded, path)
+        settings = NodeSettings(
+            folder=Path(folder) / "cassandra", jars=CASSANDRA, port=CASSANDRA_PORT, storage_port=STORAGE_PORT
+        )
+        with CassandraNode(settings):
+            with connected(ADDRESS) as cql:
+                create_store(cql)
+                _filled(CassandraStore(cql, registry.values()))
+            yield from _measured("Cassandra", pages, names, _serve_cassandra)
 
 
-def _filled(path: Path) -> tuple[list[int], list[str]]:
+def _measured(
+    where: str, pages: Sequence[int], names: Sequence[str], serve: Callable[..., None], *things: object
+) -> Iterator[Result]:
+    server = multiprocessing.get_context("spawn").Process(target=serve, args=things, daemon=True)
+    server.start()
+    try:
+        _await()
+        nothing = asyncio.run(_load(["/health/live"]))
+        rows = asyncio.run(_load([f"/v1/page_current/{WIKI}?page_id={page}" for page in pages]))
+        users = asyncio.run(_load([f"/similarusers?usertext={quote(name)}&k=50" for name in names]))
+    finally:
+        server.terminate()
+        server.join()
+    for what, times in (("a row by key", rows), ("similar users, 50 neighbours", users)):
+        yield Result(
+            what=f"API, {where}, {what}: p50 and p99 at {RATE}/s open loop, {CONNECTIONS} connections / an answer without a read",
+            ours=f"{_told(times)}",
+            peer=f"{_told(nothing)}",
+            ratio=f"{_p99(times) / _p99(nothing):.1f}x",
+            aim="p99 < 20 ms",
+        )
+
+
+def _filled(store: Store) -> tuple[list[int], list[str]]:
     known = united(states(read_table_folder(SAMPLE), WIKI, from_iso("2023-01-01T00:00:00Z"), lambda _: None))
-    with SqliteStore(path) as store:
-        with store.atomically():
-            for dataset, made in load_generation(store, tuple(registry.values()), known, (0,), "run"):
-                store.publish(dataset.name, made.number)
-        read = Reader(store)
-        pages = [row["page_id"] for row in read.scan(registry["page_current"], (WIKI,)).rows]
-        editors = {row["editor"] for row in read.scan(registry["coedits"]).rows}
-        users = SimilarUsers(store, read)
-        names = []
-        for row in read.scan(registry["user_current"]).rows:
-            if row["editor"] in editors:
-                with suppress(NotComparable):  # bots by group
-                    names.append(users.editor(WIKI, row["name"]).name)
+    with store.atomically():
+        for dataset, made in load_generation(store, tuple(registry.values()), known, (0,), "run"):
+            store.publish(dataset.name, made.number)
+    read = Reader(store)
+    pages = [row["page_id"] for row in read.scan(registry["page_current"], (WIKI,)).rows]
+    editors = {row["editor"] for row in read.scan(registry["coedits"]).rows}
+    users = SimilarUsers(store, read)
+    names = []
+    for row in read.scan(registry["user_current"]).rows:
+        if row["editor"] in editors:
+            with suppress(NotComparable):  # bots by group
+                names.append(users.editor(WIKI, row["name"]).name)
     return pages, names
 
 
-def _serve(path: Path) -> None:
+def _serve_embedded(path: Path) -> None:
+    _serve(lambda: SqliteStore(path, readonly=True))
+
+
+def _serve_cassandra() -> None:
+    with connected(ADDRESS) as cql:
+        _serve(lambda: CassandraStore(cql, registry.values()))
+
+
+def _serve(store: Callable[[], Store]) -> None:
     known = {"bench": Bearer(sha256=sha256(SECRET.encode()).hexdigest(), roles=(SIMILAR_EDITORS,))}
-    source = Source(lambda: SqliteStore(path, readonly=True), lambda: (0,))
-    app = application(
-        source, tuple(registry.values()), Access(known, 10**9), Kept(list, lambda _: [], list, list), WIKI
-    )
+    kept = Kept(list, lambda _: [], list, list)
+    source = Source(store, lambda: (0,))
+    app = application(source, tuple(registry.values()), Access(known, 10**9), kept, WIKI)
     uvicorn.run(app, host="127.0.0.1", port=PORT, log_level="error", access_log=False)
 
 

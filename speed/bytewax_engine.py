@@ -7,6 +7,7 @@ number of workers is a restart. Items are whole batches of one partition, which 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -55,11 +56,25 @@ def _run(
     applied: Callable[[Batch], bool],
     waiting: Callable[[], bool],
 ) -> None:
-    """Until `applied` returns False, or `waiting` does when a partition has nothing new."""
+    """Until `applied` returns False, or `waiting` does when a partition has nothing new.
+
+    Raises:
+        Whatever the log, the store or a worker raises.
+    """
+    course = _Course()
     flow = Dataflow("wikibraid")
-    batches = op.input("log", flow, _LogSource(workers, most, applied, waiting))
-    op.output("lanes", batches, _Lanes())
+    batches = op.input("log", flow, _LogSource(workers, most, applied, waiting, course))
+    op.output("lanes", batches, _Lanes(course))
     run_main(flow)  # type: ignore[no-untyped-call]
+    if course.failure is not None:
+        raise course.failure
+
+
+@dataclass
+class _Course:
+    """How a dataflow goes. What fails in it ends it in order and is raised after it: the engine itself would panic."""
+
+    failure: Exception | None = None
 
 
 class _Item(NamedTuple):
@@ -79,15 +94,29 @@ class _LogPartition(StatefulSourcePartition[_Item, int]):
         most: int,
         applied: Callable[[Batch], bool],
         waiting: Callable[[], bool],
+        course: _Course,
     ) -> None:
         self._worker, self._partition, self._most = worker, partition, most
-        self._applied, self._waiting = applied, waiting
+        self._applied, self._waiting, self._course = applied, waiting, course
         self._sent: Batch | None = None
-        self._position = worker.progress(partition)
+        self._position = -1
         self._awake: datetime | None = None
 
     def next_batch(self) -> list[_Item]:
+        if self._course.failure is not None:
+            raise StopIteration
+        try:
+            return self._next()
+        except StopIteration:
+            raise
+        except Exception as failure:
+            self._course.failure = failure
+            raise StopIteration from failure
+
+    def _next(self) -> list[_Item]:
         self._awake = None
+        if self._position < 0:
+            self._position = self._worker.progress(self._partition)
         if self._sent is not None:
             if not self._worker.is_applied(self._sent):
                 return []
@@ -117,8 +146,10 @@ class _LogSource(FixedPartitionedSource[_Item, int]):
         most: int,
         applied: Callable[[Batch], bool],
         waiting: Callable[[], bool],
+        course: _Course,
     ) -> None:
-        self._workers, self._most, self._applied, self._waiting = workers, most, applied, waiting
+        self._workers, self._most, self._course = workers, most, course
+        self._applied, self._waiting = applied, waiting
 
     def list_parts(self) -> list[str]:
         return [
@@ -129,15 +160,27 @@ class _LogSource(FixedPartitionedSource[_Item, int]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> _LogPartition:  # noqa: ARG002
         place, partition = map(int, for_part.split("/"))
-        return _LogPartition(self._workers[place], partition, self._most, self._applied, self._waiting)
+        worker = self._workers[place]
+        return _LogPartition(worker, partition, self._most, self._applied, self._waiting, self._course)
 
 
 class _LanesPartition(StatelessSinkPartition[_Item]):
+    def __init__(self, course: _Course) -> None:
+        self._course = course
+
     def write_batch(self, items: list[_Item]) -> None:
-        for item in items:
-            item.worker.apply(item.batch)
+        if self._course.failure is not None:
+            return
+        try:
+            for item in items:
+                item.worker.apply(item.batch)
+        except Exception as failure:  # noqa: BLE001  raised after the dataflow
+            self._course.failure = failure
 
 
 class _Lanes(DynamicSink[_Item]):
+    def __init__(self, course: _Course) -> None:
+        self._course = course
+
     def build(self, step_id: str, worker_index: int, worker_count: int) -> _LanesPartition:  # noqa: ARG002
-        return _LanesPartition()
+        return _LanesPartition(self._course)

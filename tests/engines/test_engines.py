@@ -83,3 +83,28 @@ def test_a_log_that_no_longer_reaches_back_is_refused(tmp_path: Path) -> None:
     # then the worker says what is lost and what to do
     with pytest.raises(LogTooShort, match=r"begins at offset 100, .* go on from 0: .* batch run"):
         Worker(log, store, lanes)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=["loop", "bytewax"])
+@pytest.mark.parametrize("call", ["read", "write_rows"])
+def test_what_the_log_or_the_store_raises_is_raised(
+    tmp_path: Path, engine: ModuleType, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a log or a store that fails after a while
+    log, store = SqliteLog(tmp_path / "log.db"), SqliteStore(tmp_path / "store.db")
+    ingest(log, "real", sample.events())
+    lanes = load_generation(store, DATASETS, {}, (0,) * log.partitions, "run")
+    worker = Worker(log, store, lanes)
+    place = log if call == "read" else store
+    usual, calls = getattr(place, call), iter(range(100))
+
+    def failing(*things: object) -> object:
+        if next(calls) == 5:
+            message = "the server is away"
+            raise ConnectionError(message)
+        return usual(*things)
+
+    monkeypatch.setattr(place, call, failing)
+    # then the engine ends with that, and not with a failure of its own
+    with pytest.raises(ConnectionError, match="the server is away"):
+        engine.run_until_idle(worker, most=50)
