@@ -9,14 +9,15 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import api, batch, history, serving, speed
+from benchmarks import api, batch, history, recovery, serving, speed, sustained
 
 RESULTS = Path(__file__).parent / "results.json"
 
 
 def main() -> None:
     """Run, print, write."""
-    results = [*speed.results(), *serving.results(), *api.results(), *batch.results(), *history.results()]
+    measured = (speed, serving, api, batch, history, recovery, sustained)
+    results = [result for module in measured for result in module.results()]
     table = Table("what", "ours", "peer", "ratio", "aim")
     for result in results:
         table.add_row(result.what, result.ours, result.peer, result.ratio, result.aim)
