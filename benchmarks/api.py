@@ -29,8 +29,9 @@ from serving.http.access import SIMILAR_EDITORS, Access, Bearer
 from serving.http.application import application
 from serving.http.operations import Kept
 from serving.http.source import Source
+from serving.moment import Moment
 from serving.reader import Reader
-from serving.similar_users import NotComparable, SimilarUsers
+from serving.similar_users import TABLES, NotComparable, SimilarUsers
 from serving.sqlite_store import SqliteStore
 from shared_logic.clock import from_iso
 from shared_logic.eventify.tables import states
@@ -97,7 +98,7 @@ def _filled(store: Store) -> tuple[list[int], list[str]]:
     read = Reader(store)
     pages = [row["page_id"] for row in read.scan(registry["page_current"], (WIKI,)).rows]
     editors = {row["editor"] for row in read.scan(registry["coedits"]).rows}
-    users = SimilarUsers(store, read)
+    users = SimilarUsers(Moment(store, TABLES))
     names = []
     for row in read.scan(registry["user_current"]).rows:
         if row["editor"] in editors:

@@ -9,7 +9,7 @@ from functools import reduce
 from hashlib import sha256
 from typing import Any
 
-from serving.redaction import Redaction
+from serving.redaction import HiddenNames, Redaction
 from shared_logic.kernel import add
 from shared_logic.keys import decode_key, decode_values, encode_key
 from shared_logic.language import Dataset, Key, Schema, Values
@@ -72,9 +72,17 @@ class Explanation:
 class Reader:
     """Reads merged tables of one store."""
 
-    def __init__(self, store: Store, ends: Callable[[], Cut] | None = None) -> None:
-        """Read from `store`; `ends` tells where the log ends now, without it no answer knows whether it is complete."""
-        self._store, self._ends = store, ends
+    def __init__(
+        self, store: Store, ends: Callable[[], Cut] | None = None, hiding: Store | None = None
+    ) -> None:
+        """Read from a store.
+
+        Args:
+            store: what is read.
+            ends: tells where the log ends now; without it no answer knows whether it is complete.
+            hiding: the store that knows which accounts are hidden now, where that is another one.
+        """
+        self._store, self._ends, self._hidden = store, ends, HiddenNames(hiding or store)
         self._redactions: dict[Schema[Any], Redaction] = {}
 
     def get(self, dataset: Dataset, key: Key, generation: int | None = None) -> Answer:
@@ -87,7 +95,8 @@ class Reader:
         _check(dataset, key, whole=True)
         parts = self._parts(dataset, key, generation)
         values = _merged(dataset, parts)
-        rows = [] if values is None else [dataset.schema.record(key, self._shown(dataset, key, values))]
+        shown = self._shown(dataset, key, values)
+        rows = [] if shown is None else [dataset.schema.record(key, shown)]
         return self._answer(parts.generation, parts.through, rows)
 
     def scan(self, dataset: Dataset, prefix: Key = (), generation: int | None = None) -> Answer:
@@ -145,8 +154,12 @@ class Reader:
                 yield key, None
             else:
                 there.append((key, decode_values(schema, row)))
+        hidden = {key for key, _ in there}
         for key, values in self._redaction(dataset).of_rows(there):
+            hidden.discard(key)
             yield key, schema.record(key, values)
+        for key in hidden:
+            yield key, None
 
     def through(self, dataset: Dataset, generation: int) -> Cut:
         """The offsets before which everything is included in that generation's merged table."""
@@ -184,16 +197,16 @@ class Reader:
         sums = [accumulator.sums for accumulator in parts.accumulators.values()]
         batch = None if parts.batch is None else decode_values(schema, parts.batch)
         added = reduce(add, sums) if sums else None if put is None else decode_values(schema, put)
-        values = _merged(dataset, parts)
+        shown = self._shown(dataset, key, _merged(dataset, parts))
         return Explanation(
             dataset=dataset.name,
             key=key,
             generation=parts.generation.number,
-            batch=None if batch is None else self._shown(dataset, key, batch),
-            speed=None if added is None else self._shown(dataset, key, added),
+            batch=self._shown(dataset, key, batch),
+            speed=self._shown(dataset, key, added),
             removed=parts.speed == (None,),
             partitions={number: (part.sums, part.version) for number, part in parts.accumulators.items()},
-            merged=None if values is None else schema.record(key, self._shown(dataset, key, values)),
+            merged=None if shown is None else schema.record(key, shown),
         )
 
     def _rows(
@@ -230,13 +243,13 @@ class Reader:
         check_columns(dataset, parts.generation)
         return parts
 
-    def _shown(self, dataset: Dataset, key: Key, values: Values) -> Values:
-        return self._redaction(dataset).of_row(key, values)
+    def _shown(self, dataset: Dataset, key: Key, values: Values | None) -> Values | None:
+        return None if values is None else self._redaction(dataset).of_row(key, values)
 
     def _redaction(self, dataset: Dataset) -> Redaction:
         known = self._redactions.get(dataset.schema)
         if known is None:
-            known = self._redactions[dataset.schema] = Redaction(self._store, dataset)
+            known = self._redactions[dataset.schema] = Redaction(self._store, self._hidden, dataset)
         return known
 
     def _through(self, dataset: Dataset, made: Generation) -> Cut:

@@ -1,19 +1,28 @@
-"""What is hidden on a wiki is hidden in every answer: the last step of each read."""
+"""What is hidden on a wiki is hidden in every answer: the last step of each read.
+
+Of a revision that is its text, its comment or its author, noted in the store. Of an account that a block hides it is every name: a
+value that names one is null in answers, and a row that can't be without it is no row.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Protocol, runtime_checkable
 
-from shared_logic.keys import decode_key, decode_values, encode_values
-from shared_logic.language import Dataset, DefinitionError, Key, Values
+from shared_logic.datasets.user_current import hidden_names, name_digest
+from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
+from shared_logic.language import Column, Dataset, DefinitionError, Key, Values
+from shared_logic.merge import merged_of
 from shared_logic.page_state import COMMENT_HIDDEN, TEXT_HIDDEN, USER_HIDDEN
+from shared_logic.protocols import Generation, Lane, Store
 
 BITS = {"text": TEXT_HIDDEN, "comment": COMMENT_HIDDEN, "user": USER_HIDDEN}
+ACCOUNT = "account"
 _ROWS_AT_ONCE = 5_000
 
 Row = tuple[Key, Values]
+WikiAndName = tuple[str, str]
 
 
 @runtime_checkable
@@ -24,11 +33,33 @@ class Redactions(Protocol):
         """The bits (1 text, 2 comment, 4 user) of those revisions of which parts are hidden."""
 
 
+class HiddenNames:
+    """The names of hidden accounts, in the published generation or in that of a moment."""
+
+    def __init__(self, store: Store, made: Generation | None = None) -> None:
+        """Look names up in `store`; `made` is the generation of `hidden_names`, else the published one is asked for."""
+        self._store, self._made = store, made
+
+    def among(self, told: Collection[WikiAndName]) -> set[WikiAndName]:
+        """Those of these names that are hidden."""
+        made = self._made or self._store.published(hidden_names.name)
+        if made is None or not told:
+            return set()
+        keys = {encode_key((wiki, name_digest(name))): (wiki, name) for wiki, name in told}
+        found = merged_of(self._store, hidden_names, Lane(hidden_names.name, made.number), list(keys))
+        return {keys[key] for key, row in found if row is not None}
+
+
 class Redaction:
     """Hides the values of one dataset's rows."""
 
-    def __init__(self, store: object, dataset: Dataset) -> None:
-        """See which columns are hidden with what; a store that knows of no redactions hides nothing.
+    def __init__(self, store: object, names: HiddenNames, dataset: Dataset) -> None:
+        """See which columns are hidden with what.
+
+        Args:
+            store: what is hidden of revisions; a store that knows of no redactions hides nothing.
+            names: those of hidden accounts.
+            dataset: whose rows are to be shown.
 
         Raises:
             DefinitionError: a column says that it is hidden, and can't be.
@@ -39,51 +70,91 @@ class Redaction:
         self._bits = [BITS.get(schema.column(name).about.hidden_with, 0) for name in schema.value_names]
         for column in schema.columns:
             part = column.about.hidden_with
-            if part and (
-                part not in BITS or column.role != "value" or not {"wiki", "rev_id"} <= set(schema.names)
-            ):
+            of_revision = part in BITS and column.role == "value" and {"wiki", "rev_id"} <= set(schema.names)
+            of_account = part == ACCOUNT and column.type in {str, tuple} and "wiki" in schema.names
+            if part and not of_revision and not of_account:
                 message = (
                     f"table {schema.name}, column {column.name}: can't be hidden with {part!r}; name one of "
-                    f"{', '.join(BITS)}, on a column that is neither key nor Sum, in a table with wiki and rev_id"
+                    f"{', '.join(BITS)}, on a column that is neither key nor Sum, in a table with wiki and rev_id; or "
+                    f"{ACCOUNT}, on a column of names, in a table with wiki"
                 )
                 raise DefinitionError(message)
-        self._hides = self._store is not None and any(self._bits)
+        self._named = [column for column in schema.columns if column.names_account]
+        self._names = names
+        self._hides = bool(self._named) or (self._store is not None and any(self._bits))
 
-    def of_row(self, key: Key, values: Values) -> Values:
-        """The values of one row without what is hidden."""
-        return next(self._without_hidden(iter([(key, values)])))[1] if self._hides else values
+    def of_row(self, key: Key, values: Values) -> Values | None:
+        """The values of one row without what is hidden; None: the row is."""
+        return self._shown([(key, values)])[0] if self._hides else values
 
     def of_rows(self, rows: Iterable[Row]) -> Iterator[Row]:
-        """The rows, in their order, without what is hidden."""
-        return self._without_hidden(iter(rows)) if self._hides else iter(rows)
+        """The rows that are shown, in their order, without what is hidden."""
+        return self._rows(iter(rows)) if self._hides else iter(rows)
 
     def of_bytes(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
         """The same of rows as bytes (see `shared_logic.keys`)."""
-        if not self._hides:
-            return rows
-        return self._encoded(rows)
+        return self._encoded(rows) if self._hides else rows
 
-    def _without_hidden(self, rows: Iterator[Row]) -> Iterator[Row]:
-        while self._store is not None and (some := list(islice(rows, _ROWS_AT_ONCE))):
-            for wiki, group in groupby(some, key=lambda row: str(self._value("wiki", row))):
-                of_wiki = list(group)
-                ids = [self._value("rev_id", row) for row in of_wiki]
-                known = self._store.redactions(
-                    wiki, sorted({number for number in ids if isinstance(number, int)})
-                )
-                for number, (key, values) in zip(ids, of_wiki, strict=True):
-                    hidden = known.get(number, 0) if isinstance(number, int) else 0
-                    yield key, self._without(values, hidden) if hidden else values
+    def _rows(self, rows: Iterator[Row]) -> Iterator[Row]:
+        while some := list(islice(rows, _ROWS_AT_ONCE)):
+            for (key, _), values in zip(some, self._shown(some), strict=True):
+                if values is not None:
+                    yield key, values
 
     def _encoded(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+        schema = self._schema
         while some := list(islice(rows, _ROWS_AT_ONCE)):
-            decoded = ((decode_key(self._schema, key), decode_values(self._schema, row)) for key, row in some)
-            for (key, _), (_, values) in zip(some, self.of_rows(decoded), strict=True):
-                yield key, encode_values(values)
+            decoded = [(decode_key(schema, key), decode_values(schema, row)) for key, row in some]
+            for (key, _), values in zip(some, self._shown(decoded), strict=True):
+                if values is not None:
+                    yield key, encode_values(values)
+
+    def _shown(self, rows: list[Row]) -> list[Values | None]:
+        """What is shown of these rows, in their order; None: nothing."""
+        shown: list[Values | None] = [values for _, values in rows]
+        if self._store is not None and any(self._bits):
+            for wiki, group in groupby(enumerate(rows), key=lambda one: str(self._value("wiki", one[1]))):
+                ids = {place: self._value("rev_id", row) for place, row in group}
+                known = self._store.redactions(wiki, sorted({n for n in ids.values() if isinstance(n, int)}))
+                for place, number in ids.items():
+                    hidden = known.get(number, 0) if isinstance(number, int) else 0
+                    if hidden:
+                        shown[place] = self._without_parts(rows[place][1], hidden)
+        hidden_now = self._names.among({name for row in rows for name in self._told(row)})
+        if hidden_now:
+            return [
+                None if values is None else self._without_names((key, values), hidden_now)
+                for (key, _), values in zip(rows, shown, strict=True)
+            ]
+        return shown
+
+    def _told(self, row: Row) -> Iterator[WikiAndName]:
+        """The names in a row."""
+        for column in self._named:
+            yield from self._names_in(column, row)
+
+    def _names_in(self, column: Column, row: Row) -> list[WikiAndName]:
+        wiki, value = str(self._value("wiki", row)), self._value(column.name, row)
+        return [
+            (wiki, str(name))
+            for name in (value if isinstance(value, tuple) else (value,))
+            if name is not None
+        ]
+
+    def _without_names(self, row: Row, hidden: set[WikiAndName]) -> Values | None:
+        """The values without names that are hidden; None: the row can't be without one."""
+        values = row[1]
+        for column in self._named:
+            if not hidden.isdisjoint(self._names_in(column, row)):
+                if column.role != "value" or not (column.optional or column.about.hidden_with == "user"):
+                    return None
+                place = self._schema.value_names.index(column.name)
+                values = (*values[:place], None, *values[place + 1 :])
+        return values
+
+    def _without_parts(self, values: Values, hidden: int) -> Values:
+        return tuple([None if bit & hidden else value for bit, value in zip(self._bits, values, strict=True)])
 
     def _value(self, name: str, row: Row) -> object:
         names = self._schema.key_names
         return row[0][names.index(name)] if name in names else row[1][self._schema.value_names.index(name)]
-
-    def _without(self, values: Values, hidden: int) -> Values:
-        return tuple([None if bit & hidden else value for bit, value in zip(self._bits, values, strict=True)])

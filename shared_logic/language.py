@@ -73,7 +73,8 @@ class About:
     private: str = ""
     """Why the column is never served outside; empty: it is served."""
     hidden_with: str = ""
-    """The part (text, comment, user) of the row's revision with which the value is hidden; needs a column rev_id."""
+    """The part (text, comment, user) of the row's revision with which the value is hidden, which needs a column rev_id; or
+    "account": the value is a name, or a list of names, and is hidden with the account that bears or bore it."""
 
 
 about = About
@@ -103,6 +104,11 @@ class Column:
     """partition, clustering, sum, link, or value."""
     optional: bool
     about: About
+
+    @property
+    def names_account(self) -> bool:
+        """Whether it holds names, which are hidden with the accounts that bear them."""
+        return self.about.hidden_with in {"account", "user"} and self.type in {str, tuple}
 
 
 class Schema(Generic[T]):
@@ -261,6 +267,11 @@ class Dataset:
             if self.settings is None
             else self.function(*things, settings=self.settings)
         )
+
+
+def names_accounts(dataset: Dataset) -> bool:
+    """Whether a column holds names of accounts, which are shown only while no block hides them."""
+    return any(column.names_account for column in dataset.schema.columns)
 
 
 class Registry(dict[str, Dataset]):

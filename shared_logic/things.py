@@ -162,6 +162,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     groups: tuple[str, ...] | None
     """As tables listed them at `groups_at`; None: no table did."""
     groups_at: int | None
+    is_hidden: bool | None
+    """Whether the newest event of a block, at `hiding_at`, hides the name; None: there was none."""
+    hiding_at: int | None
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -289,6 +292,8 @@ def account(wiki: str, user_id: int, state: UserState) -> Account:
         central_id=state.central_id,
         groups=state.groups[3] if state.groups else None,
         groups_at=state.groups[0] if state.groups else None,
+        is_hidden=state.hiding[3] if state.hiding else None,
+        hiding_at=state.hiding[0] if state.hiding else None,
     )
 
 

@@ -13,6 +13,8 @@ Seen = tuple[int, int, int]
 """A stamp (see `shared_logic.clock`)."""
 Groups = tuple[int, int, int, tuple[str, ...]]
 """A stamp, names of groups in order."""
+Hiding = tuple[int, int, int, bool]
+"""A stamp, whether a block hides the name."""
 
 
 class UserState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False, tag="user"):
@@ -26,6 +28,8 @@ class UserState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=F
     central_id: int | None = None
     groups: Groups | None = None
     """The groups that tables list; changes since are log rows."""
+    hiding: Hiding | None = None
+    """What the newest event of a block tells; log rows tell of others, and of what ended."""
 
 
 def named(name: str, seen: Seen) -> UserState:
@@ -46,4 +50,5 @@ def join(one: UserState, other: UserState) -> UserState:
         is_temporary=newest(one.is_temporary, other.is_temporary),
         central_id=newest(one.central_id, other.central_id),
         groups=newest(one.groups, other.groups),
+        hiding=newest(one.hiding, other.hiding),
     )

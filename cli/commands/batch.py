@@ -22,9 +22,10 @@ from cli.options import (
 )
 from cli.output import Meter, err, meter, out, print_json, print_records
 from cli.purges import begun as purges_begun
+from shared_logic.datasets.user_current import hidden_names
 from shared_logic.entities import decode, entity
 from shared_logic.fingerprint import fingerprint
-from shared_logic.language import Dataset, registry
+from shared_logic.language import Dataset, names_accounts, registry
 from shared_logic.page_state import PageState, hidden
 from shared_logic.protocols import Cut, Generation, Log, Store
 
@@ -273,7 +274,12 @@ def _noting_hidden(store: Store, states: Iterator[tuple[str, bytes]]) -> Iterato
 
 
 def with_relatives(store: Store, datasets: tuple[Dataset, ...]) -> tuple[Dataset, ...]:
-    """The datasets, and what is published of those that read the same tables: a family is of one run, or it can't be kept."""
+    """The datasets, and what is published of those that read the same tables: a family is of one run, or it can't be kept.
+
+    Tables that name accounts come with `hidden_names`, without which readers could not know whose names are hidden.
+    """
+    if store.published(hidden_names.name) is None and any(map(names_accounts, datasets)):
+        datasets = (*datasets, hidden_names)
     wanted = {dataset.name for dataset in datasets}
     related = {member.name for dataset in datasets for member in registry.family(dataset)}
     wanted |= {name for name in related if store.published(name) is not None}

@@ -412,7 +412,7 @@ def stream(
             return reader(store, log).stream(dataset, prefix, None if at is None else _number(at))
         cut = _cut(at, log)
         overlay, made = as_of(store, log, dataset, cut, replay)
-        return Reader(overlay, lambda: cut).stream(dataset, prefix, made.number)
+        return Reader(overlay, lambda: cut, store).stream(dataset, prefix, made.number)
     except NotPublished as error:
         raise Failure(str(error), CANNOT_KNOW) from error
 

@@ -19,7 +19,8 @@ from fastapi.responses import FileResponse
 from serving.http.answers import private
 from serving.http.problems import RESPONSES, Problem
 from serving.http.source import Source
-from serving.similar_users import Editor, NotComparable, SimilarUsers
+from serving.similar_users import TABLES, Editor, NotComparable, SimilarUsers
+from serving.similar_users import similar as similarity
 
 PREFIX = "/similarusers"
 MOST_NEIGHBOURS = 250
@@ -50,14 +51,14 @@ def routes(source: Source, usual_wiki: str) -> APIRouter:
         wiki: Wiki = usual_wiki,
         reason: Reason = "",
     ) -> Response:
-        users = SimilarUsers(source.store, source.reader)
+        users = SimilarUsers(source.moment(TABLES))
         (editor,) = _editors(request, users, wiki, [usertext], reason)
         described = users.described(wiki, editor)
-        results = users.neighbours(wiki, editor, k)
-        if followup:
-            for found in results:
-                other = users.editor(wiki, found["user_text"])
-                found["follow-up"] = users.follow_up(wiki, editor, other)
+        results = []
+        for other, pages in users.neighbours(wiki, editor, k):
+            results.append(similarity(editor, other, pages))
+            if followup:
+                results[-1]["follow-up"] = users.follow_up(wiki, editor, other)
         kept = ("user_text", "num_edits_in_data", "first_edit_in_data", "last_edit_in_data")
         return private({**{name: described[name] for name in kept}, "results": results})
 
@@ -71,7 +72,7 @@ def routes(source: Source, usual_wiki: str) -> APIRouter:
         wiki: Wiki = usual_wiki,
         reason: Reason = "",
     ) -> Response:
-        users = SimilarUsers(source.store, source.reader)
+        users = SimilarUsers(source.moment(TABLES))
         editors = _editors(request, users, wiki, list(dict.fromkeys(usertext)), reason)
         return private(users.case(wiki, editors))
 

@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 
+from serving.moment import Moment
 from serving.reader import Reader
 from shared_logic.protocols import Cut, Store
 
 SECONDS_ENDS_ARE_KEPT = 0.5
+SECONDS_A_MOMENT_IS_KEPT = 0.5
 
 
 class Source:
@@ -60,6 +62,18 @@ class Source:
                 if at < end
             )
             return min((one for one in dated if one is not None), default=None)
+
+    def moment(self, names: tuple[str, ...]) -> Moment:
+        """This thread's reads of tables that were published together, now or half a second ago.
+
+        Raises:
+            NotPublished: one of them is not.
+        """
+        kept: dict[tuple[str, ...], tuple[float, Moment]] = self._of_thread.__dict__.setdefault("moments", {})
+        found = kept.get(names)
+        if found is None or time.monotonic() - found[0] > SECONDS_A_MOMENT_IS_KEPT:
+            found = kept[names] = time.monotonic(), Moment(self.store, names)
+        return found[1]
 
     def ends(self) -> Cut:
         """Where the log ends, or ended half a second ago."""

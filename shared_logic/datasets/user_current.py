@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from hashlib import blake2b
 from typing import Annotated, NamedTuple
 
 from shared_logic.clock import instant, milliseconds
 from shared_logic.history.log_row import Actor, Issue, LogRow
-from shared_logic.history.user_events import UserEvent, user_events
-from shared_logic.history.user_history import UserSeed
+from shared_logic.history.user_events import UserEvent, UserEventType, hides_name, user_events
+from shared_logic.history.user_history import UserSeed, bot_by
 from shared_logic.language import Clustering, Link, Linked, Partition, Table, about, dataset
 from shared_logic.things import Account, LogEntry, User
 
@@ -25,10 +26,12 @@ class UserName(Table, frozen=True, kw_only=True):
     """A name, with an account that was seen under it or a log row that tells of it."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
-    name: Annotated[Partition[str], about("the name", private=_PERSONAL)]
+    name: Annotated[Partition[str], about("the name", private=_PERSONAL, hidden_with="account")]
     said_by: Annotated[Clustering[str], about("what says so", one_of=("account", "log"))]
     id: Annotated[Clustering[int], about("user id or log id", at_least=1)]
-    other_names: Annotated[Link[tuple[str, ...]], about("the subject's other names", private=_PERSONAL)]
+    other_names: Annotated[
+        Link[tuple[str, ...]], about("the subject's other names", private=_PERSONAL, hidden_with="account")
+    ]
     at: Annotated[
         datetime,
         about(
@@ -41,6 +44,10 @@ class UserName(Table, frozen=True, kw_only=True):
     central_id: Annotated[int | None, about("of an account", private="links accounts of several wikis")]
     groups: Annotated[tuple[str, ...] | None, about("of an account, as tables listed them")]
     groups_at: Annotated[datetime | None, about("when they did", unit="UTC")]
+    is_hidden: Annotated[
+        bool | None, about("of an account whether its newest event of a block hides the name")
+    ]
+    hiding_at: Annotated[datetime | None, about("when that event was", unit="UTC")]
     log_type: Annotated[str | None, about("of a log row")]
     log_action: Annotated[str | None, about("of a log row")]
     title: Annotated[str | None, about("of a log row log_title as stored", private=_PERSONAL)]
@@ -48,7 +55,7 @@ class UserName(Table, frozen=True, kw_only=True):
         datetime | None, about("when it was stored so: renames rewrite titles of earlier rows", unit="UTC")
     ]
     user_id: Annotated[int | None, about("of a log row who made it; 0: nobody with an account")]
-    user_name: Annotated[str | None, about("of a log row who made it")]
+    user_name: Annotated[str | None, about("of a log row who made it", hidden_with="account")]
     comment: Annotated[str | None, about("of a log row", private="may have been hidden since")]
     params: Annotated[str | None, about("of a log row log_params as stored", private=_PERSONAL)]
 
@@ -71,6 +78,8 @@ def user_names(subject: Account | LogEntry) -> Iterator[UserName]:
                 central_id=subject.central_id,
                 groups=subject.groups,
                 groups_at=None if subject.groups_at is None else instant(subject.groups_at),
+                is_hidden=subject.is_hidden,
+                hiding_at=None if subject.hiding_at is None else instant(subject.hiding_at),
                 log_type=None,
                 log_action=None,
                 title=None,
@@ -95,6 +104,8 @@ def user_names(subject: Account | LogEntry) -> Iterator[UserName]:
             central_id=None,
             groups=None,
             groups_at=None,
+            is_hidden=None,
+            hiding_at=None,
             log_type=subject.log_type,
             log_action=subject.log_action,
             title=subject.title,
@@ -107,32 +118,56 @@ def user_names(subject: Account | LogEntry) -> Iterator[UserName]:
 
 
 class UserCurrent(Table, frozen=True, kw_only=True):
-    """One row per account that was ever seen."""
+    """One row per account that was ever seen; no reader sees those whose names are hidden (see `hidden_names`)."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
     editor: Annotated[Partition[str], about("`#` and the user id; the key of an account among editors")]
     user_id: Annotated[int, about("id on the wiki", at_least=1)]
-    name: Annotated[str, about("name now")]
+    name: Annotated[str, about("name now", hidden_with="account")]
     user_kind: Annotated[
         str, about("by the name: temporary, bot or account", one_of=("temporary", "bot", "account"))
     ]
+    is_bot_by: Annotated[tuple[str, ...], about("by what it is a bot now: name, group")]
+    is_hidden: Annotated[bool, about("whether a block hides the name; readers see no such row")]
 
 
 @dataset
 def user_current(said: Linked[UserName]) -> Iterator[UserCurrent]:
-    """The name that every account bears now."""
-    for account in accounts_now(said, renames_in(said)):
+    """The name that every account bears now, and whether it is a bot."""
+    renames = renames_in(said)
+    groups = _groups_told(said, renames)
+    hidden = hidden_now(said, renames)
+    for account in accounts_now(said, renames):
         user = User(account.user_id, account.name)
+        changed_at, changed = groups.get(account.name, (None, ()))
+        is_later = changed_at is not None and (account.groups_at is None or changed_at > account.groups_at)
         yield UserCurrent(
-            wiki=account.wiki, editor=user.key, user_id=user.user_id, name=user.name, user_kind=user.kind
+            wiki=account.wiki,
+            editor=user.key,
+            user_id=user.user_id,
+            name=user.name,
+            user_kind=user.kind,
+            is_bot_by=bot_by(user.name, changed if is_later else account.groups),
+            is_hidden=user.name in hidden,
         )
+
+
+def _groups_told(said: Linked[UserName], renames: Renames) -> dict[str, tuple[int, tuple[str, ...]]]:
+    """By the name of now, when the log last told groups, and which."""
+    newest: dict[str, tuple[int, int, tuple[str, ...]]] = {}
+    for row in said.rows:
+        told = next(user_events(log_row(row)), None) if row.log_type == "rights" else None
+        if isinstance(told, UserEvent) and told.event_type is UserEventType.ALTERGROUPS:
+            name = name_since(told.new_name, row.title_at or row.at, renames)
+            newest[name] = max(newest.get(name, (0, 0, ())), (told.at, told.log_id, told.groups))
+    return {name: (at, groups) for name, (at, _, groups) in newest.items()}
 
 
 class UserByName(Table, frozen=True, kw_only=True):
     """The account that bears a name now."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
-    name: Annotated[Partition[str], about("the name", private=_PERSONAL)]
+    name: Annotated[Partition[str], about("the name", private=_PERSONAL, hidden_with="account")]
     editor: Annotated[str, about("`#` and the user id")]
 
 
@@ -142,6 +177,65 @@ def user_by_name(said: Linked[UserName]) -> Iterator[UserByName]:
     for account in sorted(accounts_now(said, renames_in(said)), key=lambda account: account.user_id):
         user = User(account.user_id, account.name)
         yield UserByName(wiki=account.wiki, name=user.name, editor=user.key)
+
+
+class HiddenName(Table, frozen=True, kw_only=True):
+    """A name that is hidden on the wiki: it is in no answer (see `serving.redaction`), nor in this table."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    digest: Annotated[Partition[str], about("of the name, see `name_digest`", private=_PERSONAL)]
+
+
+@dataset
+def hidden_names(said: Linked[UserName]) -> Iterator[HiddenName]:
+    """Names of accounts that a block hides: that of now and those of before, unless another account bears them now.
+
+    Of what log rows and the newest event of an account tell, the newest is so; of two of one time, that the name is hidden.
+    """
+    renames = renames_in(said)
+    name_now = {account.user_id: account.name for account in accounts_now(said, renames)}
+    names: dict[str, set[str]] = {}
+    for row in said.rows:
+        now = _name_now(row, name_now, renames)
+        names.setdefault(now, {now}).add(row.name)
+    hidden = hidden_now(said, renames)
+    shown = set(name_now.values()) - hidden
+    for name in {name for now in hidden for name in names[now]} - shown:
+        yield HiddenName(wiki=said.rows[0].wiki, digest=name_digest(name))
+
+
+def name_digest(name: str) -> str:
+    """The name as `hidden_names` keeps it: 32 hex digits of its BLAKE2b, of which nobody reads it."""
+    return blake2b(name.encode(errors="replace"), digest_size=16).hexdigest()
+
+
+def hidden_now(said: Linked[UserName], renames: Renames) -> set[str]:
+    """The names of now of accounts that a block hides."""
+    name_now = {account.user_id: account.name for account in accounts_now(said, renames)}
+    newest: dict[str, tuple[datetime, bool]] = {}
+    for row in said.rows:
+        told = _hiding(row)
+        if told is not None:
+            now = _name_now(row, name_now, renames)
+            newest[now] = max(newest.get(now, told), told)
+    return {name for name, (_, is_hidden) in newest.items() if is_hidden}
+
+
+def _hiding(row: UserName) -> tuple[datetime, bool] | None:
+    """Since when a row tells its account to be hidden, or shown; None: it doesn't tell."""
+    if row.said_by == "account":
+        return None if row.is_hidden is None or row.hiding_at is None else (row.hiding_at, row.is_hidden)
+    is_hidden = hides_name(log_row(row)) if row.title else None
+    return None if is_hidden is None else (row.at, is_hidden)
+
+
+def _name_now(row: UserName, name_now: dict[int, str], renames: Renames) -> str:
+    """What whom the row tells of is called now."""
+    if row.said_by == "account":
+        return name_now[row.id]
+    # Renames rewrite titles of rows about blocks and groups, but neither their own nor those of the suppress log.
+    is_rewritten = row.title_at is not None and row.log_type not in {"renameuser", "suppress"}
+    return name_since(row.name, row.title_at if is_rewritten and row.title_at else row.at, renames)
 
 
 def renames_in(said: Linked[UserName]) -> Renames:
@@ -215,22 +309,19 @@ def name_since(name: str, at: datetime, renames: Renames) -> str:
 
 def _names_in(entry: LogEntry) -> set[str]:
     """Every name by which the log row calls an account, where it tells of accounts at all."""
-    told = next(
-        user_events(
-            LogRow(
-                wiki=entry.wiki,
-                log_id=entry.log_id,
-                log_type=entry.log_type,
-                log_action=entry.log_action,
-                at=entry.at,
-                title=entry.title,
-                comment=entry.comment,
-                params=entry.params,
-            )
-        ),
-        None,
+    row = LogRow(
+        wiki=entry.wiki,
+        log_id=entry.log_id,
+        log_type=entry.log_type,
+        log_action=entry.log_action,
+        at=entry.at,
+        title=entry.title,
+        comment=entry.comment,
+        params=entry.params,
     )
-    if told is None:
-        return set()
     titled = {entry.title.replace("_", " ")} if entry.title else {""}
+    told = next(user_events(row), None)
+    if told is None:
+        is_told = entry.log_type == "suppress" and bool(entry.title) and hides_name(row) is not None
+        return titled if is_told else set()
     return titled if isinstance(told, Issue) else titled | {told.old_name, told.new_name}

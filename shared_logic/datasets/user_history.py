@@ -39,8 +39,10 @@ class UserLife(Table, frozen=True, kw_only=True):
         Clustering[int], about("number of the state in the account's life, from 0", at_least=0)
     ]
     user_central_id: Annotated[int | None, about("central id", private="links accounts of several wikis")]
-    user_text_historical: Annotated[str, about("name in this state", private=_PERSONAL)]
-    user_text: Annotated[str, about("name at present")]
+    user_text_historical: Annotated[
+        str, about("name in this state", private=_PERSONAL, hidden_with="account")
+    ]
+    user_text: Annotated[str, about("name at present", hidden_with="account")]
     user_groups_historical: Annotated[tuple[str, ...], about("groups in this state")]
     user_groups: Annotated[tuple[str, ...], about("groups at present")]
     user_blocks_historical: Annotated[tuple[str, ...], about("flags of the block in this state")]
@@ -61,7 +63,7 @@ class UserLife(Table, frozen=True, kw_only=True):
     end_timestamp: Annotated[datetime | None, about("end of the state; null: it lasts", unit="UTC")]
     caused_by_event_type: Annotated[str, about("what began it")]
     caused_by_user_id: Annotated[int | None, about("who did that")]
-    caused_by_user_text: Annotated[str | None, about("who did that")]
+    caused_by_user_text: Annotated[str | None, about("who did that", hidden_with="account")]
     caused_by_anonymous_user: Annotated[bool | None, about("whether that was an address")]
     caused_by_temporary_user: Annotated[bool | None, about("whether that was a temporary account")]
     caused_by_permanent_user: Annotated[bool | None, about("whether that was a named account")]

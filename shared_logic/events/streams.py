@@ -12,7 +12,7 @@ revisions, assertions with their own clock) or log row, whom it names, and the e
 | page/move | - | title, redirect, existence | meta.dt | page |
 | revision/visibility-change | - | visibility | meta.dt | page |
 | revision/tags-change | - | tags | meta.dt | page |
-| user/blocks-change | - | name | meta.dt | user |
+| user/blocks-change | - | name, hiding | meta.dt | user |
 | user change | - | name | dt | user |
 | recentchange, type log | the log row | - | timestamp | log row |
 
@@ -40,7 +40,7 @@ from shared_logic.page_state import (
     RevisionState,
 )
 from shared_logic.titles import bare_title
-from shared_logic.user_state import UserState
+from shared_logic.user_state import Hiding, UserState
 
 
 class Named(NamedTuple):
@@ -52,6 +52,8 @@ class Named(NamedTuple):
     """The beginning of the day on which the event was sent, however old its revision is; of a creation its very moment."""
     registration: int | None = None
     """When the account was made, milliseconds since 1970 UTC."""
+    hiding: Hiding | None = None
+    """Of a block whether it hides the name, since its very moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,9 @@ class EventKind:
         found = self.named(event)
         if found is None or found.user_id != entity.id:
             return UserState()
-        return UserState(names=((found.name, found.seen),), registration=found.registration)
+        return UserState(
+            names=((found.name, found.seen),), registration=found.registration, hiding=found.hiding
+        )
 
 
 def page_change(event: r.PageChange, page_id: int) -> PageState:
@@ -249,7 +253,10 @@ def _performer(event: r.RevisionCreate) -> Named | None:
 
 
 def _blocked(event: r.BlocksChange) -> Named | None:
-    return Named(event.user_id, event.user_text, _day_sent(event)) if event.user_id else None
+    if not event.user_id:
+        return None
+    hiding = (*_sent(event, Rank.EDIT), event.blocks.get("name") is True)
+    return Named(event.user_id, event.user_text, _day_sent(event), hiding=hiding)
 
 
 def _changed_user(event: r.UserChange) -> Named | None:

@@ -78,6 +78,28 @@ def user_events(row: LogRow) -> Iterator[UserEvent | Issue]:
         yield _issue(row, error.column, error.code, f"{error}; the row is not used")
 
 
+def hides_name(row: LogRow) -> bool | None:
+    """Whether the account's name is hidden since that row; None: it tells nothing of that.
+
+    A block that hides the name is told by the suppress log, which few may read, and in old rows by that of blocks. A new block
+    beside it hides nothing and shows nothing.
+    """
+    if row.log_type not in LOGS_OF_HIDING or row.log_action not in {"block", "reblock", "unblock"}:
+        return None
+    if row.log_action == "unblock":
+        return False
+    params = php.parsed(row.params)
+    told = params.get(php.UNPARSED, params.get("6::flags"))
+    words = {word.strip() for line in str(told).split("\n") for word in line.split(",")}
+    if words.isdisjoint(_HIDING_FLAGS):
+        return False if row.log_action == "reblock" else None
+    return True
+
+
+LOGS_OF_HIDING = frozenset({"block", "suppress"})
+_HIDING_FLAGS = frozenset({"hiddenname", "hideuser", "hidename"})
+"""The flag of a block that hides the name, as new and old rows call it."""
+
 _TYPES = {
     "newusers": UserEventType.CREATE,
     "renameuser": UserEventType.RENAME,

@@ -1,0 +1,77 @@
+"""Reads of several tables as they were published together, with no statement more than the rows need."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from serving.reader import NotPublished, check_columns
+from serving.redaction import HiddenNames, Redaction
+from shared_logic.datasets.user_current import hidden_names
+from shared_logic.keys import decode_key, decode_values, encode_key
+from shared_logic.language import Dataset, Key, registry
+from shared_logic.merge import merged, merged_of
+from shared_logic.protocols import Generation, Lane, Store
+
+Record = dict[str, Any]
+
+
+class Moment:
+    """Tables in the generations that were the published ones when it was made."""
+
+    def __init__(self, store: Store, names: Collection[str]) -> None:
+        """Note the generations of these datasets.
+
+        Raises:
+            NotPublished: one of them is not published, or was made with other columns than the code has by now.
+        """
+        self._store = store
+        found = dict(_published(store, {*names, hidden_names.name}))
+        hidden = HiddenNames(store, found[hidden_names.name])
+        self._tables = {
+            name: _Table(registry[name], made, Redaction(store, hidden, registry[name]))
+            for name, made in found.items()
+        }
+
+    def row(self, name: str, *key: Any) -> Record | None:
+        """The row with that whole key."""
+        return self.rows_of(name, [key]).get(key)
+
+    def rows(self, name: str, *prefix: Any) -> list[Record]:
+        """All rows whose key starts so, in order of key."""
+        table = self._tables[name]
+        found = merged(self._store, table.dataset, table.lane, encode_key(prefix))
+        return [row for _, row in table.shown(found)]
+
+    def rows_of(self, name: str, keys: Sequence[Key]) -> dict[Key, Record]:
+        """By key the rows that these keys have; keys without one are left out."""
+        table = self._tables[name]
+        found = merged_of(self._store, table.dataset, table.lane, [encode_key(key) for key in keys])
+        return dict(table.shown((key, row) for key, row in found if row is not None))
+
+
+class _Table:
+    def __init__(self, dataset: Dataset, made: Generation, redaction: Redaction) -> None:
+        self.dataset = dataset
+        self.lane = Lane(dataset.name, made.number)
+        self._redaction = redaction
+
+    def shown(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[Key, Record]]:
+        """The rows as names and values, each with its key, without what is hidden."""
+        schema = self.dataset.schema
+        decoded = ((decode_key(schema, key), decode_values(schema, row)) for key, row in rows)
+        return ((key, schema.record(key, values)) for key, values in self._redaction.of_rows(decoded))
+
+
+def _published(store: Store, names: Collection[str]) -> Iterator[tuple[str, Generation]]:
+    while True:
+        found = {name: store.published(name) for name in names}
+        # Whatever flips, flips all of a run: two looks alike have not seen a flip in between.
+        if found == {name: store.published(name) for name in names}:
+            break
+    for name, made in found.items():
+        if made is None:
+            message = f"{name} is not published yet; `wikibraid batch run {name}` makes a generation"
+            raise NotPublished(message)
+        check_columns(registry[name], made)
+        yield name, made

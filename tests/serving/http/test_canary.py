@@ -1,0 +1,201 @@
+"""A name that is hidden on the wiki is in no answer: on no route, in no table, view or log, of no generation."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import pytest
+from fastapi.testclient import TestClient
+
+from serving.analysis import Analysis
+from serving.http.tables import is_public
+from serving.reader import Reader
+from shared_logic.clock import SECOND_MS
+from shared_logic.eventify.tables import states
+from shared_logic.events.read import Read, read
+from shared_logic.keys import decode_key
+from shared_logic.language import registry
+from shared_logic.laws import load_generation
+from shared_logic.memory_store import MemoryStore
+from shared_logic.page_state import COMMENT_HIDDEN, PageState, hidden
+from shared_logic.reference import States, united
+from shared_logic.routing import Router
+from shared_logic.views import views
+from speed import loop_engine
+from speed.memory_log import MemoryLog
+from speed.worker import Worker
+from tests.serving.http.conftest import AUTHORIZED, OPERATING, application_over
+from tests.strategies.wiki import ADMIN, Wiki
+
+WIKI = "testwiki"
+EARLIER, CANARY = "Canary of old", "Canary of now"
+NAMES = (EARLIER, CANARY)
+DATASETS = tuple(registry.values())
+SHOWN_BEFORE = ("user_current", "user_lives", "page_lives", "revision_facts")
+"""Tables that showed the name before, each on a route."""
+
+
+def before_it_is_hidden() -> Wiki:
+    """An account that edits beside another one, makes, moves and is renamed."""
+    wiki = Wiki.of_today(WIKI)
+    admin, alice = wiki.users[ADMIN], wiki.users[1]
+    assert wiki.create_account(wiki.now + 60, EARLIER)
+    canary = wiki.named(EARLIER)
+    assert canary is not None
+    assert wiki.create(wiki.now + 60, alice, (0, "Kettle"), "alpha")
+    page = wiki.page_at((0, "Kettle"))
+    assert page is not None
+    for place in range(6):
+        assert wiki.edit(wiki.now + 60, (canary, alice)[place % 2], page.page_id, f"text {place}")
+    assert wiki.move(wiki.now + 60, canary, page.page_id, (0, "Tea_pot"))
+    assert wiki.create_account_for(wiki.now + 60, canary, "Somebody else")
+    assert wiki.rename_user(wiki.now + 60, admin, canary, CANARY)
+    assert wiki.edit(wiki.now + 60, canary, page.page_id, "the last")
+    return wiki
+
+
+def hide(wiki: Wiki) -> None:
+    """What oversighters do: a block that hides the name, and the summaries that quote it, which MediaWiki leaves."""
+    admin, canary = wiki.users[ADMIN], wiki.named(CANARY)
+    assert canary is not None
+    assert wiki.block_and_hide_name(wiki.now + 60, admin, canary)
+    for revision in wiki.everything:
+        if any(name in revision.comment for name in NAMES):
+            assert wiki.hide(wiki.now + 60, admin, revision.rev_id, revision.hidden | COMMENT_HIDDEN)
+
+
+def by_tables(wiki: Wiki) -> States:
+    return united(states(wiki.tables(), WIKI, wiki.now * SECOND_MS, lambda _: None))
+
+
+def publish(store: MemoryStore, known: States, run: str) -> None:
+    """A generation of every dataset, with what is hidden of revisions noted, as a batch run does."""
+    for entity, state in known.items():
+        if isinstance(state, PageState):
+            for rev_id, bits, clock in hidden(state):
+                store.redact(entity.wiki, rev_id, bits, clock)
+    for dataset, made in load_generation(store, DATASETS, known, (0,), run):
+        store.publish(dataset.name, made.number)
+
+
+def taken_in(store: MemoryStore, events: list[bytes]) -> None:
+    """Bring every lane through the events."""
+    log, router = MemoryLog(1), Router()
+    for raw in events:
+        found = read(raw)
+        assert isinstance(found, Read)
+        for entity, message in router.routed(found, raw):
+            log.append(entity.key, message)
+    lanes = [(dataset, made) for dataset in DATASETS for made in store.generations(dataset.name)]
+    loop_engine.run_until_idle(Worker(log, store, lanes))
+
+
+def routes(store: MemoryStore) -> Iterator[str]:
+    """Every route with every key that there is, and questions about the names and about whoever met them."""
+    reader = Reader(store)
+    for dataset in DATASETS:
+        schema = dataset.schema
+        for encoded, _ in reader.sorted_rows(dataset, redacted=False):
+            key = [str(part) for part in decode_key(schema, encoded)]
+            if not any(name in part for name in NAMES for part in key):
+                if is_public(dataset):
+                    partition = "/".join(quote(part, safe="") for part in key[: len(schema.partition)])
+                    yield f"/v1/{dataset.name}/{partition}"
+                yield f"/operations/explain/{dataset.name}?{urlencode({'key': key}, doseq=True)}"
+    yield from ("/v1", "/openapi.json", "/operations/state", "/operations/audits", "/operations/deadletters")
+    for name in (*NAMES, "Alice", "Nobody of that name"):
+        yield f"/similarusers?{urlencode({'usertext': name, 'followup': 'true', 'wiki': WIKI})}"
+        yield f"/similarusers/case?{urlencode({'usertext': ['Alice', name], 'wiki': WIKI}, doseq=True)}"
+
+
+def everything_told(store: MemoryStore, folder: Path) -> dict[str, str]:
+    """What every way of reading gives, by what was read."""
+    found: dict[str, str] = {}
+    reader = Reader(store)
+    for dataset in DATASETS:
+        for made in store.generations(dataset.name):
+            found[f"{dataset.name} of {made.number}"] = repr(reader.scan(dataset, (), made.number).rows)
+    folder.mkdir()
+    with Analysis(reader.stream, folder, datetime(2030, 1, 1, tzinfo=UTC)) as db:
+        readable = [view.name for view in views.values() if not view.is_internal]
+        db.prepare(readable)
+        for name in readable:
+            found[name] = repr(db.execute(f"FROM {name}").fetchall())
+    with TestClient(application_over(store, (0,), per_minute=10**6)) as client:
+        for path in routes(store):
+            headers = OPERATING if path.startswith("/operations") else AUTHORIZED
+            found[path] = client.get(path, headers=headers).text
+    return found
+
+
+def telling(found: dict[str, str]) -> set[str]:
+    """What tells one of the names."""
+    return {where for where, text in found.items() if any(name in text for name in NAMES)}
+
+
+@pytest.fixture(params=["tables tell it", "events tell it"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryStore:
+    """Two generations, of which one was made before the name was hidden."""
+    wiki = before_it_is_hidden()
+    made = MemoryStore()
+    publish(made, by_tables(wiki), "before")
+    # and all ways of reading show it
+    before = telling(everything_told(made, tmp_path / "before"))
+    assert {f"{name} of 1" for name in SHOWN_BEFORE} <= before, before
+    assert any(path.startswith("/v1/user_current/") for path in before)
+    assert "mediawiki_history" in before
+    told = len(wiki.events)
+    hide(wiki)
+    if request.param == "tables tell it":
+        publish(made, by_tables(wiki), "after")
+    else:
+        taken_in(made, wiki.events[told:])
+    return made
+
+
+def test_a_hidden_name_is_told_nowhere(
+    store: MemoryStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # when everything is read in every way
+    with caplog.at_level(logging.DEBUG):
+        found = everything_told(store, tmp_path / "after")
+    # then nothing tells the name, nor the one of before, and no line of a log does
+    assert telling(found) == set()
+    assert [record for record in caplog.records if record.name == "wikibraid.access"]
+    written = "".join(record.getMessage() for record in caplog.records if record.name != "httpx")
+    assert not any(name in written or quote(name) in written for name in NAMES)
+
+
+def test_a_hidden_account_is_as_one_that_is_none(store: MemoryStore) -> None:
+    with TestClient(application_over(store, (0,))) as client:
+
+        def asked(name: str) -> tuple[int, bytes]:
+            answer = client.get("/similarusers", params={"usertext": name, "wiki": WIKI}, headers=AUTHORIZED)
+            return answer.status_code, answer.content
+
+        # byte for byte, whether it was hidden or never was
+        assert asked(CANARY) == asked(EARLIER) == asked("Nobody of that name")
+        # and it is nobody's neighbour
+        _, content = asked("Alice")
+        assert json.loads(content)["results"] == []
+
+
+def test_a_name_that_is_shown_again_is_told() -> None:
+    # given a name that was hidden, and is so no more
+    wiki = before_it_is_hidden()
+    hide(wiki)
+    made = MemoryStore()
+    publish(made, by_tables(wiki), "hidden")
+    told = len(wiki.events)
+    canary = wiki.named(CANARY)
+    assert canary is not None
+    assert wiki.unblock(wiki.now + 60, wiki.users[ADMIN], canary)
+    taken_in(made, wiki.events[told:])
+    # then it is told again
+    names = {row["name"] for row in Reader(made).scan(registry["user_current"]).rows}
+    assert CANARY in names
