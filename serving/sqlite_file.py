@@ -10,6 +10,8 @@ from pathlib import Path
 FORMAT = 3
 BUSY_SECONDS = 5
 _CACHE_KIB = 65_536
+_CHECKPOINT_BLOCKS = 8_000
+"""Of 4 KiB: blocks that many batches change are copied from the write-ahead log once."""
 _TABLES = (
     """CREATE TABLE generations (dataset TEXT, number INTEGER, made BLOB NOT NULL,
     PRIMARY KEY (dataset, number)) WITHOUT ROWID""",
@@ -18,8 +20,9 @@ _TABLES = (
     PRIMARY KEY (dataset, key, generation)) WITHOUT ROWID""",
     """CREATE TABLE entity_states (base TEXT, page TEXT, state BLOB NOT NULL,
     PRIMARY KEY (base, page)) WITHOUT ROWID""",
+    # With a rowid: tails lie as they come, one after another, so that a batch of any pages writes few blocks of the file.
     """CREATE TABLE tails (partition INTEGER, page TEXT, position INTEGER, state BLOB NOT NULL,
-    PRIMARY KEY (partition, page, position)) WITHOUT ROWID""",
+    PRIMARY KEY (partition, page, position))""",
     """CREATE TABLE progress (dataset TEXT, generation INTEGER, partition INTEGER, position INTEGER NOT NULL,
     PRIMARY KEY (dataset, generation, partition)) WITHOUT ROWID""",
     """CREATE TABLE batch_ends (dataset TEXT, generation INTEGER, partition INTEGER, position INTEGER NOT NULL,
@@ -115,6 +118,7 @@ def _connected(path: Path, *, readonly: bool) -> sqlite3.Connection:
         db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
+        db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_BLOCKS}")
     db.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
     return db
 
