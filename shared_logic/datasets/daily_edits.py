@@ -47,7 +47,7 @@ def editor_days(revision: Revision) -> Iterator[EditorDay]:
     """Edits of each editor by wiki, day and namespace; the rollup behind `daily_edits`."""
     imported, parent = revision.is_imported, revision.parent
     null = not imported and parent is not None and revision.sha1 is not None and parent.sha1 == revision.sha1
-    grown = _grown(revision)
+    grown = grown_by(revision)
     yield EditorDay(
         wiki=revision.wiki,
         editor=revision.user.key if revision.user else "",
@@ -150,7 +150,7 @@ def kind_of_editor(editor: str, account: UserCurrent | None) -> str:
     return UserKind.ACCOUNT if editor.startswith("#") else User(0, editor).kind
 
 
-def _grown(revision: Revision) -> int:
+def grown_by(revision: Revision) -> int:
     """Bytes over the parent; 0 where a length is unknown or the parent is not in the page's history."""
     if revision.size is None:
         return 0

@@ -244,7 +244,7 @@ def _rebuilt(
     logged = {row.id: _log_row(row) for row in said.rows if row.said_by == "log"}
     told = {(row.id, row.at, row.log_action): row for row in said.rows if row.said_by == "event"}
     rows = completed(logged.values(), told.values())
-    names = _namespaces(site)
+    names = namespaces_of(site)
     events: list[PageEvent] = []
     issues: list[Issue] = []
     for row in without_copies(rows):
@@ -383,7 +383,8 @@ def _log_row(row: PageTitle) -> LogRow:
     )
 
 
-def _namespaces(site: SiteNamespaces | None) -> Namespaces:
+def namespaces_of(site: SiteNamespaces | None) -> Namespaces:
+    """The namespaces of a site; of one that nothing tells of, those that every wiki has."""
     if site is None:
         return Namespaces(canonical=CANONICAL)
     numbers = [int(number) for number in site.numbers]

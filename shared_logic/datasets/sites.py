@@ -31,3 +31,19 @@ def site_namespaces(site: Site) -> Iterator[SiteNamespaces]:
         localized_names=tuple(localized for _, _, localized, _ in site.namespaces),
         content=tuple(str(number) for number, _, _, is_content in site.namespaces if is_content),
     )
+
+
+class ContentNamespaces(Table, frozen=True, kw_only=True):
+    """One row per wiki of which a bootstrap told the namespaces."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    numbers: Annotated[tuple[str, ...], about("numbers of the namespaces whose pages count as content")]
+
+
+@dataset
+def content_namespaces(site: Site) -> Iterator[ContentNamespaces]:
+    """Which namespaces count as content; apart from their names, so that metrics are kept without the history of titles."""
+    yield ContentNamespaces(
+        wiki=site.wiki,
+        numbers=tuple(str(number) for number, *_, is_content in site.namespaces if is_content),
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -14,7 +16,7 @@ ALL = "all-editor-types/all-page-types"
 
 
 def test_edits_of_whole_months(client: TestClient, store: MemoryStore) -> None:
-    rows = Reader(store).scan(registry["edit_metrics"], (sample.WIKI, "monthly", "all", "all")).rows
+    rows = Reader(store).scan(registry["edit_metrics"], (sample.WIKI, "monthly", "all", "all", "all")).rows
     first, last = rows[0]["begins"], rows[-1]["begins"]
     path = f"/metrics/edits/aggregate/{sample.WIKI}/{ALL}/monthly/{first:%Y%m%d}/{last:%Y}1231"
     (item,) = client.get(path).json()["items"]
@@ -30,7 +32,7 @@ def test_edits_of_whole_months(client: TestClient, store: MemoryStore) -> None:
 
 
 def test_the_last_day_is_included(client: TestClient, store: MemoryStore) -> None:
-    rows = Reader(store).scan(registry["edit_metrics"], (sample.WIKI, "daily", "all", "all")).rows
+    rows = Reader(store).scan(registry["edit_metrics"], (sample.WIKI, "daily", "all", "all", "all")).rows
     day = rows[3]["begins"]
     path = f"/metrics/edits/aggregate/{sample.WIKI}/{ALL}/daily/{day:%Y%m%d}/{day:%Y%m%d}"
     (item,) = client.get(path).json()["items"]
@@ -44,6 +46,8 @@ def test_the_last_day_is_included(client: TestClient, store: MemoryStore) -> Non
         (f"bytes-difference/absolute/aggregate/W/{ALL}/daily/20000101/20301231", "abs_bytes_diff"),
         (f"editors/aggregate/W/{ALL}/all-activity-levels/monthly/20000101/20301231", "editors"),
         (f"editors/aggregate/W/{ALL}/1..4-edits/monthly/20000101/20301231", "editors"),
+        ("editors/aggregate/W/user/content/1..4-edits/daily/20000101/20301231", "editors"),
+        (f"edited-pages/aggregate/W/{ALL}/1..4-edits/daily/20000101/20301231", "edited_pages"),
         (f"edited-pages/aggregate/W/{ALL}/all-activity-levels/monthly/20000101/20301231", "edited_pages"),
         (f"edited-pages/new/W/{ALL}/monthly/20000101/20301231", "new_pages"),
         ("registered-users/new/W/daily/20000101/20301231", "new_registered_users"),
@@ -65,8 +69,11 @@ def test_every_metric_has_its_name(client: TestClient, path: str, key: str) -> N
         f"edits/aggregate/W/{ALL}/daily/2018010124/20190101",
         f"edits/aggregate/W/{ALL}/monthly/20180102/20180131",
         "edits/aggregate/W/everybody/all-page-types/daily/20180101/20180102",
-        "edits/aggregate/W/group-bot/all-page-types/daily/20180101/20180102",
-        "editors/aggregate/W/user/content/1..4-edits/monthly/20180101/20180201",
+        "edits/per-page/W/A/all-editor-types/daily/20180101/20190105",
+        "edits/per-editor/W/A/all-page-types/daily/20180101/20190105",
+        f"editors/top-by-edits/W/{ALL}/2017/1/01",
+        f"editors/top-by-edits/W/{ALL}/2017/02/30",
+        f"editors/top-by-age/W/{ALL}/2017/02/all-days",
     ],
 )
 def test_what_can_not_be_asked_is_400(client: TestClient, path: str) -> None:
@@ -76,3 +83,61 @@ def test_what_can_not_be_asked_is_400(client: TestClient, path: str) -> None:
 def test_no_data_is_404(client: TestClient) -> None:
     answer = client.get(f"/metrics/edits/aggregate/{sample.WIKI}/{ALL}/daily/19800101/19801231")
     assert (answer.status_code, answer.json()["type"]) == (404, "not_found")
+
+
+def month_of_most_edits(store: MemoryStore) -> date:
+    rows = Reader(store).scan(registry["edit_metrics"], (sample.WIKI, "monthly", "all", "all", "all")).rows
+    found: date = max(rows, key=lambda row: row["edits"])["begins"]
+    return found
+
+
+@pytest.mark.parametrize("what,named", [("editors", "user_text"), ("edited-pages", "page_title")])
+@pytest.mark.parametrize("by,metric", [("edits", "edits"), ("absolute-bytes-difference", "abs_bytes_diff")])
+def test_lists_begin_with_most(
+    client: TestClient, store: MemoryStore, what: str, named: str, by: str, metric: str
+) -> None:
+    month = month_of_most_edits(store)
+    for editor_type, page_type in (("all-editor-types", "all-page-types"), ("user", "content")):
+        path = f"{what}/top-by-{by}/{sample.WIKI}/{editor_type}/{page_type}/{month:%Y/%m}/all-days"
+        (item,) = client.get(f"/metrics/{path}").json()["items"]
+        (result,) = item["results"]
+        assert result["timestamp"] == f"{month}T00:00:00.000Z"
+        values = [entry[metric] for entry in result["top"]]
+        assert values == sorted(values, reverse=True)
+        assert [entry["rank"] for entry in result["top"]] == list(range(1, len(values) + 1))
+        assert all(entry.keys() == {named, metric, "rank"} for entry in result["top"])
+
+
+def test_the_list_of_a_month_adds_up_to_its_edits(client: TestClient, store: MemoryStore) -> None:
+    # given a month in which fewer editors edited than a list has places
+    month = month_of_most_edits(store)
+    key = (sample.WIKI, "monthly", "all", "all", "all", month)
+    (row,) = Reader(store).get(registry["edit_metrics"], key).rows
+    assert row["editors"] < 100
+    # when the list is asked for
+    path = f"/metrics/editors/top-by-edits/{sample.WIKI}/{ALL}/{month:%Y/%m}/all-days"
+    top = client.get(path).json()["items"][0]["results"][0]["top"]
+    # then it has them all, and addresses without a name
+    assert len(top) == row["editors"]
+    hidden = Reader(store).scan(registry["editor_periods"], (sample.WIKI, "", "monthly", "all", month)).rows
+    assert sum(entry["edits"] for entry in top) + sum(one["edits"] for one in hidden) == row["edits"]
+
+
+def test_series_of_a_page_and_of_an_editor(client: TestClient, store: MemoryStore) -> None:
+    read = Reader(store)
+    page = max(read.scan(registry["page_current"]).rows, key=lambda row: row["revisions"])
+    names = {row["name"] for row in read.scan(registry["user_current"]).rows}
+    span = "monthly/20210101/20211231"
+    prefix = {0: "", 1: "Talk:"}[page["namespace"]]
+    path = f"/metrics/edits/per-page/{sample.WIKI}/{prefix}{page['title']}/all-editor-types/{span}"
+    (item,) = client.get(path).json()["items"]
+    rows = read.scan(registry["page_periods"], (sample.WIKI, page["page_id"], "monthly", "all")).rows
+    told = {result["timestamp"][:10]: result["edits"] for result in item["results"]}
+    assert told == {row["begins"].isoformat(): row["edits"] for row in rows if row["begins"].year == 2021}
+    answered = 0
+    for name in sorted(names):
+        path = f"/metrics/bytes-difference/net/per-editor/{sample.WIKI}/{name}/all-page-types/{span}"
+        answer = client.get(path)
+        assert answer.status_code in {200, 404}
+        answered += answer.status_code == 200
+    assert answered
