@@ -12,7 +12,7 @@ from typing import Annotated
 
 from shared_logic.datasets.page_history import PageTitle, page_states
 from shared_logic.datasets.sites import SiteNamespaces
-from shared_logic.datasets.user_current import UserName
+from shared_logic.datasets.user_current import UserName, name_digest
 from shared_logic.datasets.user_history import user_states
 from shared_logic.language import Clustering, Linked, Partition, Sum, Table, about, dataset
 from shared_logic.things import Page, Revision, StrayRevision
@@ -116,7 +116,9 @@ class PageLifeKey(Table, frozen=True, kw_only=True):
     wiki: Annotated[Partition[str], about("database name of the wiki")]
     found_by: Annotated[
         Partition[str],
-        about("`day` and an ISO date, `user` and an id, or `name` and a name", private=_PRIVATE),
+        about(
+            "`day` and an ISO date, `user` and an id, or `name` and the digest of a name", private=_PRIVATE
+        ),
     ]
     page: Annotated[Clustering[str], about("as in page_lives")]
     ordinal: Annotated[Clustering[int], about("as in page_lives", at_least=0)]
@@ -143,7 +145,9 @@ class UserLifeKey(Table, frozen=True, kw_only=True):
     wiki: Annotated[Partition[str], about("database name of the wiki")]
     found_by: Annotated[
         Partition[str],
-        about("`day` and an ISO date, `user` and an id, or `name` and a name", private=_PRIVATE),
+        about(
+            "`day` and an ISO date, `user` and an id, or `name` and the digest of a name", private=_PRIVATE
+        ),
     ]
     user_id: Annotated[Clustering[int], about("as in user_lives", at_least=1)]
     ordinal: Annotated[Clustering[int], about("as in user_lives", at_least=0)]
@@ -176,7 +180,7 @@ def by_user(user_id: int) -> str:
 
 def by_name(name: str) -> str:
     """What stands in `found_by` for a causer of whom only the name is told."""
-    return f"name {name}"
+    return f"name {name_digest(name)}"
 
 
 def _found_by(began: datetime | None, user_id: int | None, name: str | None) -> Iterator[str]:
