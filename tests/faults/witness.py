@@ -25,6 +25,7 @@ from shared_logic.protocols import Cut, Log, Store
 
 TOLD = ("title", "namespace", "is_deleted", "revisions", "latest_rev_id")
 """Columns that every way of reading tells alike."""
+SECONDS_BETWEEN_ANSWERS = 0.02
 Seen = tuple[Any, ...] | None
 """Values of those columns; None: no such row."""
 
@@ -65,7 +66,7 @@ class Witness:
     def _poll(self) -> None:
         number = 0
         try:
-            while not self._over.wait(0.003):
+            while not self._over.wait(SECONDS_BETWEEN_ANSWERS):
                 found = self._ask(self._pages[number % len(self._pages)])
                 number += 1
                 if found is None:
