@@ -13,6 +13,7 @@ from typing import NamedTuple
 from shared_logic.clock import FUTURE_LIMIT_MS, milliseconds
 from shared_logic.entities import Entity
 from shared_logic.events import records as r
+from shared_logic.events.dates import stream_and_time
 from shared_logic.events.read import DeadLetter, OutOfScope, Read, read, unknown_fields
 from shared_logic.routing import Router
 from speed.sqlite_log import ROUTING, SqliteLog
@@ -72,6 +73,8 @@ class Ingestion:
     def __init__(self, log: SqliteLog, scope: Scope) -> None:
         """Go on where the log is."""
         self.counts = Counts()
+        self.canaries: dict[str, int] = {}
+        """By stream the time (milliseconds since 1970 UTC) of the newest canary that came, until somebody takes it."""
         self._log, self._scope = log, scope
         self._router = Router(log.recall(ROUTING), log)
 
@@ -97,6 +100,7 @@ class Ingestion:
             except OutOfScope as why:
                 if str(why) == "canary":
                     counts.canaries += 1
+                    self.canaries.update(filter(None, [stream_and_time(raw)]))
                 else:
                     counts.out_of_scope += 1
                     counts.reasons[str(why)] += 1

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from shared_logic.clock import SECOND_MS
 from speed.ingest import Arrived, Counts, Ingestion
 from speed.sqlite_log import SqliteLog
 
@@ -51,6 +52,18 @@ class Metrics:
             "wikibraid_ingested_timestamp_seconds",
             "When an event was brought in last",
             registry=self.collected,
+        )
+        self.canaries = Gauge(
+            "wikibraid_ingested_canary_timestamp_seconds",
+            "Time of the newest canary event that came, by stream: an idle stream has them, a broken one has not",
+            ["stream"],
+            registry=self.collected,
+        )
+        self.canary_seconds = Histogram(
+            "wikibraid_ingested_canary_seconds",
+            "From the time that a canary event bears to its being brought in",
+            registry=self.collected,
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3_600),
         )
 
 
@@ -105,5 +118,9 @@ class Follower:
             self.metrics.events.labels(name).inc(getattr(counts, name) - before[name])
         for stream, number in (counts.streams - streams).items():
             self.metrics.streams.labels(stream).inc(number)
+        for stream, at in self.ingestion.canaries.items():
+            self.metrics.canaries.labels(stream).set(at / SECOND_MS)
+            self.metrics.canary_seconds.observe(max(0.0, time.time() - at / SECOND_MS))
+        self.ingestion.canaries.clear()
         self.metrics.newest.set_to_current_time()
         self.committed(counts)

@@ -1,4 +1,4 @@
-"""When an event happened, read without the rest of it."""
+"""When an event happened and of which stream it is, read without the rest of it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from shared_logic.clock import from_iso
 
 class _Meta(msgspec.Struct):
     dt: str
+    stream: str = ""
 
 
 class _Dated(msgspec.Struct):
@@ -24,7 +25,14 @@ def happened(raw: bytes) -> int | None:
     >>> happened(b'{"meta": {"dt": "1970-01-01T00:00:01Z"}}'), happened(b"{}")
     (1000, None)
     """
+    found = stream_and_time(raw)
+    return None if found is None else found[1]
+
+
+def stream_and_time(raw: bytes) -> tuple[str, int] | None:
+    """The event's `meta.stream` (empty, if it has none) and `meta.dt`, as `happened`; None: there is no time that can be read."""
     try:
-        return from_iso(_decoder.decode(raw).meta.dt)
+        meta = _decoder.decode(raw).meta
+        return meta.stream, from_iso(meta.dt)
     except (msgspec.DecodeError, ValueError):
         return None

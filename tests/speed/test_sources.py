@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from shared_logic.laws import states_before
 from shared_logic.reference import States
 from speed import event_streams
 from speed.event_streams import EventStreams, StreamRefused
-from speed.ingest import Counts, Ingestion, Scope, ingest
+from speed.ingest import Arrived, Counts, Ingestion, Scope, ingest
 from speed.kafka_source import Beginning, KafkaSource, Lost
 from speed.log_error import LogError
 from speed.sources import Follower, Source
@@ -80,6 +81,45 @@ def done(counts: Counts) -> bool:
     """Whether all was kept that a file of these events would keep."""
     with SqliteLog(Path(":memory:")) as log:
         return counts.kept >= ingest(log, "all", EVENTS).kept
+
+
+class OneCommit:
+    """A source that gives some events, once."""
+
+    def __init__(self, events: list[bytes]) -> None:
+        self._events = [Arrived("once", place, raw) for place, raw in enumerate(events)]
+
+    def take(self, most: int, seconds: float) -> list[Arrived]:
+        return self._events
+
+    def note(self, log: SqliteLog) -> None:
+        """It is not asked again."""
+
+
+def test_canaries_tell_that_a_stream_lives_and_how_late_it_is() -> None:
+    # given a stream of which only canaries come, and one whose canary is a minute old
+    def canary(stream: str, at: float) -> bytes:
+        dt = datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return json.dumps(
+            {"$schema": "/a/1.0.0", "meta": {"stream": stream, "dt": dt, "domain": "canary"}}
+        ).encode()
+
+    now = int(time.time())
+    events = [canary("idle", now - 7_200), canary("idle", now), canary("late", now - 60)]
+    with SqliteLog(Path(":memory:")) as log:
+        follower = Follower(log, OneCommit(events), Ingestion(log, Scope()), lambda _: follower.stop())
+        follower.run()
+    # then Prometheus is told when the newest of each was made, and how long they took
+    told = {
+        (sample.name, sample.labels.get("stream")): sample.value
+        for metric in follower.collected.collect()
+        for sample in metric.samples
+    }
+    assert told["wikibraid_ingested_canary_timestamp_seconds", "idle"] == now
+    assert told["wikibraid_ingested_canary_timestamp_seconds", "late"] == now - 60
+    assert told["wikibraid_ingested_canary_seconds_count", None] == 2
+    assert told["wikibraid_ingested_canary_seconds_sum", None] >= 60
+    assert follower.ingestion.counts.canaries == 3
 
 
 # --- server-sent events
