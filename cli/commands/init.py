@@ -13,7 +13,7 @@ from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, home_at
 from cli.output import out
 from serving.cassandra_session import connected
-from serving.cassandra_store import create_store
+from serving.cassandra_store import BUCKETS, create_store
 from shared_logic.partitions import PARTITIONS
 from speed.kafka_log import Kept, create_topic
 from speed.sqlite_log import SqliteLog
@@ -28,6 +28,14 @@ def init(
         int, typer.Option(min=1, help="Of the log; never changed afterwards.")
     ] = PARTITIONS,
     replicas: Annotated[int, typer.Option(min=1, help="Copies that Kafka and Cassandra keep.")] = 1,
+    buckets: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=65_536,
+            help="Partitions of Cassandra per table; never changed afterwards. Of the largest table none should get above 100 MB.",
+        ),
+    ] = BUCKETS,
     retention_days: Annotated[
         int, typer.Option(min=0, help="For how long Kafka keeps the log; 0: for ever.")
     ] = 0,
@@ -47,7 +55,7 @@ def init(
             create_topic(topic, partitions, kept, kafka_options())
         if address is not None:
             with connected(address, cassandra_security()) as cql:
-                create_store(cql, replicas)
+                create_store(cql, replicas, buckets)
         with place.intake(), place.store():
             pass
     out.print(f"{place.path}: log {log}, store {store}, {partitions} partitions", markup=False)

@@ -26,7 +26,7 @@ def embedded(tmp_path: Path) -> Home:
 @pytest.fixture
 def on_servers(tmp_path: Path, node: CassandraNode) -> Home:
     store = f"cassandra://127.0.0.1:{node.settings.port}/flips_{uuid.uuid4().hex}"
-    running(tmp_path / "home")("init", "--store", store)
+    running(tmp_path / "home")("init", "--store", store, "--buckets", "8")
     return Home(tmp_path / "home")
 
 
