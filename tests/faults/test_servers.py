@@ -82,7 +82,8 @@ def test_whoever_dies_nothing_is_lost_or_doubled(
         # then nothing is lost, and nothing is there twice
         with home.log() as log, home.store() as store:
             lanes = assert_whole(log, store, bootstrap())
-            assert {made.number for _, made in lanes} == {2}
+            assert len({made.run for _, made in lanes}) == 1
+            assert all(made.number > 1 for _, made in lanes)
         # and each tells how it is, and ends in order when it is asked to
         assert all(one.metric('wikibraid_lag_messages{dataset="') == 0 for one in daemons)
         assert [one.stop() for one in daemons] == [0, 0]
@@ -115,7 +116,7 @@ def test_killed_batches_leave_the_old_generation_served(
         # and the next one is whole
         run("batch", "run", *DATASETS)
         with home.log() as log, home.store() as store:
-            assert {made.number for _, made in assert_whole(log, store, bootstrap())} != {1}
+            assert all(made.number > 1 for _, made in assert_whole(log, store, bootstrap()))
         assert keeper.answers("/health/live")
     with home.log() as log:
         assert witness.contradictions(log, bootstrap()) == []
