@@ -78,16 +78,28 @@ def run(home: Path) -> Iterator[Run]:
 
 
 def processes_of(home: Path) -> list[int]:
+    """Those that were told of the home, or lie in it."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
-                line = (entry / "cmdline").read_bytes()
+                line, place = (entry / "cmdline").read_bytes(), (entry / "cwd").readlink()
             except OSError:
                 continue
-            if str(home).encode() in line:
+            if str(home).encode() in line or place.is_relative_to(home):
                 found.append(int(entry.name))
     return found
+
+
+def pid_of(home: Path, folder: str) -> int:
+    """The process of the server of that folder of the stack; its parent is the one that ends it with whoever started it."""
+    for pid in processes_of(home):
+        status = Path(f"/proc/{pid}/status").read_text()
+        parent = int(status.partition("PPid:")[2].split()[0])
+        is_server = b"tethered.py" in Path(f"/proc/{parent}/cmdline").read_bytes()
+        if is_server and Path(f"/proc/{pid}/cwd").readlink() == home / "stack" / folder:
+            return pid
+    raise AssertionError(folder)
 
 
 def client(home: Path) -> httpx.Client:
@@ -144,15 +156,6 @@ def assert_whole(home: Path, names: Sequence[str], number: int) -> None:
         assert differences(store, lanes, reference([dataset for dataset, _ in lanes], told)) == []
 
 
-def pid_of(home: Path, *words: str) -> int:
-    """The process of a server of the stack whose command line has these words."""
-    for pid in processes_of(home):
-        line = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-        if set(words) <= set(line) and not any(word.endswith("tethered.py") for word in line):
-            return pid
-    raise AssertionError(words)
-
-
 def restarts_of(run: Run, server: str) -> int:
     (found,) = [one for one in json.loads(run("stack", "status", "--json")) if one["server"] == server]
     return int(found["restarts"])
@@ -206,7 +209,7 @@ def test_mediawiki_history_through_the_scheduler_ends_as_rows_in_cassandra(
     assert Home(home).now() == this_month.strftime("%Y-%m-01T00:00:00Z")
     assert json.loads(run("generations", "list", "identity_reverts", "--json"))[-1]["published"]
     # and a daemon that dies is started again
-    os.kill(pid_of(home, "speed", "daemon"), signal.SIGKILL)
+    os.kill(pid_of(home, "speed-1"), signal.SIGKILL)
     end = time.monotonic() + 120
     while restarts_of(run, "speed-1") != 1:
         assert time.monotonic() < end
@@ -255,7 +258,7 @@ def test_a_killed_scheduler_finishes_its_runs(home: Path, run: Run) -> None:
             run_id = asked_for(airflow, dag, {"bootstrap": str(sample.SNAPSHOT), "wiki": sample.WIKI})
             # when the scheduler is killed somewhere in its midst
             time.sleep(draw.uniform(0, 40))
-            os.kill(pid_of(home, "scheduler"), signal.SIGKILL)
+            os.kill(pid_of(home, "airflow/scheduler"), signal.SIGKILL)
             # then another one brings the run to its end
             assert set(ended(airflow, dag, run_id, 1_200).values()) == {"success"}
             assert restarts_of(run, "airflow-scheduler") == number + 1
