@@ -147,6 +147,7 @@ def test_an_owner_that_was_replaced_can_do_no_harm(run: Run, tmp_path: Path, twi
     # given a daemon at work
     draw, home = chance(), Home(tmp_path / "home")
     (twin / "wikibraid.yaml").write_text((home.path / "wikibraid.yaml").read_text())
+    Home(twin)
     first = daemon(home.path, "1/1", DATASETS)
     second = daemon(twin, "1/1", DATASETS, name="second")
     bringer = feeder(home.path, story.written(tmp_path, wikis=1), at_a_time=100, seconds=0.2)

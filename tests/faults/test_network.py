@@ -81,6 +81,7 @@ def test_a_bad_network_costs_time_only(
         home = Home(near)
         begin(home, {})
         log, store = stack.enter_context(home.log()), stack.enter_context(home.store())
+        Home(far)
         keeper = daemon(far, "1/1", DATASETS)
         stack.enter_context(alive(keeper))
 
