@@ -29,7 +29,7 @@ from serving.http.access import SIMILAR_EDITORS, Access, Bearer
 from serving.http.application import application
 from serving.http.operations import Kept
 from serving.http.source import Source
-from serving.moment import Moment
+from serving.moment import Moment, published_together
 from serving.reader import Reader
 from serving.similar_users import TABLES, NotComparable, SimilarUsers
 from serving.sqlite_store import SqliteStore
@@ -98,7 +98,7 @@ def _filled(store: Store) -> tuple[list[int], list[str]]:
     read = Reader(store)
     pages = [row["page_id"] for row in read.scan(registry["page_current"], (WIKI,)).rows]
     editors = {row["editor"] for row in read.scan(registry["coedits"]).rows}
-    users = SimilarUsers(Moment(store, TABLES))
+    users = SimilarUsers(Moment(store, published_together(store, TABLES)))
     names = []
     for row in read.scan(registry["user_current"]).rows:
         if row["editor"] in editors:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from serving.reader import NotPublished, check_columns
@@ -16,21 +16,38 @@ from shared_logic.protocols import Generation, Lane, Store
 Record = dict[str, Any]
 
 
+def published_together(store: Store, names: Collection[str]) -> dict[str, Generation]:
+    """The published generations of these datasets, and of the one that says which names are hidden.
+
+    Raises:
+        NotPublished: one of them is not published, or was made with other columns than the code has by now.
+    """
+    wanted = {*names, hidden_names.name}
+    while True:
+        found = {name: store.published(name) for name in wanted}
+        # Whatever flips, flips all of a run: two looks alike have not seen a flip in between.
+        if found == {name: store.published(name) for name in wanted}:
+            break
+    together: dict[str, Generation] = {}
+    for name, made in found.items():
+        if made is None:
+            message = f"{name} is not published yet; `wikibraid batch run {name}` makes a generation"
+            raise NotPublished(message)
+        check_columns(registry[name], made)
+        together[name] = made
+    return together
+
+
 class Moment:
-    """Tables in the generations that were the published ones when it was made."""
+    """Tables in generations that were published together."""
 
-    def __init__(self, store: Store, names: Collection[str]) -> None:
-        """Note the generations of these datasets.
-
-        Raises:
-            NotPublished: one of them is not published, or was made with other columns than the code has by now.
-        """
+    def __init__(self, store: Store, generations: Mapping[str, Generation]) -> None:
+        """Read these generations, by dataset (see `published_together`)."""
         self._store = store
-        found = dict(_published(store, {*names, hidden_names.name}))
-        hidden = HiddenNames(store, found[hidden_names.name])
+        hidden = HiddenNames(store, generations[hidden_names.name])
         self._tables = {
             name: _Table(registry[name], made, Redaction(store, hidden, registry[name]))
-            for name, made in found.items()
+            for name, made in generations.items()
         }
 
     def row(self, name: str, *key: Any) -> Record | None:
@@ -61,17 +78,3 @@ class _Table:
         schema = self.dataset.schema
         decoded = ((decode_key(schema, key), decode_values(schema, row)) for key, row in rows)
         return ((key, schema.record(key, values)) for key, values in self._redaction.of_rows(decoded))
-
-
-def _published(store: Store, names: Collection[str]) -> Iterator[tuple[str, Generation]]:
-    while True:
-        found = {name: store.published(name) for name in names}
-        # Whatever flips, flips all of a run: two looks alike have not seen a flip in between.
-        if found == {name: store.published(name) for name in names}:
-            break
-    for name, made in found.items():
-        if made is None:
-            message = f"{name} is not published yet; `wikibraid batch run {name}` makes a generation"
-            raise NotPublished(message)
-        check_columns(registry[name], made)
-        yield name, made

@@ -25,8 +25,7 @@ def decode_key(schema: Schema[Any], data: bytes) -> Key:
     """The key that `encode_key` wrote."""
     values: list[Any] = []
     place = 0
-    for name in schema.key_names:
-        kind = schema.column(name).type
+    for kind in schema.key_types:
         if kind is str:
             end = data.index(_END, place)
             values.append(data[place:end].replace(b"\x00\x01", b"\x00").decode())
@@ -47,10 +46,14 @@ def encode_values(values: Values) -> bytes:
 
 def decode_values(schema: Schema[Any], data: bytes) -> Values:
     """The values that `encode_values` wrote."""
-    return tuple(
-        _plain(schema.column(name).type, value) if value is not None else None
-        for name, value in zip(schema.value_names, _decoder.decode(data), strict=True)
-    )
+    values: list[Any] = _decoder.decode(data)
+    if len(values) != len(schema.value_names):
+        message = f"{schema.name}: {len(values)} values were stored for {len(schema.value_names)} columns"
+        raise ValueError(message)
+    for place, kind in schema.made_plain:
+        if values[place] is not None:
+            values[place] = _plain(kind, values[place])
+    return tuple(values)
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -75,6 +78,4 @@ def _plain(kind: type, value: Any) -> Any:
         return instant(value)
     if kind is date:
         return date.fromordinal(value)
-    if kind is tuple:
-        return tuple(value)
-    return kind(value) if kind in {bool, int} else value
+    return tuple(value) if kind is tuple else kind(value)

@@ -145,7 +145,17 @@ class Schema(Generic[T]):
                 "names, as in wiki, name"
             )
             raise DefinitionError(message)
+        self.key_types = tuple(self.column(name).type for name in self.key_names)
+        """Of the key's columns."""
+        self.made_plain = tuple(
+            (place, column.type)
+            for place, column in enumerate(map(self.column, self.value_names))
+            if column.type in {bool, date, datetime, tuple}
+        )
+        """Places among the values of those that are stored in another form, and what they are."""
         self._key_of = _picker([self.names.index(name) for name in self.key_names])
+        stored = (*self.key_names, *self.value_names)
+        self._in_order = _picker([stored.index(name) for name in self.names])
         self._values_of = _picker([self.names.index(name) for name in self.value_names])
         self._accepted: dict[tuple[type, ...], bool] = {}
 
@@ -197,8 +207,7 @@ class Schema(Generic[T]):
 
     def record(self, key: Sequence[Any], values: Sequence[Any]) -> dict[str, Any]:
         """The row as names and values, in the order of the table's columns."""
-        found = dict(zip(self.key_names, key, strict=True)) | dict(zip(self.value_names, values, strict=True))
-        return {name: found[name] for name in self.names}
+        return dict(zip(self.names, self._in_order((*key, *values)), strict=True))
 
     def _named(self, role: str) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns if column.role == role)

@@ -48,7 +48,10 @@ def merged_of(
         return
     added = store.accumulators(lane, keys)
     for key in keys:
-        sums = [accumulator.sums for accumulator in added.get(key, {}).values()]
+        if key not in added:
+            yield key, batch.get(key)
+            continue
+        sums = [accumulator.sums for accumulator in added[key].values()]
         if key in batch:
             sums.append(decode_values(dataset.schema, batch[key]))
         total = reduce(add, sums) if sums else ()

@@ -5,13 +5,18 @@ window is that of Wikimedia's similar-users (mediawiki-services-similar-users@19
 i - k to i + k - 1, so that who comes k places later meets whom it follows, and not the other way round.
 
 A page contributes each of its pairs once, so that a rollup over pages counts pages. What a page contributes is a function of its
-whole history: a revision that is deleted, hidden or late moves the window, and pairs come and go with it.
+whole history: a revision that is deleted, hidden or late moves the window, and pairs come and go with it. How often two met there
+is a sum over places, and what a change does to it is told by the change and `window` turns on either side (`encounters_changed`).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+Pair = tuple[str, str]
+"""An editor and a neighbour."""
 
 
 class Turn(NamedTuple):
@@ -35,18 +40,47 @@ class Meeting(NamedTuple):
     """Whether the editor's first revision stands before the neighbour's first."""
 
 
-def pairs(turns: Sequence[Turn], window: int) -> Iterator[tuple[str, str]]:
+def pairs(turns: Sequence[Turn], window: int) -> Iterator[Pair]:
     """Each editor with each neighbour, once; turns are in own order. Costs at most 2 `window` steps a turn.
 
     >>> sorted(pairs([Turn("a", 1), Turn("b", 2), Turn("c", 3)], 1))
     [('b', 'a'), ('c', 'b')]
     """
-    found = set()
-    for place, turn in enumerate(turns):
-        for other in turns[max(0, place - window) : place + window]:
-            if other.editor != turn.editor:
-                found.add((turn.editor, other.editor))
+    editors = [turn.editor for turn in turns]
+    found: set[Pair] = set()
+    for place, editor in enumerate(editors):
+        for other in {*editors[max(0, place - window) : place + window]}:
+            if other != editor:
+                found.add((editor, other))
     return iter(found)
+
+
+def encounters(turns: Sequence[Turn], window: int) -> Counter[Pair]:
+    """How many turns of a neighbour stand in the windows of an editor's turns; the pairs are those of `pairs`.
+
+    >>> encounters([Turn("a", 1), Turn("b", 2), Turn("a", 3)], 1)
+    Counter({('b', 'a'): 1, ('a', 'b'): 1})
+    """
+    return Counter(
+        (turn.editor, other.editor)
+        for place, turn in enumerate(turns)
+        for other in turns[max(0, place - window) : place + window]
+        if other.editor != turn.editor
+    )
+
+
+def encounters_changed(
+    turns: Sequence[Turn], begin: int, end: int, instead: Sequence[Turn], window: int
+) -> Counter[Pair]:
+    """What is added to `encounters` (less than 0: taken back) when turns from `begin` to before `end` give way to others.
+
+    Costs what `encounters` costs of the changed turns and `window` turns before and after, however long the page is: a turn
+    further away sees the same turns as before.
+    """
+    before, after = turns[max(0, begin - window) : begin], turns[end : end + window]
+    changed = encounters([*before, *instead, *after], window)
+    changed.subtract(encounters([*before, *turns[begin:end], *after], window))
+    return Counter({pair: count for pair, count in changed.items() if count})
 
 
 def meetings(turns: Sequence[Turn], window: int) -> Iterator[Meeting]:

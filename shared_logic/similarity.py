@@ -12,8 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 HOURS = 24
-_SAME = 1e-9
-"""How far from 1 a cosine of equal vectors may come out."""
+SAME = 1 - 1e-9
+"""A cosine above is one of equal vectors, which may come out a little less than 1."""
+LEVELS = (("High", 0.8), ("Medium", 0.5), ("Low", 0.0))
+"""Of cosines above a value; below all of them there is no overlap."""
+NO_OVERLAP = "No overlap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +50,9 @@ def overlap(one: Sequence[int], other: Sequence[int]) -> Overlap:
         sum(value * value for value in other)
     )
     if not lengths:
-        return Overlap(0.0, "No overlap")
+        return Overlap(0.0, NO_OVERLAP)
     cosine = min(1.0, sum(a * b for a, b in zip(one, other, strict=True)) / lengths)
-    return Overlap(1.0, "Same") if cosine > 1 - _SAME else Overlap(cosine, _level(cosine))
+    return Overlap(1.0, "Same") if cosine > SAME else Overlap(cosine, _level(cosine))
 
 
 def edit_overlap(pages_shared: int, pages: int) -> float:
@@ -74,7 +77,4 @@ def ranked(neighbours: Iterable[tuple[str, int, int]], most: int) -> list[tuple[
 
 
 def _level(cosine: float) -> str:
-    for least, level in ((0.8, "High"), (0.5, "Medium"), (0.0, "Low")):
-        if cosine > least:
-            return level
-    return "No overlap"
+    return next((level for level, least in LEVELS if cosine > least), NO_OVERLAP)

@@ -6,9 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from serving.moment import Moment
+from serving.moment import Moment, published_together
 from serving.reader import Reader
-from shared_logic.protocols import Cut, Store
+from shared_logic.protocols import Cut, Generation, Store
 
 SECONDS_ENDS_ARE_KEPT = 0.5
 SECONDS_A_MOMENT_IS_KEPT = 0.5
@@ -31,6 +31,7 @@ class Source:
         self._of_thread = threading.local()
         self._lock, self._dating = threading.Lock(), threading.Lock()
         self._ends: Cut = ()
+        self._published: dict[tuple[str, ...], tuple[float, dict[str, Generation]]] = {}
         self._asked_at = float("-inf")
 
     @property
@@ -69,11 +70,19 @@ class Source:
         Raises:
             NotPublished: one of them is not.
         """
-        kept: dict[tuple[str, ...], tuple[float, Moment]] = self._of_thread.__dict__.setdefault("moments", {})
-        found = kept.get(names)
-        if found is None or time.monotonic() - found[0] > SECONDS_A_MOMENT_IS_KEPT:
-            found = kept[names] = time.monotonic(), Moment(self.store, names)
-        return found[1]
+        with self._lock:
+            asked_at, published = self._published.get(names, (float("-inf"), {}))
+            if time.monotonic() - asked_at > SECONDS_A_MOMENT_IS_KEPT:
+                again = published_together(self.store, names)
+                # The same object while nothing flips: threads keep what they have made of it.
+                published = published if again == published else again
+                self._published[names] = time.monotonic(), published
+        kept: dict[tuple[str, ...], tuple[object, Moment]] = self._of_thread.__dict__.setdefault(
+            "moments", {}
+        )
+        if names not in kept or kept[names][0] is not published:
+            kept[names] = published, Moment(self.store, published)
+        return kept[names][1]
 
     def ends(self) -> Cut:
         """Where the log ends, or ended half a second ago."""

@@ -179,7 +179,7 @@ def by_user(user_id: int) -> str:
 
 
 def by_name(name: str) -> str:
-    """What stands in `found_by` for a causer of whom only the name is told."""
+    """What stands in `found_by` for a causer of whom only the name is told; not the name, which may be hidden one day."""
     return f"name {name_digest(name)}"
 
 

@@ -167,12 +167,12 @@ class UserHour(Table, frozen=True, kw_only=True):
 
 
 @dataset
-def user_hours(page: Page, *, settings: SimilarUsersSettings = _SETTINGS) -> Iterator[UserHour]:
+def user_hours(revision: Revision, *, settings: SimilarUsersSettings = _SETTINGS) -> Iterator[UserHour]:
     """Edits of every editor by weekday and hour."""
-    for revision in counted(page, settings):
+    if counts(revision, settings):
         at = revision.timestamp
         yield UserHour(
-            wiki=page.wiki, editor=_editor(revision), weekday=at.isoweekday(), hour=at.hour, edits=1
+            wiki=revision.wiki, editor=_editor(revision), weekday=at.isoweekday(), hour=at.hour, edits=1
         )
 
 
@@ -186,10 +186,10 @@ class UserDay(Table, frozen=True, kw_only=True):
 
 
 @dataset
-def user_days(page: Page, *, settings: SimilarUsersSettings = _SETTINGS) -> Iterator[UserDay]:
+def user_days(revision: Revision, *, settings: SimilarUsersSettings = _SETTINGS) -> Iterator[UserDay]:
     """Edits of every editor by day: which days of `user_edits` hold any."""
-    for revision in counted(page, settings):
-        yield UserDay(wiki=page.wiki, editor=_editor(revision), day=revision.day, edits=1)
+    if counts(revision, settings):
+        yield UserDay(wiki=revision.wiki, editor=_editor(revision), day=revision.day, edits=1)
 
 
 class UserEdit(Table, frozen=True, kw_only=True):
@@ -207,32 +207,35 @@ class UserEdit(Table, frozen=True, kw_only=True):
 
 
 @dataset
-def user_edits(page: Page, *, settings: SimilarUsersSettings = _SETTINGS) -> Iterator[UserEdit]:
+def user_edits(revision: Revision, *, settings: SimilarUsersSettings = _SETTINGS) -> Iterator[UserEdit]:
     """Every edit that counts, by editor and time: first and last edits, and timelines."""
-    for revision in counted(page, settings):
+    if counts(revision, settings):
         yield UserEdit(
-            wiki=page.wiki,
+            wiki=revision.wiki,
             editor=_editor(revision),
             day=revision.day,
             at=revision.timestamp,
             rev_id=revision.rev_id,
-            page_id=page.page_id,
+            page_id=revision.page_id,
             size=revision.size,
         )
 
 
+def counts(revision: Revision, settings: SimilarUsersSettings) -> bool:
+    """Whether a revision that readers can reach is compared: on such a page, of such an editor."""
+    if revision.user is None or (settings.namespaces and revision.namespace not in settings.namespaces):
+        return False
+    kind = revision.user.kind
+    return (
+        kind is UserKind.ACCOUNT
+        or (settings.anonymous and kind is UserKind.ANONYMOUS)
+        or (settings.temporary and kind is UserKind.TEMPORARY)
+    )
+
+
 def counted(page: Page, settings: SimilarUsersSettings) -> Iterator[Revision]:
-    """The page's revisions that are compared, in own order: those that readers can reach, of editors that count."""
-    if settings.namespaces and page.namespace not in settings.namespaces:
-        return
-    kinds = {UserKind.ACCOUNT}
-    if settings.anonymous:
-        kinds.add(UserKind.ANONYMOUS)
-    if settings.temporary:
-        kinds.add(UserKind.TEMPORARY)
-    for revision in page.revisions:
-        if revision.user is not None and revision.user.kind in kinds:
-            yield revision
+    """The page's revisions that are compared, in own order."""
+    return (revision for revision in page.revisions if counts(revision, settings))
 
 
 def turns(page: Page, settings: SimilarUsersSettings) -> list[Turn]:

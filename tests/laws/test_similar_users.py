@@ -17,7 +17,7 @@ from shared_logic.datasets.similar_users import SimilarUsersSettings, coedits
 from shared_logic.eventify.tables import states
 from shared_logic.language import DefinitionError, registry
 from shared_logic.page_state import PageState
-from shared_logic.pairs import Turn, meetings, pairs
+from shared_logic.pairs import Turn, encounters, encounters_changed, meetings, pairs
 from shared_logic.reference import Tables, reference, united
 from shared_logic.similarity import edit_overlap, overlap, profile, ranked
 from shared_logic.things import Page, UserKind
@@ -59,6 +59,39 @@ def test_meetings_tell_the_order_and_the_time(names: list[str], window: int) -> 
         ]
         assert (met.follows, met.soonest) == (len(gaps), min(gaps) * 1_000 if gaps else None)
         assert met.came_first == (names.index(editor) < names.index(neighbour))
+
+
+@given(names=editors, window=st.integers(1, 7))
+def test_encounters_are_the_places_behind_pairs(names: list[str], window: int) -> None:
+    found = encounters(turns(names), window)
+    assert set(found) == set(pairs(turns(names), window))
+    for (editor, neighbour), count in found.items():
+        assert count == sum(
+            names[i] == editor and names[j] == neighbour
+            for i in range(len(names))
+            for j in range(max(0, i - window), min(len(names), i + window))
+        )
+
+
+@given(names=editors, instead=st.lists(st.sampled_from("abcde"), max_size=5), data=st.data())
+def test_a_change_concerns_no_more_than_its_neighbourhood(
+    names: list[str], instead: list[str], data: st.DataObject
+) -> None:
+    # given a page, of which some turns come, go, or are another's
+    begin = data.draw(st.integers(0, len(names)))
+    end = data.draw(st.integers(begin, len(names)))
+    window = data.draw(st.integers(1, 7))
+    before, new = turns(names), turns(instead)
+    after = [*before[:begin], *new, *before[end:]]
+    # when only the change is looked at
+    changed = encounters_changed(before, begin, end, new, window)
+    # then it is the difference of the whole page before and after
+    whole = encounters(before, window)
+    whole.update(changed)
+    assert +whole == whole == encounters(after, window)
+    # and what is further away does not matter
+    near, far = max(0, begin - window), end + window
+    assert changed == encounters_changed(before[near:far], begin - near, end - near, new, window)
 
 
 def test_a_page_of_many_editors_stays_linear() -> None:

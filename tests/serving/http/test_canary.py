@@ -23,7 +23,7 @@ from shared_logic.language import registry
 from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
 from shared_logic.page_state import COMMENT_HIDDEN, PageState, hidden
-from shared_logic.reference import States, united
+from shared_logic.reference import States, told, united
 from shared_logic.routing import Router
 from shared_logic.views import views
 from speed import loop_engine
@@ -138,23 +138,24 @@ def telling(found: dict[str, str]) -> set[str]:
     return {where for where, text in found.items() if any(name in text for name in NAMES)}
 
 
-@pytest.fixture(params=["tables tell it", "events tell it"])
+@pytest.fixture(params=["tables tell it", "events tell it", "events tell all"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> MemoryStore:
     """Two generations, of which one was made before the name was hidden."""
     wiki = before_it_is_hidden()
     made = MemoryStore()
-    publish(made, by_tables(wiki), "before")
+    tables_came_first = request.param != "events tell all"
+    publish(made, by_tables(wiki) if tables_came_first else told(wiki.events).states, "before")
     # and all ways of reading show it
     before = telling(everything_told(made, tmp_path / "before"))
     assert {f"{name} of 1" for name in SHOWN_BEFORE} <= before, before
     assert any(path.startswith("/v1/user_current/") for path in before)
     assert "mediawiki_history" in before
-    told = len(wiki.events)
+    known = len(wiki.events)
     hide(wiki)
     if request.param == "tables tell it":
         publish(made, by_tables(wiki), "after")
     else:
-        taken_in(made, wiki.events[told:])
+        taken_in(made, wiki.events[known:])
     return made
 
 
@@ -191,11 +192,11 @@ def test_a_name_that_is_shown_again_is_told() -> None:
     hide(wiki)
     made = MemoryStore()
     publish(made, by_tables(wiki), "hidden")
-    told = len(wiki.events)
+    known = len(wiki.events)
     canary = wiki.named(CANARY)
     assert canary is not None
     assert wiki.unblock(wiki.now + 60, wiki.users[ADMIN], canary)
-    taken_in(made, wiki.events[told:])
+    taken_in(made, wiki.events[known:])
     # then it is told again
     names = {row["name"] for row in Reader(made).scan(registry["user_current"]).rows}
     assert CANARY in names
