@@ -81,6 +81,38 @@ def {name}(page: Page) -> Iterator[{table}]:
     for revision in page.revisions:
         yield {table}(wiki=page.wiki, month=revision.month, edits=1)
 ''',
+    "pair": '''"""One line that says what {name} is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from shared_logic.language import Clustering, Partition, Sum, Table, about, dataset
+from shared_logic.pairs import Turn, pairs
+from shared_logic.things import Page
+
+WINDOW = 5
+"""Of a page's edits: so many before, and one less after."""
+_PRIVATE = "tells what one person did"
+
+
+class {table}(Table, frozen=True, kw_only=True):
+    """On how many pages two editors met."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    editor: Annotated[Partition[str], about("key of the editor", private=_PRIVATE)]
+    neighbour: Annotated[Clustering[str], about("key of the other one", private=_PRIVATE)]
+    pages: Annotated[Sum[int], about("pages on which they met", at_least=0, private=_PRIVATE)]
+
+
+@dataset
+def {name}(page: Page) -> Iterator[{table}]:
+    """The pairs that met on one page, each once; whom they count as editors is yours to choose."""
+    turns = [Turn(edit.user.key, edit.at) for edit in page.revisions if edit.user and not edit.minor]
+    for editor, neighbour in pairs(turns, WINDOW):
+        yield {table}(wiki=page.wiki, editor=editor, neighbour=neighbour, pages=1)
+''',
     "derived": '''"""One line that says what {name} is for."""
 
 from __future__ import annotations

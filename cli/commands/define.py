@@ -90,7 +90,7 @@ def describe(dataset: Dataset) -> dict[str, object]:
 
 def new(
     name: Annotated[str, typer.Argument(help="Name of the dataset, in lower case with underscores.")],
-    shape: Annotated[str, typer.Option(help="enrichment, entity, rollup or derived.")] = "enrichment",
+    shape: Annotated[str, typer.Option(help="enrichment, entity, rollup, pair or derived.")] = "enrichment",
     folder: Annotated[Path, typer.Option(help="Where the module is written.")] = Path(
         "shared_logic/datasets"
     ),

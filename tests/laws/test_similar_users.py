@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,18 +14,29 @@ from hypothesis import strategies as st
 
 import shared_logic.datasets  # noqa: F401  registers them
 from batch.table_files import read_table_folder
+from serving.reader import Reader
 from shared_logic import things
 from shared_logic.clock import from_iso
 from shared_logic.datasets.similar_users import SimilarUsersSettings, coedits
 from shared_logic.eventify.tables import states
-from shared_logic.language import DefinitionError, registry
+from shared_logic.events.read import DeadLetter, OutOfScope, read
+from shared_logic.language import Dataset, DefinitionError, registry
+from shared_logic.laws import handover
+from shared_logic.memory_store import MemoryStore
 from shared_logic.page_state import PageState
 from shared_logic.pairs import Turn, encounters, encounters_changed, meetings, pairs
+from shared_logic.protocols import Generation, Log, Store
 from shared_logic.reference import Tables, reference, united
+from shared_logic.routing import Router
 from shared_logic.similarity import edit_overlap, overlap, profile, ranked
 from shared_logic.things import Page, UserKind
+from speed import loop_engine
+from speed.memory_log import MemoryLog
+from speed.worker import Worker
 from tests import sample
 
+LOCAL = Path(__file__).parents[2].parent / "shared" / "data" / "mediawiki-local"
+WIKIS = {"a-sqlite-seed11": "gtawiki", "b-mysql-seed12": "gtbwiki"}
 NAMES = ("coedits", "coedit_pages", "user_activity", "user_hours", "user_days", "user_edits")
 editors = st.lists(st.sampled_from("abcde"), max_size=40)
 
@@ -159,6 +173,34 @@ def test_a_real_wikis_tables_are_those_of_the_definition(pages: list[Page], tabl
     for key, values in tables["user_days"].items():
         by_day[key[:2]] += values[0]
     assert by_day == {key: values[0] for key, values in tables["user_activity"].items()}
+
+
+@pytest.mark.parametrize("name", ["a-sqlite-seed11", "b-mysql-seed12"])
+def test_merged_is_the_batch_over_all_on_a_real_history(name: str) -> None:
+    # given a real wiki's tables of a moment, and all events that it posted
+    folder = LOCAL / name
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is missing: Similar Users were not tried on the history of {name}")
+    log, router = MemoryLog(2), Router()
+    for raw in gzip.decompress((folder / "events" / "eventbus.ndjson.gz").read_bytes()).splitlines():
+        with suppress(DeadLetter, OutOfScope):
+            for entity, message in router.routed(read(raw), raw):
+                log.append(entity.key, message)
+    tables = read_table_folder(folder / "snapshot1" / "tables")
+    beginning = from_iso("2022-01-01T00:00:00Z")
+    bootstrap = united(states(tables, WIKIS[name], beginning, print))
+
+    def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
+        loop_engine.run_until_idle(Worker(log, store, lanes))
+
+    # when batches end at the beginning, in the middle and at the end, and speed goes on from there
+    ends = log.ends()
+    cuts = [tuple(0 for _ in ends), tuple(end * place // 3 for place, end in enumerate(ends, 1)), ends]
+    datasets = registry.closure([*NAMES, "user_current", "user_by_name", "hidden_names"])
+    store = MemoryStore()
+    # then each merged table is that of a batch over all
+    assert handover(log, store, datasets, bootstrap, cuts, catch_up) == []
+    assert sum(1 for _ in Reader(store).scan(registry["coedits"], (), 1).rows) > 100
 
 
 def test_settings_widen_what_is_compared(pages: list[Page]) -> None:
