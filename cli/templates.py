@@ -139,4 +139,30 @@ def {name}(total: EditorMonth) -> Iterator[{table}]:
     if total.edits > 0:
         yield {table}(wiki=total.wiki, month=total.month, editors=1)
 ''',
+    "linked": '''"""One line that says what {name} is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from shared_logic.datasets.user_current import UserName
+from shared_logic.language import Clustering, Linked, Partition, Table, about, dataset
+
+
+class {table}(Table, frozen=True, kw_only=True):
+    """What one row is."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    user_id: Annotated[Clustering[int], about("id of the account", at_least=1)]
+    names: Annotated[int, about("names that are linked with it by accounts and log rows", at_least=1)]
+
+
+@dataset
+def {name}(said: Linked[UserName]) -> Iterator[{table}]:
+    """All rows that name one another, directly or through others, in one call."""
+    names = len({{row.name for row in said.rows}})
+    for wiki, user_id in sorted({{(row.wiki, row.id) for row in said.rows if row.said_by == "account"}}):
+        yield {table}(wiki=wiki, user_id=user_id, names=names)
+''',
 }

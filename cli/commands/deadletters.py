@@ -68,12 +68,16 @@ def show(number: int, home: HomeOption = DEFAULT_HOME, json: JsonOption = False)
 def replay(
     numbers: Annotated[list[int] | None, typer.Argument(help="Some of them; all, if none is given.")] = None,
     home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
 ) -> None:
     """Read dead letters again, after an update; those that can be read now go to the logs."""
     place = home_at(home)
     with place.writing_log("deadletters replay"), place.intake() as intake:
         alive, dead = replay_letters(intake.notes, numbers or ())
         intake.relay()
+    if json:
+        print_json({"alive": alive, "dead": dead})
+        return
     out.print(f"{alive} went to the logs, {dead} still can't be read")
 
 

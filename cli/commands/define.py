@@ -15,11 +15,13 @@ from cli.templates import TEMPLATES
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import Dataset, registry
 from shared_logic.reference import reference, told
-from shared_logic.views import views
+from shared_logic.views import View, views
 
 
 def datasets(
-    name: Annotated[str | None, typer.Argument(help="One dataset, with every column.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="One dataset, with every column; or a view, with its SQL.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """List the datasets, or show the data dictionary of one."""
@@ -52,6 +54,9 @@ def datasets(
         else:
             print_records(rows)
         return
+    if name in views:
+        _say_view(views[name], json)
+        return
     made = dataset_named(name)
     described = describe(made)
     if json:
@@ -63,6 +68,21 @@ def datasets(
     print_records(described["columns"])  # type: ignore[arg-type]
     for condition in made.schema.expectations:
         out.print(f"every row: {condition}")
+
+
+def _say_view(view: View, json: bool) -> None:
+    described = {
+        "view": view.name,
+        "about": view.doc,
+        "reads": list(view.reads),
+        "key": list(view.keys),
+        "sql": view.sql.strip(),
+    }
+    if json:
+        print_json(described)
+        return
+    out.print(f"[bold]{view.name}[/bold] · view of {', '.join(view.reads)}\n\n{view.doc}\n")
+    out.print(view.sql.strip(), markup=False)
 
 
 def describe(dataset: Dataset) -> dict[str, object]:
@@ -90,10 +110,13 @@ def describe(dataset: Dataset) -> dict[str, object]:
 
 def new(
     name: Annotated[str, typer.Argument(help="Name of the dataset, in lower case with underscores.")],
-    shape: Annotated[str, typer.Option(help="enrichment, entity, rollup, pair or derived.")] = "enrichment",
+    shape: Annotated[
+        str, typer.Option(help="enrichment, entity, rollup, pair, derived or linked.")
+    ] = "enrichment",
     folder: Annotated[Path, typer.Option(help="Where the module is written.")] = Path(
         "shared_logic/datasets"
     ),
+    json: JsonOption = False,
 ) -> None:
     """Write the module of a new dataset, ready to be changed."""
     if shape not in TEMPLATES:
@@ -111,6 +134,9 @@ def new(
         raise Failure(message)
     table = "".join(part.capitalize() for part in name.split("_"))
     path.write_text(TEMPLATES[shape].format(name=name, table=table))
+    if json:
+        print_json({"dataset": name, "shape": shape, "path": path})
+        return
     out.print(
         f"{path} is written. Next: add {name} to {folder / '__init__.py'}, change the function, then\n"
         f"  wikibraid try {name} EVENTS.ndjson\n  wikibraid check {name}"

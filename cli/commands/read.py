@@ -316,7 +316,28 @@ def explain(
     if json:
         print_json(found)
         return
-    out.print(found)
+    named = {"batch": found.batch, "added" if dataset.is_rollup else "speed": found.speed}
+    layers = {
+        layer: dict(zip(dataset.schema.value_names, values or (), strict=False))
+        for layer, values in named.items()
+    }
+    print_records(
+        [
+            {
+                "column": column,
+                **{layer: values.get(column) for layer, values in layers.items()},
+                "merged": (found.merged or {}).get(column),
+            }
+            for column in dataset.schema.value_names
+        ],
+        f"{name} {' '.join(key)}, generation {found.generation}",
+    )
+    if found.removed:
+        out.print("speed has taken the batch's row away")
+    if found.merged is None:
+        out.print("no such row")
+    for partition, (sums, through) in found.partitions.items():
+        out.print(f"partition {partition} added {', '.join(map(str, sums))} up to offset {through}")
 
 
 def parity(

@@ -1,0 +1,168 @@
+"""The law finds what is wrong: a bug is planted for every shape of a dataset, in the worker of each engine and in the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import ModuleType
+
+import pytest
+
+import shared_logic.datasets  # noqa: F401  registers them
+from shared_logic.kernel import Changes, Rows, Sums
+from shared_logic.language import Dataset, Key, Schema, registry
+from shared_logic.laws import handover
+from shared_logic.memory_store import MemoryStore
+from shared_logic.protocols import Accumulator, Generation, Lane, Log, Store
+from speed import bytewax_engine, loop_engine
+from speed.ingest import ingest
+from speed.sqlite_log import SqliteLog
+from speed.worker import Worker
+from tests import sample
+
+ENGINES = {"loop": loop_engine, "bytewax": bytewax_engine}
+SHAPES = {
+    "entity": "identity_reverts",
+    "enrichment": "editor_days",
+    "rollup": "user_activity",
+    "derived": "active_editors",
+    "linked": "page_lives",
+}
+"""A dataset of each shape."""
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def without_tombstones(patch: pytest.MonkeyPatch) -> None:
+    """A row that a changed entity no longer gives stays."""
+    write = MemoryStore.write_rows
+
+    def planted(store: MemoryStore, lane: Lane, rows: Mapping[bytes, bytes | None]) -> None:
+        write(store, lane, {key: row for key, row in rows.items() if row is not None})
+
+    patch.setattr(MemoryStore, "write_rows", planted)
+
+
+def without_taking_back(patch: pytest.MonkeyPatch) -> None:
+    """What a change takes away from a sum is not taken."""
+    write = Worker._write_sums
+
+    def planted(worker: Worker, batch: object, lane: Lane, changes: Changes) -> None:
+        changes.sums = {key: tuple(max(0, value) for value in sums) for key, sums in changes.sums.items()}
+        write(worker, batch, lane, changes)  # type: ignore[arg-type]
+
+    patch.setattr(Worker, "_write_sums", planted)
+
+
+def without_what_was_there(patch: pytest.MonkeyPatch) -> None:
+    """A sum begins anew with every batch of events."""
+
+    def planted(
+        store: MemoryStore, lane: Lane, keys: Sequence[bytes]
+    ) -> Mapping[bytes, Mapping[int, Accumulator]]:
+        return {}
+
+    patch.setattr(MemoryStore, "accumulators", planted)
+
+
+def passed_on_twice(patch: pytest.MonkeyPatch) -> None:
+    """Nobody notes which totals were passed on."""
+    patch.setattr(Worker, "_note_passed", lambda *_: None)
+
+
+def without_links(patch: pytest.MonkeyPatch) -> None:
+    """Only rows of one name are taken together."""
+
+    def planted(schema: Schema[object], start: Key, partition: Callable[[Key], Rows]) -> Rows:
+        return dict(partition(start))
+
+    patch.setattr("speed.worker.linked", planted)
+
+
+PLANTS: Mapping[str, Plant] = {
+    "entity": without_tombstones,
+    "enrichment": without_taking_back,
+    "rollup": without_what_was_there,
+    "derived": passed_on_twice,
+    "linked": without_links,
+}
+
+
+def broken(shape: str, log: SqliteLog, engine: ModuleType) -> bool:
+    """Whether the law does not hold for the dataset of that shape."""
+    datasets = registry.closure([SHAPES[shape]])
+    cut = tuple(end // 2 for end in log.ends())
+
+    def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
+        engine.run_until_idle(Worker(log, store, lanes), most=50)
+
+    found = handover(log, MemoryStore(), datasets, {}, [cut], catch_up)
+    return any(difference.dataset == SHAPES[shape] for difference in found)
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> SqliteLog:
+    made = SqliteLog(tmp_path_factory.mktemp("log") / "log.db", 2)
+    ingest(made, "real", sample.events())
+    return made
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_is_what_it_is_called(shape: str) -> None:
+    dataset = registry[SHAPES[shape]]
+    assert (shape == "rollup" and dataset.is_rollup) or dataset.shape == shape
+
+
+@pytest.mark.parametrize("engine", ["loop", pytest.param("bytewax", marks=pytest.mark.bytewax)])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_bug_of_the_worker_is_found(
+    log: SqliteLog, shape: str, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a dataset for which the law holds
+    assert not broken(shape, log, ENGINES[engine])
+    # when a bug is planted that concerns its shape
+    PLANTS[shape](monkeypatch)
+    # then the law does not hold
+    assert broken(shape, log, ENGINES[engine])
+
+
+@pytest.mark.bytewax
+def test_a_bug_of_the_engine_is_found(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given an engine that leaves out a batch now and then, and says that it was applied
+    apply, position = Worker.apply, {"batches": 0}
+
+    def planted(worker: Worker, batch: object) -> None:
+        position["batches"] += 1
+        if position["batches"] % 5:
+            apply(worker, batch)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Worker, "apply", planted)
+    monkeypatch.setattr(Worker, "is_applied", lambda *_: True)
+    # then the law does not hold
+    assert broken("entity", log, bytewax_engine)
+
+
+@pytest.mark.parametrize("shape", ["enrichment", "rollup", "derived"])
+def test_a_bug_of_the_reference_is_found(log: SqliteLog, shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a reference that keeps the last of the sums of a key instead of adding them up
+    def planted(one: Sums, other: Sums) -> Sums:
+        return other
+
+    monkeypatch.setattr("shared_logic.reference.add", planted)
+    # then the law does not hold
+    assert broken(shape, log, loop_engine)
+
+
+@pytest.mark.parametrize("shape", ["entity", "linked"])
+def test_a_table_of_the_reference_that_lacks_rows_is_found(
+    log: SqliteLog, shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a reference that loses every other contribution
+    from shared_logic import reference
+
+    combined = reference.combined
+
+    def planted(dataset: Dataset, contributed: Iterable[Rows]) -> Rows:
+        return combined(dataset, list(contributed)[::2])
+
+    monkeypatch.setattr(reference, "combined", planted)
+    # then the law does not hold
+    assert broken(shape, log, loop_engine)
