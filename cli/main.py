@@ -100,8 +100,17 @@ def run() -> None:
         err.print(f"wikibraid: {message}", style="red", markup=False, soft_wrap=True)
         sys.exit(MISTAKE)
     except KeyboardInterrupt:
-        err.print("wikibraid: interrupted; run the same command again to go on")
+        _say_interrupted()
         sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        # Within a command Typer makes an exit of Ctrl-C.
+        if end.code == INTERRUPTED:
+            _say_interrupted()
+        raise
+
+
+def _say_interrupted() -> None:
+    err.print("wikibraid: interrupted; run the same command again to go on", soft_wrap=True)
 
 
 def _is_disk_full(error: BaseException) -> bool:

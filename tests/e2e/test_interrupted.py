@@ -1,0 +1,59 @@
+"""Ctrl-C leaves a state to resume: the same command goes on where it was stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cli.failures import INTERRUPTED
+from cli.home import Home
+
+pytestmark = pytest.mark.e2e
+EVENTS = 60_000
+PATIENCE_SECONDS = 120
+
+
+def event(rev_id: int) -> bytes:
+    return (
+        b'{"$schema": "/mediawiki/revision/create/1.1.0", "meta": {"stream": "mediawiki.revision-create", '
+        b'"dt": "2024-01-01T00:00:00Z"}, "database": "testwiki", "page_id": %d, "page_title": "Page", '
+        b'"page_namespace": 0, "rev_id": %d, "rev_timestamp": "2024-01-01T00:00:00Z"}\n'
+        % (rev_id % 100 + 1, rev_id)
+    )
+
+
+def messages(home: Path) -> int:
+    if not (home / "log.db").exists():
+        return 0
+    with Home(home).log() as log:
+        return sum(log.ends())
+
+
+def test_ingest_goes_on_after_ctrl_c(tmp_path: Path) -> None:
+    # given an ingest of many events that is at work
+    file, home = tmp_path / "events.ndjson", tmp_path / "home"
+    file.write_bytes(b"".join(map(event, range(1, EVENTS + 1))))
+    words = [sys.executable, "-m", "cli.main", "ingest", "events", str(file), "--json", "--home", str(home)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while messages(home) == 0 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    # when it is interrupted
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    # then it says how to go on, and what it acknowledged is there
+    assert process.returncode == INTERRUPTED
+    assert "wikibraid: interrupted; run the same command again to go on" in errors
+    assert "Traceback" not in errors
+    before = messages(home)
+    assert 0 < before < EVENTS
+    # and the same command brings the rest
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    counts = json.loads(done.stdout)
+    assert (counts["kept"], counts["copies"], messages(home)) == (EVENTS - before, 0, EVENTS)
