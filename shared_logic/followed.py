@@ -7,15 +7,16 @@ so that an edit costs the same on a page of ten revisions and on one of ten mill
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
+from itertools import chain
 from typing import NamedTuple
 
-from shared_logic.entities import Entity, Kind, State, absorb, empty, join
+from shared_logic.entities import Entity, Kind, State, join
 from shared_logic.kernel import Changes, Described, Failed, Rows, change, reads, rows_of
 from shared_logic.language import Dataset
 from shared_logic.page_outline import Concerned, Outline
-from shared_logic.page_state import PageState, news, with_news
+from shared_logic.page_state import PageState, news, united, with_news
 from shared_logic.things import Revision, described, own_order, page_with
 
 
@@ -47,14 +48,12 @@ class Followed:
         """Begin with what was told so far; with nothing, the entity is not known yet."""
         self.entity, self._place = entity, entity.key
         self._readers = readers
-        self._state: State | None = None
+        self._state = _state(iter(told))
         self._rows: dict[str, Rows] = {}
         """What the datasets that read all of it gave last."""
         self._outline: Outline | None = None
         self._history: list[Revision] = []
         """Of a page that is read as a whole: its revisions as they were described last."""
-        for state in told:
-            self._absorb(state)
 
     def take(self, said: Sequence[State], into: Mapping[str, Changes], failed: Failed) -> None:
         """Join what is said (at least one state), and note by dataset what that changes."""
@@ -64,11 +63,8 @@ class Followed:
             return
         if not self._rows:
             self._rows = self._rows_of_all(self._thing(), _ignored)
-        self._absorb(told)
+        self._state = told if self._state is None else join(self._state, told)
         self._change_all(self._thing(), into, failed)
-
-    def _absorb(self, told: State) -> None:
-        self._state = absorb(empty(self.entity.kind) if self._state is None else self._state, told)
 
     def _thing(self) -> object | None:
         return None if self._state is None else Described(self.entity, self._state).thing
@@ -112,6 +108,17 @@ class Followed:
         if whole:
             self._history = after if concerned is None else _replaced(self._history, after, concerned)
             self._change_all(page_with(wiki, page_id, state, self._history), into, failed)
+
+
+def _state(told: Iterator[State]) -> State | None:
+    """All that was told; its revisions are nobody else's. None: nothing was."""
+    first = next(told, None)
+    if isinstance(first, PageState):
+        return united(state for state in chain((first,), told) if isinstance(state, PageState))
+    state: State | None = first
+    for said in told:
+        state = said if state is None else join(state, said)
+    return state
 
 
 def _reachable(history: Iterable[Revision]) -> Sequence[Revision]:

@@ -11,7 +11,7 @@ equal stamps the greater value, so that it never matters which came first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -120,9 +120,16 @@ def news(known: PageState, said: PageState) -> PageState:
     return _joined(known, said, revisions)
 
 
-def absorb(owned: PageState, said: PageState) -> PageState:
-    """The join of both, for whoever owns the first state alone: its revisions are changed in place, however many there are."""
-    return with_news(owned, news(owned, said))
+def united(states: Iterable[PageState]) -> PageState:
+    """The join of all of them, made at once; its revisions are the caller's own to change."""
+    head = EMPTY
+    revisions: dict[int, RevisionState] = {}
+    for state in states:
+        head = _joined(head, state, {})
+        for rev_id, revision in state.revisions.items():
+            known = revisions.get(rev_id)
+            revisions[rev_id] = revision if known is None else join_revisions(known, revision)
+    return _joined(head, EMPTY, revisions)
 
 
 def with_news(owned: PageState, told: PageState) -> PageState:

@@ -1,0 +1,200 @@
+"""What is made again after a change is what would be made of the whole: any states, in any order and pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from shared_logic import page_outline
+from shared_logic.clock import SECOND_MS, stamp
+from shared_logic.datasets.daily_edits import editor_days
+from shared_logic.datasets.identity_reverts import identity_reverts
+from shared_logic.datasets.page_current import page_current
+from shared_logic.entities import Kind, join, page
+from shared_logic.followed import Followed, readers
+from shared_logic.kernel import Changes, Described, Rows, add, entity_rows
+from shared_logic.language import Clustering, Partition, Registry, Table, about
+from shared_logic.page_outline import Concerned, Outline
+from shared_logic.page_state import PageState, RevisionState
+from shared_logic.things import Revision
+
+PAGE = page("testwiki", 1)
+private = Registry()
+
+
+class Edit(Table, frozen=True, kw_only=True):
+    """One row per revision, of all that an author can see of it."""
+
+    wiki: Annotated[Partition[str], about("wiki")]
+    rev_id: Annotated[Clustering[int], about("revision")]
+    seen: Annotated[str, about("all of it")]
+
+
+@private.dataset
+def everything(revision: Revision) -> Iterator[Edit]:
+    """Whatever a revision shows; of some the function raises."""
+    if revision.size == 13:
+        message = "unlucky"
+        raise ValueError(message)
+    yield Edit(wiki=revision.wiki, rev_id=revision.rev_id, seen=repr(revision))
+
+
+DATASETS = (everything, editor_days, identity_reverts, page_current)
+
+moments = st.builds(
+    stamp, st.integers(1, 6).map(lambda second: second * SECOND_MS), st.integers(0, 2), st.integers(0, 3)
+)
+
+
+@st.composite
+def revisions(draw: st.DrawFn) -> RevisionState:
+    def told(values: st.SearchStrategy[Any]) -> Any:
+        return draw(st.none() | values)
+
+    at = draw(moments)
+    return RevisionState(
+        timestamp=told(st.integers(1, 6)),
+        parent_id=told(st.integers(0, 6)),
+        size=told(st.integers(11, 13)),
+        sha1=told(st.sampled_from("ab")),
+        author=told(st.sampled_from([(*at, 7, "Alice"), (*at, 0, "192.0.2.1")])),
+        presence=told(st.tuples(st.sampled_from([1, 1, 1, 2]), st.booleans()).map(lambda here: (*at, *here))),
+        visibility=told(st.integers(0, 7).map(lambda bits: (*at, bits))),
+    )
+
+
+@st.composite
+def edits(draw: st.DrawFn) -> RevisionState:
+    """What an edit says: all of it, here and live."""
+    rest = draw(revisions())
+    at = (0, 0, 0)
+    return RevisionState(
+        timestamp=draw(st.integers(1, 6)),
+        parent_id=draw(st.integers(0, 6)),
+        size=rest.size,
+        sha1=rest.sha1,
+        author=(*at, 7, "Alice"),
+        presence=(*at, 1, True),
+        visibility=rest.visibility,
+    )
+
+
+@st.composite
+def said(draw: st.DrawFn) -> PageState:
+    """What one message says of the page: mostly of one revision, seldom of the page itself."""
+    at = draw(moments)
+    seldom = st.integers(0, 7).map(lambda drawn: drawn == 7)
+    return PageState(
+        title=(*at, draw(st.integers(0, 1)), "A") if draw(seldom) else None,
+        cleared=at if draw(seldom) else None,
+        surveyed=at if draw(seldom) else None,
+        revisions=draw(st.dictionaries(st.integers(1, 6), edits() | revisions(), max_size=2)),
+    )
+
+
+pieces = st.lists(st.lists(said(), min_size=1, max_size=3), min_size=1, max_size=8)
+
+
+def applied(tables: dict[str, Rows], changes: dict[str, Changes]) -> None:
+    for dataset in DATASETS:
+        table, change = tables[dataset.name], changes[dataset.name]
+        for key, difference in change.sums.items():
+            table[key] = add(table.get(key, (0,) * len(difference)), difference)
+            if not any(table[key]):
+                del table[key]
+        for key, (old, new) in change.rows.items():
+            assert table.get(key) == old
+            table.pop(key, None)
+            if new is not None:
+                table[key] = new
+
+
+def check(batches: Sequence[Sequence[PageState]], known: int) -> None:
+    """Follow the page after the first `known` batches, and compare after each further one."""
+    told: list[PageState] = [state for batch in batches[:known] for state in batch]
+    state = None
+    for one in told:
+        state = one if state is None else join(state, one)
+    followed = Followed(PAGE, readers(DATASETS)[Kind.PAGE], told)
+    tables = whole(state)
+    for batch in batches[known:]:
+        changes = {dataset.name: Changes() for dataset in DATASETS}
+        followed.take(batch, changes, lambda *_: None)
+        applied(tables, changes)
+        for one in batch:
+            state = one if state is None else join(state, one)
+        assert tables == whole(state)
+
+
+def whole(state: Any) -> dict[str, Rows]:
+    if state is None:
+        return {dataset.name: {} for dataset in DATASETS}
+    return {dataset.name: entity_rows(dataset, Described(PAGE, state)) for dataset in DATASETS}
+
+
+@settings(max_examples=150)
+@given(batches=pieces, data=st.data())
+def test_what_is_made_again_is_what_the_whole_gives(
+    batches: list[list[PageState]], data: st.DataObject
+) -> None:
+    check(batches, data.draw(st.integers(0, len(batches))))
+
+
+def test_a_new_edit_concerns_itself_alone_however_long_the_page_is() -> None:
+    # given a page of a thousand edits, one of them imported
+    at = (0, 0, 0)
+
+    def edit(rev_id: int, second: int) -> RevisionState:
+        return RevisionState(timestamp=second, parent_id=rev_id - 1, size=1, presence=(*at, 1, True))
+
+    state = PageState(revisions={number: edit(number, number) for number in range(1, 1_000)})
+    state.revisions[1_000] = edit(1_000, 500)
+    outline = Outline(1, state)
+    # then an edit more, and a tag of an old one, concern one revision each
+    more = PageState(revisions={1_001: edit(1_001, 1_001)})
+    assert outline.concerned(state, more) == Concerned([], [1_001])
+    tagged = RevisionState(timestamp=7, parent_id=6, size=1, presence=(*at, 1, True), tags=(*at, ("x",)))
+    assert outline.concerned(state, PageState(revisions={7: tagged})) == Concerned([7], [])
+    # and a length that was told late may concern any
+    longer = RevisionState(timestamp=7, parent_id=6, size=2, presence=(*at, 1, True))
+    assert outline.concerned(state, PageState(revisions={7: longer})) is None
+    assert outline.imported == {1_000}
+
+
+@pytest.mark.parametrize(
+    "planted", ["others see nothing", "pages show nothing", "children are not looked at", "ids too"]
+)
+def test_a_planted_bug_is_found(planted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given an outline that leaves out one of its reasons
+    def nothing(_: object) -> tuple[object, ...]:
+        return ()
+
+    def without(name: str) -> Callable[[Outline, int, RevisionState], None]:
+        append = Outline._append
+
+        def appended(outline: Outline, rev_id: int, revision: RevisionState) -> None:
+            append(outline, rev_id, revision)
+            setattr(outline, name, 0)
+
+        return appended
+
+    if planted == "others see nothing":
+        monkeypatch.setattr(page_outline, "_seen_by_others", nothing)
+    elif planted == "pages show nothing":
+        monkeypatch.setattr(page_outline, "_shown_by_all", nothing)
+    else:
+        name = "_newest_parent" if planted == "children are not looked at" else "_newest_id"
+        monkeypatch.setattr(Outline, "_append", without(name))
+
+    @settings(max_examples=1_500, phases=[Phase.generate], derandomize=True)
+    @given(batches=pieces, data=st.data())
+    def law(batches: list[list[PageState]], data: st.DataObject) -> None:
+        check(batches, data.draw(st.integers(0, len(batches))))
+
+    # then what is made again is not what the whole gives
+    with pytest.raises(AssertionError):
+        law()
