@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from pathlib import Path
@@ -17,13 +18,17 @@ logging.getLogger("great_expectations").setLevel(logging.ERROR)
 import great_expectations as gx  # noqa: E402  after its reporting was switched off
 import great_expectations.expectations as gxe  # noqa: E402
 import pandas as pd  # noqa: E402
+from delta.tables import DeltaTable  # noqa: E402
 from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: E402
 from pyspark.errors import AnalysisException  # noqa: E402
 from pyspark.sql import DataFrame, SparkSession  # noqa: E402
 from pyspark.sql import functions as f  # noqa: E402
 
+from batch.growth import Counts, Measure, Outlier, counted, outliers  # noqa: E402
 from shared_logic.language import Column, Dataset, DefinitionError  # noqa: E402
 
+GROWTH = "since the last generation: "
+"""How the names of checks of growth begin."""
 QUARANTINED = 1_000
 """Failing rows that are kept per check."""
 
@@ -44,6 +49,8 @@ class Audit:
     dataset: str
     run: str
     checks: tuple[Check, ...]
+    counts: Counts
+    """Of the candidate, for the growth of the next one."""
 
     @property
     def success(self) -> bool:
@@ -51,8 +58,10 @@ class Audit:
         return all(check.success for check in self.checks)
 
 
-def audit(dataset: Dataset, candidate: DataFrame, run: str, home: Path) -> Audit:
-    """Check the candidate; failing rows go to `delta/quarantine` with their keys.
+def audit(dataset: Dataset, candidate: DataFrame, run: str, home: Path, before: Counts) -> Audit:
+    """Check the candidate; failing rows go to `delta/quarantine` with their keys, and so do wikis that grew or shrank too much.
+
+    `before` are the counts of the generation that is published; none: there is none.
 
     One pass of Spark counts the rows that fail each condition; the counts are what Great Expectations is asked about, so that
     an audit costs a pass over the candidate whatever the number of its expectations.
@@ -64,14 +73,23 @@ def audit(dataset: Dataset, candidate: DataFrame, run: str, home: Path) -> Audit
     for condition in conditions.values():
         _must_be_sql(dataset, candidate, condition)
     counts = _failing(dataset, candidate, conditions)
-    found = Audit(dataset.name, run, tuple(_validated(dataset.name, counts)))
+    held = counted(dataset, candidate)
+    grown = list(outliers(before, held))
+    counts |= {
+        f"{GROWTH}{measure}": sum(one.measure == measure for one in grown)
+        for measure in dict.fromkeys(measure for _, measure in before)
+    }
+    found = Audit(dataset.name, run, tuple(_validated(dataset.name, counts)), held)
     if not found.success:
-        _replace(_quarantined(candidate, dataset, conditions, run), home / "delta" / "quarantine", found)
+        rows = _quarantined(candidate, dataset, conditions, run).unionByName(
+            _outlying(candidate.sparkSession, dataset, run, grown)
+        )
+        _replace(rows, home / "delta" / "quarantine", found)
     return found
 
 
 def keep(spark: SparkSession, audits: Sequence[Audit], home: Path) -> None:
-    """Write the results to `delta/audits`."""
+    """Write the results to `delta/audits`, and the counts to `delta/growth`."""
     rows = [
         (audit.run, audit.dataset, check.expectation, check.success, check.failing_rows)
         for audit in audits
@@ -80,6 +98,25 @@ def keep(spark: SparkSession, audits: Sequence[Audit], home: Path) -> None:
     columns = "run string, dataset string, expectation string, success boolean, failing_rows long"
     told = spark.createDataFrame(rows, columns).withColumn("at", f.current_timestamp())
     _replace(told, home / "delta" / "audits", *audits)
+    counts = [
+        (audit.run, audit.dataset, *measure, count)
+        for audit in audits
+        for measure, count in audit.counts.items()
+    ]
+    columns = "run string, dataset string, wiki string, measure string, rows long"
+    _replace(spark.createDataFrame(counts, columns), home / "delta" / "growth", *audits)
+
+
+def counts_of(spark: SparkSession, home: Path, runs: Mapping[str, str]) -> dict[str, Counts]:
+    """What the runs (by dataset) counted, by dataset; those of which nothing is kept are left out."""
+    path = home / "delta" / "growth"
+    found: dict[str, dict[Measure, int]] = {}
+    if runs and DeltaTable.isDeltaTable(spark, str(path)):
+        wanted = spark.read.format("delta").load(str(path)).where(f.col("run").isin(*set(runs.values())))
+        for row in wanted.collect():
+            if runs.get(row["dataset"]) == row["run"]:
+                found.setdefault(row["dataset"], {})[Measure(row["wiki"], row["measure"])] = row["rows"]
+    return dict(found)
 
 
 def _failing(dataset: Dataset, candidate: DataFrame, conditions: dict[str, str]) -> dict[str, int]:
@@ -173,6 +210,15 @@ def _quarantined(rows: DataFrame, dataset: Dataset, conditions: dict[str, str], 
             for name, found in failing
         ),
     )
+
+
+def _outlying(spark: SparkSession, dataset: Dataset, run: str, grown: Sequence[Outlier]) -> DataFrame:
+    """The wikis that grew or shrank too much, as JSON, with what was counted."""
+    rows = [
+        (run, dataset.name, f"{GROWTH}{one.measure}", json.dumps(one._asdict()))
+        for one in grown[:QUARANTINED]
+    ]
+    return spark.createDataFrame(rows, "run string, dataset string, expectation string, row string")
 
 
 def _replace(rows: DataFrame, path: Path, *audits: Audit) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 
 from batch import views
-from batch.audit import Audit, audit, keep
+from batch.audit import Audit, audit, counts_of, keep
 from batch.lowering import lower, to_rows
 from batch.states import said_by_bootstraps, said_by_log, united
 from shared_logic.entities import Entity, Kind
@@ -68,6 +68,8 @@ class Inputs:
     cut: Cut
     purges: tuple[str, ...] = ()
     """Ids of the purges that rewrote them, oldest first."""
+    published: Mapping[str, str] = field(default_factory=dict)
+    """By dataset, the run that made what readers read now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ def compute(
     said = _said_since(spark, inputs, states_path)
     made = views.Made(base, bootstrap, inputs.cut, "")
     states = views.read(spark, states_path, views.write(spark, united(said), states_path, made))
+    before = counts_of(spark, home, inputs.published)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         computing: dict[str, Future[View]] = {}
 
@@ -129,7 +132,9 @@ def compute(
             version = views.write(spark, lower(dataset, states, tables), path, made)
             table = views.read(spark, path, version)
             told(f"auditing {dataset.name}")
-            return View(dataset, table, version, audit(dataset, table, run, home))
+            return View(
+                dataset, table, version, audit(dataset, table, run, home, before.get(dataset.name, {}))
+            )
 
         for dataset in datasets:
             # What a dataset reads was handed in before it, so that of those that wait one always runs.

@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import shared_logic.datasets  # noqa: F401  registers the datasets
+from serving.analysis import Analysis
+from serving.reader import Stream
+from shared_logic.clock import instant
 from shared_logic.language import Dataset, registry
 from shared_logic.views import View, views
+from shared_logic.views.dictionary import COLUMNS
 
 PAGE = Path(__file__).parents[1] / "docs" / "datasets.md"
 
@@ -43,7 +47,26 @@ def _public() -> list[View]:
 
 def _view(view: View) -> str:
     by = f" Read by {', '.join(view.keys)}." if view.keys else ""
-    return f"\n## {view.name}\n\n{view.doc}{by} Made when it is read, of {', '.join(view.datasets)}.\n"
+    lines = [
+        f"\n## {view.name}\n",
+        f"{view.doc}{by} Made when it is read, of {', '.join(view.datasets)}.\n",
+        "| column | type | about |",
+        "| --- | --- | --- |",
+    ]
+    for name, kind in columns_of(view):
+        lines.append(f"| {name} | {kind} | {COLUMNS[view.name][name]} |")
+    return "\n".join(lines) + "\n"
+
+
+def columns_of(view: View) -> list[tuple[str, str]]:
+    """Names and types of a view's columns, in DuckDB's words."""
+
+    def nothing(_: Dataset) -> Stream:
+        return Stream(iter(()), 0, (), complete=None, lag=None)
+
+    with Analysis(nothing, None, instant(0)) as db:
+        db.prepare([view.name])
+        return db.columns(f"FROM {view.name}")
 
 
 if __name__ == "__main__":

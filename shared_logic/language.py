@@ -83,10 +83,12 @@ about = About
 class Table(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of every table: subclass it and annotate the columns.
 
-    `expectations` are conditions over the columns of one row, in SQL, each of which every row must meet.
+    `expectations` are conditions over the columns of one row, in SQL, each of which every row must meet. `growth` are such
+    conditions too: how many rows of a wiki meet them must not change too much from one generation to the next.
     """
 
     expectations: ClassVar[tuple[str, ...]] = ()
+    growth: ClassVar[tuple[str, ...]] = ()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -132,6 +134,7 @@ class Schema(Generic[T]):
         self.links = self._named("link")
         self.value_names = tuple(name for name in self.names if name not in self.key_names)
         self.expectations: tuple[str, ...] = getattr(table, "expectations", ())
+        self.growth: tuple[str, ...] = getattr(table, "growth", ())
         if not self.partition:
             message = f"table {self.name}: no column is Partition[...]; say which columns a reader must name"
             raise DefinitionError(message)

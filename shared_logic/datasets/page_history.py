@@ -194,6 +194,19 @@ class PageLife(Table, frozen=True, kw_only=True):
     page_valid_from: Annotated[datetime | None, about("when the page truly was made", unit="UTC")]
     link_quality: Annotated[str, about("how sure it is that the state is this page's")]
 
+    growth = (
+        "page_first_state",
+        "page_artificial_id IS NOT NULL",
+        "page_is_deleted",
+        "page_is_redirect",
+        "page_namespace_is_content",
+        "caused_by_event_type = 'create'",
+        "caused_by_event_type = 'create-page'",
+        "caused_by_event_type = 'delete'",
+        "caused_by_event_type = 'move'",
+        "caused_by_event_type = 'restore'",
+    )
+
 
 @dataset
 def page_lives(said: Linked[PageTitle], site: SiteNamespaces | None) -> Iterator[PageLife]:

@@ -64,6 +64,13 @@ class RevisionFacts(Table, frozen=True, kw_only=True):
     ]
     revision_tags: Annotated[tuple[str, ...] | None, about("names of its tags, sorted; null: none")]
 
+    growth = (
+        "revision_is_deleted",
+        "revision_is_identity_reverted",
+        "revision_is_identity_revert",
+        "revision_text_bytes IS NOT NULL",
+        "user_id IS NOT NULL",
+    )
     expectations = (
         "revision_is_identity_reverted = (revision_first_identity_reverting_revision_id IS NOT NULL)",
     )

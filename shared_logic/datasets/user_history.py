@@ -77,6 +77,17 @@ class UserLife(Table, frozen=True, kw_only=True):
         str | None, about("its parameters, a JSON object of texts", private=_PERSONAL)
     ]
 
+    growth = (
+        "ordinal = 0",
+        "is_temporary",
+        "created_by_self",
+        "array_contains(is_bot_by, 'group')",
+        "caused_by_event_type = 'create'",
+        "caused_by_event_type = 'rename'",
+        "caused_by_event_type = 'altergroups'",
+        "caused_by_event_type = 'alterblocks'",
+    )
+
 
 @dataset
 def user_lives(said: Linked[UserName]) -> Iterator[UserLife]:

@@ -209,7 +209,7 @@ FROM (
         caused_by_anonymous_user AS told_anonymous,
         caused_by_temporary_user AS told_temporary,
         caused_by_permanent_user AS told_permanent,
-        NULL::BOOLEAN AS told_cross_wiki
+        coalesce(caused_by_anonymous_user AND contains(caused_by_user_text, '>'), false) AS told_cross_wiki
     FROM {states}
 ) AS s
 LEFT JOIN actors_over_time AS actor

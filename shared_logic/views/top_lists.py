@@ -43,7 +43,7 @@ SELECT
     row_number() OVER (PARTITION BY periods.wiki, periods.begins ORDER BY edits DESC, page_id) AS rank,
     page_id,
     title,
-    namespace,
+    pages.namespace,
     edits
 FROM page_periods AS periods LEFT JOIN page_current AS pages USING (wiki, page_id)
 WHERE granularity = 'monthly' AND editor_type = 'all'

@@ -130,7 +130,7 @@ def test_the_audit_stops_a_bad_row_and_keeps_it(spark: SparkSession, tmp_path: P
     ]
     candidate = spark.createDataFrame(rows).withColumn("day", to_date("day"))
     # when it is audited
-    found = audits.audit(dataset, candidate, "run", tmp_path)
+    found = audits.audit(dataset, candidate, "run", tmp_path, {})
     # then two checks fail, and the row is in quarantine with its key
     assert sorted(check.expectation.split(" ")[0] for check in found.checks if not check.success) == [
         "edits",
@@ -170,4 +170,4 @@ def test_an_expectation_that_is_no_sql_is_named(spark: SparkSession, tmp_path: P
     with pytest.raises(
         DefinitionError, match="active_editors: the expectation 'no_such_column > 1' can't be read"
     ):
-        audits.audit(broken, candidate, "run", tmp_path)
+        audits.audit(broken, candidate, "run", tmp_path, {})

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from shared_logic.history.log_row import Issue, LogRow
+from shared_logic.events.log_params import as_stored
+from shared_logic.history.log_row import Actor, Issue, LogRow
 from shared_logic.history.user_events import UserEvent, user_events
 from shared_logic.history.user_history import UserHistoryState, UserSeed
 from shared_logic.history.user_rebuild import Rebuilt, rebuilt
@@ -57,6 +60,115 @@ def test_older_rows_carry_the_name_of_today() -> None:
     ).states
     assert [short(state)[0] for state in (first, second, third)] == ["A", "A", "B"]
     assert second.user_groups_historical == ("sysop",)
+
+
+def test_rows_carry_the_name_of_today_through_several_renames() -> None:
+    # given an account that was renamed twice, whose early rows bear the last name
+    states = lives(
+        [account(7, "C")],
+        created(1, "C"),
+        granted(2, "C", [], ["sysop"]),
+        renamed(3, "A", "B"),
+        granted(4, "C", ["sysop"], []),
+        renamed(5, "B", "C"),
+    ).states
+    # then each is of the name of its time
+    assert [state.user_text_historical for state in states] == ["A", "A", "B", "B", "C"]
+    assert [state.user_groups_historical for state in states] == [(), ("sysop",), ("sysop",), (), ()]
+
+
+def test_what_is_known_of_an_account_is_in_all_its_states() -> None:
+    states = lives([account(7, "B", central_id=70, is_temporary=False)], renamed(5, "A", "B")).states
+    assert [(state.user_central_id, state.is_temporary) for state in states] == [(70, False)] * 2
+    assert {state.wiki_db for state in states} == {"testwiki"}
+
+
+@pytest.mark.parametrize(
+    "action,how",
+    [
+        ("create", (True, False, False)),
+        ("autocreate", (False, True, False)),
+        ("create2", (False, False, True)),
+    ],
+)
+def test_how_an_account_was_made_is_in_all_its_states(action: str, how: tuple[bool, bool, bool]) -> None:
+    states = lives([account(7, "B")], created(1, "A", action), renamed(5, "A", "B")).states
+    assert [(one.created_by_self, one.created_by_system, one.created_by_peer) for one in states] == [how] * 2
+    assert {one.user_creation_timestamp for one in states} == {at(1)}
+
+
+def test_a_creation_starts_with_an_earlier_first_edit_or_registration_other_states_do_not() -> None:
+    first, second = lives([account(7, "B", registration=at(0))], created(1, "A"), renamed(5, "A", "B")).states
+    assert (first.start_timestamp, first.starts_with_first_edit) == (at(0), True)
+    assert (second.start_timestamp, second.starts_with_first_edit) == (at(5), False)
+
+
+@pytest.mark.parametrize(
+    "actor,cause",
+    [
+        (Actor(user_id=1, name="Admin", is_anonymous=False), (1, "Admin", False)),
+        (Actor(name="192.0.2.1", is_anonymous=True), (None, "192.0.2.1", True)),
+        (Actor(user_id=1), (None, None, None)),
+    ],
+)
+def test_who_began_a_state_is_known_by_id_only_with_the_name(actor: Actor, cause: tuple[object, ...]) -> None:
+    _, state = lives([account(7, "A")], granted(3, "A", [], ["sysop"], actor=actor)).states
+    assert (state.caused_by_user_id, state.caused_by_user_text, state.caused_by_anonymous_user) == cause
+
+
+def test_the_log_row_that_began_a_state_is_told_with_comment_and_parameters() -> None:
+    _, state = lives([account(7, "A")], granted(3, "A", [], ["sysop"], comment="trusted")).states
+    assert (state.source_log_id, state.source_log_comment) == (3, "trusted")
+    assert state.source_log_params is not None
+    assert "sysop" in str(dict(state.source_log_params))
+
+
+def test_the_oldest_state_of_which_nothing_tells_is_a_creation_by_nobody() -> None:
+    first, _ = lives([account(7, "B", registration=at(1))], renamed(5, "A", "B")).states
+    assert (first.caused_by_event_type, first.inferred_from) == ("create", "unclosed")
+    assert (first.caused_by_user_id, first.caused_by_user_text, first.source_log_id) == (None, None, None)
+
+
+def test_an_account_in_the_way_of_a_rename_was_made_then() -> None:
+    # given an account whose name was given up by another one
+    other, *_ = lives([account(7, "B"), account(8, "A")], renamed(5, "A", "B")).states[::-1]
+    assert (other.user_id, short(other)) == (8, ("A", "create", at(5), None))
+    assert (other.user_creation_timestamp, other.inferred_from) == (at(5), "conflict")
+    assert other.caused_by_user_text is None
+
+
+def test_a_block_of_some_pages_is_carried_forward_as_such() -> None:
+    partly = blocked(3, "A")
+    partial = replace(
+        partly, params=as_stored("block", {"duration": "infinite", "flags": "", "sitewide": False})
+    )
+    states = lives([account(7, "B")], created(1, "A"), partial, renamed(5, "A", "B")).states
+    assert [(one.is_blocked, one.is_partially_blocked) for one in states] == [
+        (False, False),
+        (True, True),
+        (True, True),
+    ]
+
+
+def test_a_block_that_ends_with_the_state_splits_nothing() -> None:
+    states = lives(
+        [account(7, "B")], created(1, "A"), blocked(3, "A", "2 seconds"), renamed(5, "A", "B")
+    ).states
+    assert [short(one)[1:] for one in states] == [
+        ("create", at(1), at(3)),
+        ("alterblocks", at(3), at(5)),
+        ("rename", at(5), None),
+    ]
+    assert [one.is_blocked for one in states] == [False, True, False]
+
+
+def test_what_follows_the_end_of_a_block_is_inferred_and_by_nobody() -> None:
+    *_, last = lives([account(7, "A")], created(1, "A"), blocked(3, "A", "1 minute")).states
+    assert short(last) == ("A", "alterblocks", at(63), None)
+    assert (last.inferred_from, last.caused_by_user_text, last.source_log_id) == ("unblock", None, None)
+    assert (last.user_blocks_historical, last.is_blocked, last.is_partially_blocked) == ((), False, False)
+    assert last.caused_by_block_expiration is None
+    assert not last.starts_with_first_edit
 
 
 def test_a_name_that_is_taken_again_is_another_account() -> None:

@@ -1,0 +1,236 @@
+"""What mediawiki_history makes of facts and lives (1.8 and 1.9 of the reference), a rule at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from serving.analysis import Analysis
+from serving.reader import Stream
+from shared_logic.datasets.page_history import PageLife
+from shared_logic.datasets.revision_history import RevisionFacts, StrayFacts
+from shared_logic.datasets.user_history import UserLife
+from shared_logic.language import Dataset, Schema, Table
+
+START = datetime(2020, 1, 1, tzinfo=UTC)
+MUCH_LATER = datetime(2030, 1, 1, tzinfo=UTC)
+Row = dict[str, Any]
+
+
+def at(minute: int) -> datetime:
+    return START + timedelta(minutes=minute)
+
+
+def text(minute: int) -> str:
+    return f"{at(minute):%Y-%m-%d %H:%M:%S}.0"
+
+
+def made(table: type[Table], **told: object) -> Any:
+    """A row of a table; what is not told is null, or else empty, false or 1."""
+    empty: dict[type, object] = {str: "", int: 1, bool: False, datetime: START, tuple: ()}
+    columns = Schema(table).columns
+    values = {one.name: None if one.optional else empty[one.type] for one in columns}
+    return table(**(values | {"wiki": "w"} | told))
+
+
+def revision(rev_id: int, minute: int, **told: object) -> RevisionFacts:
+    named: dict[str, object] = {"user_text": "Alice", "user_id": 7, "page_id": 1}
+    found: RevisionFacts = made(RevisionFacts, rev_id=rev_id, event_timestamp=at(minute), **(named | told))
+    return found
+
+
+def page(ordinal: int, start: int | None, end: int | None, **told: object) -> PageLife:
+    row: dict[str, object] = {
+        "page": "1",
+        "page_id": 1,
+        "ordinal": ordinal,
+        "page_title_historical": f"T{ordinal}",
+        "start_timestamp": None if start is None else at(start),
+        "end_timestamp": None if end is None else at(end),
+        "caused_by_event_type": "create",
+        "page_first_state": ordinal == 0,
+    }
+    found: PageLife = made(PageLife, **(row | told))
+    return found
+
+
+def account(ordinal: int, start: int | None, end: int | None, **told: object) -> UserLife:
+    row: dict[str, object] = {
+        "user_id": 7,
+        "ordinal": ordinal,
+        "user_text": "Alice",
+        "user_text_historical": f"A{ordinal}",
+        "start_timestamp": None if start is None else at(start),
+        "end_timestamp": None if end is None else at(end),
+        "user_registration_timestamp": at(0),
+        "caused_by_event_type": "create",
+    }
+    found: UserLife = made(UserLife, **(row | told))
+    return found
+
+
+def history(*rows: Table, now: datetime = MUCH_LATER) -> list[Row]:
+    """The history of these rows, in order of time and id."""
+    tables = {
+        "revision_facts": RevisionFacts,
+        "stray_facts": StrayFacts,
+        "page_lives": PageLife,
+        "user_lives": UserLife,
+    }
+
+    def read(dataset: Dataset) -> Stream:
+        mine: Iterable[Any] = (row for row in rows if type(row) is tables[dataset.name])
+        return Stream(iter(map(msgspec.structs.asdict, mine)), 1, (), complete=True, lag=0)
+
+    with Analysis(read, None, now) as db:
+        db.prepare(["mediawiki_history"])
+        found = db.execute(
+            "FROM mediawiki_history ORDER BY event_entity DESC, event_timestamp NULLS FIRST, revision_id"
+        )
+        return found.to_arrow_table().to_pylist()
+
+
+def test_bytes_are_compared_with_the_parent_wherever_it_is() -> None:
+    found = history(
+        revision(1, 1, revision_text_bytes=10, revision_parent_id=0),
+        revision(2, 2, revision_text_bytes=25, revision_parent_id=1, page_id=2),
+        revision(3, 3, revision_text_bytes=30, revision_parent_id=99),
+        revision(4, 4, revision_text_bytes=30, revision_parent_id=None),
+        revision(5, 5, revision_text_bytes=None, revision_parent_id=1),
+        revision(6, 6, revision_text_bytes=3, revision_parent_id=5),
+        revision(7, 7, revision_text_bytes=3, revision_parent_id=1, revision_is_deleted=True),
+    )
+    assert [row["revision_text_bytes_diff"] for row in found] == [10, 15, None, 30, None, None, -7]
+
+
+def test_revisions_of_an_account_are_numbered_archived_ones_too() -> None:
+    found = history(
+        revision(2, 1),
+        revision(1, 1),
+        revision(3, 3, page_id=2, revision_is_deleted=True),
+        revision(4, 4, user_id=8),
+        revision(5, 4, user_id=None),
+        made(StrayFacts, rev_id=6, event_timestamp=at(6), user_id=7, user_text="Alice"),
+    )
+    assert [row["revision_id"] for row in found] == [1, 2, 3, 4, 5, 6]
+    assert [row["event_user_revision_count"] for row in found] == [1, 2, 3, 1, None, 4]
+    seconds = [row["event_user_seconds_since_previous_revision"] for row in found]
+    assert seconds == [None, 0, 120, None, None, 180]
+
+
+def test_the_state_of_an_account_is_that_of_the_moment_its_start_included() -> None:
+    found = history(
+        account(0, 0, 5, starts_with_first_edit=False),
+        account(1, 5, None),
+        revision(1, 4),
+        revision(2, 5),
+        revision(3, 6, user_id=99, user_text="Nobody"),
+    )
+    revisions = [row for row in found if row["event_entity"] == "revision"]
+    assert [row["event_user_text_historical"] for row in revisions] == ["A0", "A1", "Nobody"]
+    assert [row["event_user_text"] for row in revisions] == ["Alice", "Alice", None]
+
+
+def test_two_states_of_all_time_of_one_account_are_both_left_out() -> None:
+    # given two states that neither begin nor end
+    found = history(account(0, None, None), account(1, None, None), revision(1, 4))
+    assert [row["event_user_text_historical"] for row in found if row["revision_id"]] == ["Alice"]
+    # but one alone is a state of all time
+    found = history(account(0, None, None), revision(1, 4))
+    assert [row["event_user_text_historical"] for row in found if row["revision_id"]] == ["A0"]
+
+
+def test_two_states_of_all_time_of_one_page_are_both_left_out() -> None:
+    found = history(page(0, None, None), page(1, None, None), revision(1, 4))
+    assert [row["page_title_historical"] for row in found if row["revision_id"]] == [None]
+    found = history(page(0, None, None), revision(1, 4))
+    assert [row["page_title_historical"] for row in found if row["revision_id"]] == ["T0"]
+
+
+def test_the_first_state_of_a_page_reaches_back_to_its_first_edit_later_ones_do_not() -> None:
+    first_edit = {"page_first_edit_timestamp": at(1)}
+    found = history(
+        page(0, 3, 5, **first_edit), page(1, 6, None, **first_edit), revision(1, 1), revision(2, 5)
+    )
+    assert [row["page_title_historical"] for row in found if row["revision_id"]] == ["T0", None]
+
+
+def test_a_revision_from_before_the_creation_of_its_page() -> None:
+    life = page(0, 0, None, page_creation_timestamp=at(3))
+    found = history(life, revision(1, 2), revision(2, 3), revision(3, 4), revision(4, 4, page_id=2))
+    flags = [row["revision_is_from_before_page_creation"] for row in found if row["revision_id"]]
+    assert flags == [True, False, False, False]
+
+
+def test_an_archived_revision_was_deleted_by_the_first_deletion_after_it() -> None:
+    deletions = [page(n, minute, None, caused_by_event_type="delete") for n, minute in ((1, 5), (2, 9))]
+    archived: Row = {"revision_is_deleted": True, "page_last_archived_at": at(20)}
+    found = history(
+        *deletions,
+        revision(1, 4, **archived),
+        revision(2, 5, **archived),
+        revision(3, 10, **archived),
+        revision(4, 11, page_id=2, revision_is_deleted=True),
+        revision(5, 12),
+    )
+    told = [row["revision_deleted_by_page_deletion_timestamp"] for row in found if row["revision_id"]]
+    assert told == [text(5), text(9), text(20), text(11), None]
+
+
+def test_names_that_tell_of_imports_are_of_other_wikis_on_every_kind_of_event() -> None:
+    found = history(
+        revision(1, 1, user_id=None, user_text="de>Bert"),
+        revision(2, 2, user_id=None, user_text="192.0.2.1"),
+        revision(3, 3, user_text="a>b"),
+        revision(4, 4, user_id=None, user_text=None),
+        page(0, 5, None, caused_by_anonymous_user=True, caused_by_user_text="de>Bert"),
+        page(1, 6, None),
+    )
+    assert [row["event_user_is_cross_wiki"] for row in found] == [True, False, False, False, True, False]
+
+
+def test_addresses_are_anonymous_and_hidden_authors_are_unknown() -> None:
+    found = history(
+        revision(1, 1, user_id=None, user_text="192.0.2.1"),
+        revision(2, 2, user_id=None, user_text=None),
+        account(0, 0, None, is_temporary=True),
+        revision(3, 3),
+    )
+    revisions = [row for row in found if row["revision_id"]]
+    assert [row["event_user_is_anonymous"] for row in revisions] == [True, None, False]
+    assert [row["event_user_is_temporary"] for row in revisions] == [False, None, True]
+    assert [row["event_user_text"] for row in revisions] == ["192.0.2.1", None, "Alice"]
+
+
+def test_a_state_begins_with_the_first_edit_where_nothing_earlier_is_told() -> None:
+    first = account(0, 5, None, starts_with_first_edit=True)
+    assert [row["event_timestamp"] for row in history(first, revision(1, 2)) if row["user_id"]] == [text(2)]
+    assert [row["event_timestamp"] for row in history(first, revision(1, 9)) if row["user_id"]] == [text(5)]
+
+
+def test_an_account_of_which_nothing_tells_a_time_is_left_out() -> None:
+    nothing = account(0, None, None, user_registration_timestamp=None)
+    assert history(nothing) == []
+    assert [row["user_id"] for row in history(nothing, revision(1, 2)) if row["event_entity"] == "user"] == [
+        7
+    ]
+
+
+def test_a_block_has_not_ended_yet_at_the_instant_of_reading() -> None:
+    # given a block whose end nothing tells but its own duration
+    states = [
+        account(0, 0, 60, caused_by_event_type="alterblocks", user_blocks_historical=("nocreate",)),
+        account(1, 60, None, caused_by_event_type="alterblocks", inferred_from="unblock"),
+    ]
+    during = history(*states, now=at(59))
+    assert [(row["event_timestamp"], row["user_blocks"]) for row in during] == [(text(0), ["nocreate"])]
+    after = history(*states, now=at(60))
+    assert [(row["event_timestamp"], row["user_blocks"]) for row in after] == [(text(0), []), (text(60), [])]
+
+
+def test_a_revision_on_two_pages_is_one_row() -> None:
+    found = history(revision(1, 1), revision(1, 1, page_id=2))
+    assert [row["revision_id"] for row in found] == [1]
