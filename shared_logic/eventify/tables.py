@@ -223,11 +223,14 @@ class _Join:
         newest: dict[int, Row] = {}
         titles: dict[int, tuple[tuple[int, str, int], int, str]] = {}
         for rev_id, row in archive:
+            if rev_id in live_revisions:
+                self.leave_out(row, f"revision {rev_id} is live")
+                continue
             known = newest.get(rev_id)
-            if rev_id not in live_revisions and (
-                known is None or (row.get("ar_timestamp") or "") > (known.get("ar_timestamp") or "")
-            ):
-                newest[rev_id] = row
+            if known is None or (row.get("ar_timestamp") or "") > (known.get("ar_timestamp") or ""):
+                newest[rev_id], row = row, known  # noqa: PLW2901
+            if row is not None:
+                self.leave_out(row, f"revision {rev_id} is archived again, and not before")
         for rev_id, row in archive:
             # The row archived last bears the title that the page had last: deletions number their rows upwards.
             page_id = number_if_any(row, "ar_page_id")
@@ -243,6 +246,10 @@ class _Join:
                 yield read
         for page_id, (_, namespace, title) in titles.items():
             yield page_id, archived_page(page_id, namespace, title, self.beginning)
+
+    def leave_out(self, row: Row, why: str) -> None:
+        """Tell of a row of the archive that another row is used instead."""
+        self.problems(Problem("archive", str(row.get("ar_id")), "copy", f"{why}; this row is left out"))
 
     # --- rows -----------------------------------------------------------------------------------------------
 

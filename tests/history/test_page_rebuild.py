@@ -417,6 +417,8 @@ def test_a_deleted_page_whose_title_is_in_use_keeps_first_edit_and_creator():
     found = states([page(3, "A", first=1, deleted=True), page(4, "A", first=5)], [delete(2, "A", page_id=3)])
     create = of_page(found, 3)[0]
     assert (days(create.start_timestamp), create.caused_by_user_text) == (1, "Alice")
+    assert {days(state.page_first_edit_timestamp) for state in of_page(found, 3)} == {1}
+    assert [state.page_is_deleted for state in found] == [True, True, False]
 
 
 def test_each_deletion_without_id_takes_the_last_page_of_the_title_that_began_before():
