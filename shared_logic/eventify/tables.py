@@ -227,10 +227,11 @@ class _Join:
                 self.leave_out(row, f"revision {rev_id} is live")
                 continue
             known = newest.get(rev_id)
-            if known is None or (row.get("ar_timestamp") or "") > (known.get("ar_timestamp") or ""):
-                newest[rev_id], row = row, known  # noqa: PLW2901
-            if row is not None:
-                self.leave_out(row, f"revision {rev_id} is archived again, and not before")
+            if known is None:
+                newest[rev_id] = row
+                continue
+            older, newest[rev_id] = sorted((row, known), key=lambda copy: copy.get("ar_timestamp") or "")
+            self.leave_out(older, f"revision {rev_id} is archived again, and not before")
         for rev_id, row in archive:
             # The row archived last bears the title that the page had last: deletions number their rows upwards.
             page_id = number_if_any(row, "ar_page_id")

@@ -194,12 +194,34 @@ _TOP = {
     "rank": "from 1",
 }
 
+_SIMILAR_USERS = {
+    "wiki": "database name of the wiki",
+    "editor": "`#` and the user id, or the address",
+    "rank": "from 1: those with most pages shared first",
+    "neighbour": "who edited the same pages near the editor, as `editor`",
+    "editor_name": "name now, or address",
+    "neighbour_name": "name now, or address",
+    "pages_shared": "pages on which both edited within the window",
+    "edit_overlap": "part of the editor's pages that both edited, from 0 to 1",
+    "edit_overlap_inv": "part of the neighbour's pages that both edited, from 0 to 1",
+    "neighbour_edits": "edits of the neighbour that count",
+    "neighbour_pages": "pages that the neighbour edited",
+    "day_overlap": "cosine of both editors' edits by day of the week",
+    "day_level": "the same in a word",
+    "hour_overlap": "cosine of both editors' edits by hour of the day, each hour with those beside it",
+    "hour_level": "the same in a word",
+    "follows": "turns of the editor that came after one of the neighbour's",
+    "soonest_seconds": "least time between them, in seconds",
+    "pages_came_first": "pages that the editor edited before the neighbour did",
+}
+
 COLUMNS: Mapping[str, Mapping[str, str]] = {
     "issues": _ISSUES,
     "page_history": _PAGE_HISTORY,
     "user_history": _USER_HISTORY,
     "mediawiki_history": _MEDIAWIKI_HISTORY,
     "mediawiki_history_reduced": _REDUCED,
+    "similar_users": _SIMILAR_USERS,
     "top_editors": _TOP
     | {
         "editor": "name now, or address",
