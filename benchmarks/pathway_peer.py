@@ -55,14 +55,14 @@ def main(source: str, folder: Path) -> None:
     )
     pw.io.jsonlines.write(days, rows)
     state = pw.persistence.Config(pw.persistence.Backend.filesystem(folder / "state"))
-    begun = time.perf_counter()
+    begun, used = time.perf_counter(), time.process_time()
     pw.run(monitoring_level=pw.MonitoringLevel.NONE, persistence_config=state)
-    seconds = time.perf_counter() - begun
+    seconds, cpu = time.perf_counter() - begun, time.process_time() - used
     totals = [0] * len(SUMS)
     for line in rows.read_bytes().splitlines():
         row = json.loads(line)
         totals = [total + row["diff"] * row[name] for total, name in zip(totals, SUMS, strict=True)]
-    print(json.dumps({"seconds": seconds, "totals": totals}))
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "totals": totals}))
 
 
 if __name__ == "__main__":
