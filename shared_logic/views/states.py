@@ -21,7 +21,15 @@ REVISIONS = views.add(
         reads=("revision_facts", "stray_facts"),
         is_internal=True,
         sql=f"""
-WITH revisions AS ({REVISIONS_UNITED})
+WITH united AS ({REVISIONS_UNITED}),
+twice AS (SELECT wiki, rev_id FROM united GROUP BY ALL HAVING count(*) > 1),
+revisions AS (
+    SELECT * FROM united ANTI JOIN twice USING (wiki, rev_id)
+    UNION ALL
+    SELECT * FROM united SEMI JOIN twice USING (wiki, rev_id)
+    -- A restore to another page tells the page that it went to, not the one that it left.
+    QUALIFY row_number() OVER (PARTITION BY wiki, rev_id ORDER BY revision_is_deleted, page_id DESC) = 1
+)
 SELECT
     revisions.*,
     CASE WHEN user_id > 0 THEN row_number() OVER mine END AS user_revision_count,

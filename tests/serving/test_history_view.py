@@ -231,6 +231,13 @@ def test_a_block_has_not_ended_yet_at_the_instant_of_reading() -> None:
     assert [(row["event_timestamp"], row["user_blocks"]) for row in after] == [(text(0), []), (text(60), [])]
 
 
-def test_a_revision_on_two_pages_is_one_row() -> None:
-    found = history(revision(1, 1), revision(1, 1, page_id=2))
-    assert [row["revision_id"] for row in found] == [1]
+def test_a_revision_that_went_to_another_page_is_one_row_and_counts_once() -> None:
+    # given a revision in the archive of one page, that a restore took to another
+    found = history(
+        revision(1, 1, page_id=9, revision_is_deleted=True),
+        revision(1, 1, page_id=2),
+        revision(2, 2, page_id=2),
+    )
+    assert [(row["revision_id"], row["page_id"]) for row in found] == [(1, 2), (2, 2)]
+    assert [row["event_user_revision_count"] for row in found] == [1, 2]
+    assert not found[0]["revision_is_deleted_by_page_deletion"]
