@@ -111,7 +111,7 @@ def client(home: Path) -> httpx.Client:
     return httpx.Client(base_url=place, timeout=60, headers={"Authorization": f"Bearer {token}"})
 
 
-def ended(airflow: httpx.Client, dag: str, run_id: str, seconds: float = 600) -> dict[str, str]:
+def ended(airflow: httpx.Client, dag: str, run_id: str, seconds: float = 1_800) -> dict[str, str]:
     """Waits for a run of a DAG; the state of every task."""
     end = time.monotonic() + seconds
     path = f"/api/v2/dags/{dag}/dagRuns/{run_id}"
