@@ -103,12 +103,14 @@ def _editors(request: Request, users: SimilarUsers, wiki: str, names: list[str],
     found: list[Editor] = []
     refused: Problem | None = None
     whom: list[str] = []
-    for name in names:
+    for place, name in enumerate(names, 1):
         try:
             editor = users.editor(wiki, name)
         except NotComparable as error:
             whom.append(error.kind)
-            refused = refused or Problem(HTTPStatus.NOT_FOUND, str(error), **{"error-type": error.kind})
+            # Which of them, by place: no answer repeats a name.
+            more = {"error-type": error.kind, "which": place}
+            refused = refused or Problem(HTTPStatus.NOT_FOUND, str(error), **more)
         else:
             whom.append(editor.key)
             found.append(editor)

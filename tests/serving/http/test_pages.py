@@ -40,6 +40,7 @@ def address(app: FastAPI) -> Iterator[str]:
     """Host and port at which the application listens."""
     configuration = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")
     socket = configuration.bind_socket()
+    socket.listen()  # so that a browser which is quicker than the server waits for it
     server = uvicorn.Server(configuration)
     thread = threading.Thread(target=lambda: server.run([socket]), daemon=True)
     thread.start()
@@ -91,11 +92,30 @@ def test_a_case_is_seen(browser: webdriver.Chrome, address: str, store: MemorySt
     cells[0].click()
     WebDriverWait(browser, SECONDS).until(shows((By.ID, "pages"), "edit overlap"))
     assert len(browser.find_elements(By.CSS_SELECTOR, "#pages tr")) > pairs[one, other]
-    assert browser.find_elements(By.CSS_SELECTOR, "#plot circle")
-    # and what can't be compared is told
+    dots = len(browser.find_elements(By.CSS_SELECTOR, "#plot circle"))
+    assert dots
+    # and a click on a column sorts: shares ascend after the second
+    shared = browser.find_element(By.CSS_SELECTOR, "#pages th:nth-child(3) button")
+    counts = "#pages tbody td:nth-child(3)"
+    before = [int(cell.text) for cell in browser.find_elements(By.CSS_SELECTOR, counts)]
+    shared.click()
+    after = [int(cell.text) for cell in browser.find_elements(By.CSS_SELECTOR, counts)]
+    assert before == sorted(before, reverse=True)
+    assert after == sorted(before)
+    # and the timeline can be narrowed to pages that both edited
+    browser.find_element(By.ID, "shared").click()
+    assert 0 < len(browser.find_elements(By.CSS_SELECTOR, "#plot circle")) < dots
+    # and what can't be compared is told, with the name
     browser.find_element(By.ID, "accounts").send_keys("\nNobody of that name")
-    browser.find_element(By.CSS_SELECTOR, "form button").click()
-    WebDriverWait(browser, SECONDS).until(shows((By.ID, "problem"), "no such account"))
+    browser.find_element(By.ID, "compare").click()
+    WebDriverWait(browser, SECONDS).until(shows((By.ID, "problem"), "Nobody of that name: there is no such"))
+    assert not browser.find_element(By.ID, "main").is_displayed()
+    # and so is that one account can't be compared with itself
+    accounts = browser.find_element(By.ID, "accounts")
+    accounts.clear()
+    accounts.send_keys(names[one])
+    browser.find_element(By.ID, "compare").click()
+    WebDriverWait(browser, SECONDS).until(shows((By.ID, "problem"), "two to twenty"))
     assert not [entry for entry in browser.get_log("browser") if "404" not in entry["message"]]
 
 
