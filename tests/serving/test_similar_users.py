@@ -17,6 +17,8 @@ from shared_logic.memory_store import MemoryStore
 from shared_logic.similarity import ranked
 from tests import sample
 from tests.serving.http.conftest import store_of_the_sample
+from tests.serving.modelled import WIKI, by_tables, publish, taken_in
+from tests.strategies.wiki import ADMIN, Wiki
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,54 @@ def test_bots_are_nobodys_neighbours_and_not_asked_for(
         with pytest.raises(NotComparable) as told:
             users.editor(sample.WIKI, name)
         assert told.value.kind == "user-bot"
+
+
+def users_of(store: MemoryStore) -> SimilarUsers:
+    return SimilarUsers(Moment(store, published_together(store, TABLES)))
+
+
+@pytest.fixture
+def small() -> Wiki:
+    """A wiki where Alice and Bob edit one page in turn."""
+    wiki = Wiki.of_today(WIKI)
+    alice, bob = wiki.users[1], wiki.users[2]
+    assert wiki.create(wiki.now + 60, alice, (0, "Kettle"), "alpha")
+    page = wiki.page_at((0, "Kettle"))
+    assert page is not None
+    for place in range(4):
+        assert wiki.edit(wiki.now + 60, (bob, alice)[place % 2], page.page_id, f"text {place}")
+    return wiki
+
+
+def test_a_renamed_account_keeps_its_pairs(small: Wiki) -> None:
+    # given Bob, whom Alice met
+    store = MemoryStore()
+    publish(store, by_tables(small), "before")
+    before = len(small.events)
+    (met,) = users_of(store).neighbours(WIKI, users_of(store).editor(WIKI, "Alice"), 9)
+    assert (met[0].name, met[1]) == ("Bob the Builder", 1)
+    # when Bob is called otherwise
+    assert small.rename_user(small.now + 60, small.users[ADMIN], small.users[2], "Robert")
+    taken_in(store, small.events[before:])
+    # then they have met all the same, under the new name; and the old one means nobody
+    users = users_of(store)
+    (again,) = users.neighbours(WIKI, users.editor(WIKI, "Alice"), 9)
+    assert (again[0].key, again[0].name, again[1]) == (met[0].key, "Robert", 1)
+    assert users.editor(WIKI, "Robert").key == met[0].key
+    with pytest.raises(NotComparable, match="no such account"):
+        users.editor(WIKI, "Bob the Builder")
+
+
+def test_who_becomes_a_bot_is_a_neighbour_no_more(small: Wiki) -> None:
+    store = MemoryStore()
+    publish(store, by_tables(small), "before")
+    before = len(small.events)
+    # when Bob joins the group of bots
+    assert small.rights(small.now + 60, small.users[ADMIN], small.users[2], "bot")
+    taken_in(store, small.events[before:])
+    # then Alice has no neighbour
+    users = users_of(store)
+    assert users.neighbours(WIKI, users.editor(WIKI, "Alice"), 9) == []
 
 
 def test_what_is_not_published_can_not_be_known() -> None:

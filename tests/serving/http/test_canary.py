@@ -15,27 +15,18 @@ from fastapi.testclient import TestClient
 from serving.analysis import Analysis
 from serving.http.tables import is_public
 from serving.reader import Reader
-from shared_logic.clock import SECOND_MS
-from shared_logic.eventify.tables import states
-from shared_logic.events.read import Read, read
 from shared_logic.keys import decode_key
 from shared_logic.language import registry
-from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
-from shared_logic.page_state import COMMENT_HIDDEN, PageState, hidden
-from shared_logic.reference import States, told, united
-from shared_logic.routing import Router
+from shared_logic.page_state import COMMENT_HIDDEN
+from shared_logic.reference import told
 from shared_logic.views import views
-from speed import loop_engine
-from speed.memory_log import MemoryLog
-from speed.worker import Worker
 from tests.serving.http.conftest import AUTHORIZED, OPERATING, application_over
+from tests.serving.modelled import DATASETS, WIKI, by_tables, publish, taken_in
 from tests.strategies.wiki import ADMIN, Wiki
 
-WIKI = "testwiki"
 EARLIER, CANARY = "Canary of old", "Canary of now"
 NAMES = (EARLIER, CANARY)
-DATASETS = tuple(registry.values())
 SHOWN_BEFORE = ("user_current", "user_lives", "page_lives", "revision_facts")
 """Tables that showed the name before, each on a route."""
 
@@ -67,32 +58,6 @@ def hide(wiki: Wiki) -> None:
     for revision in wiki.everything:
         if any(name in revision.comment for name in NAMES):
             assert wiki.hide(wiki.now + 60, admin, revision.rev_id, revision.hidden | COMMENT_HIDDEN)
-
-
-def by_tables(wiki: Wiki) -> States:
-    return united(states(wiki.tables(), WIKI, wiki.now * SECOND_MS, lambda _: None))
-
-
-def publish(store: MemoryStore, known: States, run: str) -> None:
-    """A generation of every dataset, with what is hidden of revisions noted, as a batch run does."""
-    for entity, state in known.items():
-        if isinstance(state, PageState):
-            for rev_id, bits, clock in hidden(state):
-                store.redact(entity.wiki, rev_id, bits, clock)
-    for dataset, made in load_generation(store, DATASETS, known, (0,), run):
-        store.publish(dataset.name, made.number)
-
-
-def taken_in(store: MemoryStore, events: list[bytes]) -> None:
-    """Bring every lane through the events."""
-    log, router = MemoryLog(1), Router()
-    for raw in events:
-        found = read(raw)
-        assert isinstance(found, Read)
-        for entity, message in router.routed(found, raw):
-            log.append(entity.key, message)
-    lanes = [(dataset, made) for dataset in DATASETS for made in store.generations(dataset.name)]
-    loop_engine.run_until_idle(Worker(log, store, lanes))
 
 
 def routes(store: MemoryStore) -> Iterator[str]:
