@@ -59,6 +59,12 @@ class _Process(NamedTuple):
     """Bytes."""
 
 
+def cpu_seconds(pid: int | None) -> float:
+    """What a process that runs has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _descendants(parent: int) -> Iterator[_Process]:
     """All processes below one, as /proc tells them now."""
     children: dict[int, list[_Process]] = {}

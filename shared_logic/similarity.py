@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import add, mul
 
-HOURS = 24
 SAME = 1 - 1e-9
 """A cosine above is one of equal vectors, which may come out a little less than 1."""
 LEVELS = (("High", 0.8), ("Medium", 0.5), ("Low", 0.0))
@@ -40,18 +40,16 @@ class Overlap:
 
 def profile(days: Sequence[int], hours: Sequence[int]) -> Profile:
     """Of edits by weekday, Monday first, and by hour."""
-    near = tuple(hours[hour - 1] + count + hours[(hour + 1) % HOURS] for hour, count in enumerate(hours))
-    return Profile(tuple(days), near)
+    before, after = (*hours[-1:], *hours[:-1]), (*hours[1:], *hours[:1])
+    return Profile(tuple(days), tuple(map(add, map(add, before, hours), after)))
 
 
 def overlap(one: Sequence[int], other: Sequence[int]) -> Overlap:
     """The cosine of two vectors of counts, with its level; of a vector without counts it is 0."""
-    lengths = math.sqrt(sum(value * value for value in one)) * math.sqrt(
-        sum(value * value for value in other)
-    )
+    lengths = math.sqrt(sum(map(mul, one, one))) * math.sqrt(sum(map(mul, other, other)))
     if not lengths:
         return Overlap(0.0, NO_OVERLAP)
-    cosine = min(1.0, sum(a * b for a, b in zip(one, other, strict=True)) / lengths)
+    cosine = min(1.0, sum(map(mul, one, other)) / lengths)
     return Overlap(1.0, "Same") if cosine > SAME else Overlap(cosine, _level(cosine))
 
 
