@@ -109,7 +109,7 @@ def _editors(request: Request, users: SimilarUsers, wiki: str, names: list[str],
         except NotComparable as error:
             whom.append(error.kind)
             # Which of them, by place: no answer repeats a name.
-            more = {"error-type": error.kind, "which": place}
+            more: dict[str, Any] = {"error-type": error.kind, "which": place}
             refused = refused or Problem(HTTPStatus.NOT_FOUND, str(error), **more)
         else:
             whom.append(editor.key)

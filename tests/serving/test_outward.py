@@ -155,5 +155,5 @@ def test_every_public_name_is_there() -> None:
         assert hasattr(wikibraid, name)
     assert set(wikibraid.__all__) == {
         "Account", "Clustering", "Link", "Linked", "LogEntry", "Page", "Partition", "Revision", "Settings", "Site", "Sum", "Table",
-        "User", "UserKind", "about", "dataset", "read", "registry", "sql",
+        "User", "UserKind", "about", "dataset", "history", "read", "registry", "sql",
     }  # fmt: skip
