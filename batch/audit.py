@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from datetime import UTC, datetime
+from functools import reduce
+from importlib import import_module
 from pathlib import Path
-from threading import Lock
-from typing import Any
+from threading import Thread
 
-os.environ["GX_ANALYTICS_ENABLED"] = "false"
-logging.getLogger("great_expectations").setLevel(logging.ERROR)
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
+from pyspark.errors import AnalysisException
+from pyspark.sql import Column as Expression
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
 
-import great_expectations as gx  # noqa: E402  after its reporting was switched off
-import great_expectations.expectations as gxe  # noqa: E402
-import pandas as pd  # noqa: E402
-from delta.tables import DeltaTable  # noqa: E402
-from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: E402
-from pyspark.errors import AnalysisException  # noqa: E402
-from pyspark.sql import DataFrame, SparkSession  # noqa: E402
-from pyspark.sql import functions as f  # noqa: E402
-
-from batch.growth import Counts, Measure, Outlier, counted, outliers  # noqa: E402
-from shared_logic.language import Column, Dataset, DefinitionError  # noqa: E402
+from batch.growth import Counts, Measure, Outlier, counted, outliers
+from shared_logic.language import Column, Dataset, DefinitionError
 
 GROWTH = "since the last generation: "
 """How the names of checks of growth begin."""
@@ -58,6 +52,11 @@ class Audit:
         return all(check.success for check in self.checks)
 
 
+def get_ready() -> None:
+    """Begin to import what audits need, while this process waits for Spark."""
+    Thread(target=import_module, args=("batch.expectations",), daemon=True).start()
+
+
 def audit(dataset: Dataset, candidate: DataFrame, run: str, home: Path, before: Counts) -> Audit:
     """Check the candidate; failing rows go to `delta/quarantine` with their keys, and so do wikis that grew or shrank too much.
 
@@ -69,9 +68,9 @@ def audit(dataset: Dataset, candidate: DataFrame, run: str, home: Path, before: 
     Raises:
         DefinitionError: an expectation of the table is no SQL over its columns.
     """
+    from batch.expectations import verdict  # noqa: PLC0415  it takes seconds: see `get_ready`
+
     conditions = dict(_conditions(dataset))
-    for condition in conditions.values():
-        _must_be_sql(dataset, candidate, condition)
     counts = _failing(dataset, candidate, conditions)
     held = counted(dataset, candidate)
     grown = list(outliers(before, held))
@@ -79,94 +78,92 @@ def audit(dataset: Dataset, candidate: DataFrame, run: str, home: Path, before: 
         f"{GROWTH}{measure}": sum(one.measure == measure for one in grown)
         for measure in dict.fromkeys(measure for _, measure in before)
     }
-    found = Audit(dataset.name, run, tuple(_validated(dataset.name, counts)), held)
+    checks = (
+        Check(condition, success, counts[condition]) for condition, success in verdict(dataset.name, counts)
+    )
+    found = Audit(dataset.name, run, tuple(checks), held)
     if not found.success:
-        rows = _quarantined(candidate, dataset, conditions, run).unionByName(
-            _outlying(candidate.sparkSession, dataset, run, grown)
-        )
-        _replace(rows, home / "delta" / "quarantine", found)
+        failing = _quarantined(candidate, dataset, conditions, run).toArrow().cast(_QUARANTINED)
+        outlying = _outlying(dataset, run, grown)
+        _replace(pa.concat_tables([failing, outlying]), home / "delta" / "quarantine", found)
     return found
 
 
-def keep(spark: SparkSession, audits: Sequence[Audit], home: Path) -> None:
+def keep(audits: Sequence[Audit], home: Path) -> None:
     """Write the results to `delta/audits`, and the counts to `delta/growth`."""
+    now = datetime.now(tz=UTC)
     rows = [
-        (audit.run, audit.dataset, check.expectation, check.success, check.failing_rows)
+        {
+            "run": audit.run,
+            "dataset": audit.dataset,
+            "expectation": check.expectation,
+            "success": check.success,
+            "failing_rows": check.failing_rows,
+            "at": now,
+        }
         for audit in audits
         for check in audit.checks
     ]
-    columns = "run string, dataset string, expectation string, success boolean, failing_rows long"
-    told = spark.createDataFrame(rows, columns).withColumn("at", f.current_timestamp())
-    _replace(told, home / "delta" / "audits", *audits)
+    _replace(pa.Table.from_pylist(rows, _RESULTS), home / "delta" / "audits", *audits)
     counts = [
-        (audit.run, audit.dataset, *measure, count)
+        {"run": audit.run, "dataset": audit.dataset, **measure._asdict(), "rows": count}
         for audit in audits
         for measure, count in audit.counts.items()
     ]
-    columns = "run string, dataset string, wiki string, measure string, rows long"
-    _replace(spark.createDataFrame(counts, columns), home / "delta" / "growth", *audits)
+    _replace(pa.Table.from_pylist(counts, _GROWTH), home / "delta" / "growth", *audits)
 
 
-def counts_of(spark: SparkSession, home: Path, runs: Mapping[str, str]) -> dict[str, Counts]:
+def counts_of(home: Path, runs: Mapping[str, str]) -> dict[str, Counts]:
     """What the runs (by dataset) counted, by dataset; those of which nothing is kept are left out."""
     path = home / "delta" / "growth"
     found: dict[str, dict[Measure, int]] = {}
-    if runs and DeltaTable.isDeltaTable(spark, str(path)):
-        wanted = spark.read.format("delta").load(str(path)).where(f.col("run").isin(*set(runs.values())))
-        for row in wanted.collect():
+    if runs and DeltaTable.is_deltatable(str(path)):
+        wanted = [("run", "in", sorted(set(runs.values())))]
+        for row in DeltaTable(str(path)).to_pyarrow_table(filters=wanted).to_pylist():
             if runs.get(row["dataset"]) == row["run"]:
                 found.setdefault(row["dataset"], {})[Measure(row["wiki"], row["measure"])] = row["rows"]
     return dict(found)
 
 
+_RESULTS = pa.schema(
+    [
+        ("run", pa.string()),
+        ("dataset", pa.string()),
+        ("expectation", pa.string()),
+        ("success", pa.bool_()),
+        ("failing_rows", pa.int64()),
+        ("at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+_GROWTH = pa.schema(
+    [
+        ("run", pa.string()),
+        ("dataset", pa.string()),
+        ("wiki", pa.string()),
+        ("measure", pa.string()),
+        ("rows", pa.int64()),
+    ]
+)
+_QUARANTINED = pa.schema([(name, pa.string()) for name in ("run", "dataset", "expectation", "row")])
+
+
 def _failing(dataset: Dataset, candidate: DataFrame, conditions: dict[str, str]) -> dict[str, int]:
     """How many rows fail each condition; null counts as failing. Of keys: how many rows too many there are."""
     keys = dataset.schema.key_names
-    measured = [
-        (f.count(f.lit(1)) - f.count_distinct(f.struct(*keys))).alias(f"unique {' '.join(keys)}"),
-        *(
-            f.count(f.when(f.expr(f"NOT coalesce(({condition}), false)"), 1)).alias(name)
-            for name, condition in conditions.items()
-        ),
-    ]
-    (row,) = candidate.agg(*measured).collect()
+    repeated = (f.count(f.lit(1)) - f.count_distinct(f.struct(*keys))).alias(f"unique {' '.join(keys)}")
+    measured = [_fails(condition).alias(name) for name, condition in conditions.items()]
+    try:
+        measuring = candidate.agg(repeated, *measured)
+    except AnalysisException:
+        for condition in conditions.values():
+            _must_be_sql(dataset, candidate, condition)
+        raise
+    (row,) = measuring.collect()
     return dict(row.asDict())
 
 
-def _validated(name: str, counts: dict[str, int]) -> Iterator[Check]:
-    """Great Expectations' verdict on the counts: each must be 0."""
-    with _VALIDATING:
-        yield from _verdict(name, counts)
-
-
-def _verdict(name: str, counts: dict[str, int]) -> Iterator[Check]:
-    context = _context()
-    batch = context.data_sources.get("counts").get_asset("counts").get_batch_definition("whole")
-    suite = gx.ExpectationSuite(
-        name,
-        expectations=[
-            gxe.ExpectColumnMaxToBeBetween(column=condition, max_value=0, description=condition)
-            for condition in counts
-        ],
-    )
-    outcome = batch.get_batch({"dataframe": pd.DataFrame([counts])}).validate(suite)
-    for result in outcome.results:
-        condition = result.expectation_config.kwargs["column"]
-        yield Check(condition, bool(result.success), counts[condition])
-
-
-_VALIDATING = Lock()
-"""The context is one for all threads."""
-
-
-@lru_cache(maxsize=1)
-def _context() -> Any:
-    """One context for the process: to make one takes longer than an audit."""
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    asset = context.data_sources.add_pandas("counts").add_dataframe_asset("counts")
-    asset.add_batch_definition_whole_dataframe("whole")
-    return context
+def _fails(condition: str) -> Expression:
+    return f.count(f.when(f.expr(f"NOT coalesce(({condition}), false)"), 1))
 
 
 def _conditions(dataset: Dataset) -> Iterator[tuple[str, str]]:
@@ -212,25 +209,33 @@ def _quarantined(rows: DataFrame, dataset: Dataset, conditions: dict[str, str], 
     )
 
 
-def _outlying(spark: SparkSession, dataset: Dataset, run: str, grown: Sequence[Outlier]) -> DataFrame:
+def _outlying(dataset: Dataset, run: str, grown: Sequence[Outlier]) -> pa.Table:
     """The wikis that grew or shrank too much, as JSON, with what was counted."""
     rows = [
-        (run, dataset.name, f"{GROWTH}{one.measure}", json.dumps(one._asdict()))
+        {
+            "run": run,
+            "dataset": dataset.name,
+            "expectation": f"{GROWTH}{one.measure}",
+            "row": json.dumps(one._asdict()),
+        }
         for one in grown[:QUARANTINED]
     ]
-    return spark.createDataFrame(rows, "run string, dataset string, expectation string, row string")
+    return pa.Table.from_pylist(rows, _QUARANTINED)
 
 
-def _replace(rows: DataFrame, path: Path, *audits: Audit) -> None:
+def _replace(rows: pa.Table, path: Path, *audits: Audit) -> None:
     """Write what the audits say in place of what the same ones said before: a repeated run repeats nothing."""
     mine = " OR ".join(f"(run = '{audit.run}' AND dataset = '{audit.dataset}')" for audit in audits)
-    written = rows.write.format("delta").mode("overwrite").option("mergeSchema", "true")
-    written.option("replaceWhere", mine).save(str(path))
+    if DeltaTable.is_deltatable(str(path)):
+        write_deltalake(str(path), rows, mode="overwrite", predicate=mine, schema_mode="merge")
+    else:
+        path.mkdir(parents=True, exist_ok=True)
+        write_deltalake(str(path), rows)
 
 
 def _must_be_sql(dataset: Dataset, candidate: DataFrame, condition: str) -> None:
     try:
-        candidate.where(f"NOT coalesce(({condition}), false)")
+        candidate.agg(_fails(condition))
     except AnalysisException as error:
         message = f"{dataset.name}: the expectation {condition!r} can't be read ({error.getCondition()}); correct it"
         raise DefinitionError(message) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,6 +17,8 @@ from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.page_state import PageState
 
 SCHEMA = pa.schema([("wiki", pa.string()), ("kind", pa.string()), ("id", pa.int64()), ("state", pa.binary())])
+STATES = "states.parquet"
+"""The folder in a bootstrap's that holds its parts."""
 ROWS_PER_GROUP = 2_000
 
 
@@ -32,6 +35,8 @@ class Bootstrap(msgspec.Struct, frozen=True, kw_only=True):
     pages: int
     revisions: int
     problems: int
+    damaged: tuple[str, ...] = ()
+    """What of the sources could not be read, in words."""
     reading: str = ""
     """Fingerprint of the code that made states of it (see `shared_logic.fingerprint.reading_fingerprint`)."""
 
@@ -42,6 +47,11 @@ class Written:
 
     pages: int = 0
     revisions: int = 0
+
+    def add(self, other: Written) -> None:
+        """And what another part wrote."""
+        self.pages += other.pages
+        self.revisions += other.revisions
 
 
 def identity(wiki: str, beginning: int, sources: Iterable[Path]) -> str:
@@ -55,11 +65,63 @@ def identity(wiki: str, beginning: int, sources: Iterable[Path]) -> str:
     return sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
+def damaged_identity(identity: str, damaged: Iterable[str]) -> str:
+    """The id of what could be read of sources, some of which are damaged."""
+    return sha256("\n".join((identity, *damaged)).encode()).hexdigest()[:12]
+
+
+def renamed(folder: Path, identity: str) -> Path:
+    """The folder under another id, in place of what is there."""
+    other = folder.with_name(identity)
+    shutil.rmtree(other, ignore_errors=True)
+    return folder.rename(other)
+
+
+def remove_damaged(folder: Path, made: Bootstrap) -> None:
+    """Remove bootstraps that were made of the same sources while those were damaged."""
+    for other in folder.iterdir():
+        known = described(other)
+        if (
+            known is not None
+            and known.damaged
+            and known.id != made.id
+            and (known.wiki, known.sources) == (made.wiki, made.sources)
+        ):
+            shutil.rmtree(other)
+
+
 def write(folder: Path, states: Iterable[tuple[Entity, State]], told: Callable[[Written], None]) -> Written:
-    """Write the states to `folder/states.parquet`, whole or not at all; progress is told now and then."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the states in place of what the folder holds; progress is told now and then."""
+    begin(folder)
+    return write_part(folder, 0, states, told)
+
+
+def begin(folder: Path) -> None:
+    """Make room for the parts of a bootstrap."""
+    path = folder / STATES
+    if path.is_file():
+        path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+
+
+def state_files(folder: Path) -> list[Path]:
+    """The parts of a bootstrap; before there were several, it was one file."""
+    path = folder / STATES
+    return [path] if path.is_file() else sorted(path.glob("*.parquet"))
+
+
+def write_part(
+    folder: Path,
+    number: int,
+    states: Iterable[tuple[Entity, State]],
+    told: Callable[[Written], None] = lambda _: None,
+) -> Written:
+    """Write a part, whole or not at all; several processes may write parts of one bootstrap at once."""
     written = Written()
-    unfinished = folder / "states.parquet.unfinished"
+    path = folder / STATES / f"part-{number:06}.parquet"
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    page = 0
     with pq.ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer:
         for rows in _groups(states):
             writer.write_table(
@@ -73,12 +135,14 @@ def write(folder: Path, states: Iterable[tuple[Entity, State]], told: Callable[[
                     schema=SCHEMA,
                 )
             )
-            written.pages += sum(
-                isinstance(state, PageState) and state.title is not None for _, state in rows
-            )
-            written.revisions += sum(_revisions(state) for _, state in rows)
+            for entity, state in rows:
+                if isinstance(state, PageState):
+                    # A page may come in several states, one after the other.
+                    written.pages += state.title is not None and entity.id != page
+                    page = entity.id if state.title is not None else page
+                    written.revisions += len(state.revisions)
             told(written)
-    unfinished.rename(folder / "states.parquet")
+    unfinished.rename(path)
     return written
 
 

@@ -8,7 +8,8 @@ import io
 import lzma
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, Protocol
 
@@ -69,20 +70,9 @@ def open_input(path: Path) -> BinaryIO:
     Raises:
         InputError: missing, not readable, empty, damaged, or a bomb.
     """
-    try:
-        size = path.stat().st_size
-        if not path.is_dir() and size == 0:
-            raise InputError(f"{path} is empty")
-        cap = RatioCap(path, size)
-        stream = io.BufferedReader(_Checked(_opened(path), cap), BUFFER_BYTES)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path} is a folder, a file is wanted") from error
-    except PermissionError as error:
-        raise InputError(f"{path}: not allowed to read it; check its rights") from error
-    except _DAMAGE as error:
-        raise _damaged(path, error) from error
+    size = size_of(path)
+    with _told(path):
+        stream = io.BufferedReader(_Checked(_opened(path), RatioCap(path, size)), BUFFER_BYTES)
     try:
         # A wrong ending shows in the first bytes.
         head = stream.peek(1)
@@ -95,7 +85,36 @@ def open_input(path: Path) -> BinaryIO:
     return stream
 
 
-def _damaged(path: Path, error: BaseException) -> InputError:
+def size_of(path: Path) -> int:
+    """Bytes of a file as it lies on disk.
+
+    Raises:
+        InputError: missing, not readable, or empty.
+    """
+    with _told(path), path.open("rb") as file:
+        size = file.seek(0, io.SEEK_END)
+    if not size:
+        raise InputError(f"{path} is empty")
+    return size
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Tell what fails inside as what it is."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path} is a folder, a file is wanted") from error
+    except PermissionError as error:
+        raise InputError(f"{path}: not allowed to read it; check its rights") from error
+    except _DAMAGE as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, error: BaseException) -> InputError:
+    """What is said of a file in which reading fails."""
     return InputError(f"{path} is damaged or not what its ending says ({error}); fetch it again")
 
 
@@ -135,7 +154,7 @@ class _Checked(io.RawIOBase):
         try:
             data = self._source.read(len(buffer))
         except _DAMAGE as error:
-            raise _damaged(self._cap.path, error) from error
+            raise damaged(self._cap.path, error) from error
         self._cap.add(len(data))
         buffer[: len(data)] = data
         return len(data)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from importlib import import_module
-from itertools import groupby, repeat
+from itertools import groupby, islice, repeat
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -19,7 +19,8 @@ from batch.groups import GROUP, in_groups
 from batch.states import entities
 from shared_logic.kernel import Described, Rows, add, derive, entity_rows, linked_rows
 from shared_logic.keys import encode_key, encode_values
-from shared_logic.language import Dataset, Key, Values, registry
+from shared_logic.language import Dataset, Key, Settings, Values, registry
+from shared_logic.page_state import PageState, hidden
 
 SPARK_TYPES: dict[type, t.DataType] = {
     int: t.LongType(),
@@ -29,8 +30,21 @@ SPARK_TYPES: dict[type, t.DataType] = {
     datetime: t.TimestampType(),
     tuple: t.ArrayType(t.StringType()),
 }
-KEYS_COMBINED = 200_000
-"""Rollup keys that a task sums up before it passes them on."""
+KEYS_COMBINED = 50_000
+"""Rollup keys that a task sums up before it passes them on, of each of the datasets that it computes."""
+HIDDEN = "wikibraid_hidden"
+"""The column that tells what is hidden of revisions."""
+HIDDEN_TYPE = t.StructType(
+    [
+        t.StructField("wiki", t.StringType()),
+        t.StructField("rev_id", t.LongType()),
+        t.StructField("bits", t.IntegerType()),
+        t.StructField("clock", t.LongType()),
+    ]
+)
+_HIDDEN_ARROW = pa.schema(
+    [("wiki", pa.string()), ("rev_id", pa.int64()), ("bits", pa.int32()), ("clock", pa.int64())]
+)
 ROWS_PER_BATCH = 5_000
 BESIDE = "wikibraid_beside"
 """The column in which a joined row stands."""
@@ -41,7 +55,34 @@ Pair = tuple[Key, Values]
 
 def lower(dataset: Dataset, states: DataFrame, tables: Mapping[str, DataFrame]) -> DataFrame:
     """The dataset's table, of entity states (see `batch.states`) or of the tables that it reads, by name."""
-    rows = _source(dataset, states, tables).mapInArrow(_task(dataset), _struct(dataset))
+    if dataset.source is None:
+        return lower_rows(dataset, rows_of_things((dataset,), states))
+    return _totals(
+        dataset, _source(dataset, dataset.source, tables).mapInArrow(_task(dataset), _struct(dataset))
+    )
+
+
+def rows_of_things(datasets: Sequence[Dataset], states: DataFrame) -> DataFrame:
+    """The rows that datasets which read things make of the states, by one pass, since reading a state costs as much as a dataset.
+
+    A column for each dataset, of which every row has a value in one: a row of that dataset, sums of one key being added up as far as
+    a task meets them. A further column, `HIDDEN`, tells what is hidden of which revisions.
+    """
+    struct = t.StructType([t.StructField(dataset.name, _struct(dataset)) for dataset in datasets])
+    return states.mapInArrow(_things_task(datasets), struct.add(HIDDEN, HIDDEN_TYPE))
+
+
+def lower_rows(dataset: Dataset, rows: DataFrame) -> DataFrame:
+    """The table of a dataset of which `rows_of_things` made the rows."""
+    return _totals(dataset, one_column(rows, dataset.name))
+
+
+def one_column(rows: DataFrame, name: str) -> DataFrame:
+    """The values of one column of `rows_of_things`, as rows."""
+    return rows.where(f.col(name).isNotNull()).select(f"{name}.*")
+
+
+def _totals(dataset: Dataset, rows: DataFrame) -> DataFrame:
     if not dataset.is_rollup:
         return rows
     sums = dataset.schema.sums
@@ -56,6 +97,7 @@ def to_rows(dataset: Dataset, table: DataFrame) -> Iterator[tuple[bytes, bytes]]
     """The table's rows as bytes (see `shared_logic.keys`), in order of key."""
     names = _order(dataset)
     width = len(dataset.schema.key_names)
+    schema = pa.schema([("key", pa.binary()), ("row", pa.binary())])
 
     def encoded(batches: Batches) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -65,12 +107,21 @@ def to_rows(dataset: Dataset, table: DataFrame) -> Iterator[tuple[bytes, bytes]]
                 values.append(
                     encode_values(tuple(tuple(v) if isinstance(v, list) else v for v in row[width:]))
                 )
-            yield pa.record_batch(
-                [keys, values], schema=pa.schema([("key", pa.binary()), ("row", pa.binary())])
-            )
+            yield pa.record_batch([keys, values], schema=schema)
+
+    def packed(batches: Batches) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, batch.schema) as writer:
+                writer.write_batch(batch)
+            yield pa.record_batch([[sink.getvalue().to_pybytes()]], names=["rows"])
 
     rows = table.select(*names).mapInArrow(encoded, "key binary, row binary").orderBy("key")
-    return ((bytes(row["key"]), bytes(row["row"])) for row in rows.toLocalIterator(prefetchPartitions=True))
+    # Many rows in one, since each is handed to this process by itself.
+    for pack in rows.mapInArrow(packed, "rows binary").toLocalIterator(prefetchPartitions=True):
+        with pa.ipc.open_stream(pack["rows"]) as reader:
+            for batch in reader:
+                yield from zip(batch["key"].to_pylist(), batch["row"].to_pylist(), strict=True)
 
 
 def _order(dataset: Dataset) -> tuple[str, ...]:
@@ -82,37 +133,137 @@ def _struct(dataset: Dataset) -> t.StructType:
     return t.StructType([t.StructField(column.name, SPARK_TYPES[column.type]) for column in columns])
 
 
-def _source(dataset: Dataset, states: DataFrame, tables: Mapping[str, DataFrame]) -> DataFrame:
-    if dataset.source is None:
-        return states
-    source = tables[dataset.source.name]
+def _source(dataset: Dataset, read: Dataset, tables: Mapping[str, DataFrame]) -> DataFrame:
+    source = tables[read.name]
     if dataset.joined is not None:
         keys = dataset.joined.schema.key_names
         beside = tables[dataset.joined.name].select(
             *keys, f.struct(*dataset.joined.schema.value_names).alias(BESIDE)
         )
         source = source.join(beside, list(keys), "left")
-    return in_groups(source, dataset.source.schema) if dataset.is_linked else source
+    return in_groups(source, read.schema) if dataset.is_linked else source
 
 
 def _task(dataset: Dataset) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
-    """What each Spark worker runs; it finds the dataset by name, so that only names and settings are shipped."""
-    name, module, settings = dataset.name, dataset.function.__module__, dataset.settings
+    """What each Spark worker runs."""
+    named = _Named.of(dataset)
 
     def task(batches: Batches) -> Iterator[pa.RecordBatch]:
-        import_module(module)
-        known = replace(registry[name], settings=settings)
+        known = named.dataset()
         pairs = _pairs(known, batches)
         return _batches(known, _summed(pairs) if known.is_rollup else pairs)
 
     return task
 
 
+def _things_task(datasets: Sequence[Dataset]) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+    """What each Spark worker runs for datasets that read things."""
+    named = [_Named.of(dataset) for dataset in datasets]
+
+    def task(batches: Batches) -> Iterator[pa.RecordBatch]:
+        return _rows_of_things([one.dataset() for one in named], batches)
+
+    return task
+
+
+class _Named(NamedTuple):
+    """What is shipped of a dataset, which a worker finds by its name."""
+
+    name: str
+    module: str
+    settings: Settings | None
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> _Named:
+        return cls(dataset.name, dataset.function.__module__, dataset.settings)
+
+    def dataset(self) -> Dataset:
+        import_module(self.module)
+        return replace(registry[self.name], settings=self.settings)
+
+
+def _rows_of_things(datasets: Sequence[Dataset], batches: Batches) -> Iterator[pa.RecordBatch]:
+    schemas = [_arrow_schema(dataset) for dataset in datasets]
+    columns = pa.schema(
+        [(dataset.name, pa.struct(schema)) for dataset, schema in zip(datasets, schemas, strict=True)]
+        + [(HIDDEN, pa.struct(_HIDDEN_ARROW))]
+    )
+    outputs = [_Summed() if dataset.is_rollup else _Listed() for dataset in datasets]
+    of_hidden: list[tuple[Any, ...]] = []
+    for entity, state in entities(batches):
+        described = Described(entity, state)
+        for place, (dataset, output) in enumerate(zip(datasets, outputs, strict=True)):
+            if output.is_full_with(entity_rows(dataset, described)):
+                yield from _in_column(columns, place, output.taken())
+        if isinstance(state, PageState):
+            of_hidden += ((entity.wiki, *told) for told in hidden(state))
+            if len(of_hidden) >= ROWS_PER_BATCH:
+                yield from _in_column(columns, len(datasets), iter(of_hidden))
+                of_hidden.clear()
+    for place, output in enumerate(outputs):
+        yield from _in_column(columns, place, output.taken())
+    yield from _in_column(columns, len(datasets), iter(of_hidden))
+
+
+class _Listed:
+    """Rows of one dataset that wait to be passed on; what stands twice is passed on twice, for the audit."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[Any, ...]] = []
+
+    def is_full_with(self, rows: Rows) -> bool:
+        """Add rows; whether it is time to pass them on."""
+        self._rows += [key + values for key, values in rows.items()]
+        return len(self._rows) >= ROWS_PER_BATCH
+
+    def taken(self) -> Iterator[tuple[Any, ...]]:
+        """What waits, no longer kept."""
+        rows, self._rows = self._rows, []
+        return iter(rows)
+
+
+class _Summed:
+    """Sums of one dataset that wait to be passed on, by key."""
+
+    def __init__(self) -> None:
+        self._sums: Rows = {}
+
+    def is_full_with(self, rows: Rows) -> bool:
+        """Add rows; whether it is time to pass them on."""
+        for key, values in rows.items():
+            known = self._sums.get(key)
+            self._sums[key] = values if known is None else add(known, values)
+        return len(self._sums) >= KEYS_COMBINED
+
+    def taken(self) -> Iterator[tuple[Any, ...]]:
+        """What waits, no longer kept."""
+        sums, self._sums = self._sums, {}
+        return (key + values for key, values in sums.items())
+
+
+def _in_column(columns: pa.Schema, place: int, rows: Iterator[tuple[Any, ...]]) -> Iterator[pa.RecordBatch]:
+    """The rows as values of one column, the others being null."""
+    kind = columns[place].type
+    while some := list(islice(rows, ROWS_PER_BATCH)):
+        values = [
+            pa.array(column, type=kind.field(number).type)
+            for number, column in enumerate(zip(*some, strict=True))
+        ]
+        filled = pa.StructArray.from_arrays(values, fields=list(kind))
+        yield pa.record_batch(
+            [
+                filled if number == place else pa.nulls(len(some), column.type)
+                for number, column in enumerate(columns)
+            ],
+            schema=columns,
+        )
+
+
 def _pairs(dataset: Dataset, batches: Batches) -> Iterator[Pair]:
     if dataset.source is None:
-        for entity, state in entities(batches):
-            yield from entity_rows(dataset, Described(entity, state)).items()
-    elif dataset.is_linked:
+        message = f"{dataset.name} reads no table"
+        raise AssertionError(message)
+    if dataset.is_linked:
         for _, records in groupby(_records(dataset, dataset.source, batches), key=_wiki_and_group):
             rows = list(records)
             linked = {record.key: record.values for record in rows}
@@ -167,8 +318,7 @@ def _summed(pairs: Iterator[Pair]) -> Iterator[Pair]:
 
 
 def _batches(dataset: Dataset, pairs: Iterator[Pair]) -> Iterator[pa.RecordBatch]:
-    names = _order(dataset)
-    schema = pa.schema([(name, ARROW_TYPES[dataset.schema.column(name).type]) for name in names])
+    schema = _arrow_schema(dataset)
     rows: list[tuple[Any, ...]] = []
     for key, values in pairs:
         rows.append(key + values)
@@ -177,6 +327,10 @@ def _batches(dataset: Dataset, pairs: Iterator[Pair]) -> Iterator[pa.RecordBatch
             rows = []
     if rows:
         yield _batch(rows, schema)
+
+
+def _arrow_schema(dataset: Dataset) -> pa.Schema:
+    return pa.schema([(name, ARROW_TYPES[dataset.schema.column(name).type]) for name in _order(dataset)])
 
 
 def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as f
 
 from batch.archive import ARCHIVED_UPTO, SCHEMA, opened
+from batch.bootstrap import state_files
 from batch.states import Batches, entities, said_by_bootstraps
 from shared_logic.entities import Entity, State, encode, entity
 from shared_logic.events.read import DeadLetter, read
@@ -102,7 +103,13 @@ def purge_bootstrap(folder: Path, gone: Mapping[Subject, int], purge: str) -> in
     """Rewrite a bootstrap's states without what is hidden; returns how many were changed, 0 if this purge did it already."""
     if _is_done(folder, purge):
         return 0
-    path, beside = folder / "states.parquet", folder / "states.purging"
+    changed = sum(_purge_part(path, gone) for path in state_files(folder))
+    (folder / _MARK).write_text(purge + "\n")
+    return changed
+
+
+def _purge_part(path: Path, gone: Mapping[Subject, int]) -> int:
+    beside = path.with_name(f".{path.name}.purging")
     changed = 0
     with pq.ParquetFile(path) as old, pq.ParquetWriter(beside, old.schema_arrow, compression="zstd") as new:
         for batch in old.iter_batches(_ROWS_AT_ONCE):
@@ -114,7 +121,6 @@ def purge_bootstrap(folder: Path, gone: Mapping[Subject, int], purge: str) -> in
             place = batch.schema.get_field_index("state")
             new.write_batch(batch.set_column(place, "state", pa.array(states, pa.binary())))
     beside.replace(path)
-    (folder / _MARK).write_text(purge + "\n")
     return changed
 
 

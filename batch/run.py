@@ -8,17 +8,23 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 
 from batch import views
 from batch.audit import Audit, audit, counts_of, keep
-from batch.lowering import lower, to_rows
-from batch.states import said_by_bootstraps, said_by_log, united
+from batch.lowering import HIDDEN, lower, lower_rows, one_column, rows_of_things, to_rows
+from batch.states import COLUMNS, said_by_bootstraps, said_by_log, united
 from shared_logic.entities import Entity, Kind
 from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.language import Dataset
 from shared_logic.protocols import Cut
 
+STATES_AT_ONCE = 1_000
+BUFFER_BYTES = 1 << 20
+"""Of a file of states that is in memory at a time."""
 AT_ONCE = 3
 """Datasets that are computed at once: small ones cost planning more than work, and planning uses one core."""
 
@@ -43,13 +49,27 @@ class Result:
 
     base: str
     """Id of the entity states."""
-    states: DataFrame
     views: Mapping[str, View]
+    _states: DeltaTable
+    _rows: DataFrame
 
     def entity_states(self) -> Iterator[tuple[str, bytes]]:
         """Key and state of every entity."""
-        for row in self.states.toLocalIterator(prefetchPartitions=True):
-            yield Entity(row["wiki"], Kind(row["kind"]), row["id"]).key, bytes(row["state"])
+        for path in self._states.file_uris():
+            with pq.ParquetFile(path, buffer_size=BUFFER_BYTES) as file:
+                for batch in file.iter_batches(STATES_AT_ONCE):
+                    columns = (batch[name].to_pylist() for name in COLUMNS)
+                    for wiki, kind, number, state in zip(*columns, strict=True):
+                        yield Entity(wiki, Kind(kind), number).key, state
+
+    def hidden(self) -> Iterator[tuple[str, int, int, int]]:
+        """Wiki, revision id, bits of what is hidden, and the clock of that, of every revision of which something is hidden."""
+        for row in one_column(self._rows, HIDDEN).toLocalIterator():
+            yield row["wiki"], row["rev_id"], row["bits"], row["clock"]
+
+    def release(self) -> None:
+        """Give up what Spark keeps for the above."""
+        self._rows.unpersist()
 
 
 def base_id(bootstraps: Sequence[str], cut: Cut, reading: str) -> str:
@@ -83,14 +103,14 @@ class Earlier:
     cut: Cut
 
 
-def earlier(spark: SparkSession, states: Path, inputs: Inputs) -> Earlier | None:
+def earlier(states: Path, inputs: Inputs) -> Earlier | None:
     """The newest states that hold nothing but what these inputs say; None: there are none.
 
     A state is the join of all that was said of an entity, in any order and however often, so that states of some bootstraps and a
     beginning of the log, joined with the rest, are those of all. States from before a purge, or read by other code, are no part.
     """
     reading = reading_fingerprint()
-    for version, made in views.made(spark, states):
+    for version, made in views.made(states):
         told = tuple(filter(None, made.bootstrap.split(",")))
         bootstraps = tuple(name for name in told if name in inputs.bootstraps)
         if (
@@ -119,8 +139,13 @@ def compute(
     states_path = home / "delta" / "entity_states"
     said = _said_since(spark, inputs, states_path)
     made = views.Made(base, bootstrap, inputs.cut, "")
-    states = views.read(spark, states_path, views.write(spark, united(said), states_path, made))
-    before = counts_of(spark, home, inputs.published)
+    version = views.write(united(said), states_path, made)
+    states = views.read(spark, states_path, version)
+    # What memory can't hold lies on disk, so that a run takes as much of it whatever the size of the wiki.
+    rows = rows_of_things([one for one in datasets if one.source is None], states).persist(
+        StorageLevel.DISK_ONLY
+    )
+    before = counts_of(home, inputs.published)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         computing: dict[str, Future[View]] = {}
 
@@ -129,7 +154,8 @@ def compute(
             told(f"computing {dataset.name}")
             path = home / "delta" / dataset.name
             made = views.Made(run, bootstrap, inputs.cut, fingerprints[dataset.name])
-            version = views.write(spark, lower(dataset, states, tables), path, made)
+            found = lower_rows(dataset, rows) if dataset.source is None else lower(dataset, states, tables)
+            version = views.write(found, path, made)
             table = views.read(spark, path, version)
             told(f"auditing {dataset.name}")
             return View(
@@ -140,13 +166,13 @@ def compute(
             # What a dataset reads was handed in before it, so that of those that wait one always runs.
             computing[dataset.name] = pool.submit(view_of, dataset)
         found = {name: future.result() for name, future in computing.items()}
-    keep(spark, [view.audit for view in found.values()], home)
-    return Result(base, states, found)
+    keep([view.audit for view in found.values()], home)
+    return Result(base, found, DeltaTable(str(states_path), version=version), rows)
 
 
 def _said_since(spark: SparkSession, inputs: Inputs, states: Path) -> DataFrame:
     """What is to be united: all that was said, of which an earlier run may have united a part already."""
-    known = earlier(spark, states, inputs)
+    known = earlier(states, inputs)
     if known is None:
         return said_by_bootstraps(spark, list(inputs.bootstraps.values())).unionByName(
             said_by_log(spark, inputs.archive, inputs.cut)

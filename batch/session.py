@@ -42,6 +42,9 @@ def session(app: str, warehouse: Path, *, cores: int | None = None) -> SparkSess
         builder = builder.master(os.environ.get("SPARK_MASTER", f"local[{cores}]"))
     for name, value in _settings(jars, warehouse, cores).items():
         builder = builder.config(name, value)
+    if not {"SPARK_MASTER", "PYSPARK_GATEWAY_PORT"} & os.environ.keys():
+        # Executors elsewhere have this code only once the session is there.
+        builder = builder.config("spark.python.daemon.module", "batch.python_daemon")
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     if not (spark.sparkContext.master or "").startswith("local"):
@@ -90,5 +93,6 @@ def _settings(jars: list[Path], warehouse: Path, cores: int) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING}",
+        # Most of a run's Java is met once or twice: the second compiler costs more of the two cores than it gains there.
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING} -XX:+UseParallelGC -XX:TieredStopAtLevel=1",
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import reduce
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -56,10 +55,7 @@ def united(said: DataFrame) -> DataFrame:
 
 def entities(batches: Batches) -> Iterator[tuple[Entity, State]]:
     """The rows of a table of states."""
-    for batch in batches:
-        columns = (batch[name].to_pylist() for name in COLUMNS)
-        for wiki, kind, number, state in zip(*columns, strict=True):
-            yield Entity(wiki, _KINDS[kind], number), decode(state)
+    return ((told, decode(state)) for told, state in _encoded(batches))
 
 
 def _read(batches: Batches) -> Iterator[pa.RecordBatch]:
@@ -76,15 +72,42 @@ def _read(batches: Batches) -> Iterator[pa.RecordBatch]:
 
 
 def _combine(batches: Batches) -> Iterator[pa.RecordBatch]:
-    return _batches((told, encode(state)) for told, state in _joined(entities(batches)))
+    def combined() -> Iterator[tuple[Entity, bytes]]:
+        known: dict[Entity, list[bytes]] = {}
+        for told, state in _encoded(batches):
+            known.setdefault(told, []).append(state)
+            if len(known) >= ENTITIES_COMBINED:
+                yield from ((told, _whole(states)) for told, states in known.items())
+                known = {}
+        yield from ((told, _whole(states)) for told, states in known.items())
+
+    return _batches(combined())
 
 
 def _carry(batches: Batches) -> Iterator[pa.RecordBatch]:
-    def whole() -> Iterator[tuple[Entity, bytes]]:
-        for told, states in groupby(entities(batches), key=itemgetter(0)):
-            yield told, encode(reduce(join, (state for _, state in states)))
+    groups = groupby(_encoded(batches), key=itemgetter(0))
+    return _batches((told, _whole([state for _, state in states])) for told, states in groups)
 
-    return _batches(whole())
+
+def _encoded(batches: Batches) -> Iterator[tuple[Entity, bytes]]:
+    for batch in batches:
+        columns = (batch[name].to_pylist() for name in COLUMNS)
+        for wiki, kind, number, state in zip(*columns, strict=True):
+            yield Entity(wiki, _KINDS[kind], number), state
+
+
+def _whole(states: list[bytes]) -> bytes:
+    """All that the states say; of most entities there is but one, which need not be looked at."""
+    if len(states) == 1:
+        return states[0]
+    said = [decode(state) for state in states]
+    while len(said) > 1:
+        # By pairs, since a join copies what it joins: one after the other, that is the square of a busy page's length.
+        said = [
+            join(*said[place : place + 2]) if place + 1 < len(said) else said[place]
+            for place in range(0, len(said), 2)
+        ]
+    return encode(said[0])
 
 
 def _joined(said: Iterator[tuple[Entity, State]]) -> Iterator[tuple[Entity, State]]:

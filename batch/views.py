@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from delta.tables import DeltaTable
+from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +22,9 @@ class Made:
     fingerprint: str
 
 
-def write(spark: SparkSession, table: DataFrame, path: Path, made: Made) -> int:
+def write(table: DataFrame, path: Path, made: Made) -> int:
     """Replace the view's content and return the Delta version; a run that wrote it already is not repeated."""
-    known = version_of(spark, path, made.run)
+    known = version_of(path, made.run)
     if known is not None:
         return known
     description = msgspec.json.encode(made).decode()
@@ -33,27 +35,32 @@ def write(spark: SparkSession, table: DataFrame, path: Path, made: Made) -> int:
         .option("userMetadata", description)
         .save(str(path))
     )
-    (newest,) = DeltaTable.forPath(spark, str(path)).history(1).select("version").collect()
-    return int(newest["version"])
+    written = version_of(path, made.run)
+    if written is None:
+        message = f"{path}: the run {made.run} wrote it and left no version"
+        raise AssertionError(message)
+    return written
 
 
-def version_of(spark: SparkSession, path: Path, run: str) -> int | None:
+def version_of(path: Path, run: str) -> int | None:
     """The version that the run wrote; None: it did not, or was killed before its commit."""
-    return next((version for version, known in made(spark, path) if known.run == run), None)
+    return next((version for version, known in made(path) if known.run == run), None)
 
 
-def made(spark: SparkSession, path: Path) -> list[tuple[int, Made]]:
+def made(path: Path) -> list[tuple[int, Made]]:
     """Every version that a run wrote and what it was made of, newest first."""
-    if not DeltaTable.isDeltaTable(spark, str(path)):
+    if not DeltaTable.is_deltatable(str(path)):
         return []
-    rows = DeltaTable.forPath(spark, str(path)).history().select("version", "userMetadata").collect()
     return [
-        (int(row["version"]), msgspec.json.decode(row["userMetadata"], type=Made))
-        for row in rows
-        if row["userMetadata"]
+        (int(commit["version"]), msgspec.json.decode(commit["userMetadata"], type=Made))
+        for commit in DeltaTable(str(path)).history()
+        if commit.get("userMetadata")
     ]
 
 
 def read(spark: SparkSession, path: Path, version: int) -> DataFrame:
-    """The view as of that version."""
-    return spark.read.format("delta").option("versionAsOf", version).load(str(path))
+    """The view as of that version: its files, which is a job of Spark less than asking its Delta for them."""
+    table = DeltaTable(str(path), version=version)
+    columns = StructType.fromJson(json.loads(table.schema().to_json()))
+    files = table.file_uris()
+    return spark.read.schema(columns).parquet(*files) if files else spark.createDataFrame([], columns)

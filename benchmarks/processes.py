@@ -1,9 +1,10 @@
-"""What commands cost: time, CPU and memory of all their processes."""
+"""What commands cost: time, CPU and memory over all processes that they start."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 GIB = 1 << 30
+WIKIBRAID = (sys.executable, "-m", "cli.main")
+"""The command, as this environment has it."""
+SECONDS_BETWEEN_LOOKS = 0.25
 
 
 class Cost(NamedTuple):
@@ -19,20 +23,24 @@ class Cost(NamedTuple):
     seconds: float
     cpu_seconds: float
     peak_gib: float
-    """Of all processes at once."""
+    """The most memory that they and all that they started held at one moment; what processes share is counted once."""
 
 
-def measured(*commands: list[str]) -> Cost:
-    """Run commands, and tell what they cost."""
+def cost(*commands: list[str]) -> Cost:
+    """Run these commands, one after the other.
+
+    Raises:
+        CalledProcessError: one failed.
+    """
     peak = 0
     ticks: dict[tuple[int, str], int] = {}
     done = threading.Event()
 
     def watch() -> None:
         nonlocal peak
-        while not done.wait(0.25):
+        while not done.wait(SECONDS_BETWEEN_LOOKS):
             found = list(_descendants(os.getpid()))
-            peak = max(peak, sum(process.resident for process in found))
+            peak = max(peak, sum(_held(process.pid) for process in found))
             for process in found:
                 ticks[process.pid, process.started] = process.ticks
 
@@ -43,10 +51,16 @@ def measured(*commands: list[str]) -> Cost:
         for words in commands:
             subprocess.run(words, check=True, capture_output=True)
     finally:
+        seconds = time.perf_counter() - begun
         done.set()
         watcher.join()
-    cpu = sum(ticks.values()) / os.sysconf("SC_CLK_TCK")
-    return Cost(time.perf_counter() - begun, cpu, peak / GIB)
+    return Cost(seconds, sum(ticks.values()) / os.sysconf("SC_CLK_TCK"), peak / GIB)
+
+
+def cpu_seconds(pid: int | None) -> float:
+    """What a process that runs has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class _Process(NamedTuple):
@@ -55,14 +69,6 @@ class _Process(NamedTuple):
     """Ticks since the boot; tells processes of one id apart."""
     ticks: int
     """Of CPU, used so far."""
-    resident: int
-    """Bytes."""
-
-
-def cpu_seconds(pid: int | None) -> float:
-    """What a process that runs has used so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _descendants(parent: int) -> Iterator[_Process]:
@@ -74,15 +80,19 @@ def _descendants(parent: int) -> Iterator[_Process]:
         except OSError:
             continue
         fields = rest.rpartition(") ")[2].split()
-        used = _Process(
-            int(pid),
-            fields[19],
-            int(fields[11]) + int(fields[12]),
-            int(fields[21]) * os.sysconf("SC_PAGE_SIZE"),
-        )
+        used = _Process(int(pid), fields[19], int(fields[11]) + int(fields[12]))
         children.setdefault(int(fields[1]), []).append(used)
     waiting = [parent]
     while waiting:
         for process in children.get(waiting.pop(), ()):
             yield process
             waiting.append(process.pid)
+
+
+def _held(pid: int) -> int:
+    """Bytes that a process holds; its share of those that it holds with others (forked workers share most)."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1_024 for line in lines if line.startswith("Pss:"))

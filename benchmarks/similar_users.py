@@ -18,7 +18,7 @@ from pathlib import Path
 
 import shared_logic.datasets  # noqa: F401  registers the datasets
 import wikibraid
-from benchmarks.processes import measured
+from benchmarks.processes import WIKIBRAID, cost
 from benchmarks.result import Result
 from benchmarks.story import WIKI as STORY
 from benchmarks.story import edits, event
@@ -64,13 +64,12 @@ def results(revisions: int = REVISIONS) -> Iterator[Result]:
 def _batch(folder: Path, revisions: int) -> Iterator[Result]:
     tables, home, found = folder / "tables", folder / "home", folder / "peer.parquet"
     write(tables, revisions)
-    command = [sys.executable, "-m", "cli.main"]
-    taken_in = measured([*command, "ingest", "tables", str(tables), "--wiki", WIKI, "--home", str(home)])
-    ours = measured([*command, "batch", "run", "coedits", "--home", str(home)])
+    taken_in = cost([*WIKIBRAID, "ingest", "tables", str(tables), "--wiki", WIKI, "--home", str(home)])
+    ours = cost([*WIKIBRAID, "batch", "run", "coedits", "--home", str(home)])
     pairs = wikibraid.sql("SELECT count(*) AS n, sum(pages) AS pages FROM coedits", home=home).to_pylist()[0]
     told = f"{ours.seconds:.0f} s, {ours.cpu_seconds:.0f} CPU s, {ours.peak_gib:.1f} GiB"
     try:
-        theirs = measured([sys.executable, "-c", _peer(tables, found)])
+        theirs = cost([sys.executable, "-c", _peer(tables, found)])
     except subprocess.CalledProcessError as error:
         if b"OutOfMemory" not in error.stderr:
             raise

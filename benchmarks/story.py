@@ -1,4 +1,4 @@
-"""Generated edits with heavy tails, the same every time: as events, and as a dump."""
+"""Generated edits with heavy tails, the same every time, as events."""
 
 from __future__ import annotations
 
@@ -69,29 +69,3 @@ def event(edit: Edit) -> bytes:
             **({"rev_parent_id": edit.parent_id} if edit.parent_id else {}),
         }
     )
-
-
-def dump(count: int, *, pages: int, hot: float = 0.2) -> bytes:
-    """The edits as a stub dump, pages in order of id."""
-    by_page: dict[int, list[Edit]] = {}
-    for edit in edits(count, pages=pages, hot=hot):
-        by_page.setdefault(edit.page_id, []).append(edit)
-    head = (
-        '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11" xml:lang="en"><siteinfo>'
-        f"<sitename>Bench</sitename><dbname>{WIKI}</dbname><base>b</base><generator>g</generator><case>first-letter</case>"
-        '<namespaces><namespace key="0" case="first-letter" /></namespaces></siteinfo>\n'
-    )
-    return (
-        head + "".join(_page(page_id, rows) for page_id, rows in sorted(by_page.items())) + "</mediawiki>\n"
-    ).encode()
-
-
-def _page(page_id: int, rows: list[Edit]) -> str:
-    revisions = "".join(
-        f"<revision><id>{e.rev_id}</id>{f'<parentid>{e.parent_id}</parentid>' if e.parent_id else ''}"
-        f"<timestamp>{e.at}</timestamp><contributor><username>User {e.user_id}</username><id>{e.user_id}</id></contributor>"
-        f"<comment>an edit</comment><model>wikitext</model><format>text/x-wiki</format>"
-        f'<text bytes="{e.size}" sha1="{e.sha1}" id="{e.rev_id}" /><sha1>{e.sha1}</sha1></revision>\n'
-        for e in rows
-    )
-    return f"<page><title>Page {page_id}</title><ns>0</ns><id>{page_id}</id>\n{revisions}</page>\n"

@@ -9,8 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft7Validator
-
 FOLDER = Path(__file__).parents[1] / "conf" / "schemas"
 ERRORS_SHOWN = 5
 
@@ -30,6 +28,8 @@ def known_fields() -> Mapping[str, tuple[int, frozenset[str]]]:
 
 def faults(value: bytes) -> list[str]:
     """What the newest schema of its title says is wrong with an event; no text of the event is repeated."""
+    from jsonschema import Draft7Validator
+
     try:
         event = json.loads(value)
         title = re.sub(r"/\d+\.\d+\.\d+$", "", event["$schema"].strip("/"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,10 +22,8 @@ from cli.options import (
 from cli.output import Meter, err, meter, out, print_json, print_records
 from cli.purges import begun as purges_begun
 from shared_logic.datasets.user_current import hidden_names
-from shared_logic.entities import decode, entity
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import Dataset, names_accounts, registry
-from shared_logic.page_state import PageState, hidden
 from shared_logic.protocols import Cut, Generation, Log, Store
 
 if TYPE_CHECKING:
@@ -221,9 +218,10 @@ def recompute(
         Failure: an audit failed; nothing of the run is published.
     """
     from batch.archive import archive
-    from batch.audit import GROWTH
+    from batch.audit import GROWTH, get_ready
     from batch.run import Inputs, compute
 
+    get_ready()
     bootstraps = {made.id: folder / "states.parquet" for folder, made in home.bootstraps_known()}
     code = {dataset.name: fingerprint(dataset) for dataset in datasets}
     purges = tuple(plan.id for plan in purges_begun(home.purges))
@@ -255,7 +253,10 @@ def recompute(
     progress.say("loading entity states")
     if not store.has_states(result.base):
         with store.atomically():
-            store.load_states(result.base, _noting_hidden(store, result.entity_states()))
+            for hiding in result.hidden():
+                store.redact(*hiding)
+            store.load_states(result.base, result.entity_states())
+    result.release()
     for dataset in datasets:
         progress.say(f"loading {dataset.name}")
         made = next(
@@ -286,16 +287,6 @@ def recompute(
 def _goes_on(before: Cut, cut: Cut) -> bool:
     """Whether all that lies before the one cut lies before the other: of less than that nothing has to have grown."""
     return len(before) == len(cut) and all(one <= other for one, other in zip(before, cut, strict=True))
-
-
-def _noting_hidden(store: Store, states: Iterator[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-    """The states, while what they hide is noted for readers of older generations."""
-    for key, encoded in states:
-        state = decode(encoded)
-        if isinstance(state, PageState):
-            for rev_id, bits, clock in hidden(state):
-                store.redact(entity(key).wiki, rev_id, bits, clock)
-        yield key, encoded
 
 
 def with_relatives(store: Store, datasets: tuple[Dataset, ...]) -> tuple[Dataset, ...]:

@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,26 +18,21 @@ import typer
 
 from batch import bootstrap
 from batch.compressed import InputError, open_input
+from batch.dump_bootstrap import Dumps, database_name, processes
+from batch.issues import with_issues
 from batch.table_folders import NAMESPACE_MAP, WikiTables, files_in, wikis_in
 from cli.configuration import database_password
 from cli.failures import Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
-from cli.output import Meter, meter, out, print_json
+from cli.output import Meter, err, meter, out, print_json
 from shared_logic.clock import FUTURE_LIMIT_MS, from_iso, from_mediawiki, instant, milliseconds
-from shared_logic.entities import Entity, State, issue, page
-from shared_logic.eventify.authors import with_authors
-from shared_logic.eventify.dump import DumpError, DumpReader, read_logging
+from shared_logic.entities import Entity, State
+from shared_logic.eventify.dump import DumpError
 from shared_logic.eventify.lifecycle_tables import site_told
-from shared_logic.eventify.log_dump import said_by_head, said_by_log_items
-from shared_logic.eventify.problems import Problem, Report
+from shared_logic.eventify.problems import Report
 from shared_logic.eventify.tables import TablesError, states
 from shared_logic.fingerprint import reading_fingerprint
-from shared_logic.issue_state import IssueState
-
-ISSUES_HELD = 1_000
-LOGGING = "pages-logging"
-"""What the name of a dump of log entries holds."""
 
 WikiOption = Annotated[
     str, typer.Option(help="Database name of the wiki, as enwiki; else what the folder tells.")
@@ -132,34 +128,16 @@ def _take(folder: Path, wiki: str, home: Path, taken_at: str | None, json: bool)
         for found in wikis_in(folder, wiki):
             problems: Counter[str] = Counter()
             beginning = _beginning(taken_at, partial(_newest_in_tables, found.tables))
-            said = _with_issues(found.wiki, problems, partial(_said_by_tables, found, beginning))
-            made = _bootstrap(home_at(home), found.wiki, beginning, files_in(folder), said, problems)
+            said = with_issues(found.wiki, problems, partial(_said_by_tables, found, beginning))
+            made = _bootstrap(
+                home_at(home), found.wiki, beginning, files_in(folder), partial(_write, said), problems
+            )
             _say_bootstrap(made, problems, json)
             missing = [name for name in OPTIONAL if name not in found.tables]
             if missing and not json:
                 out.print(f"  not there, so left out: {', '.join(missing)}", markup=False)
     except (InputError, TablesError) as error:
         raise Failure(str(error)) from error
-
-
-def _with_issues(
-    wiki: str, counts: Counter[str], read: Callable[[Report], Iterator[tuple[Entity, State]]]
-) -> Iterator[tuple[Entity, State]]:
-    """What is read, with an issue for every row that was not; `counts` says how many of which kind."""
-    waiting: list[Problem] = []
-    for said in read(waiting.append):
-        yield said
-        if len(waiting) >= ISSUES_HELD:
-            yield from _issues(wiki, waiting, counts)
-    yield from _issues(wiki, waiting, counts)
-
-
-def _issues(wiki: str, waiting: list[Problem], counts: Counter[str]) -> Iterator[tuple[Entity, State]]:
-    for found in waiting:
-        counts.update([f"{found.table}: {found.code}"])
-        told = IssueState(told=(found.table, found.row, found.code, found.detail))
-        yield issue(wiki, found.table, found.row, found.code), told
-    waiting.clear()
 
 
 def _said_by_tables(found: WikiTables, beginning: int, report: Report) -> Iterator[tuple[Entity, State]]:
@@ -181,14 +159,20 @@ def dump(
     json: JsonOption = False,
 ) -> None:
     """Take XML dumps of one wiki as the history from before the log."""
-    problems: Counter[str] = Counter()
     try:
         named = wiki or _dbname(files[0])
-        beginning = _beginning(taken_at or _date_in_name(files[0]), lambda: _newest_in_dumps(files))
-        said = with_authors(
-            _with_issues(named, problems, lambda report: _all_pages(files, named, beginning, report))
-        )
-        made = _bootstrap(home_at(home), named, beginning, files, said, problems)
+        with processes() as pool:
+            dumps = Dumps(files, pool)
+            beginning = _beginning(taken_at or _date_in_name(files[0]), dumps.newest)
+            problems: Counter[str] = Counter()
+            place = home_at(home)
+
+            def write(folder: Path, told: Callable[[bootstrap.Written], None]) -> _Taken:
+                written, skipped, damaged = dumps.write(folder, named, beginning, told)
+                problems.update(skipped)
+                return _Taken(written, damaged)
+
+            made = _bootstrap(place, named, beginning, files, write, problems)
     except InputError as error:
         raise Failure(str(error)) from error
     _say_bootstrap(made, problems, json)
@@ -238,45 +222,25 @@ def _newest_in_tables(found: Mapping[str, Iterable[Mapping[str, str | None]]]) -
     return newest
 
 
-def _newest_in_dumps(files: Iterable[Path]) -> int:
-    newest = 0
-    for file in files:
-        with opened_dump(file) as stream:
-            if LOGGING in file.name:
-                newest = max((newest, *(item.timestamp for item in read_logging(stream, lambda _: None))))
-                continue
-            for _, state in DumpReader(stream, 0, lambda _: None):
-                newest = max((newest, *(told.timestamp or 0 for told in state.revisions.values())))
-    return newest
-
-
 def _date_in_name(file: Path) -> str | None:
     found = re.search(r"-(20\d\d)(\d\d)(\d\d)-", file.name)
     return "-".join(found.groups()) + "T00:00:00Z" if found else None
 
 
 def _dbname(file: Path) -> str:
-    with opened_dump(file) as stream:
-        name = DumpReader(stream, 0, lambda _: None).site.dbname
+    name = database_name(file)
     if not name:
         message = f"{file} does not say which wiki it is of; give --wiki"
         raise Failure(message)
     return name
 
 
-def _all_pages(
-    files: Iterable[Path], wiki: str, beginning: int, report: Report
-) -> Iterator[tuple[Entity, State]]:
-    for file in files:
-        with opened_dump(file) as stream:
-            site = DumpReader(stream, 0, lambda _: None).site
-        yield from said_by_head(wiki, site, beginning)
-        with opened_dump(file) as stream:
-            if LOGGING in file.name:
-                yield from said_by_log_items(wiki, read_logging(stream, report), site.namespaces, beginning)
-                continue
-            for page_id, state in DumpReader(stream, beginning, report):
-                yield page(wiki, page_id), state
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What was written of the sources, and what of them is damaged."""
+
+    written: bootstrap.Written
+    damaged: tuple[str, ...] = ()
 
 
 def _bootstrap(
@@ -284,29 +248,42 @@ def _bootstrap(
     wiki: str,
     beginning: int,
     sources: list[Path],
-    said: Iterable[tuple[Entity, State]],
+    write: Callable[[Path, Callable[[bootstrap.Written], None]], _Taken],
     problems: Counter[str],
 ) -> bootstrap.Bootstrap:
+    """What `write` makes of the sources in the folder that it is given; once whole, it is not made again."""
     with home.writing_bootstraps("ingest"), home.log() as log, meter("revisions") as progress:
         identity = bootstrap.identity(wiki, beginning, sources)
         folder = home.bootstraps / identity
         known = bootstrap.described(folder)
         if known is not None:
             return known
-        written = bootstrap.write(folder, said, _showing(progress))
+        taken = write(folder, _showing(progress))
+        if taken.damaged:
+            # Whole files of the same names and sizes must be another bootstrap, or no run would look at them.
+            identity = bootstrap.damaged_identity(identity, taken.damaged)
+            folder = bootstrap.renamed(folder, identity)
         made = bootstrap.Bootstrap(
             id=identity,
             wiki=wiki,
             beginning=beginning,
             cut=log.ends(),
             sources=tuple(path.name for path in sources),
-            pages=written.pages,
-            revisions=written.revisions,
+            pages=taken.written.pages,
+            revisions=taken.written.revisions,
             problems=problems.total(),
+            damaged=taken.damaged,
             reading=reading_fingerprint(),
         )
         bootstrap.describe(folder, made)
+        bootstrap.remove_damaged(home.bootstraps, made)
     return made
+
+
+def _write(
+    said: Iterable[tuple[Entity, State]], folder: Path, told: Callable[[bootstrap.Written], None]
+) -> _Taken:
+    return _Taken(bootstrap.write(folder, said, told))
 
 
 def _showing(progress: Meter) -> Callable[[bootstrap.Written], None]:
@@ -321,5 +298,7 @@ def _say_bootstrap(made: bootstrap.Bootstrap, problems: Counter[str], json: bool
         f"bootstrap {made.id} of {made.wiki}: {made.pages:,} pages, {made.revisions:,} revisions, "
         f"as of {instant(made.beginning).isoformat()}"
     )
+    for reason in made.damaged:
+        err.print(f"  left out, since it is damaged: {reason}", style="red", markup=False, soft_wrap=True)
     for reason, number in problems.most_common():
         out.print(f"  {number:>8,}  skipped: {reason}", markup=False)

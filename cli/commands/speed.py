@@ -24,7 +24,7 @@ from cli.output import err, meter, out, print_json
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import Dataset
 from shared_logic.protocols import Generation, Lane, Log, Store
-from speed import bytewax_engine, loop_engine, process
+from speed import loop_engine, process
 from speed.daemon import Daemon
 from speed.shares import Share
 from speed.worker import LogTooShort, Outcome, Worker, alike
@@ -133,12 +133,20 @@ def catch_up(
             worker = Worker(log, store, group)
         except LogTooShort as error:
             raise Failure(str(error), CANNOT_KNOW) from error
-        chosen = bytewax_engine if engine is EngineName.BYTEWAX else loop_engine
-        chosen.run_until_idle(worker, applied=after)
+        _run_until_idle(engine)(worker, applied=after)
         total.messages += worker.outcome.messages
         total.unreadable += worker.outcome.unreadable
         total.failures |= worker.outcome.failures
     return total
+
+
+def _run_until_idle(engine: EngineName) -> Callable[..., None]:
+    """How that engine works off the log."""
+    if engine is EngineName.LOOP:
+        return loop_engine.run_until_idle
+    from speed import bytewax_engine
+
+    return bytewax_engine.run_until_idle
 
 
 def standing(log: Log, store: Store, lanes: list[tuple[Dataset, Generation]]) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import BinaryIO, Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 from xml.parsers import expat
 
 import msgspec
@@ -39,6 +39,13 @@ FIRST_WITH_PARENT = (0, 7)
 
 _TIMESTAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z")
 _VERSION = re.compile(r"(?:export-)?(\d+)\.(\d+)/?$")
+
+
+class Source(Protocol):
+    """What bytes are read from: an open file, or the like."""
+
+    def read(self, size: int, /) -> bytes:
+        """Some of the bytes that come next, not always as many as asked for; none at the end."""
 
 
 class DumpError(Exception):
@@ -89,8 +96,8 @@ class DumpReader:
         problems: Told of each page and revision that can't be read; the rest goes on.
     """
 
-    def __init__(self, stream: BinaryIO, beginning: int, problems: Report) -> None:
-        self._handler = _PageHandler(beginning, problems)
+    def __init__(self, stream: Source, beginning: int, problems: Report) -> None:
+        self._handler = PageHandler(beginning, problems)
         self._parts = self._handler.parts(stream)
         self._waiting: list[tuple[int, PageState]] = []
 
@@ -120,7 +127,7 @@ class DumpReader:
             yield from part
 
 
-def read_dump(stream: BinaryIO, beginning: int, problems: Report) -> Iterator[tuple[int, PageState]]:
+def read_dump(stream: Source, beginning: int, problems: Report) -> Iterator[tuple[int, PageState]]:
     """Page ids and what the dump says of them; see `DumpReader`.
 
     Raises:
@@ -129,7 +136,7 @@ def read_dump(stream: BinaryIO, beginning: int, problems: Report) -> Iterator[tu
     yield from DumpReader(stream, beginning, problems)
 
 
-def site_info(stream: BinaryIO) -> SiteInfo:
+def site_info(stream: Source) -> SiteInfo:
     """The head of a dump; the stream is read a little further than that.
 
     Raises:
@@ -138,7 +145,7 @@ def site_info(stream: BinaryIO) -> SiteInfo:
     return DumpReader(stream, 0, lambda _: None).site
 
 
-def read_logging(stream: BinaryIO, problems: Report | None = None) -> Iterator[LogItem]:
+def read_logging(stream: Source, problems: Report | None = None) -> Iterator[LogItem]:
     """The entries of a dump of log entries (pages-logging.xml).
 
     Raises:
@@ -171,8 +178,10 @@ class _Handler(Generic[Item]):
         self.namespaces: dict[str, int] = {}
         self.namespace_key: str | None = None
         self.head_is_read = False
+        self.lines_unseen = 0
+        """Lines of the file that the parser was not given."""
 
-    def parts(self, stream: BinaryIO) -> Iterator[list[Item]]:
+    def parts(self, stream: Source) -> Iterator[list[Item]]:
         """What each part of the stream finished; what came before damage is yielded before it is raised."""
         try:
             while chunk := stream.read(CHUNK_BYTES):
@@ -181,7 +190,7 @@ class _Handler(Generic[Item]):
             self.parser.Parse(b"", True)  # noqa: FBT003
         except expat.ExpatError as error:
             yield self.take()
-            raise DumpError(expat.ErrorString(error.code), error.lineno, error.offset) from error
+            raise self.damage(error) from error
         except DumpError:
             yield self.take()
             raise
@@ -192,7 +201,10 @@ class _Handler(Generic[Item]):
         return ready
 
     def place(self) -> tuple[int, int]:
-        return self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber
+        return self.lines_unseen + self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber
+
+    def damage(self, error: expat.ExpatError) -> DumpError:
+        return DumpError(expat.ErrorString(error.code), self.lines_unseen + error.lineno, error.offset)
 
     @property
     def site(self) -> SiteInfo:
@@ -250,10 +262,11 @@ class _Handler(Generic[Item]):
         raise NotImplementedError
 
 
-class _PageHandler(_Handler[tuple[int, PageState]]):
+class PageHandler(_Handler[tuple[int, PageState]]):
     """Makes states of pages."""
 
     def __init__(self, beginning: int, problems: Report) -> None:
+        """Know nothing of a page yet."""
         super().__init__()
         self.beginning = beginning
         self.problems = problems
@@ -264,6 +277,7 @@ class _PageHandler(_Handler[tuple[int, PageState]]):
         self.revision = _Revision()
 
     def opened(self, name: str, attributes: dict[str, str]) -> None:
+        """Note that an element begins."""
         if name == "text":
             self.revision.slot = attributes
             if "bytes" in attributes and "sha1" in attributes:
@@ -280,6 +294,7 @@ class _PageHandler(_Handler[tuple[int, PageState]]):
             self.revision.deleted |= _HIDING[name]
 
     def closed(self, parent: str, name: str, text: str) -> None:
+        """Take the text of an element."""
         if name == "text":
             self.parser.CharacterDataHandler = self.add_text
         if parent in _IN_REVISION:
@@ -295,6 +310,7 @@ class _PageHandler(_Handler[tuple[int, PageState]]):
             self.finish_page()
 
     def closed_in_revision(self, parent: str, name: str, text: str) -> None:
+        """Take the text of an element of a revision."""
         revision = self.revision
         if parent == "contributor":
             revision.contributor[name] = text.strip()
@@ -306,6 +322,7 @@ class _PageHandler(_Handler[tuple[int, PageState]]):
             revision.fields[name] = text
 
     def finish_revision(self) -> None:
+        """Add the revision to the page, or tell why not."""
         revision = self.revision
         if self.page_id is None:
             # The page is told as one problem at its end.
@@ -323,6 +340,7 @@ class _PageHandler(_Handler[tuple[int, PageState]]):
             self.revisions = {}
 
     def finish_page(self) -> None:
+        """Hand over the page, or tell why not."""
         line, _ = self.place()
         if self.page_id is None or self.page_id <= 0:
             title = self.page.get("title", "")
@@ -336,6 +354,7 @@ class _PageHandler(_Handler[tuple[int, PageState]]):
         self.ready.append((self.page_id, state))
 
     def state(self, page_id: int) -> PageState:
+        """What the page and the revisions that were read since its last state say."""
         redirect = True if self.is_redirect else False if self.at_least(FIRST_WITH_REDIRECT) else None
         namespace, title = self.namespace_and_title()
         state = page_state_of_row(page_id, namespace, title or "", redirect, self.beginning)
@@ -348,6 +367,7 @@ class _PageHandler(_Handler[tuple[int, PageState]]):
         )
 
     def namespace_and_title(self) -> tuple[int, str | None]:
+        """The number and the bare title; None: not told."""
         title, namespace = self.page.get("title"), self.page.get("ns")
         if not title:
             return 0, None

@@ -60,9 +60,9 @@ def test_growth_stops_a_candidate_and_is_kept(spark: SparkSession, tmp_path: Pat
 
     first = spark.createDataFrame(rows("large", 900) + rows("small", 50), columns)
     one = audits.audit(dataset, first, "one", tmp_path, {})
-    audits.keep(spark, [one], tmp_path)
+    audits.keep([one], tmp_path)
     assert one.success
-    before = audits.counts_of(spark, tmp_path, {dataset.name: "one"})[dataset.name]
+    before = audits.counts_of(tmp_path, {dataset.name: "one"})[dataset.name]
     assert before == {Measure("large", ROWS): 900, Measure("small", ROWS): 50}
     # when the candidate after it has nothing of the small one
     two = audits.audit(dataset, spark.createDataFrame(rows("large", 910), columns), "two", tmp_path, before)
@@ -72,7 +72,7 @@ def test_growth_stops_a_candidate_and_is_kept(spark: SparkSession, tmp_path: Pat
     (kept,) = spark.read.format("delta").load(str(tmp_path / "delta" / "quarantine")).collect()
     assert '"wiki": "small"' in kept["row"]
     # and of a run that kept no counts nothing is asked
-    assert audits.counts_of(spark, tmp_path, {dataset.name: "none"}) == {}
+    assert audits.counts_of(tmp_path, {dataset.name: "none"}) == {}
 
 
 @pytest.mark.spark

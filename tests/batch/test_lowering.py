@@ -9,11 +9,12 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 import shared_logic.datasets  # noqa: F401  registers them
-from batch.lowering import lower, to_rows
+from batch.lowering import HIDDEN, lower, lower_rows, one_column, rows_of_things, to_rows
 from batch.states import SCHEMA, united
 from shared_logic.entities import encode
 from shared_logic.keys import encode_key, encode_values
 from shared_logic.language import Dataset, registry
+from shared_logic.page_state import PageState, hidden
 from shared_logic.reference import Tables, reference, told
 from tests.strategies import stories as s
 
@@ -65,9 +66,12 @@ def said(spark: SparkSession, copies: int) -> DataFrame:
 
 
 def computed(states: DataFrame) -> dict[str, DataFrame]:
+    """As a run does it: those that read things by one pass."""
+    rows = rows_of_things([dataset for dataset in DATASETS if dataset.source is None], states).persist()
     found: dict[str, DataFrame] = {}
     for dataset in DATASETS:
-        found[dataset.name] = lower(dataset, states, found).persist()
+        table = lower_rows(dataset, rows) if dataset.source is None else lower(dataset, states, found)
+        found[dataset.name] = table.persist()
     return found
 
 
@@ -96,6 +100,21 @@ def test_several_wikis_give_the_references_bytes(spark: SparkSession) -> None:
         found = computed(united(said(spark, copies).repartition(partitions)).persist())
         # then the bytes for a store are the reference's
         assert {name: digest(to_rows(registry[name], t)) for name, t in found.items()} == hashes(wanted)
+
+
+def test_what_is_hidden_is_told_beside_the_rows(spark: SparkSession) -> None:
+    # given what the reference's states hide
+    wanted = {
+        (entity.wiki, *one)
+        for entity, state in told(events()).states.items()
+        if isinstance(state, PageState)
+        for one in hidden(state)
+    }
+    assert wanted
+    # when Spark reads the states for a dataset
+    rows = rows_of_things((registry["page_current"],), united(said(spark, 2)))
+    # then it tells the same
+    assert {tuple(row) for row in one_column(rows, HIDDEN).collect()} == wanted
 
 
 def test_rows_for_a_store_come_in_order_of_key_each_once(spark: SparkSession) -> None:

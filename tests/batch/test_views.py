@@ -20,35 +20,35 @@ def made(run: str) -> views.Made:
 def test_the_same_run_writes_once(spark: SparkSession, tmp_path: Path) -> None:
     # given a view that a run wrote
     path = tmp_path / "view"
-    first = views.write(spark, spark.range(3), path, made("one"))
+    first = views.write(spark.range(3), path, made("one"))
     # when the run is repeated, as after a kill
-    again = views.write(spark, spark.range(3), path, made("one"))
+    again = views.write(spark.range(3), path, made("one"))
     # then there is one commit, one version and no row twice
-    assert again == first == views.version_of(spark, path, "one")
+    assert again == first == views.version_of(path, "one")
     assert len(list((path / "_delta_log").glob("*.json"))) == 1
     assert views.read(spark, path, again).count() == 3
 
 
 def test_another_run_replaces_and_the_old_version_stays(spark: SparkSession, tmp_path: Path) -> None:
     path = tmp_path / "view"
-    old = views.write(spark, spark.range(3), path, made("one"))
-    new = views.write(spark, spark.range(10, 12), path, made("two"))
+    old = views.write(spark.range(3), path, made("one"))
+    new = views.write(spark.range(10, 12), path, made("two"))
     assert new > old
     assert sorted(row[0] for row in views.read(spark, path, new).collect()) == [10, 11]
     assert sorted(row[0] for row in views.read(spark, path, old).collect()) == [0, 1, 2]
     # and a repeat of the first run still finds its own version
-    assert views.write(spark, spark.range(3), path, made("one")) == old
+    assert views.write(spark.range(3), path, made("one")) == old
 
 
 def test_files_of_a_run_killed_before_its_commit_are_not_read(spark: SparkSession, tmp_path: Path) -> None:
     # given data files without a commit beside those of a run that ended
     path = tmp_path / "view"
-    views.write(spark, spark.range(3), path, made("one"))
+    views.write(spark.range(3), path, made("one"))
     spark.range(100).write.mode("append").parquet(str(tmp_path / "loose"))
     for number, file in enumerate((tmp_path / "loose").glob("*.parquet")):
         file.rename(path / f"part-loose-{number}.parquet")
     # when the killed run is repeated
-    version = views.write(spark, spark.range(5), path, made("two"))
+    version = views.write(spark.range(5), path, made("two"))
     # then only what was committed is there
     assert views.read(spark, path, version).count() == 5
 
@@ -57,7 +57,7 @@ def test_the_commit_says_what_it_was_made_of_and_any_reader_can_read_it(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     path = tmp_path / "view"
-    views.write(spark, spark.range(3), path, made("one"))
+    views.write(spark.range(3), path, made("one"))
     detail = spark.sql(f"DESCRIBE DETAIL delta.`{path}`").first()
     assert detail is not None
     assert (detail["minReaderVersion"], detail["minWriterVersion"]) == (1, 2)
@@ -67,5 +67,5 @@ def test_the_commit_says_what_it_was_made_of_and_any_reader_can_read_it(
     assert told == {"run": "one", "bootstrap": "boot", "cut": [3, 4], "fingerprint": "code"}
 
 
-def test_no_table_has_no_version(spark: SparkSession, tmp_path: Path) -> None:
-    assert views.version_of(spark, tmp_path / "none", "one") is None
+def test_no_table_has_no_version(tmp_path: Path) -> None:
+    assert views.version_of(tmp_path / "none", "one") is None
