@@ -35,7 +35,16 @@ def results(sizes: Sequence[int] = SIZES) -> Iterator[Result]:
             found = cost(
                 [*WIKIBRAID, "ingest", "tables", str(tables), "--wiki", WIKI, *place],
                 [*WIKIBRAID, "batch", "run", "mediawiki_history", *place],
-                [*WIKIBRAID, "export", "mediawiki_history", "--format", "parquet", "--out", str(home / "out"), *place],
+                [
+                    *WIKIBRAID,
+                    "export",
+                    "mediawiki_history",
+                    "--format",
+                    "parquet",
+                    "--out",
+                    str(home / "out"),
+                    *place,
+                ],
             )
             yield Result(
                 what=f"MediaWiki History of {size:,} revisions, tables to Parquet",
