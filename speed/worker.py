@@ -84,6 +84,8 @@ class Worker:
         self._base, self._cut = lanes[0][1].base, lanes[0][1].cut
         self._readers = readers([dataset for dataset, _ in lanes])
         self._cache: OrderedDict[str, Followed] = OrderedDict()
+        self._asked: dict[str, _Totals] = {}
+        """By dataset: what was asked of its totals for the batch that is under way."""
         self.outcome = Outcome()
         self.partitions = tuple(range(log.partitions)) if partitions is None else tuple(partitions)
         starts = log.starts()
@@ -144,6 +146,7 @@ class Worker:
     def apply(self, batch: Batch) -> None:
         """Bring the lanes past the batch."""
         self._begun[batch.partition] = batch.end
+        self._asked.clear()
         with self._store.atomically():
             for _, lane in self._lanes.values():
                 self._store.write_batch_end(lane, batch.partition, batch.end)
@@ -161,9 +164,7 @@ class Worker:
                     self._link(dataset, changes)
                 elif dataset.source is not None:
                     self._derive(dataset, changes)
-                self._write_rows(lane, changes[name])
-                self._write_sums(batch, lane, changes[name])
-                self._note_changed(batch, lane, changes[name])
+                self._write(batch, lane, changes[name])
             self._note_passed(changes)
             for _, lane in self._lanes.values():
                 self._store.write_progress(lane, batch.partition, batch.end)
@@ -228,32 +229,30 @@ class Worker:
     def _failed(self, dataset: str, place: str, error: str) -> None:
         self.outcome.failures[dataset, place] = error
 
-    def _write_rows(self, lane: Lane, changes: Changes) -> None:
-        if changes.rows:
-            rows = {
-                key: None if row is None else encode_values(row) for key, (_, row) in changes.rows.items()
-            }
-            self._store.write_rows(lane, {encode_key(key): row for key, row in rows.items()})
+    def _write(self, batch: Batch, lane: Lane, changes: Changes) -> None:
+        """Rows and accumulators; then their keys, for whoever follows the merged table, so that nobody reads them too early."""
+        rows = {
+            encode_key(key): None if row is None else encode_values(row)
+            for key, (_, row) in changes.rows.items()
+        }
+        sums = {encode_key(key): difference for key, difference in changes.sums.items()}
+        if rows:
+            self._store.write_rows(lane, rows)
+        if sums:
+            self._write_sums(batch, lane, sums)
+        if rows or sums:
+            self._store.write_changed(lane, batch.partition, batch.end, {*rows, *sums})
 
-    def _write_sums(self, batch: Batch, lane: Lane, changes: Changes) -> None:
-        if not changes.sums:
-            return
-        keys = {encode_key(key): key for key in changes.sums}
-        known = self._store.accumulators(lane, list(keys))
+    def _write_sums(self, batch: Batch, lane: Lane, differences: Mapping[bytes, Sums]) -> None:
+        known = self._store.accumulators(lane, list(differences))
         new: dict[bytes, Accumulator] = {}
-        for encoded, key in keys.items():
-            accumulator = known.get(encoded, {}).get(batch.partition)
+        for key, difference in differences.items():
+            accumulator = known.get(key, {}).get(batch.partition)
             if accumulator is None:
-                new[encoded] = Accumulator(changes.sums[key], batch.end)
+                new[key] = Accumulator(difference, batch.end)
             elif accumulator.version < batch.end:
-                new[encoded] = Accumulator(add(accumulator.sums, changes.sums[key]), batch.end)
+                new[key] = Accumulator(add(accumulator.sums, difference), batch.end)
         self._store.write_accumulators(lane, batch.partition, new)
-
-    def _note_changed(self, batch: Batch, lane: Lane, changes: Changes) -> None:
-        """Note the keys for whoever follows the merged table; after its rows, so that nobody reads them too early."""
-        if changes:
-            keys = {encode_key(key) for key in (*changes.rows, *changes.sums)}
-            self._store.write_changed(lane, batch.partition, batch.end, keys)
 
     def _link(self, dataset: Dataset, changes: dict[str, Changes]) -> None:
         """Rows made of linked rows: those of every group that a changed row was in, and is in now."""
@@ -309,13 +308,13 @@ class Worker:
             for first in changed:
                 keys |= self._beginning_with(source, lane, first)
             beside = self._beside(dataset.joined, keys.values(), changed)
-        totals, passed = self._totals(source, lane, keys)
+        totals = self._totals(source, lane, keys)
         for encoded, key in keys.items():
             old, new = beside.of(dataset, key)
             change(
                 dataset,
-                derive(dataset, key, passed[encoded], old),
-                derive(dataset, key, totals[encoded], new, self._failed),
+                derive(dataset, key, totals.passed[encoded], old),
+                derive(dataset, key, totals.now[encoded], new, self._failed),
                 changes[dataset.name],
             )
 
@@ -339,23 +338,21 @@ class Worker:
             before[first] = after[first] = row
         return _Beside(before, after)
 
-    def _totals(
-        self, dataset: Dataset, lane: Lane, keys: dict[bytes, Key]
-    ) -> tuple[dict[bytes, Sums], dict[bytes, Sums]]:
-        """By key: the total now, and the total that was last passed on (in the beginning the batch's)."""
-        accumulators = self._store.accumulators(lane, list(keys))
-        known = self._store.passed(lane, list(keys))
-        rows = self._store.batch_rows_of(lane, list(keys))
+    def _totals(self, dataset: Dataset, lane: Lane, keys: Iterable[bytes]) -> _Totals:
+        """The totals of these keys and of others; the store is asked once a batch for each, after the batch is in them."""
+        totals = self._asked.setdefault(dataset.name, _Totals({}, {}))
+        new = [key for key in keys if key not in totals.now]
+        accumulators = self._store.accumulators(lane, new)
+        passed = self._store.passed(lane, new)
+        rows = self._store.batch_rows_of(lane, new)
         nothing = (0,) * len(dataset.schema.sums)
-        now: dict[bytes, Sums] = {}
-        passed: dict[bytes, Sums] = {}
-        for encoded in keys:
-            row = rows.get(encoded)
+        for key in new:
+            row = rows.get(key)
             base: Sums = decode_values(dataset.schema, row) if row is not None else nothing
-            parts = accumulators.get(encoded, {}).values()
-            now[encoded] = reduce(add, (part.sums for part in parts), base)
-            passed[encoded] = known.get(encoded, base)
-        return now, passed
+            parts = accumulators.get(key, {}).values()
+            totals.now[key] = reduce(add, (part.sums for part in parts), base)
+            totals.passed[key] = passed.get(key, base)
+        return totals
 
     def _note_passed(self, changes: dict[str, Changes]) -> None:
         """The totals now are what derived rows say, so that only what is added to them later is passed on.
@@ -366,10 +363,10 @@ class Worker:
         read = {dataset.source.name for dataset, _ in self._lanes.values() if dataset.source is not None}
         for name, (dataset, lane) in reversed(self._lanes.items()):
             if name in read and changes[name].sums:
-                keys = {encode_key(key): key for key in changes[name].sums}
-                totals, passed = self._totals(dataset, lane, keys)
+                keys = [encode_key(key) for key in changes[name].sums]
+                totals = self._totals(dataset, lane, keys)
                 self._store.write_passed(
-                    lane, {key: now for key, now in totals.items() if now != passed[key]}
+                    lane, {key: totals.now[key] for key in keys if totals.now[key] != totals.passed[key]}
                 )
 
     def _source(self, dataset: Dataset) -> tuple[Dataset, Lane]:
@@ -377,6 +374,14 @@ class Worker:
             message = f"dataset {dataset.name} reads no table"
             raise AssertionError(message)
         return self._lanes[dataset.source.name]
+
+
+@dataclass(frozen=True, slots=True)
+class _Totals:
+    """Of a rollup, by key: the total now, and the total that was last passed on (in the beginning the batch's)."""
+
+    now: dict[bytes, Sums]
+    passed: dict[bytes, Sums]
 
 
 @dataclass(frozen=True, slots=True)
