@@ -87,6 +87,7 @@ def test_several_wikis_give_the_references_bytes(spark: SparkSession) -> None:
     # given the reference's tables, none of them empty
     wanted = expected()
     silent = {
+        "content_namespaces",
         "site_namespaces",
         "page_issues",
         "user_issues",

@@ -200,3 +200,36 @@ def test_sql_of_what_is_not_published_can_not_be_known(run: Run) -> None:
     with pytest.raises(Failure, match="identity_reverts is not published yet") as refused:
         run("sql", "FROM identity_reverts")
     assert refused.value.code == CANNOT_KNOW
+
+
+def test_parts_of_the_history(run: Run, home: Path) -> None:
+    # given the whole history of a wiki
+    whole = json.loads(run("sql", "FROM mediawiki_history", "--json"))
+    revisions = [row for row in whole if row["event_entity"] == "revision"]
+    page = revisions[0]["page_id"]
+    user = next(row["event_user_id"] for row in revisions if row["event_user_id"])
+    month = revisions[0]["event_timestamp"][:7]
+    parts: list[tuple[tuple[str, ...], Callable[[dict[str, object]], bool]]] = [
+        (("--page", str(page)), lambda row: row["page_id"] == page),
+        (("--user", str(user)), lambda row: user in (row["event_user_id"], row["user_id"])),
+        (("--period", month), lambda row: str(row["event_timestamp"]).startswith(month)),
+    ]
+    # when a part is asked for by its key
+    for words, holds in parts:
+        found = json.loads(run("query", "mediawiki_history", sample.WIKI, *words, "--format", "json"))
+        # then it is what the whole holds of it
+        assert sorted(map(str, found["rows"])) == sorted(str(row) for row in whole if holds(row))
+        assert found["rows"]
+    for words in (("--page", "1", "--user", "1"), ("--period", "soon")):
+        with pytest.raises(Failure):
+            run("query", "mediawiki_history", sample.WIKI, *words)
+
+
+def test_changes_of_a_view_are_those_of_its_tables(run: Run) -> None:
+    lines = [json.loads(line) for line in run("changes", "page_history").splitlines()]
+    *told, mark = lines
+    assert {line["table"] for line in told} == {"page_lives", "user_lives", "revision_facts"}
+    again = run("changes", "page_history", "--since", mark["mark"]).splitlines()
+    assert [json.loads(line) for line in again] == [mark]
+    with pytest.raises(Failure, match="is made of"):
+        run("changes", "user_history", "--since", mark["mark"].split(";")[0])

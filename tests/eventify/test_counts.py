@@ -79,3 +79,24 @@ def test_rows_of_the_log_add_up(histories: Tables, subject: str, types: set[str]
     used = {values[place] for values in histories[f"{subject}_lives"].values()}
     issues = {int(key[2]) for key in histories[f"{subject}_issues"] if key[1] == "logging"}
     assert rows <= used | issues
+
+
+@pytest.mark.parametrize(
+    "deleted,parts,is_suppressed",
+    [
+        ("0", (), False),
+        ("1", ("text",), False),
+        ("6", ("comment", "user"), False),
+        ("8", (), True),
+        ("15", ("text", "comment", "user"), True),
+    ],
+)
+def test_parts_that_are_hidden(deleted: str, parts: tuple[str, ...], is_suppressed: bool) -> None:
+    found = tables()
+    found["revision"][0]["rev_deleted"] = deleted
+    rev_id = int(found["revision"][0]["rev_id"])
+    facts = reference([registry["revision_facts"]], united(states(found, sample.WIKI, BEGINNING, print)))
+    (values,) = (row for key, row in facts["revision_facts"].items() if key[2] == rev_id)
+    row = dict(zip(registry["revision_facts"].schema.value_names, values, strict=True))
+    assert row["revision_deleted_parts"] == parts
+    assert row["revision_deleted_parts_are_suppressed"] == is_suppressed
