@@ -48,7 +48,9 @@ KAFKA_PORT, CONTROLLER_PORT, CASSANDRA_PORT, STORAGE_PORT, DAEMON_PORT = (
     37_000,
     39_464,
 )
-TICK = 0.1
+TICK = 0.25
+"""Seconds between appends of the producer: each waits until what it sent is on disk."""
+LOOK = 0.1
 
 
 def results(rate: int = RATE, seconds: int = SECONDS) -> Iterator[Result]:
@@ -76,7 +78,10 @@ def results(rate: int = RATE, seconds: int = SECONDS) -> Iterator[Result]:
         broker.stop()
         node.stop()  # which writes to its tables what is in memory
         events = rate * seconds
-        in_log, in_tables = _bytes(place / "kafka" / "data"), _bytes(place / "cassandra" / "data")
+        in_log, in_tables = (
+            sum(_bytes(folder) for folder in (place / server / "data").glob(f"{topic.name}*"))
+            for server in ("kafka", "cassandra")
+        )
         yield Result(
             what=f"bytes of {events:,} events in Kafka, and of their rows, tails and accumulators in Cassandra, each an event",
             ours=f"{in_log / events:,.0f} and {in_tables / events:,.0f}",
@@ -130,7 +135,7 @@ def _held(home: Home, topic: Topic, process: int, rate: int, seconds: int) -> It
                     while waiting and waiting[0][0] <= through:
                         ages.append((now, now - waiting.popleft()[1]))
                 memory.append(_resident_mib(process))
-                time.sleep(TICK)
+                time.sleep(LOOK)
 
     reader = threading.Thread(target=look)
     reader.start()
