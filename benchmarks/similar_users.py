@@ -43,7 +43,7 @@ WITH turns AS (
     FROM read_csv('{tables}/revision.tsv', delim = '\t', quote = '', header = true) AS revisions
     JOIN read_csv('{tables}/actor.tsv', delim = '\t', quote = '', header = true, nullstr = '\\N') AS actors
         ON rev_actor = actor_id
-    WHERE actor_user IS NOT NULL AND NOT regexp_matches(actor_name, 'bot([^a-z]|$)', 'i')
+    WHERE actor_user IS NOT NULL
 ), windows AS (
     SELECT page, editor, list(editor) OVER (
         PARTITION BY page ORDER BY saved, rev_id ROWS BETWEEN 5 PRECEDING AND 4 FOLLOWING

@@ -2,8 +2,8 @@
 
 The facts that CheckUsers weigh when they judge whether two accounts are one person, for every account. Editors are ids, so that a
 rename changes nothing; a hidden author is nobody, and the window closes over the gap. All of it tells what persons did: no
-column is public. Bots by name are left out here, bots by group, hidden accounts and ranks are matters of the moment of reading
-(see `shared_logic.similarity`).
+column is public. Who is a bot, by name or group, or hidden, and ranks are matters of the moment of reading (see
+`shared_logic.similarity`): a rename and a right change one row, and no page.
 """
 
 from __future__ import annotations
@@ -225,12 +225,13 @@ def counts(revision: Revision, settings: SimilarUsersSettings) -> bool:
     """Whether a revision that readers can reach is compared: on such a page, of such an editor."""
     if revision.user is None or (settings.namespaces and revision.namespace not in settings.namespaces):
         return False
-    kind = revision.user.kind
-    return (
-        kind is UserKind.ACCOUNT
-        or (settings.anonymous and kind is UserKind.ANONYMOUS)
-        or (settings.temporary and kind is UserKind.TEMPORARY)
-    )
+    match revision.user.kind:
+        case UserKind.ANONYMOUS:
+            return settings.anonymous
+        case UserKind.TEMPORARY:
+            return settings.temporary
+        case _:
+            return True
 
 
 def counted(page: Page, settings: SimilarUsersSettings) -> Iterator[Revision]:

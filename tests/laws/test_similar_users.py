@@ -143,7 +143,7 @@ def test_a_real_wikis_tables_are_those_of_the_definition(pages: list[Page], tabl
             continue
         names = []
         for revision in page.revisions:
-            if revision.user and revision.user.kind in {UserKind.ACCOUNT, UserKind.TEMPORARY}:
+            if revision.user and revision.user.kind is not UserKind.ANONYMOUS:
                 key = revision.user.key
                 names.append(key)
                 edited[key].add(page.page_id)

@@ -343,6 +343,25 @@ def test_copies_of_revisions_keep_the_names_of_their_day() -> None:
     assert told_otherwise(events, tables, never_told(tables, events), NAMES_OF_THEIR_DAY) == []
 
 
+def test_a_bot_that_gives_up_its_name_moves_no_pairs() -> None:
+    # given an edit of a bot by name
+    story = Story((Create(1, 3, 0, 0), Rename(1, 2, 1)))
+    part, wiki = play(story, 1), play(story)
+    assert [row.params for row in wiki.log if row.kind == "renameuser"]
+    before, tables = by_tables(part), by_tables(wiki)
+    assert {user.kind for user in _authors(before)} == {things.UserKind.BOT}
+    assert {user.kind for user in _authors(tables)} == {things.UserKind.ACCOUNT}
+    # when it is renamed after the tables were taken
+    found = united(before.items(), by_events(wiki, len(part.events)).items())
+    # then it is compared with others as the later tables say
+    assert told_otherwise(found, tables, never_told(tables, found), NAMES_OF_THEIR_DAY) == []
+
+
+def _authors(states: States) -> list[things.User]:
+    page = things.page(WIKI, 1, states[page_entity(WIKI, 1)])  # type: ignore[arg-type]
+    return [revision.user for revision in page.history if revision.user]
+
+
 @pytest.mark.parametrize("name", EVIDENCE)
 def test_evidence_differs(name: str) -> None:
     # given a page that was made, deleted, and made again by an account that was made for it, and a row of the log hidden since
