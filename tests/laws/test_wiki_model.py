@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import shared_logic.datasets  # noqa: F401  registers them
@@ -88,6 +88,15 @@ def by_tables(wiki: Wiki) -> States:
     found = united(states(wiki.tables(), WIKI, wiki.now * SECOND_MS, problems.append))
     assert problems == []
     return found
+
+
+def by_tables_of(wiki: Wiki, page_ids: set[int]) -> States:
+    """What the rows of these pages say of them at this moment, in a bootstrap of their own."""
+    tables = dict(wiki.tables())
+    for name, column in (("page", "page_id"), ("revision", "rev_page"), ("archive", "ar_page_id")):
+        tables[name] = [row for row in tables[name] if int(row[column] or 0) in page_ids]
+    said = states(tables, WIKI, wiki.now * SECOND_MS, lambda _: None)
+    return united((entity, state) for entity, state in said if entity.kind is Kind.PAGE)
 
 
 def by_dump(wiki: Wiki) -> States:
@@ -285,6 +294,31 @@ def test_no_event_tells(why: Untold, modern: bool) -> None:
     # then rows differ, and all that do are of pages with those revisions
     assert told_otherwise(events, tables, others)
     assert told_otherwise(events, tables, others | in_gaps(wiki, 0, tables, events)) == []
+
+
+@given(story=stories())
+@example(story=Story(GAPS[Untold.MERGE]))
+@settings(max_examples=60)
+def test_a_bootstrap_of_the_pages_of_a_merge_tells_it(story: Story) -> None:
+    # given a wiki's events, which tell of a history merge neither revisions nor page ids
+    wiki = play(story)
+    merged = {rev_id for gap in wiki.untold if gap.why is Untold.MERGE for rev_id in gap.rev_ids}
+    if not merged:
+        return
+    tables, events = by_tables(wiki), by_events(wiki)
+    # when the tables' rows of the pages that hold, or held, those revisions come as a bootstrap of their own
+    page_ids = {
+        entity.id
+        for source in (tables, events)
+        for entity, state in source.items()
+        if isinstance(state, PageState) and not merged.isdisjoint(state.revisions)
+    }
+    found = united(events.items(), by_tables_of(wiki, page_ids).items())
+    # then merges are no reason for any difference
+    gaps = in_gaps(wiki, 0, tables, found, but=TOLD_FROM_THE_BEGINNING | {Untold.MERGE})
+    in_doubt = gaps | forgotten(wiki, found) | never_told(tables, found) | bots_of_tables(wiki)
+    untold = {**names_of_their_day(wiki), **GROUPS_OF_THE_CAST}
+    assert told_otherwise(found, tables, in_doubt, untold) == []
 
 
 def test_marks_from_before_the_log_stay_behind() -> None:
