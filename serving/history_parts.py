@@ -23,6 +23,15 @@ from shared_logic.language import Dataset, Key, registry
 from shared_logic.views.states import REVISIONS, REVISIONS_UNITED
 
 Row = dict[str, Any]
+KEYS = (
+    "user_revisions",
+    "user_revision_months",
+    "day_revisions",
+    "revision_places",
+    "page_life_keys",
+    "user_life_keys",
+)
+"""Tables that say where parts are; views are made without them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from cli.parts import part_of
 from serving.analysis import Analysis
 from serving.as_of import as_of
 from serving.formats import write_csv, write_json, write_jsonl, write_parquet, write_tsv
-from serving.history_parts import Part, gathered
+from serving.history_parts import KEYS, Part, gathered
 from serving.parity import compare
 from serving.public_dump import write_public_dump
 from serving.reader import NotPublished, Reader, Stream
@@ -107,7 +107,7 @@ def query(
     """Read merged rows by key, with how fresh they are."""
     place = home_at(home)
     part = part_of(name, key or [], page, user, period)
-    if part is not None:
+    if part is not None and (name == "mediawiki_history" or _can_be_parted(place)):
         _query_part(place, views[name], part, at, now, format, limit)
         return
     if name in views:
@@ -158,6 +158,12 @@ def _query_view(
         db.prepare([view.name])
         db.lock()
         _print_rows(view, db.execute(statement).to_arrow_table(), _freshness_of_all(db.streams), form, limit)
+
+
+def _can_be_parted(place: Home) -> bool:
+    """Whether it is published where parts of the history are; else the whole is read for one."""
+    with place.store() as store:
+        return all(store.published(name) is not None for name in KEYS)
 
 
 def _query_part(

@@ -88,6 +88,7 @@ def test_several_wikis_give_the_references_bytes(spark: SparkSession) -> None:
     wanted = expected()
     silent = {
         "content_namespaces",
+        "hidden_names",
         "site_namespaces",
         "page_issues",
         "user_issues",

@@ -220,6 +220,11 @@ def test_parts_of_the_history(run: Run, home: Path) -> None:
         # then it is what the whole holds of it
         assert sorted(map(str, found["rows"])) == sorted(str(row) for row in whole if holds(row))
         assert found["rows"]
+    # and so it is of the histories of pages and accounts, by their keys
+    for name, key, column in (("page_history", page, "page_id"), ("user_history", user, "user_id")):
+        every = json.loads(run("sql", f"FROM {name}", "--json"))
+        found = json.loads(run("query", name, sample.WIKI, str(key), "--format", "json"))
+        assert sorted(map(str, found["rows"])) == sorted(str(row) for row in every if row[column] == key)
     for words in (("--page", "1", "--user", "1"), ("--period", "soon")):
         with pytest.raises(Failure):
             run("query", "mediawiki_history", sample.WIKI, *words)
