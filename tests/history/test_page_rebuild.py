@@ -107,6 +107,13 @@ def test_an_id_finds_the_page_whatever_its_title():
     assert codes(result) == ["other-title"]
 
 
+@pytest.mark.parametrize("page_id,quality", [(1, "by_id"), (None, "by_title")])
+def test_how_sure_it_is_that_a_state_is_of_the_page(page_id, quality):
+    first, moved = states([page(1, "B")], [move(1, "A", "B", page_id=page_id)])
+    assert moved.link_quality == quality
+    assert first.link_quality == "inferred"
+
+
 def test_an_id_that_fits_no_page_is_not_replaced_by_the_title():
     result = rebuild([page(1, "B", first=0)], [move(1, "A", "B", page_id=2, log_id=77)])
     assert [told(state) for state in result.states] == [(1, "create", 0, None, "B", "original-live-state")]
