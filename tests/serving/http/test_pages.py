@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import quote
@@ -44,6 +45,8 @@ def address(app: FastAPI) -> Iterator[str]:
     server = uvicorn.Server(configuration)
     thread = threading.Thread(target=lambda: server.run([socket]), daemon=True)
     thread.start()
+    while not server.started:  # the port is bound before anybody listens at it
+        time.sleep(0.01)
     yield f"127.0.0.1:{socket.getsockname()[1]}"
     server.should_exit = True
     thread.join()
