@@ -146,7 +146,7 @@ def assert_whole(home: Path, names: Sequence[str], number: int) -> None:
             if (made := store.published(dataset.name)) is not None and made.number == number
         ]
         assert {dataset.name for dataset, _ in lanes} >= set(names)
-        end = time.monotonic() + 120
+        end = time.monotonic() + 600
         while not all(store.parts(d.name, b"", made.number).through == log.ends() for d, made in lanes):  # type: ignore[union-attr]
             assert time.monotonic() < end, "the daemon does not keep up"
             time.sleep(0.5)
