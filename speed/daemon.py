@@ -19,6 +19,8 @@ from speed.worker import Batch, Worker, alike
 
 SECONDS_BETWEEN_LOOKS = 1.0
 """At what is published, and at how far everything is."""
+MESSAGES_AT_ONCE = 2_000
+"""Of a batch: it looks around between two of them only, so that one must not take minutes, whatever it keeps."""
 Tell = Callable[[str], None]
 
 
@@ -134,7 +136,9 @@ class Daemon:
                 # What was apart and has come together is kept by one worker from now on.
                 return not (apart > 1 and self.caught_up and len(self._made_groups(published)) < apart)
 
-            bytewax_engine.run_until_stopped(self._workers, going_on=going_on, applied=self._tell_freshness)
+            bytewax_engine.run_until_stopped(
+                self._workers, going_on=going_on, most=MESSAGES_AT_ONCE, applied=self._tell_freshness
+            )
             self._count()
 
     def _published(self) -> list[tuple[Dataset, Generation]]:
