@@ -125,6 +125,8 @@ def environment(settings: AirflowSettings) -> dict[str, str]:
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{settings.host}:{settings.port}/execution/",
         "AIRFLOW__CORE__FERNET_KEY_CMD": f"cat {folder / 'fernet_key'}",
+        # How soon a task is tried again whose scheduler was killed.
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "120",
         "AIRFLOW__API__BASE_URL": f"http://{settings.host}:{settings.port}",
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API_AUTH__JWT_SECRET_CMD": f"cat {folder / 'jwt_secret'}",

@@ -19,7 +19,7 @@ from typing import IO, Self
 from stack import tethered
 
 SECONDS_TO_START = 180
-SECONDS_TO_STOP = tethered.SECONDS_TO_END + 10
+SECONDS_TO_STOP = 2 * tethered.SECONDS_TO_END + 10
 _LINES_TOLD = 8
 _FRAMES = ("at ", "... ")
 """How lines of Java's stack traces begin."""

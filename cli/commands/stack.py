@@ -30,7 +30,7 @@ from stack.supervisor import Supervisor, status
 app = typer.Typer(help="A whole installation on this machine, without containers.", no_args_is_help=True)
 ROOT = Path(__file__).parents[2]
 SECONDS_TO_BE_UP = 300
-SECONDS_TO_END = 90
+SECONDS_TO_END = 180
 LINES = 40
 
 
