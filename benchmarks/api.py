@@ -129,7 +129,8 @@ def _serve(store: Callable[[], Store]) -> None:
     kept = Kept(list, lambda _: [], list, list)
     source = Source(store, lambda: (0,))
     app = application(source, tuple(registry.values()), Access(known, 10**9), kept, WIKI)
-    uvicorn.run(app, host="127.0.0.1", port=PORT, log_level="error", access_log=False)
+    # A client that is kept waiting by the machine must not find its connections closed.
+    uvicorn.run(app, host="127.0.0.1", port=PORT, log_level="error", access_log=False, timeout_keep_alive=60)
 
 
 def _await() -> None:
