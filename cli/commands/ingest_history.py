@@ -169,6 +169,8 @@ def dump(
 
             def write(folder: Path, told: Callable[[bootstrap.Written], None]) -> _Taken:
                 written, skipped, damaged = dumps.write(folder, named, beginning, told)
+                if damaged and not any((written.pages, written.revisions)):
+                    raise Failure("; ".join(damaged))
                 problems.update(skipped)
                 return _Taken(written, damaged)
 
