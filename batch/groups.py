@@ -13,16 +13,28 @@ GROUP = "wikibraid_group"
 """The column that names a row's group: the least name in it."""
 
 
-def in_groups(table: DataFrame, schema: Schema[Any]) -> DataFrame:
-    """The rows with their group, all rows of a group together in one partition, sorted by group and key."""
+def groups(table: DataFrame, schema: Schema[Any]) -> DataFrame:
+    """The group of every partition of the table that names others or is named by one; computed now, kept until it is not asked for."""
     (wiki, name), (link,) = schema.partition, schema.links
     edges = (
         table.select(wiki, f.col(name).alias("a"), f.explode(link).alias("b")).distinct().localCheckpoint()
     )
-    labels = _components(edges, wiki).withColumnRenamed("a", name)
-    grouped = (
-        table.join(labels, [wiki, name], "left").withColumn(GROUP, f.coalesce("label", name)).drop("label")
+    return _components(edges, wiki).withColumnsRenamed({"a": name, "label": GROUP})
+
+
+def largest(groups: DataFrame, schema: Schema[Any]) -> int:
+    """How many partitions the largest group has; 1 where none names another."""
+    sizes = groups.groupBy(schema.partition[0], GROUP).count()
+    return max(
+        (row["largest"] or 1 for row in sizes.agg(f.max("count").alias("largest")).collect()), default=1
     )
+
+
+def in_groups(table: DataFrame, schema: Schema[Any], groups: DataFrame) -> DataFrame:
+    """The rows with their group, all rows of a group together in one partition, sorted by group and key."""
+    wiki, name = schema.partition
+    # Whoever names nobody is a group of its own.
+    grouped = table.join(groups, [wiki, name], "left").withColumn(GROUP, f.coalesce(GROUP, name))
     return grouped.repartition(wiki, GROUP).sortWithinPartitions(wiki, GROUP, *schema.key_names)
 
 

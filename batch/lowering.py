@@ -53,13 +53,10 @@ Batches = Iterable[pa.RecordBatch]
 Pair = tuple[Key, Values]
 
 
-def lower(dataset: Dataset, states: DataFrame, tables: Mapping[str, DataFrame]) -> DataFrame:
-    """The dataset's table, of entity states (see `batch.states`) or of the tables that it reads, by name."""
-    if dataset.source is None:
-        return lower_rows(dataset, rows_of_things((dataset,), states))
-    return _totals(
-        dataset, _source(dataset, dataset.source, tables).mapInArrow(_task(dataset), _struct(dataset))
-    )
+def lower(dataset: Dataset, tables: Mapping[str, DataFrame], groups: Mapping[str, DataFrame]) -> DataFrame:
+    """The table of a dataset that reads tables, of these by name; `groups` are those of linked rows (see `batch.groups`) by table."""
+    source = _source(dataset, tables, groups)
+    return _totals(dataset, source.mapInArrow(_task(dataset), _struct(dataset)))
 
 
 def rows_of_things(datasets: Sequence[Dataset], states: DataFrame) -> DataFrame:
@@ -133,7 +130,8 @@ def _struct(dataset: Dataset) -> t.StructType:
     return t.StructType([t.StructField(column.name, SPARK_TYPES[column.type]) for column in columns])
 
 
-def _source(dataset: Dataset, read: Dataset, tables: Mapping[str, DataFrame]) -> DataFrame:
+def _source(dataset: Dataset, tables: Mapping[str, DataFrame], groups: Mapping[str, DataFrame]) -> DataFrame:
+    read = dataset.inputs[0]
     source = tables[read.name]
     if dataset.joined is not None:
         keys = dataset.joined.schema.key_names
@@ -141,7 +139,7 @@ def _source(dataset: Dataset, read: Dataset, tables: Mapping[str, DataFrame]) ->
             *keys, f.struct(*dataset.joined.schema.value_names).alias(BESIDE)
         )
         source = source.join(beside, list(keys), "left")
-    return in_groups(source, read.schema) if dataset.is_linked else source
+    return in_groups(source, read.schema, groups[read.name]) if dataset.is_linked else source
 
 
 def _task(dataset: Dataset) -> Callable[[Batches], Iterator[pa.RecordBatch]]:

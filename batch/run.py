@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from batch import views
 from batch.audit import Audit, audit, counts_of, keep
+from batch.groups import groups, largest
 from batch.lowering import HIDDEN, lower, lower_rows, one_column, rows_of_things, to_rows
 from batch.states import COLUMNS, said_by_bootstraps, said_by_log, united
 from shared_logic.entities import Entity, Kind
@@ -50,6 +51,8 @@ class Result:
     base: str
     """Id of the entity states."""
     views: Mapping[str, View]
+    largest_groups: Mapping[str, int]
+    """By table with links, how many of its partitions are in the largest group of those that name one another."""
     _states: DeltaTable
     _rows: DataFrame
 
@@ -118,6 +121,7 @@ def earlier(states: Path, inputs: Inputs) -> Earlier | None:
             and told == (*bootstraps, *inputs.purges)
             and len(made.cut) == len(inputs.cut)
             and all(before <= now for before, now in zip(made.cut, inputs.cut, strict=True))
+            and views.is_whole(states, version)
         ):
             return Earlier(version, frozenset(bootstraps), made.cut)
     return None
@@ -146,15 +150,28 @@ def compute(
         StorageLevel.DISK_ONLY
     )
     before = counts_of(home, inputs.published)
+    linked = {one.source.name for one in datasets if one.source is not None and one.is_linked}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         computing: dict[str, Future[View]] = {}
+        grouping: dict[str, Future[DataFrame]] = {}
+
+        def groups_of(dataset: Dataset) -> DataFrame:
+            table = computing[dataset.name].result().table
+            told(f"grouping {dataset.name}")
+            return groups(table, dataset.schema)
 
         def view_of(dataset: Dataset) -> View:
             tables = {one.name: computing[one.name].result().table for one in dataset.inputs}
             told(f"computing {dataset.name}")
             path = home / "delta" / dataset.name
             made = views.Made(run, bootstrap, inputs.cut, fingerprints[dataset.name])
-            found = lower_rows(dataset, rows) if dataset.source is None else lower(dataset, states, tables)
+            found = (
+                lower_rows(dataset, rows)
+                if dataset.source is None
+                else lower(
+                    dataset, tables, {name: grouping[name].result() for name in linked & tables.keys()}
+                )
+            )
             version = views.write(found, path, made)
             table = views.read(spark, path, version)
             told(f"auditing {dataset.name}")
@@ -165,9 +182,12 @@ def compute(
         for dataset in datasets:
             # What a dataset reads was handed in before it, so that of those that wait one always runs.
             computing[dataset.name] = pool.submit(view_of, dataset)
+            if dataset.name in linked:
+                grouping[dataset.name] = pool.submit(groups_of, dataset)
         found = {name: future.result() for name, future in computing.items()}
     keep([view.audit for view in found.values()], home)
-    return Result(base, found, DeltaTable(str(states_path), version=version), rows)
+    sizes = {name: largest(grouping[name].result(), found[name].dataset.schema) for name in sorted(linked)}
+    return Result(base, found, sizes, DeltaTable(str(states_path), version=version), rows)
 
 
 def _said_since(spark: SparkSession, inputs: Inputs, states: Path) -> DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,8 +44,26 @@ def write(table: DataFrame, path: Path, made: Made) -> int:
 
 
 def version_of(path: Path, run: str) -> int | None:
-    """The version that the run wrote; None: it did not, or was killed before its commit."""
-    return next((version for version, known in made(path) if known.run == run), None)
+    """The version that the run wrote; None: it did not, was killed before its commit, or its files were given up since."""
+    return next(
+        (version for version, known in made(path) if known.run == run and is_whole(path, version)), None
+    )
+
+
+def is_whole(path: Path, version: int) -> bool:
+    """Whether all files of the version are there."""
+    return all(Path(file).exists() for file in DeltaTable(str(path), version=version).file_uris())
+
+
+def forget(path: Path, runs: Collection[str]) -> int:
+    """Remove files that neither the newest version nor those of these runs hold; returns how many. Nobody may be writing."""
+    if not DeltaTable.is_deltatable(str(path)):
+        return 0
+    kept = [version for version, known in made(path) if known.run in runs and is_whole(path, version)]
+    removed = DeltaTable(str(path)).vacuum(
+        retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True, keep_versions=kept
+    )
+    return len(removed)
 
 
 def made(path: Path) -> list[tuple[int, Made]]:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pyspark.sql import DataFrame, SparkSession
 
 from batch.archive import archive
-from batch.lowering import lower, to_rows
+from batch.groups import groups
+from batch.lowering import lower, lower_rows, rows_of_things, to_rows
 from batch.states import said_by_bootstraps, said_by_log, united
 from cli.home import Home
-from shared_logic.language import Dataset, registry
+from shared_logic.language import Dataset
 from shared_logic.protocols import Cut, Log
 
 
@@ -20,17 +21,13 @@ class Recomputation:
     def __init__(self, home: Home, log: Log, spark: SparkSession) -> None:
         """Over all bootstraps of the home, and the log."""
         self._home, self._log, self._spark = home, log, spark
-        self._tables: dict[Cut, tuple[DataFrame, dict[str, DataFrame]]] = {}
+        self._tables: dict[Cut, _Tables] = {}
 
     def rows(self, dataset: Dataset, through: Cut) -> Iterator[tuple[bytes, bytes]]:
         """The dataset's rows over all bootstraps and the log before `through`, in order of key."""
-        states, tables = self._of(through)
-        for member in registry.closure([dataset.name]):
-            if member.name not in tables:
-                tables[member.name] = lower(member, states, tables)
-        return to_rows(dataset, tables[dataset.name])
+        return to_rows(dataset, self._of(through).of(dataset))
 
-    def _of(self, through: Cut) -> tuple[DataFrame, dict[str, DataFrame]]:
+    def _of(self, through: Cut) -> _Tables:
         known = self._tables.get(through)
         if known is None:
             with self._home.keeping_archive("parity"):
@@ -38,5 +35,29 @@ class Recomputation:
             files = [folder / "states.parquet" for folder, _ in self._home.bootstraps_known()]
             logged = said_by_log(self._spark, self._home.archive, through)
             states = united(said_by_bootstraps(self._spark, files).unionByName(logged)).localCheckpoint()
-            known = self._tables[through] = states, {}
+            known = self._tables[through] = _Tables(states)
         return known
+
+
+class _Tables:
+    """The tables of entity states, each planned when it is first asked for."""
+
+    def __init__(self, states: DataFrame) -> None:
+        self._states = states
+        self._tables: dict[str, DataFrame] = {}
+        self._groups: dict[str, DataFrame] = {}
+
+    def of(self, dataset: Dataset) -> DataFrame:
+        """The dataset's."""
+        for member in dataset.chain:
+            if member.name not in self._tables:
+                self._tables[member.name] = self._planned(member)
+        return self._tables[dataset.name]
+
+    def _planned(self, dataset: Dataset) -> DataFrame:
+        source = dataset.source
+        if source is None:
+            return lower_rows(dataset, rows_of_things((dataset,), self._states))
+        if dataset.is_linked and source.name not in self._groups:
+            self._groups[source.name] = groups(self._tables[source.name], source.schema)
+        return lower(dataset, self._tables, self._groups)

@@ -21,6 +21,14 @@ _READING = (
     "shared_logic.routing",
     "shared_logic.things",
 )
+_TAKING = (
+    "shared_logic.eventify.authors",
+    "shared_logic.eventify.dump",
+    "shared_logic.eventify.dump_blocks",
+    "shared_logic.eventify.lifecycle_tables",
+    "shared_logic.eventify.log_dump",
+    "shared_logic.eventify.tables",
+)
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -35,8 +43,8 @@ def fingerprint(dataset: Dataset) -> str:
 
 
 def reading_fingerprint() -> str:
-    """16 hex digits over what makes page states of events, tables and dumps."""
-    return _digest("reading", set(_READING))
+    """16 hex digits over what makes states of events, tables and dumps."""
+    return _digest("reading", {*_READING, *_TAKING})
 
 
 def _digest(name: str, names: set[str]) -> str:

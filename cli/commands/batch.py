@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,12 +78,14 @@ def run(
             "delta_version": one.delta_version,
             "run": one.run,
         }
-        for one in made
+        for one in made.generations
     ]
     if json:
-        print_json(rows)
-    else:
-        print_records(rows, "published")
+        print_json([{**row, "largest_group": made.largest_groups.get(str(row["dataset"]))} for row in rows])
+        return
+    print_records(rows, "published")
+    for name, size in made.largest_groups.items():
+        out.print(f"{name}: the largest group of linked names has {size:,}")
 
 
 def cut(home: HomeOption = DEFAULT_HOME) -> None:
@@ -179,25 +183,46 @@ def generations_expire(
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:
-    """Give up old generations with all rows that no other one reads; a rollback to them is no longer possible."""
+    """Give up old generations with all rows and files that no other one reads; a rollback to them is no longer possible."""
+    from batch import views
+
     place = home_at(home)
     rows = []
     with place.writing_store("generations expire"), place.store() as store:
         for dataset in datasets_named(names or []):
-            made = [found.number for found in store.generations(dataset.name)]
+            known = store.generations(dataset.name)
+            made = [generation.number for generation in known]
             current = store.published(dataset.name)
             if current is None:
                 continue
             kept = {*made[-keep:], current.number}
             gone = [number for number in made if number < max(kept) and number not in kept]
             removed = store.expire(dataset.name, kept)
+            runs = {generation.run for generation in known if generation.number in kept}
             rows.append(
-                {"dataset": dataset.name, "given up": gone, "kept": sorted(kept), "versions removed": removed}
+                {
+                    "dataset": dataset.name,
+                    "given up": gone,
+                    "kept": sorted(kept),
+                    "versions removed": removed,
+                    "files removed": views.forget(place.delta / dataset.name, runs),
+                }
             )
+        bases = {generation.base for name in registry for generation in store.generations(name)}
+        views.forget(place.delta / "entity_states", bases)
     if json:
         print_json(rows)
     else:
         print_records(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a batch run published."""
+
+    generations: list[Generation]
+    largest_groups: Mapping[str, int]
+    """See `batch.run.Result`."""
 
 
 def recompute(
@@ -209,8 +234,8 @@ def recompute(
     progress: Meter,
     *,
     despite_growth: bool = False,
-) -> list[Generation]:
-    """One batch run: archive, compute, audit, load, prepare, flip. Returns the published generations.
+) -> Published:
+    """One batch run: archive, compute, audit, load, prepare, flip.
 
     `despite_growth` publishes what grew or shrank too much; the audit says so nevertheless.
 
@@ -281,7 +306,7 @@ def recompute(
     with store.atomically():
         for dataset, made in lanes:
             store.publish(dataset.name, made.number)
-    return [made for _, made in lanes]
+    return Published([made for _, made in lanes], result.largest_groups)
 
 
 def _goes_on(before: Cut, cut: Cut) -> bool:

@@ -120,9 +120,9 @@ def _recompute(place: Home, log: Log, store: Store, cut: Cut, progress: Meter) -
         return
     made = recompute(place, log, store, with_relatives(store, published), cut, progress)
     progress.say("removing older generations")
-    for generation in made:
+    for generation in made.generations:
         store.expire(generation.dataset, {generation.number})
-    store.forget({generation.base for generation in made}, cut)
+    store.forget({generation.base for generation in made.generations}, cut)
 
 
 def _purge_log(place: Home, log: Log, cut: Cut, wanted: Plan) -> None:

@@ -14,7 +14,7 @@ from batch import audit as audits
 from batch import views
 from batch.archive import archive
 from batch.archive_error import ArchiveError
-from batch.lowering import lower, to_rows
+from batch.lowering import lower, lower_rows, rows_of_things, to_rows
 from batch.run import Inputs, base_id, compute, earlier
 from batch.states import SCHEMA, said_by_log, united
 from shared_logic.entities import encode
@@ -26,6 +26,7 @@ from shared_logic.reference import reference, told
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
 from tests import sample
+from tests.batch.spark_tables import computed
 
 pytestmark = pytest.mark.spark
 DATASETS = tuple(registry.values())
@@ -36,19 +37,20 @@ def table(dataset: Dataset, frame: DataFrame) -> Rows:
     return {decode_key(schema, key): decode_values(schema, row) for key, row in to_rows(dataset, frame)}
 
 
-def test_spark_gives_the_references_tables(spark: SparkSession) -> None:
-    # given what a real wiki's events say, copy by copy, as two wikis and in three pieces
+def test_spark_gives_the_references_tables(spark: SparkSession, tmp_path: Path) -> None:
+    # given a log with a real wiki's events, as those of two wikis
     events = sample.events()
     other = tuple(event.replace(b"gtbwiki", b"otherwiki") for event in events)
-    pieces = [told(events[::2]).states, told(events[1::2]).states, told(other).states]
-    rows = [(*entity, encode(state)) for piece in pieces for entity, state in piece.items()]
+    with SqliteLog(tmp_path / "log.db") as log:
+        ingest(log, "real", (*events, *other))
+        cut = log.ends()
+        archive(log, tmp_path / "archive", cut)
     expected = reference(DATASETS, told((*events, *other)).states)
     for partitions in (1, 5):
-        # when Spark unites them and computes every dataset
-        states = united(spark.createDataFrame(rows, SCHEMA).repartition(partitions)).persist()
-        found: dict[str, DataFrame] = {}
+        # when Spark unites what each message says and computes every dataset
+        states = united(said_by_log(spark, tmp_path / "archive", cut).repartition(partitions)).persist()
+        found = computed(states)
         for dataset in DATASETS:
-            found[dataset.name] = lower(dataset, states, found).persist()
             # then each table is the reference's, row for row
             assert table(dataset, found[dataset.name]) == expected[dataset.name], dataset.name
 
@@ -81,7 +83,9 @@ def test_a_run_that_is_repeated_or_goes_on_gives_the_same(spark: SparkSession, t
     # then versions and rows are the same, and they are the reference's over the log before the cut
     states = united(said_by_log(spark, tmp_path / "archive", cut))
     editor_days = registry["editor_days"]
-    assert dict(first["editor_days"][1]) == dict(to_rows(editor_days, lower(editor_days, states, {})))
+    assert dict(first["editor_days"][1]) == dict(
+        to_rows(editor_days, lower_rows(editor_days, rows_of_things([editor_days], states)))
+    )
 
 
 def test_a_run_goes_on_from_the_states_of_the_last_one(spark: SparkSession, tmp_path: Path) -> None:
@@ -163,7 +167,7 @@ def test_other_code_that_reads_events_is_another_base(monkeypatch: pytest.Monkey
 def test_an_expectation_that_is_no_sql_is_named(spark: SparkSession, tmp_path: Path) -> None:
     dataset = registry["active_editors"]
     months = spark.createDataFrame([], "wiki string, month date, editor string, edits long")
-    candidate = lower(dataset, months, {"editor_months": months})
+    candidate = lower(dataset, {"editor_months": months}, {})
     broken = replace(dataset)
     object.__setattr__(broken, "schema", Schema(dataset.schema.table))
     broken.schema.expectations = ("no_such_column > 1",)

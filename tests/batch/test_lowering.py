@@ -9,13 +9,14 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 import shared_logic.datasets  # noqa: F401  registers them
-from batch.lowering import HIDDEN, lower, lower_rows, one_column, rows_of_things, to_rows
+from batch.lowering import HIDDEN, one_column, rows_of_things, to_rows
 from batch.states import SCHEMA, united
 from shared_logic.entities import encode
 from shared_logic.keys import encode_key, encode_values
 from shared_logic.language import Dataset, registry
 from shared_logic.page_state import PageState, hidden
 from shared_logic.reference import Tables, reference, told
+from tests.batch.spark_tables import computed
 from tests.strategies import stories as s
 
 pytestmark = pytest.mark.spark
@@ -63,16 +64,6 @@ def said(spark: SparkSession, copies: int) -> DataFrame:
     pieces = [(*entity, encode(state)) for raw in events() for entity, state in told([raw]).states.items()]
     rows = pieces * copies
     return spark.createDataFrame(rows, SCHEMA)
-
-
-def computed(states: DataFrame) -> dict[str, DataFrame]:
-    """As a run does it: those that read things by one pass."""
-    rows = rows_of_things([dataset for dataset in DATASETS if dataset.source is None], states).persist()
-    found: dict[str, DataFrame] = {}
-    for dataset in DATASETS:
-        table = lower_rows(dataset, rows) if dataset.source is None else lower(dataset, states, found)
-        found[dataset.name] = table.persist()
-    return found
 
 
 def expected() -> Tables:

@@ -40,6 +40,27 @@ def test_another_run_replaces_and_the_old_version_stays(spark: SparkSession, tmp
     assert views.write(spark.range(3), path, made("one")) == old
 
 
+def test_what_no_kept_run_holds_is_forgotten_and_made_again_when_asked_for(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    # given three versions, and a file that a killed run left
+    path = tmp_path / "view"
+    for number, run in enumerate(("one", "two", "three")):
+        views.write(spark.range(number, number + 2), path, made(run))
+    (path / "part-left-behind.parquet").write_bytes(b"half a file")
+    # when only one is kept beside the newest
+    assert views.forget(path, {"one"}) > 0
+    # then both are whole, and nothing else is there
+    kept = [views.version_of(path, run) for run in ("one", "three")]
+    assert [[row[0] for row in views.read(spark, path, v or 0).collect()] for v in kept] == [[0, 1], [2, 3]]
+    assert views.version_of(path, "two") is None
+    assert not (path / "part-left-behind.parquet").exists()
+    # and the run whose files are gone writes them again
+    again = views.write(spark.range(1, 3), path, made("two"))
+    assert sorted(row[0] for row in views.read(spark, path, again).collect()) == [1, 2]
+    assert views.forget(tmp_path / "none", set()) == 0
+
+
 def test_files_of_a_run_killed_before_its_commit_are_not_read(spark: SparkSession, tmp_path: Path) -> None:
     # given data files without a commit beside those of a run that ended
     path = tmp_path / "view"

@@ -103,6 +103,13 @@ def test_from_tables_and_events_to_merged_rows(run: Run, tmp_path: Path) -> None
     rolled_back = json.loads(run("query", "daily_edits", "--format", "json"))
     assert (rolled_back["generation"], rolled_back["complete"]) == (1, True)
     assert rolled_back["rows"] == after["rows"]
+    # and what is given up is gone, rows and files, while what is kept answers and is run again as before
+    run("generations", "publish", "daily_edits", "2")
+    expired = json.loads(run("generations", "expire", "daily_edits", "--keep", "1", "--json"))
+    assert [(entry["given up"], entry["kept"]) for entry in expired] == [([1], [2])]
+    assert expired[0]["files removed"] > 0
+    assert json.loads(run("query", "daily_edits", "--format", "json"))["rows"] == after["rows"]
+    assert json.loads(run("batch", "run", "daily_edits", "--json")) == again
 
 
 def test_a_failing_audit_publishes_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
