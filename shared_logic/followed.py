@@ -1,8 +1,8 @@
 """An entity as whoever follows the log keeps it: its state, and what it gave last.
 
-What is said of it is joined, and noted is what that changes of each dataset's table. A dataset that reads whole things is made
-again whole. One whose rows add up over revisions is made again for the revisions that the change concerns (see `page_outline`),
-so that an edit costs the same on a page of ten revisions and on one of ten million.
+What is said of it is joined, and noted is what that changes of each dataset's table. A dataset that each revision gives rows or
+sums of its own is made again for the revisions that the change concerns (see `page_outline`), so that an edit costs the same on a
+page of ten revisions and on one of ten million. Every other one is made again whole.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from shared_logic.entities import Entity, Kind, State, join
-from shared_logic.kernel import Changes, Described, Failed, Rows, change, reads, rows_of
+from shared_logic.kernel import Changes, Described, Failed, Rows, change, read_of, reads, rows_of
 from shared_logic.language import Dataset
 from shared_logic.page_outline import Concerned, Outline
 from shared_logic.page_state import PageState, news, united, with_news
@@ -24,9 +24,9 @@ class Readers(NamedTuple):
     """The datasets that read entities of one kind."""
 
     whole: tuple[Dataset, ...]
-    """Those that read all of it at once."""
+    """Those whose rows are made again all at once."""
     by_revision: tuple[Dataset, ...]
-    """Those that read one revision at a time."""
+    """Those whose rows are made again for some of its revisions."""
 
 
 def readers(datasets: Collection[Dataset]) -> Mapping[Kind, Readers]:
@@ -35,8 +35,8 @@ def readers(datasets: Collection[Dataset]) -> Mapping[Kind, Readers]:
     for kind in Kind:
         of_kind = [dataset for dataset in datasets if reads(dataset, kind)]
         found[kind] = Readers(
-            tuple(one for one in of_kind if kind is not Kind.PAGE or not one.adds_up_over_revisions),
-            tuple(one for one in of_kind if kind is Kind.PAGE and one.adds_up_over_revisions),
+            tuple(one for one in of_kind if kind is not Kind.PAGE or not one.is_by_revision),
+            tuple(one for one in of_kind if kind is Kind.PAGE and one.is_by_revision),
         )
     return found
 
@@ -50,7 +50,7 @@ class Followed:
         self._readers = readers
         self._state = _state(iter(told))
         self._rows: dict[str, Rows] = {}
-        """What the datasets that read all of it gave last."""
+        """What the datasets gave last whose rows are made again all at once."""
         self._outline: Outline | None = None
         self._history: list[Revision] = []
         """Of a page that is read as a whole: its revisions as they were described last."""
@@ -76,9 +76,11 @@ class Followed:
         self._rows = rows
 
     def _rows_of_all(self, thing: object | None, failed: Failed) -> dict[str, Rows]:
-        things = () if thing is None else (thing,)
         return {
-            dataset.name: rows_of(dataset, self._place, things, failed) for dataset in self._readers.whole
+            dataset.name: rows_of(
+                dataset, self._place, () if thing is None else read_of(thing, dataset), failed
+            )
+            for dataset in self._readers.whole
         }
 
     def _take_page(self, told: PageState, into: Mapping[str, Changes], failed: Failed) -> None:

@@ -71,10 +71,31 @@ def _made(
 ) -> Sequence[tuple[Key, Values]]:
     """What one call of the author's function yields; nothing where it raises, which is told."""
     try:
-        return list(map(dataset.schema.split, dataset(*things)))
+        made = list(map(dataset.schema.split, dataset(*things)))
+        _check_revision(dataset, things[0], made)
+        return made
     except Exception as error:  # noqa: BLE001  whatever an author's function raises concerns this place only
         failed(dataset.name, place, f"{type(error).__name__}: {error}")
         return ()
+
+
+def _check_revision(dataset: Dataset, thing: object, made: Sequence[tuple[Key, Values]]) -> None:
+    """Refuse rows that name another revision than they are made of: who follows the log makes those of each by themselves.
+
+    Raises:
+        TypeError: a row whose key has another revision's id.
+    """
+    if dataset.is_rollup or not (isinstance(thing, Revision) and dataset.is_by_revision):
+        return
+    schema = dataset.schema
+    place = schema.key_names.index("rev_id")
+    for key, _ in made:
+        if key[place] != thing.rev_id:
+            message = (
+                f"{schema.name}.rev_id is {key[place]} in a row of revision {thing.rev_id}; a rev_id in the key is that of the "
+                "revision which the function reads, so call a column with another one something else"
+            )
+            raise TypeError(message)
 
 
 def _collected(dataset: Dataset, made: Sequence[tuple[Key, Values]]) -> Rows:
@@ -104,16 +125,17 @@ class Described:
         """What of it the dataset reads."""
         if not reads(dataset, self.entity.kind) or self.thing is None:
             return ()
-        return (
-            self.thing.revisions
-            if isinstance(self.thing, Page) and Revision in dataset.reads
-            else (self.thing,)
-        )
+        return read_of(self.thing, dataset)
 
 
 def reads(dataset: Dataset, kind: Kind) -> bool:
     """Whether the dataset reads things that entities of this kind are."""
     return not _READERS_READ[kind].isdisjoint(dataset.reads)
+
+
+def read_of(thing: object, dataset: Dataset) -> Sequence[object]:
+    """What a dataset that reads such things is given: a page as a whole, or each of its revisions that are not in the archive."""
+    return thing.revisions if isinstance(thing, Page) and Revision in dataset.reads else (thing,)
 
 
 def entity_rows(dataset: Dataset, described: Described, failed: Failed = lambda *_: None) -> Rows:

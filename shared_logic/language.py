@@ -240,9 +240,12 @@ class Dataset:
             return "linked" if self.is_linked else "derived"
         return "enrichment" if self.reads == (Revision,) else "entity"
 
-    @property
-    def adds_up_over_revisions(self) -> bool:
-        """Whether each revision gives rows of its own: those of one revision can be made anew without those of the others."""
+    @cached_property
+    def is_by_revision(self) -> bool:
+        """Whether each revision gives rows or sums of its own, which can be made anew without those of the others.
+
+        Rows that hold a `rev_id` in their key are its own: the kernel refuses another one.
+        """
         return Revision in self.reads and (self.is_rollup or "rev_id" in self.schema.key_names)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 from typing import Annotated, Any
 
 import pytest
@@ -43,7 +44,36 @@ def everything(revision: Revision) -> Iterator[Edit]:
     yield Edit(wiki=revision.wiki, rev_id=revision.rev_id, seen=repr(revision))
 
 
-DATASETS = (everything, editor_days, identity_reverts, page_current)
+class Newest(Table, frozen=True, kw_only=True):
+    """What an editor wrote last on the page."""
+
+    wiki: Annotated[Partition[str], about("wiki")]
+    editor: Annotated[Clustering[str], about("who")]
+    size: Annotated[int | None, about("bytes of text")]
+
+
+@private.dataset
+def newest(revision: Revision) -> Iterator[Newest]:
+    """Rows of which that of a later revision stands: they are neither sums nor one revision's own."""
+    if revision.user is not None:
+        yield Newest(wiki=revision.wiki, editor=revision.user.key, size=revision.size)
+
+
+class Child(Table, frozen=True, kw_only=True):
+    """A revision that came after another one."""
+
+    wiki: Annotated[Partition[str], about("wiki")]
+    rev_id: Annotated[Clustering[int], about("its parent, else itself")]
+    child: Annotated[int, about("revision")]
+
+
+@private.dataset
+def children(revision: Revision) -> Iterator[Child]:
+    """Rows that several revisions give, though their key says that they are of one."""
+    yield Child(wiki=revision.wiki, rev_id=revision.parent_id or revision.rev_id, child=revision.rev_id)
+
+
+DATASETS = (everything, editor_days, identity_reverts, page_current, newest, children)
 
 moments = st.builds(
     stamp, st.integers(1, 6).map(lambda second: second * SECOND_MS), st.integers(0, 2), st.integers(0, 3)
@@ -175,6 +205,34 @@ def edit(rev_id: int, at: int, parent_id: int, size: int | None = 11) -> PageSta
         author=(0, 0, 0, 7, "Alice"),
     )
     return PageState(revisions={rev_id: told})
+
+
+def test_a_dataset_of_revisions_whose_rows_are_not_of_one_is_made_of_all() -> None:
+    # given two edits of one editor, who is told in another order
+    check([[edit(2, 2, 1, 12)], [edit(1, 1, 0, 11)], [edit(3, 3, 0, None)]], 0)
+    # then what a reader of revisions is given is the page's revisions, and the newest edit stands
+    state = reduce(join, [edit(2, 2, 1, 12), edit(1, 1, 0, 11)])
+    assert entity_rows(newest, Described(PAGE, state)) == {("testwiki", "#7"): (12,)}
+
+
+def test_a_row_by_the_id_of_another_revision_is_refused_in_every_layer() -> None:
+    # given two children of one revision, of which the later one goes to the archive
+    gone = RevisionState(timestamp=3, presence=(1, 0, 0, 1, False))
+    told = [edit(1, 1, 0), edit(2, 2, 1), edit(3, 3, 1), PageState(revisions={3: gone})]
+    check([[one] for one in told], 0)
+    # then the function has failed for both, by whoever asks it
+    recomputed: list[str] = []
+    rows = entity_rows(
+        children, Described(PAGE, reduce(join, told[:3])), lambda *why: recomputed.append(why[2])
+    )
+    followed, kept = Followed(PAGE, readers([children])[Kind.PAGE]), list[str]()
+    followed.take(told[:3], {"children": Changes()}, lambda *why: kept.append(why[2]))
+    assert rows == {("testwiki", 1): (1,)}
+    assert kept == recomputed
+    assert [why.split(";")[0] for why in kept] == [
+        "TypeError: Child.rev_id is 1 in a row of revision 2",
+        "TypeError: Child.rev_id is 1 in a row of revision 3",
+    ]
 
 
 PLANTED = {
