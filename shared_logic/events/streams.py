@@ -91,7 +91,7 @@ class EventKind:
 def page_change(event: r.PageChange, page_id: int) -> PageState:
     """What a page_change says. Null edits repeat a revision with its old dt, which does no harm."""
     clock, rank = milliseconds(event.dt), _CHANGE_RANKS.get(event.page_change_kind, Rank.EDIT)
-    tie = event.revision.rev_id if rank is Rank.EDIT else milliseconds(event.meta.dt)
+    tie = event.revision.rev_id if event.page_change_kind in _EDITS else milliseconds(event.meta.dt)
     at = stamp(clock, tie, rank)
     deleted = event.page_change_kind == "delete"
     told = event.revision
@@ -393,6 +393,7 @@ KINDS: dict[str, EventKind] = {
 }
 
 _HAPPENINGS = frozenset({"create", "move", "delete", "undelete"})
+_EDITS = frozenset({"create", "edit"})
 _CHANGE_RANKS = {"move": Rank.MOVE, "delete": Rank.DELETE, "undelete": Rank.RESTORE}
 _MAKES_PRESENT = frozenset({"create", "edit", "move", "undelete"})
 

@@ -9,7 +9,7 @@ import pytest
 
 from shared_logic import things
 from shared_logic.entities import page
-from shared_logic.page_state import PageState
+from shared_logic.page_state import TEXT_HIDDEN, PageState
 from shared_logic.reference import told
 
 SECOND = "2024-01-01T00:00:05"
@@ -34,15 +34,15 @@ def revision(rev_id: int, sent: str, *, redirect: bool = False) -> bytes:
     )
 
 
-def changed(rev_id: int, sent: str) -> bytes:
+def changed(rev_id: int, sent: str, kind: str = "edit", **told: bool) -> bytes:
     return event(
         "page/change",
         sent,
         wiki_id="w",
         dt=f"{SECOND}Z",
-        page_change_kind="edit",
+        page_change_kind=kind,
         page={"page_id": 1, "page_title": "A", "namespace_id": 0, "is_redirect": False},
-        revision={"rev_id": rev_id, "rev_dt": f"{SECOND}Z"},
+        revision={"rev_id": rev_id, "rev_dt": f"{SECOND}Z", **told},
     )
 
 
@@ -87,3 +87,14 @@ def test_of_one_seconds_edits_the_last_counts_however_late_the_first_is_told() -
     first, second = revision(1, f"{SECOND}.900Z", redirect=True), revision(2, f"{SECOND}.300Z")
     # then the page is none, whatever comes first
     assert {described(*order).is_redirect for order in permutations([first, second])} == {False}
+
+
+def test_what_is_hidden_and_shown_again_within_a_second_is_shown() -> None:
+    # given an edit whose text is hidden, then shown again, all in one second
+    shown = {"is_content_visible": True, "is_comment_visible": True, "is_editor_visible": True}
+    edit = changed(9, f"{SECOND}.050Z", **shown)
+    hide = changed(9, f"{SECOND}.100Z", "visibility_change", **(shown | {"is_content_visible": False}))
+    show = changed(9, f"{SECOND}.900Z", "visibility_change", **shown)
+    # then nothing is hidden, whatever comes first, and without the last the text is
+    assert {described(*order).history[0].hidden for order in permutations([edit, hide, show])} == {0}
+    assert {described(*order).history[0].hidden for order in permutations([edit, hide])} == {TEXT_HIDDEN}
