@@ -336,22 +336,26 @@ class PageHandler(_Handler[tuple[int, PageState]]):
             return
         self.revisions.update(revision_state(row, self.beginning).revisions)
         if len(self.revisions) >= REVISIONS_PER_STATE:
-            self.ready.append((self.page_id, self.state(self.page_id)))
-            self.revisions = {}
+            self.hand_over(self.page_id)
 
     def finish_page(self) -> None:
         """Hand over the page, or tell why not."""
-        line, _ = self.place()
         if self.page_id is None or self.page_id <= 0:
+            line, _ = self.place()
             title = self.page.get("title", "")
             detail = f"the page {title!r} that ends at line {line} has no id"
             self.problems(Problem("page", title or f"line {line}", "no_id", detail))
             return
-        state = self.state(self.page_id)
-        if state.title is None:
+        if self.hand_over(self.page_id).title is None:
             detail = f"title {self.page.get('title')!r}, namespace {self.page.get('ns')!r}"
             self.problems(Problem("page", str(self.page_id), "no_title", detail))
-        self.ready.append((self.page_id, state))
+
+    def hand_over(self, page_id: int) -> PageState:
+        """Let what was read of the page since its last state be a state of its own."""
+        state = self.state(page_id)
+        self.ready.append((page_id, state))
+        self.revisions = {}
+        return state
 
     def state(self, page_id: int) -> PageState:
         """What the page and the revisions that were read since its last state say."""

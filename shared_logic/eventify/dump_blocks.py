@@ -42,6 +42,8 @@ EPOCH_DAY = 719_163
 """The ordinal of 1970-01-01."""
 
 PAGE, PAGE_END, REVISION_END = b"<page>", b"</page>", b"</revision>"
+BETWEEN_PAGES, IN_PAGE = ["mediawiki"], ["mediawiki", "page"]
+"""The elements that are open, from the outermost."""
 
 _DECLARATION = re.compile(rb'<\?xml version="1\.0"(?: encoding="(?i:utf-8)")? ?\?>')
 _CONTROLS = bytes(code for code in range(32) if code not in b"\t\n")
@@ -87,7 +89,6 @@ class BlockReader:
         self._ended = False
         self._is_odd = False
         """Whether all that comes is for the parser."""
-        self._said: list[tuple[int, PageState]] = []
         self._header: bytes | None = None
         """Of the page that goes on in the next block, as it is written; None: the next block begins between pages."""
         self._is_parsing = False
@@ -116,18 +117,14 @@ class BlockReader:
                 self._read_head()
             while block := self._next_block():
                 self._read_block(block)
-                yield from self._take()
+                yield from self._handler.take()
             self._enter_page()
             self._feed(self._buffer)
             self._feed(b"", is_end=True)
         except DumpError:
-            yield from self._take()
+            yield from self._handler.take()
             raise
-        yield from self._take()
-
-    def _take(self) -> list[tuple[int, PageState]]:
-        said, self._said = self._said, []
-        return said
+        yield from self._handler.take()
 
     # --- blocks ---------------------------------------------------------------------------------------------------
 
@@ -141,6 +138,9 @@ class BlockReader:
         # What a comment or another encoding makes of the rest only the parser knows.
         self._is_odd = b"<!" in head or head.count(b"<?") != bool(_DECLARATION.match(head))
         self._feed(head)
+        # A head that ends inside a tag, or with another element open than the root, is for the parser to go on with.
+        is_understood = self._handler.parser.CurrentByteIndex == len(head)
+        self._is_odd |= not is_understood or self._handler.path != BETWEEN_PAGES
         self._handler.head_is_read = True
         self._revisions.unknown_parent = 0 if self._handler.at_least(FIRST_WITH_PARENT) else None
 
@@ -199,7 +199,7 @@ class BlockReader:
     def _match(self, text: str, at: int) -> None:
         handler, read = self._handler, self._revisions.read
         unseen = at
-        while at < len(text):
+        while at < len(text) and not self._is_odd:
             if self._header is None and (header := _HEADER.match(text, at)) is not None:
                 self._open(header)
                 at = header.end()
@@ -208,10 +208,10 @@ class BlockReader:
                 while (found := _REVISION.match(text, at)) is not None and read(found, handler.revisions):
                     at = found.end()
                     if len(handler.revisions) >= REVISIONS_PER_STATE:
-                        self._say()
+                        handler.hand_over(handler.page_id or 0)
                 closed = _PAGE_END.match(text, at)
             if closed is not None:
-                self._say()
+                handler.finish_page()
                 self._header = None
                 at = closed.end()
             elif at < len(text):
@@ -220,7 +220,10 @@ class BlockReader:
                 unseen = len(text) if end < 0 else end + len(PAGE_END)
                 self._parse(text[at:unseen].encode())
                 at = unseen
-        handler.lines_unseen += text.count("\n", unseen)
+        if self._is_odd:
+            self._feed(text[at:].encode())
+        else:
+            handler.lines_unseen += text.count("\n", unseen)
 
     def _open(self, header: re.Match[str]) -> None:
         """Let the parser's notes of the page be what it would have noted."""
@@ -231,29 +234,21 @@ class BlockReader:
         self._header = header[0].encode()
         self._revisions.presence = (*self._revisions.at, int(page_id), True)
 
-    def _say(self) -> None:
-        page_id = self._handler.page_id or 0
-        self._said.append((page_id, self._handler.state(page_id)))
-        self._handler.revisions = {}
-
     # --- what is parsed -------------------------------------------------------------------------------------------
 
     def _parse(self, data: bytes) -> None:
-        """Let the parser read what begins and ends between pages or revisions."""
+        """Let the parser read what ends with a page or a revision; if that is none of the outermost, all else as well."""
         self._enter_page()
         self._feed(data)
-        opened, closed = data.rfind(PAGE), data.rfind(PAGE_END)
-        if opened > closed or (self._is_parsing and closed < 0):
-            self._is_parsing = True
-            self._header = self._header or b""
-        elif closed >= 0:
-            self._is_parsing, self._header = False, None
+        self._is_parsing = not data.endswith(PAGE_END)
+        self._header = b"" if self._is_parsing else None
+        self._is_odd |= self._handler.path != (IN_PAGE if self._is_parsing else BETWEEN_PAGES)
 
     def _enter_page(self) -> None:
         """Tell the parser of the page that was begun without it."""
         if self._header is not None and not self._is_parsing:
             if self._handler.revisions:
-                self._say()
+                self._handler.hand_over(self._handler.page_id or 0)
             self._handler.lines_unseen -= self._header.count(b"\n")
             self._feed(self._header)
             self._is_parsing = True
@@ -263,8 +258,6 @@ class BlockReader:
             self._handler.parser.Parse(data, is_end)
         except expat.ExpatError as error:
             raise self._handler.damage(error) from error
-        finally:
-            self._said += self._handler.take()
 
 
 class _Revisions:

@@ -78,6 +78,7 @@ PAGES = (
     {"page_id": ""},
     {"page_id": "<id>0</id>"},
     {"title": ""},
+    {"title": ":"},
     {"title": "Talk:A &lt; b &unknown;"},
 )
 
@@ -152,6 +153,31 @@ def test_an_odd_page_between_usual_ones(kwargs: dict[str, str]) -> None:
 )
 def test_what_may_stand_before_it(head: str) -> None:
     assert_same((head + wiki(page(REVISION), page(SECOND, page_id="<id>8</id>"))).encode())
+
+
+@pytest.mark.parametrize(
+    "before,after",
+    [
+        ("", ""),
+        ("<foo>", "</foo>"),
+        ('<mediawiki version="0.11"/>', ""),
+        ('<mediawiki version="0.11"></mediawiki>', ""),
+        ('<mediawiki version="0.11" ', "></mediawiki>"),
+        ('<mediawiki version="0.11"><foo a=">', '" /></mediawiki>'),
+    ],
+)
+def test_a_root_that_is_missing_or_damaged(before: str, after: str) -> None:
+    # given pages that are as the exporter writes them, and around them nothing that holds such pages
+    data = before + page(REVISION) + page(SECOND, page_id="<id>8</id>") + after
+    # then it is damaged for whoever reads it, and no page is believed
+    assert_same(data.encode())
+    states, _, is_whole, _ = read(BlockReader, data.encode())
+    assert (states, is_whole) == ({}, False)
+
+
+def test_pages_within_a_page_are_for_the_parser() -> None:
+    inner = (page(SECOND, page_id=f"<id>{number}</id>") for number in (8, 9, 10))
+    assert_same(wiki(page(*inner)).encode())
 
 
 def test_another_encoding_than_the_usual() -> None:
