@@ -74,7 +74,7 @@ class Ingestion:
         """Go on where the log is."""
         self.counts = Counts()
         self.canaries: dict[str, int] = {}
-        """By stream the time (milliseconds since 1970 UTC) of the newest canary that came, until somebody takes it."""
+        """By stream the time (milliseconds since 1970 UTC) of the newest canary that came."""
         self._log, self._scope = log, scope
         self._router = Router(log.recall(ROUTING), log)
 
@@ -100,7 +100,9 @@ class Ingestion:
             except OutOfScope as why:
                 if str(why) == "canary":
                     counts.canaries += 1
-                    self.canaries.update(filter(None, [stream_and_time(raw)]))
+                    if (told := stream_and_time(raw)) is not None:
+                        stream, at = told
+                        self.canaries[stream] = max(at, self.canaries.get(stream, at))
                 else:
                     counts.out_of_scope += 1
                     counts.reasons[str(why)] += 1

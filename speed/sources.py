@@ -112,15 +112,14 @@ class Follower:
     def _commit(self, events: Sequence[Arrived]) -> None:
         counts = self.ingestion.counts
         before = {name: getattr(counts, name) for name in OUTCOMES}
-        streams = counts.streams.copy()
+        streams, canaries = counts.streams.copy(), self.ingestion.canaries.copy()
         self.ingestion.add(events, lambda: self.source.note(self.log))
         for name in OUTCOMES:
             self.metrics.events.labels(name).inc(getattr(counts, name) - before[name])
         for stream, number in (counts.streams - streams).items():
             self.metrics.streams.labels(stream).inc(number)
-        for stream, at in self.ingestion.canaries.items():
+        for stream, at in self.ingestion.canaries.items() - canaries.items():
             self.metrics.canaries.labels(stream).set(at / SECOND_MS)
             self.metrics.canary_seconds.observe(max(0.0, time.time() - at / SECOND_MS))
-        self.ingestion.canaries.clear()
         self.metrics.newest.set_to_current_time()
         self.committed(counts)

@@ -83,21 +83,21 @@ def done(counts: Counts) -> bool:
         return counts.kept >= ingest(log, "all", EVENTS).kept
 
 
-class OneCommit:
-    """A source that gives some events, once."""
+class Commits:
+    """A source that gives some events for each commit."""
 
-    def __init__(self, events: list[bytes]) -> None:
-        self._events = [Arrived("once", place, raw) for place, raw in enumerate(events)]
+    def __init__(self, *commits: list[bytes]) -> None:
+        self._commits = iter(commits)
 
     def take(self, most: int, seconds: float) -> list[Arrived]:
-        return self._events
+        return [Arrived("once", place, raw) for place, raw in enumerate(next(self._commits))]
 
     def note(self, log: SqliteLog) -> None:
         """It is not asked again."""
 
 
 def test_canaries_tell_that_a_stream_lives_and_how_late_it_is() -> None:
-    # given a stream of which only canaries come, and one whose canary is a minute old
+    # given a stream of which only canaries come, older ones last, and one whose canary is a minute old
     def canary(stream: str, at: float) -> bytes:
         dt = datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return json.dumps(
@@ -105,9 +105,15 @@ def test_canaries_tell_that_a_stream_lives_and_how_late_it_is() -> None:
         ).encode()
 
     now = int(time.time())
-    events = [canary("idle", now - 7_200), canary("idle", now), canary("late", now - 60)]
+    first = [canary("idle", now), canary("idle", now - 7_200), canary("late", now - 60)]
+    second = [canary("idle", now - 3_600)]
+
+    def committed(counts: Counts) -> None:
+        if counts.canaries == len(first + second):
+            follower.stop()
+
     with SqliteLog(Path(":memory:")) as log:
-        follower = Follower(log, OneCommit(events), Ingestion(log, Scope()), lambda _: follower.stop())
+        follower = Follower(log, Commits(first, second), Ingestion(log, Scope()), committed)
         follower.run()
     # then Prometheus is told when the newest of each was made, and how long they took
     told = {
@@ -119,7 +125,7 @@ def test_canaries_tell_that_a_stream_lives_and_how_late_it_is() -> None:
     assert told["wikibraid_ingested_canary_timestamp_seconds", "late"] == now - 60
     assert told["wikibraid_ingested_canary_seconds_count", None] == 2
     assert told["wikibraid_ingested_canary_seconds_sum", None] >= 60
-    assert follower.ingestion.counts.canaries == 3
+    assert follower.ingestion.counts.canaries == 4
 
 
 # --- server-sent events
