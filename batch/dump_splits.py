@@ -35,6 +35,10 @@ Piece = tuple[bytes, bool]
 """Unpacked bytes, and whether they lie beyond the part."""
 
 
+class _DamagedBeyond(InputError):  # noqa: N818  what is damaged is no fault of the part
+    """A stream is damaged that begins beyond the part: it is told by whoever reads the part in which it begins."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """Bytes `start` to `end` of a file, as they lie on disk."""
@@ -123,23 +127,27 @@ def _pieces(part: Part) -> Iterator[Piece]:
 
 def _from_first_page(pieces: Iterator[Piece]) -> Iterator[Piece]:
     """The pieces from the first page on that begins in the part; nothing, if none does."""
-    tail = b""
+    tail = beyond = b""
     for data, is_beyond in pieces:
-        # A page whose tag is cut by the part's end is still the part's.
-        place = (tail + data[: len(PAGE) - 1] if is_beyond else tail + data).find(PAGE)
+        if is_beyond:
+            beyond += data
+            # A page whose tag is cut by the part's end is still the part's.
+            place = (tail + beyond[: len(PAGE) - 1]).find(PAGE)
+            if place >= 0:
+                yield tail[place:], False
+                yield beyond, True
+                yield from pieces
+                return
+            if len(beyond) >= len(PAGE):
+                return
+            continue
+        known = tail + data
+        place = known.find(PAGE)
         if place >= 0:
-            begun = (tail + data)[place:]
-            own = max(len(tail) - place, 0)
-            if is_beyond and own:
-                yield begun[:own], False
-                yield begun[own:], True
-            else:
-                yield begun, is_beyond
+            yield known[place:], False
             yield from pieces
             return
-        if is_beyond:
-            return
-        tail = (tail + data)[1 - len(PAGE) :]
+        tail = known[1 - len(PAGE) :]
 
 
 def _to_last_page(pieces: Iterator[Piece]) -> Iterator[bytes]:
@@ -158,11 +166,11 @@ def _to_last_page(pieces: Iterator[Piece]) -> Iterator[bytes]:
             yield known[:size]
             held = known[size:]
             seen = (seen + data)[-LOOKED_BACK:]
-    except InputError:
-        # What is damaged beyond the part is told by whoever reads the next one.
+    except _DamagedBeyond:
         if not seen.rstrip().endswith((PAGE_END, HEAD_END)):
             raise
-        seen = b""
+        yield held + END
+        return
     yield held if seen else END
 
 
@@ -196,7 +204,16 @@ def _bz2_pieces(part: Part) -> Iterator[Piece]:
                 if not file.read(1):
                     return
         except (OSError, EOFError) as error:
-            raise damaged(part.path, error) from error
+            told = damaged(part.path, error)
+            if begin >= part.end and _begins_stream(file, begin):
+                raise _DamagedBeyond(str(told)) from error
+            raise told from error
+
+
+def _begins_stream(file: BinaryIO, place: int) -> bool:
+    """Whether who reads the part in which the place lies finds a stream there."""
+    file.seek(place)
+    return _STREAM.match(file.read(_STREAM_BYTES)) is not None
 
 
 def _more(file: BinaryIO) -> bytes:

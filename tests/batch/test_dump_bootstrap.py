@@ -135,6 +135,50 @@ def test_a_damaged_part_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     assert Kind.ISSUE in {about.kind for about in states}
 
 
+def begins_of_streams(data: bytes | bytearray) -> list[int]:
+    """Where streams of bz2 begin."""
+    return [place for place in range(len(data)) if data.startswith(b"BZh91AY&SY", place)]
+
+
+@pytest.mark.parametrize("place", range(1, PAGES // 2 + 1))
+@pytest.mark.parametrize("byte", [0, 20], ids=["its head", "within"])
+@pytest.mark.parametrize("streams_in_a_part", [2, 3])
+def test_damage_in_a_stream_within_a_part_is_told(
+    tmp_path: Path, place: int, byte: int, streams_in_a_part: int
+) -> None:
+    # given a dump of which parts hold several streams, each of whole pages, and damage in one of them
+    data = bytearray(multistream(TEXT))
+    begins = begins_of_streams(data)
+    data[begins[place] + byte] ^= 0xFF
+    path = tmp_path / "d.xml.bz2"
+    path.write_bytes(data)
+    # when it is read in parts
+    states, _, damaged = taken(path, tmp_path / "home", begins[streams_in_a_part] - begins[0])
+    # then no page is lost without a word
+    assert len({about.id for about in states if about.kind is Kind.PAGE}) < PAGES
+    assert damaged
+    assert all(line.startswith("d.xml.bz2, bytes ") and "is damaged" in line for line in damaged)
+
+
+def test_a_dump_cut_in_its_last_stream_is_told(tmp_path: Path) -> None:
+    # given a dump whose last stream of pages is cut
+    whole = multistream(TEXT)
+    begins = begins_of_streams(whole)
+    path = tmp_path / "d.xml.bz2"
+    path.write_bytes(whole[: begins[-2] + 40])
+    # when it is read in parts, of which the last one holds whole pages before that stream
+    states, _, damaged = taken(path, tmp_path / "home", begins[-3])
+    # then that is told, and the pages before are there
+    (line,) = damaged
+    assert "it ends in the middle" in line
+    assert {1, 2} < {about.id for about in states if about.kind is Kind.PAGE} < set(range(1, PAGES + 1))
+
+
+def test_a_tag_that_is_cut_by_the_parts_end_and_an_empty_piece_is_a_page() -> None:
+    pieces = iter([(b"text <pa", False), (b"", True), (b"g", True), (b"e>beyond", True)])
+    assert b"".join(data for data, _ in dump_splits._from_first_page(pieces)) == b"<page>beyond"
+
+
 def test_its_name_is_the_heads(tmp_path: Path) -> None:
     (tmp_path / "d.xml").write_bytes(TEXT)
     assert database_name(tmp_path / "d.xml") == "testwiki"
