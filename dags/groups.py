@@ -50,9 +50,10 @@ def readable_views() -> tuple[View, ...]:
 
 
 def of_view(view: View) -> Group:
-    """What a batch run of the view publishes: its datasets and companions, each with its family."""
+    """What a batch run of the view publishes: its datasets and companions, each with its family, and the group of its name."""
     wanted = (*view.datasets, *view.companions)
     members = {member.name for name in wanted for member in registry.family(registry[name])}
+    members |= {dataset.name for group in groups() if group.name == view.name for dataset in group.datasets}
     return Group(view.name, tuple(dataset for dataset in registry.values() if dataset.name in members))
 
 

@@ -3,7 +3,8 @@
 `wikibraid batch run` archives, computes, audits, loads, catches up and flips; it goes on where it stopped as long as cut and code
 are the same, which is why the cut is a task of its own whose result a retry finds again. Made for a schedule and for
 `airflow backfill create`: a backfill's run takes the end of its interval for the present. What a view reads is of several groups, whose
-schedule keeps it current; the view's own DAG is for runs by hand, such as the first one from a new bootstrap.
+schedule keeps it current; the view's own DAG is for runs by hand, such as the first one from a new bootstrap. A view that is called as
+a group is one DAG with it.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def _instant(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-for one in groups():
-    globals()[f"recompute_{one.name}"] = recompute(one, SCHEDULE)
-for view in readable_views():
-    globals()[f"recompute_{view.name}"] = recompute(of_view(view), None)
+scheduled = {group.name: group for group in groups()}
+by_hand = {view.name: of_view(view) for view in readable_views()}
+for name, group in (scheduled | by_hand).items():
+    globals()[f"recompute_{name}"] = recompute(group, SCHEDULE if name in scheduled else None)

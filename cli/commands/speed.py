@@ -22,7 +22,7 @@ from cli.options import (
 )
 from cli.output import err, meter, out, print_json
 from shared_logic.fingerprint import fingerprint
-from shared_logic.language import Dataset
+from shared_logic.language import Dataset, registry
 from shared_logic.protocols import Generation, Lane, Log, Store
 from speed import loop_engine, process
 from speed.daemon import Daemon
@@ -42,7 +42,9 @@ class EngineName(StrEnum):
 
 @app.command()
 def run(
-    names: Annotated[list[str] | None, typer.Argument(help="Datasets; all, if none is named.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Datasets, each with its family; all, if none is named.")
+    ] = None,
     engine: Annotated[EngineName, typer.Option(help="The engine.")] = EngineName.BYTEWAX,
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
@@ -51,7 +53,7 @@ def run(
     process.tune()
     place = home_at(home)
     with place.writing_store("speed run"), place.log() as log, place.store() as store:
-        lanes = published(store, datasets_named(names or []))
+        lanes = published(store, _with_families(datasets_named(names or [])))
         with meter("messages", sum(log.ends())) as progress:
             done = catch_up(log, store, lanes, engine, lambda: progress.at(standing(log, store, lanes)))
     if json:
@@ -64,7 +66,9 @@ def run(
 
 @app.command()
 def daemon(
-    names: Annotated[list[str] | None, typer.Argument(help="Datasets; all, if none is named.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Datasets, each with its family; all, if none is named.")
+    ] = None,
     share: Annotated[
         str,
         typer.Option(metavar="K/N", help="With N processes, the part of the work that is this one's."),
@@ -81,7 +85,7 @@ def daemon(
         kept = Daemon(
             log,
             store,
-            datasets_named(names or []),
+            _with_families(datasets_named(names or [])),
             part,
             lambda line: err.print(line, markup=False, soft_wrap=True),
         )
@@ -92,6 +96,12 @@ def daemon(
         except LogTooShort as error:
             raise Failure(str(error), CANNOT_KNOW) from error
     err.print("stopped; the same command goes on from here")
+
+
+def _with_families(datasets: tuple[Dataset, ...]) -> tuple[Dataset, ...]:
+    """With all that read the same tables: whoever stays behind its source could not be caught up without it."""
+    names = {member.name for dataset in datasets for member in registry.family(dataset)}
+    return tuple(dataset for dataset in registry.values() if dataset.name in names)
 
 
 def published(store: Store, datasets: tuple[Dataset, ...]) -> list[tuple[Dataset, Generation]]:

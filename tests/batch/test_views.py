@@ -40,6 +40,13 @@ def test_another_run_replaces_and_the_old_version_stays(spark: SparkSession, tmp
     assert views.write(spark.range(3), path, made("one")) == old
 
 
+def test_a_run_without_rows_is_a_version_even_after_another_one(spark: SparkSession, tmp_path: Path) -> None:
+    path, nothing = tmp_path / "view", spark.createDataFrame([], "number long")
+    versions = [views.write(nothing, path, made(run)) for run in ("one", "two", "three")]
+    assert len(set(versions)) == 3
+    assert [views.read(spark, path, version).count() for version in versions] == [0, 0, 0]
+
+
 def test_what_no_kept_run_holds_is_forgotten_and_made_again_when_asked_for(
     spark: SparkSession, tmp_path: Path
 ) -> None:
