@@ -9,7 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 
@@ -53,12 +52,12 @@ class Result:
     views: Mapping[str, View]
     largest_groups: Mapping[str, int]
     """By table with links, how many of its partitions are in the largest group of those that name one another."""
-    _states: DeltaTable
+    _states: Sequence[Path]
     _rows: DataFrame
 
     def entity_states(self) -> Iterator[tuple[str, bytes]]:
         """Key and state of every entity."""
-        for path in self._states.file_uris():
+        for path in self._states:
             with pq.ParquetFile(path, buffer_size=BUFFER_BYTES) as file:
                 for batch in file.iter_batches(STATES_AT_ONCE):
                     columns = (batch[name].to_pylist() for name in COLUMNS)
@@ -175,9 +174,7 @@ def compute(
             version = views.write(found, path, made)
             table = views.read(spark, path, version)
             told(f"auditing {dataset.name}")
-            return View(
-                dataset, table, version, audit(dataset, table, run, home, before.get(dataset.name, {}))
-            )
+            return View(dataset, table, version, audit(dataset, table, run, home, before.get(dataset.name, {})))
 
         for dataset in datasets:
             # What a dataset reads was handed in before it, so that of those that wait one always runs.
@@ -187,7 +184,7 @@ def compute(
         found = {name: future.result() for name, future in computing.items()}
     keep([view.audit for view in found.values()], home)
     sizes = {name: largest(grouping[name].result(), found[name].dataset.schema) for name in sorted(linked)}
-    return Result(base, found, sizes, DeltaTable(str(states_path), version=version), rows)
+    return Result(base, found, sizes, views.files(states_path, version), rows)
 
 
 def _said_since(spark: SparkSession, inputs: Inputs, states: Path) -> DataFrame:

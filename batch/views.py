@@ -6,9 +6,11 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import msgspec
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
@@ -50,9 +52,22 @@ def version_of(path: Path, run: str) -> int | None:
     )
 
 
+def files(path: Path, version: int) -> list[Path]:
+    """The data files of the version.
+
+    Raises:
+        DeltaError: the table's own log no longer tells of the version.
+    """
+    # Delta gives addresses, in which a blank is %20.
+    return [Path(unquote(address)) for address in DeltaTable(str(path), version=version).file_uris()]
+
+
 def is_whole(path: Path, version: int) -> bool:
-    """Whether all files of the version are there."""
-    return all(Path(file).exists() for file in DeltaTable(str(path), version=version).file_uris())
+    """Whether the version is known, and all its files are there."""
+    try:
+        return all(file.exists() for file in files(path, version))
+    except DeltaError:
+        return False
 
 
 def forget(path: Path, runs: Collection[str]) -> int:
@@ -79,7 +94,9 @@ def made(path: Path) -> list[tuple[int, Made]]:
 
 def read(spark: SparkSession, path: Path, version: int) -> DataFrame:
     """The view as of that version: its files, which is a job of Spark less than asking its Delta for them."""
-    table = DeltaTable(str(path), version=version)
-    columns = StructType.fromJson(json.loads(table.schema().to_json()))
-    files = table.file_uris()
-    return spark.read.schema(columns).parquet(*files) if files else spark.createDataFrame([], columns)
+    schema = DeltaTable(str(path), version=version).schema()
+    columns = StructType.fromJson(json.loads(schema.to_json()))
+    found = files(path, version)
+    if not found:
+        return spark.createDataFrame([], columns)
+    return spark.read.schema(columns).parquet(*map(str, found))

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from batch import views
@@ -93,6 +94,29 @@ def test_the_commit_says_what_it_was_made_of_and_any_reader_can_read_it(
     assert history is not None
     told = json.loads(history["userMetadata"])
     assert told == {"run": "one", "bootstrap": "boot", "cut": [3, 4], "fingerprint": "code"}
+
+
+def test_a_folder_may_have_any_name(spark: SparkSession, tmp_path: Path) -> None:
+    # given a view in a folder whose name is no plain ASCII
+    path = tmp_path / "ä b" / "view"
+    version = views.write(spark.range(3), path, made("one"))
+    # then its files are found where they are
+    assert views.is_whole(path, version)
+    assert {file.parent for file in views.files(path, version)} == {path}
+    assert views.read(spark, path, version).count() == 3
+    assert views.write(spark.range(3), path, made("one")) == version
+
+
+def test_a_version_that_delta_no_longer_knows_is_not_whole(spark: SparkSession, tmp_path: Path) -> None:
+    # given two versions, and a log of Delta's that was cleaned up to the newer one
+    path = tmp_path / "view"
+    old = views.write(spark.range(3), path, made("one"))
+    new = views.write(spark.range(4), path, made("two"))
+    DeltaTable(str(path)).create_checkpoint()
+    (path / "_delta_log" / f"{old:020}.json").unlink()
+    # then the older one can't be gone on from, and is written again when it is asked for
+    assert [views.is_whole(path, version) for version in (old, new)] == [False, True]
+    assert views.write(spark.range(3), path, made("one")) > new
 
 
 def test_no_table_has_no_version(tmp_path: Path) -> None:
