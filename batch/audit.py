@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import reduce
 from importlib import import_module
@@ -45,6 +45,8 @@ class Audit:
     checks: tuple[Check, ...]
     counts: Counts
     """Of the candidate, for the growth of the next one."""
+    failing: pa.Table = field(repr=False, compare=False)
+    """Rows that fail, with the check that they fail, and wikis that grew or shrank too much."""
 
     @property
     def success(self) -> bool:
@@ -57,8 +59,8 @@ def get_ready() -> None:
     Thread(target=import_module, args=("batch.expectations",), daemon=True).start()
 
 
-def audit(dataset: Dataset, candidate: DataFrame, run: str, home: Path, before: Counts) -> Audit:
-    """Check the candidate; failing rows go to `delta/quarantine` with their keys, and so do wikis that grew or shrank too much.
+def audit(dataset: Dataset, candidate: DataFrame, run: str, before: Counts) -> Audit:
+    """Check the candidate; `keep` writes what comes of it.
 
     `before` are the counts of the generation that is published; none: there is none.
 
@@ -78,19 +80,18 @@ def audit(dataset: Dataset, candidate: DataFrame, run: str, home: Path, before: 
         f"{GROWTH}{measure}": sum(one.measure == measure for one in grown)
         for measure in dict.fromkeys(measure for _, measure in before)
     }
-    checks = (
+    checks = tuple(
         Check(condition, success, counts[condition]) for condition, success in verdict(dataset.name, counts)
     )
-    found = Audit(dataset.name, run, tuple(checks), held)
-    if not found.success:
-        failing = _quarantined(candidate, dataset, conditions, run).toArrow().cast(_QUARANTINED)
-        outlying = _outlying(dataset, run, grown)
-        _replace(pa.concat_tables([failing, outlying]), home / "delta" / "quarantine", found)
-    return found
+    failing = _QUARANTINED.empty_table()
+    if not all(check.success for check in checks):
+        rows = _quarantined(candidate, dataset, conditions, run).toArrow().cast(_QUARANTINED)
+        failing = pa.concat_tables([rows, _outlying(dataset, run, grown)])
+    return Audit(dataset.name, run, checks, held, failing)
 
 
 def keep(audits: Sequence[Audit], home: Path) -> None:
-    """Write the results to `delta/audits`, and the counts to `delta/growth`."""
+    """Write the results to `delta/audits`, the counts to `delta/growth`, and what fails to `delta/quarantine`."""
     now = datetime.now(tz=UTC)
     rows = [
         {
@@ -104,13 +105,16 @@ def keep(audits: Sequence[Audit], home: Path) -> None:
         for audit in audits
         for check in audit.checks
     ]
-    _replace(pa.Table.from_pylist(rows, _RESULTS), home / "delta" / "audits", *audits)
+    _replace(pa.Table.from_pylist(rows, _RESULTS), home / "delta" / "audits", audits)
     counts = [
         {"run": audit.run, "dataset": audit.dataset, **measure._asdict(), "rows": count}
         for audit in audits
         for measure, count in audit.counts.items()
     ]
-    _replace(pa.Table.from_pylist(counts, _GROWTH), home / "delta" / "growth", *audits)
+    _replace(pa.Table.from_pylist(counts, _GROWTH), home / "delta" / "growth", audits)
+    if failed := [audit for audit in audits if not audit.success]:
+        failing = pa.concat_tables([audit.failing for audit in failed])
+        _replace(failing, home / "delta" / "quarantine", failed)
 
 
 def counts_of(home: Path, runs: Mapping[str, str]) -> dict[str, Counts]:
@@ -223,7 +227,7 @@ def _outlying(dataset: Dataset, run: str, grown: Sequence[Outlier]) -> pa.Table:
     return pa.Table.from_pylist(rows, _QUARANTINED)
 
 
-def _replace(rows: pa.Table, path: Path, *audits: Audit) -> None:
+def _replace(rows: pa.Table, path: Path, audits: Sequence[Audit]) -> None:
     """Write what the audits say in place of what the same ones said before: a repeated run repeats nothing."""
     mine = " OR ".join(f"(run = '{audit.run}' AND dataset = '{audit.dataset}')" for audit in audits)
     if DeltaTable.is_deltatable(str(path)):

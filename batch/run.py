@@ -174,7 +174,7 @@ def compute(
             version = views.write(found, path, made)
             table = views.read(spark, path, version)
             told(f"auditing {dataset.name}")
-            return View(dataset, table, version, audit(dataset, table, run, home, before.get(dataset.name, {})))
+            return View(dataset, table, version, audit(dataset, table, run, before.get(dataset.name, {})))
 
         for dataset in datasets:
             # What a dataset reads was handed in before it, so that of those that wait one always runs.

@@ -134,7 +134,8 @@ def test_the_audit_stops_a_bad_row_and_keeps_it(spark: SparkSession, tmp_path: P
     ]
     candidate = spark.createDataFrame(rows).withColumn("day", to_date("day"))
     # when it is audited
-    found = audits.audit(dataset, candidate, "run", tmp_path, {})
+    found = audits.audit(dataset, candidate, "run", {})
+    audits.keep([found], tmp_path)
     # then two checks fail, and the row is in quarantine with its key
     assert sorted(check.expectation.split(" ")[0] for check in found.checks if not check.success) == [
         "edits",
@@ -164,7 +165,7 @@ def test_other_code_that_reads_events_is_another_base(monkeypatch: pytest.Monkey
     assert base_id(["b"], (1, 2), reading_fingerprint()) != before
 
 
-def test_an_expectation_that_is_no_sql_is_named(spark: SparkSession, tmp_path: Path) -> None:
+def test_an_expectation_that_is_no_sql_is_named(spark: SparkSession) -> None:
     dataset = registry["active_editors"]
     months = spark.createDataFrame([], "wiki string, month date, editor string, edits long")
     candidate = lower(dataset, {"editor_months": months}, {})
@@ -174,4 +175,4 @@ def test_an_expectation_that_is_no_sql_is_named(spark: SparkSession, tmp_path: P
     with pytest.raises(
         DefinitionError, match="active_editors: the expectation 'no_such_column > 1' can't be read"
     ):
-        audits.audit(broken, candidate, "run", tmp_path, {})
+        audits.audit(broken, candidate, "run", {})

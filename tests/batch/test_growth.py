@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
@@ -59,13 +60,14 @@ def test_growth_stops_a_candidate_and_is_kept(spark: SparkSession, tmp_path: Pat
         return [(wiki, date(2001, 1, 1) + timedelta(days=number), "1 to 4", 1) for number in range(count)]
 
     first = spark.createDataFrame(rows("large", 900) + rows("small", 50), columns)
-    one = audits.audit(dataset, first, "one", tmp_path, {})
+    one = audits.audit(dataset, first, "one", {})
     audits.keep([one], tmp_path)
     assert one.success
     before = audits.counts_of(tmp_path, {dataset.name: "one"})[dataset.name]
     assert before == {Measure("large", ROWS): 900, Measure("small", ROWS): 50}
     # when the candidate after it has nothing of the small one
-    two = audits.audit(dataset, spark.createDataFrame(rows("large", 910), columns), "two", tmp_path, before)
+    two = audits.audit(dataset, spark.createDataFrame(rows("large", 910), columns), "two", before)
+    audits.keep([two], tmp_path)
     # then it is stopped, and the wiki is in quarantine
     (failed,) = (check for check in two.checks if not check.success)
     assert failed == audits.Check(f"{audits.GROWTH}rows", success=False, failing_rows=1)
@@ -73,6 +75,28 @@ def test_growth_stops_a_candidate_and_is_kept(spark: SparkSession, tmp_path: Pat
     assert '"wiki": "small"' in kept["row"]
     # and of a run that kept no counts nothing is asked
     assert audits.counts_of(tmp_path, {dataset.name: "none"}) == {}
+
+
+@pytest.mark.spark
+def test_audits_that_fail_at_once_are_kept_together(spark: SparkSession, tmp_path: Path) -> None:
+    # given two datasets of which a row fails
+    months, days = registry["active_editors"], registry["daily_edits"]
+    editors = spark.createDataFrame(
+        [("w", date(2001, 1, 1), "1 to 4", -1)], "wiki string, month date, activity string, editors long"
+    )
+    edits = spark.createDataFrame(
+        [("w", date(2001, 1, 1), 0, "wizard", *(1 for _ in days.schema.sums))],
+        "wiki string, day date, namespace long, user_kind string, "
+        + ", ".join(f"{name} long" for name in days.schema.sums),
+    )
+    # when both are audited, as threads of one run do
+    found = [audits.audit(months, editors, "run", {}), audits.audit(days, edits, "run", {})]
+    # then nothing is written by the audits, and all of it by the run, once however often it is repeated
+    assert not (tmp_path / "delta").exists()
+    audits.keep(found, tmp_path)
+    audits.keep(found, tmp_path)
+    kept = DeltaTable(str(tmp_path / "delta" / "quarantine")).to_pyarrow_table().to_pylist()
+    assert sorted(row["dataset"] for row in kept) == ["active_editors", "daily_edits"]
 
 
 @pytest.mark.spark
