@@ -65,20 +65,21 @@ def identity(wiki: str, beginning: int, sources: Iterable[Path]) -> str:
     return sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def damaged_identity(identity: str, damaged: Iterable[str]) -> str:
-    """The id of what could be read of sources, some of which are damaged."""
-    return sha256("\n".join((identity, *damaged)).encode()).hexdigest()[:12]
+def damaged_identity(identity: str, places: Iterable[str], written: Written) -> str:
+    """The id of what could be read of sources that are damaged at these places: as much of the same sources is the same."""
+    parts = (identity, *places, f"{written.pages} {written.revisions}")
+    return sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
 def renamed(folder: Path, identity: str) -> Path:
-    """The folder under another id, in place of what is there."""
+    """The folder under another id, in place of what a killed process left there."""
     other = folder.with_name(identity)
     shutil.rmtree(other, ignore_errors=True)
     return folder.rename(other)
 
 
 def remove_damaged(folder: Path, made: Bootstrap) -> None:
-    """Remove bootstraps that were made of the same sources while those were damaged."""
+    """Remove other bootstraps that were made of the same sources while those were damaged."""
     for other in folder.iterdir():
         known = described(other)
         if (

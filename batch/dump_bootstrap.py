@@ -35,6 +35,19 @@ SECONDS_BETWEEN_LOOKS = 1.0
 Made = TypeVar("Made")
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Damage:
+    """What of a dump could not be read."""
+
+    place: str
+    """The file, and the bytes of it if it was read in parts."""
+    reason: str
+
+    def __str__(self) -> str:
+        """Both, in words."""
+        return f"{self.place}: {self.reason}"
+
+
 def database_name(path: Path) -> str | None:
     """What a dump says its wiki is called.
 
@@ -67,13 +80,13 @@ class Dumps:
 
     def write(
         self, folder: Path, wiki: str, beginning: int, told: Callable[[Written], None]
-    ) -> tuple[Written, Counter[str], tuple[str, ...]]:
+    ) -> tuple[Written, Counter[str], tuple[Damage, ...]]:
         """Write what they say as of `beginning` (milliseconds) into a bootstrap's folder, the same whoever reads which part.
 
         Returns how much was written, what was skipped by kind, and what is damaged; what lies before and after damage is taken.
         """
         begin(folder)
-        written, skipped, damaged = Written(), Counter[str](), list[str]()
+        written, skipped, damaged = Written(), Counter[str](), list[Damage]()
         tasks = [
             partial(_read, part, folder, number, wiki, beginning) for number, part in enumerate(self._parts)
         ]
@@ -135,20 +148,20 @@ class _Read:
 
     written: Written
     skipped: Counter[str]
-    damaged: list[str]
+    damaged: list[Damage]
 
 
 def _read(part: Part, folder: Path, number: int, wiki: str, beginning: int) -> _Read:
-    damaged: list[str] = []
+    damaged: list[Damage] = []
     skipped: Counter[str] = Counter()
 
     def said(report: Report) -> Iterator[tuple[Entity, State]]:
         try:
             yield from with_authors(_said(part, wiki, beginning, report))
         except (InputError, DumpError) as error:
-            reason = f"{part.name}: {error}"
-            damaged.append(reason)
-            report(Problem("dump", part.name, "damaged", reason))
+            found = Damage(part.name, str(error))
+            damaged.append(found)
+            report(Problem("dump", part.name, "damaged", str(found)))
 
     written = write_part(folder, number, with_issues(wiki, skipped, said))
     return _Read(written, skipped, damaged)

@@ -14,11 +14,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, BinaryIO
 
+import msgspec
 import typer
 
 from batch import bootstrap
 from batch.compressed import InputError, open_input
-from batch.dump_bootstrap import Dumps, database_name, processes
+from batch.dump_bootstrap import Damage, Dumps, database_name, processes
 from batch.issues import with_issues
 from batch.table_folders import NAMESPACE_MAP, WikiTables, files_in, wikis_in
 from cli.configuration import database_password
@@ -170,7 +171,7 @@ def dump(
             def write(folder: Path, told: Callable[[bootstrap.Written], None]) -> _Taken:
                 written, skipped, damaged = dumps.write(folder, named, beginning, told)
                 if damaged and not any((written.pages, written.revisions)):
-                    raise Failure("; ".join(damaged))
+                    raise Failure("; ".join(map(str, damaged)))
                 problems.update(skipped)
                 return _Taken(written, damaged)
 
@@ -178,6 +179,9 @@ def dump(
     except InputError as error:
         raise Failure(str(error)) from error
     _say_bootstrap(made, problems, json)
+    if made.damaged:
+        message = f"{len(made.damaged)} of the inputs could not be read to the end, the rest is taken; fetch them again"
+        raise Failure(message)
 
 
 @contextmanager
@@ -242,7 +246,7 @@ class _Taken:
     """What was written of the sources, and what of them is damaged."""
 
     written: bootstrap.Written
-    damaged: tuple[str, ...] = ()
+    damaged: tuple[Damage, ...] = ()
 
 
 def _bootstrap(
@@ -256,29 +260,43 @@ def _bootstrap(
     """What `write` makes of the sources in the folder that it is given; once whole, it is not made again."""
     with home.writing_bootstraps("ingest"), home.log() as log, meter("revisions") as progress:
         identity = bootstrap.identity(wiki, beginning, sources)
-        folder = home.bootstraps / identity
-        known = bootstrap.described(folder)
-        if known is not None:
-            return known
-        taken = write(folder, _showing(progress))
-        if taken.damaged:
-            # Whole files of the same names and sizes must be another bootstrap, or no run would look at them.
-            identity = bootstrap.damaged_identity(identity, taken.damaged)
-            folder = bootstrap.renamed(folder, identity)
-        made = bootstrap.Bootstrap(
-            id=identity,
-            wiki=wiki,
-            beginning=beginning,
-            cut=log.ends(),
-            sources=tuple(path.name for path in sources),
-            pages=taken.written.pages,
-            revisions=taken.written.revisions,
-            problems=problems.total(),
-            damaged=taken.damaged,
-            reading=reading_fingerprint(),
-        )
-        bootstrap.describe(folder, made)
+        made = bootstrap.described(home.bootstraps / identity)
+        if made is None:
+            taken = write(home.bootstraps / identity, _showing(progress))
+            made = _described(
+                home,
+                bootstrap.Bootstrap(
+                    id=identity,
+                    wiki=wiki,
+                    beginning=beginning,
+                    cut=log.ends(),
+                    sources=tuple(path.name for path in sources),
+                    pages=taken.written.pages,
+                    revisions=taken.written.revisions,
+                    problems=problems.total(),
+                    damaged=tuple(map(str, taken.damaged)),
+                    reading=reading_fingerprint(),
+                ),
+                taken,
+            )
         bootstrap.remove_damaged(home.bootstraps, made)
+    return made
+
+
+def _described(home: Home, made: bootstrap.Bootstrap, taken: _Taken) -> bootstrap.Bootstrap:
+    """What was taken, with its description; if as much of sources that are damaged is known already, what is known."""
+    folder = home.bootstraps / made.id
+    if taken.damaged:
+        # Whole files of the same names and sizes must be another bootstrap, or no run would look at them.
+        places = [damage.place for damage in taken.damaged]
+        identity = bootstrap.damaged_identity(made.id, places, taken.written)
+        known = bootstrap.described(folder.with_name(identity))
+        if known is not None:
+            shutil.rmtree(folder)
+            return known
+        folder = bootstrap.renamed(folder, identity)
+        made = msgspec.structs.replace(made, id=identity)
+    bootstrap.describe(folder, made)
     return made
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from batch import dump_splits
 from batch.bootstrap import STATES, Written
-from batch.dump_bootstrap import Dumps, database_name, processes
+from batch.dump_bootstrap import Damage, Dumps, database_name, processes
 from batch.dump_splits import opened, parts
 from shared_logic.clock import from_iso
 from shared_logic.entities import Entity, Kind, State, decode, join
@@ -47,7 +47,7 @@ def multistream(data: bytes) -> bytes:
     return streams(data, *cuts[::2], len(data) - len("</mediawiki>"))
 
 
-def taken(path: Path, folder: Path, step: int) -> tuple[dict[Entity, State], Written, tuple[str, ...]]:
+def taken(path: Path, folder: Path, step: int) -> tuple[dict[Entity, State], Written, tuple[Damage, ...]]:
     """What a dump says of each entity, read in parts of so many bytes."""
     with patch.dict(dump_splits.PART_BYTES, {".xml": step, ".bz2": step}):
         written, _, damaged = Dumps([path], None).write(folder, "testwiki", BEGINNING, lambda _: None)
@@ -127,9 +127,9 @@ def test_a_damaged_part_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     # when it is read in parts
     states, _, damaged = taken(path, tmp_path / "home", begins[2] - begins[1])
     # then that is told once, naming the place, and the pages before and after are there
-    (line,) = damaged
-    assert line.startswith("d.xml.bz2, bytes ")
-    assert "is damaged" in line
+    (found,) = damaged
+    assert found.place.startswith("d.xml.bz2, bytes ")
+    assert "is damaged" in found.reason
     pages = {about.id for about in states if about.kind is Kind.PAGE}
     assert {1, PAGES} < pages < set(range(1, PAGES + 1))
     assert Kind.ISSUE in {about.kind for about in states}
@@ -157,7 +157,7 @@ def test_damage_in_a_stream_within_a_part_is_told(
     # then no page is lost without a word
     assert len({about.id for about in states if about.kind is Kind.PAGE}) < PAGES
     assert damaged
-    assert all(line.startswith("d.xml.bz2, bytes ") and "is damaged" in line for line in damaged)
+    assert all(one.place.startswith("d.xml.bz2, bytes ") and "is damaged" in one.reason for one in damaged)
 
 
 def test_a_dump_cut_in_its_last_stream_is_told(tmp_path: Path) -> None:
@@ -169,8 +169,8 @@ def test_a_dump_cut_in_its_last_stream_is_told(tmp_path: Path) -> None:
     # when it is read in parts, of which the last one holds whole pages before that stream
     states, _, damaged = taken(path, tmp_path / "home", begins[-3])
     # then that is told, and the pages before are there
-    (line,) = damaged
-    assert "it ends in the middle" in line
+    (found,) = damaged
+    assert "it ends in the middle" in found.reason
     assert {1, 2} < {about.id for about in states if about.kind is Kind.PAGE} < set(range(1, PAGES + 1))
 
 

@@ -4,48 +4,92 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from batch import dump_splits
+from cli.failures import Failure
 from cli.home import Home
 from cli.main import app
 from shared_logic.clock import from_iso
 from tests.batch.test_dump_bootstrap import PAGES, TEXT, multistream
 
 pytestmark = pytest.mark.e2e
+WHOLE = multistream(TEXT)
 
 
 def ingest(home: Path, dump: Path) -> Result:
     with patch.dict(dump_splits.PART_BYTES, {".bz2": 400}):
-        return CliRunner().invoke(
-            app, ["ingest", "dump", str(dump), "--home", str(home), "--json"], catch_exceptions=False
-        )
+        return CliRunner().invoke(app, ["ingest", "dump", str(dump), "--home", str(home), "--json"])
 
 
-def test_damage_is_told_and_whole_files_are_taken_in_its_place(tmp_path: Path) -> None:
-    # given a dump whose third stream is damaged
-    whole = multistream(TEXT)
-    begins = [place for place in range(len(whole)) if whole.startswith(b"BZh91AY&SY", place)]
-    damaged = bytearray(whole)
-    damaged[begins[2] + 20] ^= 0xFF
+def bootstrap(done: Result) -> Any:
+    return json.loads(done.stdout)["bootstrap"]
+
+
+def known(home: Path) -> list[str]:
+    return [made.id for _, made in Home(home).bootstraps_known()]
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """A dump whose third stream is damaged."""
+    data = bytearray(WHOLE)
+    begins = [place for place in range(len(data)) if data.startswith(b"BZh91AY&SY", place)]
+    data[begins[2] + 20] ^= 0xFF
     path = tmp_path / "dump.xml.bz2"
-    path.write_bytes(damaged)
-    # when it is taken
-    first = json.loads(ingest(tmp_path / "home", path).stdout)["bootstrap"]
-    # then the rest is there as of its newest revision, and the place is told
+    path.write_bytes(data)
+    return path
+
+
+def test_damage_is_told_and_whole_files_are_taken_in_its_place(tmp_path: Path, damaged: Path) -> None:
+    # when a damaged dump is taken
+    done = ingest(tmp_path / "home", damaged)
+    first = bootstrap(done)
+    # then the rest is there as of its newest revision, the place is told, and so is it by the exit code
     assert first["beginning"] == from_iso("2021-01-01T00:00:00Z")
     assert 0 < first["pages"] < PAGES
     assert [line.startswith("dump.xml.bz2, bytes ") for line in first["damaged"]] == [True]
-    assert json.loads(ingest(tmp_path / "home", path).stdout)["bootstrap"] == first
+    assert isinstance(done.exception, Failure)
+    assert str(done.exception).startswith("1 of the inputs could not be read to the end, the rest is taken")
     # and when the file was fetched again, another bootstrap takes the place of that
-    path.write_bytes(whole)
-    second = json.loads(ingest(tmp_path / "home", path).stdout)["bootstrap"]
-    assert (second["pages"], second["damaged"]) == (PAGES, [])
-    assert second["id"] != first["id"]
-    assert [made.id for _, made in Home(tmp_path / "home").bootstraps_known()] == [second["id"]]
+    damaged.write_bytes(WHOLE)
+    done = ingest(tmp_path / "home", damaged)
+    second = bootstrap(done)
+    assert (done.exit_code, second["pages"], second["damaged"]) == (0, PAGES, [])
+    assert known(tmp_path / "home") == [second["id"]] != [first["id"]]
+
+
+def test_a_dump_that_is_still_damaged_is_the_same_bootstrap_whatever_its_path(
+    tmp_path: Path, damaged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a bootstrap of a damaged dump
+    first = bootstrap(ingest(tmp_path / "home", damaged))
+    folder = tmp_path / "home" / "bootstraps" / first["id"]
+    (folder / "mark").touch()
+    # when the dump is taken again, under another path
+    monkeypatch.chdir(tmp_path)
+    again = bootstrap(ingest(tmp_path / "home", Path(damaged.name)))
+    # then what is described stays where it is, and nothing is beside it
+    assert again == first
+    assert (folder / "mark").exists()
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_what_a_killed_run_left_of_damage_is_removed_by_the_next(tmp_path: Path, damaged: Path) -> None:
+    # given a run that was killed after it described the whole bootstrap, before it removed the damaged one
+    ingest(tmp_path / "home", damaged)
+    damaged.write_bytes(WHOLE)
+    with patch("batch.bootstrap.remove_damaged", side_effect=KeyboardInterrupt):
+        ingest(tmp_path / "home", damaged)
+    assert len(known(tmp_path / "home")) == 2
+    # when it is run again
+    second = bootstrap(ingest(tmp_path / "home", damaged))
+    # then only the whole one is there
+    assert known(tmp_path / "home") == [second["id"]]
 
 
 def test_a_file_that_is_no_dump_is_one_clear_line(tmp_path: Path) -> None:
