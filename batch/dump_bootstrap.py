@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -75,7 +76,11 @@ class Dumps:
         self._pool = pool
 
     def newest(self) -> int:
-        """The newest time in them, milliseconds since 1970 UTC; what is damaged tells none."""
+        """The newest time in them, milliseconds since 1970 UTC; what is damaged tells none.
+
+        Raises:
+            InputError: a process that reads was killed.
+        """
         return max(self._done([partial(_newest, part) for part in self._parts]), default=0)
 
     def write(
@@ -84,6 +89,9 @@ class Dumps:
         """Write what they say as of `beginning` (milliseconds) into a bootstrap's folder, the same whoever reads which part.
 
         Returns how much was written, what was skipped by kind, and what is damaged; what lies before and after damage is taken.
+
+        Raises:
+            InputError: a process that reads was killed.
         """
         begin(folder)
         written, skipped, damaged = Written(), Counter[str](), list[Damage]()
@@ -101,9 +109,16 @@ class Dumps:
         """What the tasks return, in any order."""
         if self._pool is None:
             yield from (task() for task in tasks)
-        else:
+            return
+        try:
             for future in as_completed([self._pool.submit(task) for task in tasks]):
                 yield future.result()
+        except BrokenProcessPool as error:
+            message = (
+                "a process that read the dumps was killed, most likely for want of memory; make room, then run the same "
+                "command again"
+            )
+            raise InputError(message) from error
 
 
 @contextmanager

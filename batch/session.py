@@ -10,16 +10,13 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from batch.spark_error import SparkError
 from shared_logic.language import registry
 
 LOGGING = Path(__file__).parents[1] / "conf" / "log4j2.properties"
 SHIPPED = ("batch", "shared_logic", "wikibraid")
 """Packages of which tasks import modules, beside those of authors' datasets."""
 JARS = Path(__file__).parents[1] / ".tools" / "jars"
-
-
-class SparkError(Exception):
-    """Spark can't be started; the message says what to do."""
 
 
 def session(app: str, warehouse: Path, *, cores: int | None = None) -> SparkSession:

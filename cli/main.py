@@ -8,6 +8,7 @@ import sys
 import typer
 
 from batch.archive_error import ArchiveError
+from batch.spark_error import SparkError
 from cli.commands import (
     archive,
     batch,
@@ -90,7 +91,7 @@ def run() -> None:
     except Failure as failure:
         err.print(f"wikibraid: {failure}", style="red", markup=False, soft_wrap=True)
         sys.exit(failure.code)
-    except (StoreError, LogError, ArchiveError, DefinitionError) as error:
+    except (StoreError, LogError, ArchiveError, SparkError, DefinitionError) as error:
         err.print(f"wikibraid: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(MISTAKE)
     except Exception as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import os
+import signal
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 
 from batch import dump_splits
 from batch.bootstrap import STATES, Written
+from batch.compressed import InputError
 from batch.dump_bootstrap import Damage, Dumps, database_name, processes
 from batch.dump_splits import opened, parts
 from shared_logic.clock import from_iso
@@ -133,6 +136,23 @@ def test_a_damaged_part_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     pages = {about.id for about in states if about.kind is Kind.PAGE}
     assert {1, PAGES} < pages < set(range(1, PAGES + 1))
     assert Kind.ISSUE in {about.kind for about in states}
+
+
+def killed(*_: object) -> None:
+    """What becomes of a process when memory is short."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_reader_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "d.xml"
+    path.write_bytes(TEXT)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("batch.dump_bootstrap._read", killed)
+    with (
+        pytest.raises(InputError, match="was killed, most likely for want of memory"),
+        processes() as pool,
+    ):
+        Dumps([path], pool).write(tmp_path / "home", "testwiki", BEGINNING, lambda _: None)
 
 
 def begins_of_streams(data: bytes | bytearray) -> list[int]:

@@ -212,3 +212,17 @@ def test_bad_revisions_of_a_dump_are_counted_and_the_rest_goes_on(run: Run, tmp_
     assert "1 revisions, as of 2021-01-01" in said
     assert re.search(r"1  skipped: revision: bad_timestamp", said)
     assert re.search(r"1  skipped: revision: (not_a_number|no_id|not_positive)", said)
+
+
+def test_jars_that_are_not_there_are_one_clear_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given events, and no jars for Spark
+    monkeypatch.setenv("WIKIBRAID_JARS", str(tmp_path))
+    (tmp_path / "events.ndjson").write_bytes(event(1))
+    run("ingest", "events", tmp_path / "events.ndjson")
+    # when a batch is run
+    code, _, errors = run("batch", "run", "daily_edits")
+    # then it says so
+    assert code == MISTAKE
+    assert f"wikibraid: no jars in {tmp_path}; `make setup` fetches them" in errors
