@@ -12,8 +12,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from batch.fingerprint import taking_fingerprint
 from shared_logic.entities import Entity, State, encode
-from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.page_state import PageState
 
 SCHEMA = pa.schema([("wiki", pa.string()), ("kind", pa.string()), ("id", pa.int64()), ("state", pa.binary())])
@@ -38,7 +38,7 @@ class Bootstrap(msgspec.Struct, frozen=True, kw_only=True):
     damaged: tuple[str, ...] = ()
     """What of the sources could not be read, in words."""
     reading: str = ""
-    """Fingerprint of the code that made states of it (see `shared_logic.fingerprint.reading_fingerprint`)."""
+    """Fingerprint of the code that made states of it (see `batch.fingerprint.taking_fingerprint`)."""
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ def identity(wiki: str, beginning: int, sources: Iterable[Path]) -> str:
     parts = [
         wiki,
         str(beginning),
-        reading_fingerprint(),
+        taking_fingerprint(),
         *(f"{path.name} {path.stat().st_size}" for path in sorted(sources)),
     ]
     return sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -14,11 +14,11 @@ from pyspark.sql import DataFrame, SparkSession
 
 from batch import views
 from batch.audit import Audit, audit, counts_of, keep
+from batch.fingerprint import uniting_fingerprint
 from batch.groups import groups, largest
 from batch.lowering import HIDDEN, lower, lower_rows, one_column, rows_of_things, to_rows
 from batch.states import COLUMNS, said_by_bootstraps, said_by_log, united
 from shared_logic.entities import Entity, Kind
-from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.language import Dataset
 from shared_logic.protocols import Cut
 
@@ -111,7 +111,7 @@ def earlier(states: Path, inputs: Inputs) -> Earlier | None:
     A state is the join of all that was said of an entity, in any order and however often, so that states of some bootstraps and a
     beginning of the log, joined with the rest, are those of all. States from before a purge, or read by other code, are no part.
     """
-    reading = reading_fingerprint()
+    reading = uniting_fingerprint()
     for version, made in views.made(states):
         told = tuple(filter(None, made.bootstrap.split(",")))
         bootstraps = tuple(name for name in told if name in inputs.bootstraps)
@@ -136,7 +136,7 @@ def compute(
     told: Callable[[str], None],
 ) -> Result:
     """Compute the datasets (sources first) over the bootstraps and the archived log before the cut."""
-    base = base_id((*inputs.bootstraps, *inputs.purges), inputs.cut, reading_fingerprint())
+    base = base_id((*inputs.bootstraps, *inputs.purges), inputs.cut, uniting_fingerprint())
     bootstrap = ",".join((*inputs.bootstraps, *inputs.purges))
     told("uniting what was said of every entity")
     states_path = home / "delta" / "entity_states"

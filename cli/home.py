@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batch.bootstrap import Bootstrap, described
+from batch.fingerprint import taking_fingerprint
 from cli.configuration import (
     EMBEDDED,
     Configuration,
@@ -22,7 +23,6 @@ from cli.failures import BUSY, MISTAKE, Failure
 from serving.cassandra_session import Address, connected
 from serving.cassandra_store import CassandraStore
 from serving.sqlite_store import SqliteStore
-from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.language import DefinitionError, registry
 from shared_logic.protocols import Log, Store
 from speed.kafka_log import KafkaLog, Topic
@@ -303,7 +303,7 @@ class Home:
             return []
         found = [(folder, described(folder)) for folder in sorted(self.bootstraps.iterdir())]
         complete = [(folder, made) for folder, made in found if made is not None]
-        code = reading_fingerprint()
+        code = taking_fingerprint()
         current = [(folder, made) for folder, made in complete if made.reading == code]
         renewed = {(made.wiki, made.sources) for _, made in current}
         for _, made in complete:

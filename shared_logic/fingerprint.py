@@ -58,7 +58,12 @@ def _digest(name: str, names: set[str]) -> str:
 
 
 def _code(module: ModuleType) -> str:
-    tree = ast.parse(inspect.getsource(module))
+    return code(inspect.getsource(module))
+
+
+def code(source: str) -> str:
+    """What a module's source says, without comments and docstrings."""
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]

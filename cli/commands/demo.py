@@ -20,6 +20,7 @@ from rich.table import Table as RichTable
 import shared_logic.datasets  # noqa: F401  registers the datasets
 from batch import bootstrap
 from batch.compressed import InputError
+from batch.fingerprint import taking_fingerprint
 from batch.table_files import read_table_folder
 from cli.commands.batch import recompute
 from cli.commands.ingest_history import opened_dump
@@ -34,7 +35,6 @@ from shared_logic.entities import Entity, State, page
 from shared_logic.eventify.authors import with_authors
 from shared_logic.eventify.dump import DumpReader
 from shared_logic.eventify.tables import states
-from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.language import registry
 from shared_logic.page_state import PageState
 from shared_logic.protocols import Store
@@ -246,7 +246,7 @@ def _load(home: Home, log: SqliteLog, story: Story) -> bootstrap.Bootstrap:
         pages=written.pages,
         revisions=written.revisions,
         problems=0,
-        reading=reading_fingerprint(),
+        reading=taking_fingerprint(),
     )
     bootstrap.describe(folder, made)
     return made

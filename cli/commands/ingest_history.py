@@ -20,6 +20,7 @@ import typer
 from batch import bootstrap
 from batch.compressed import InputError, open_input
 from batch.dump_bootstrap import Damage, Dumps, database_name, processes
+from batch.fingerprint import taking_fingerprint
 from batch.issues import with_issues
 from batch.table_folders import NAMESPACE_MAP, WikiTables, files_in, wikis_in
 from cli.configuration import database_password
@@ -33,7 +34,6 @@ from shared_logic.eventify.dump import DumpError
 from shared_logic.eventify.lifecycle_tables import site_told
 from shared_logic.eventify.problems import Report
 from shared_logic.eventify.tables import TablesError, states
-from shared_logic.fingerprint import reading_fingerprint
 
 WikiOption = Annotated[
     str, typer.Option(help="Database name of the wiki, as enwiki; else what the folder tells.")
@@ -275,7 +275,7 @@ def _bootstrap(
                     revisions=taken.written.revisions,
                     problems=problems.total(),
                     damaged=tuple(map(str, taken.damaged)),
-                    reading=reading_fingerprint(),
+                    reading=taking_fingerprint(),
                 ),
                 taken,
             )

@@ -14,11 +14,11 @@ from batch import audit as audits
 from batch import views
 from batch.archive import archive
 from batch.archive_error import ArchiveError
+from batch.fingerprint import uniting_fingerprint
 from batch.lowering import lower, lower_rows, rows_of_things, to_rows
 from batch.run import Inputs, base_id, compute, earlier
 from batch.states import SCHEMA, said_by_log, united
 from shared_logic.entities import encode
-from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.kernel import Rows
 from shared_logic.keys import decode_key, decode_values
 from shared_logic.language import Dataset, DefinitionError, Schema, registry
@@ -158,11 +158,11 @@ def test_a_gap_in_the_log_stops_the_archive(tmp_path: Path) -> None:
 
 def test_other_code_that_reads_events_is_another_base(monkeypatch: pytest.MonkeyPatch) -> None:
     # given the id of the page states of a cut
-    before = base_id(["b"], (1, 2), reading_fingerprint())
+    before = base_id(["b"], (1, 2), uniting_fingerprint())
     # when what makes states of events is changed
     monkeypatch.setattr("shared_logic.fingerprint._code", lambda module: f"changed {module.__name__}")
     # then the same input makes another base
-    assert base_id(["b"], (1, 2), reading_fingerprint()) != before
+    assert base_id(["b"], (1, 2), uniting_fingerprint()) != before
 
 
 def test_an_expectation_that_is_no_sql_is_named(spark: SparkSession) -> None:

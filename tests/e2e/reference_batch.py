@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import batch.run
+from batch.fingerprint import uniting_fingerprint
 from batch.run import Inputs, base_id
 from cli.commands import batch as command
 from cli.home import Home
 from shared_logic.entities import encode
-from shared_logic.fingerprint import reading_fingerprint
 from shared_logic.keys import encode_key, encode_values
 from shared_logic.language import Dataset
 from shared_logic.laws import states_before
@@ -78,5 +78,5 @@ def _compute(
     for dataset in datasets:
         told(f"computing {dataset.name}")
         told(f"auditing {dataset.name}")
-    base = base_id((*inputs.bootstraps, *inputs.purges), inputs.cut, reading_fingerprint())
+    base = base_id((*inputs.bootstraps, *inputs.purges), inputs.cut, uniting_fingerprint())
     return _Result(base, states, {dataset.name: _View(dataset, tables) for dataset in datasets})

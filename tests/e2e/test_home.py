@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from batch.bootstrap import Bootstrap, describe
+from batch.fingerprint import taking_fingerprint
 from cli.failures import Failure
 from cli.home import Home
-from shared_logic.fingerprint import reading_fingerprint
 
 MADE = Bootstrap(
     id="aaaa", wiki="w", beginning=1, cut=(0,), sources=("page.tsv",), pages=1, revisions=1, problems=0
@@ -29,7 +29,5 @@ def test_a_bootstrap_of_other_code_is_refused_until_it_is_made_again(tmp_path: P
         home.bootstraps_known()
     # until the same files were ingested again
     (home.bootstraps / "bbbb").mkdir()
-    describe(
-        home.bootstraps / "bbbb", msgspec.structs.replace(MADE, id="bbbb", reading=reading_fingerprint())
-    )
+    describe(home.bootstraps / "bbbb", msgspec.structs.replace(MADE, id="bbbb", reading=taking_fingerprint()))
     assert [made.id for _, made in home.bootstraps_known()] == ["bbbb"]

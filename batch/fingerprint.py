@@ -1,0 +1,38 @@
+"""Fingerprints of what batch makes of its inputs: the code of shared_logic that reads them, and batch's own."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from importlib.resources import files
+
+from shared_logic.fingerprint import code, reading_fingerprint
+
+TAKING = (
+    "bootstrap",
+    "compressed",
+    "database",
+    "dump_bootstrap",
+    "dump_splits",
+    "issues",
+    "table_files",
+    "table_folders",
+)
+"""Modules of batch that make bootstraps of tables and dumps."""
+UNITING = ("states",)
+"""Modules of batch that make entity states of bootstraps and the log."""
+
+
+def taking_fingerprint() -> str:
+    """16 hex digits over what makes bootstraps."""
+    return _digest(TAKING)
+
+
+def uniting_fingerprint() -> str:
+    """16 hex digits over what makes entity states of bootstraps and the log."""
+    return _digest(UNITING)
+
+
+def _digest(modules: tuple[str, ...]) -> str:
+    # They are read, not imported: the libraries of some take long.
+    texts = (f"{name}\n{code((files('batch') / f'{name}.py').read_text())}" for name in modules)
+    return sha256("\n".join((reading_fingerprint(), *texts)).encode()).hexdigest()[:16]

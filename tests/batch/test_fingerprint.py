@@ -1,0 +1,56 @@
+"""Fingerprints of batch: a fix of what reads tables, dumps or the log makes again what was made before it."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from pathlib import Path
+
+import pytest
+
+import batch
+from batch import fingerprint
+from batch.bootstrap import identity
+from batch.fingerprint import TAKING, UNITING, taking_fingerprint, uniting_fingerprint
+
+FOLDER = Path(batch.__file__).parent
+APART = {"fingerprint", "spark_error", "archive_error"}
+"""Modules that decide no state."""
+
+
+@pytest.fixture
+def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of batch's sources, which is taken for them."""
+    for path in FOLDER.glob("*.py"):
+        shutil.copy(path, tmp_path)
+    monkeypatch.setattr(fingerprint, "files", lambda _: tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", TAKING)
+def test_a_fix_of_what_reads_makes_another_bootstrap(sources: Path, name: str) -> None:
+    before = (identity("w", 1, []), taking_fingerprint())
+    # when a comment is written nothing changes
+    path = sources / f"{name}.py"
+    path.write_text("# a comment\n" + path.read_text())
+    assert (identity("w", 1, []), taking_fingerprint()) == before
+    # but when it does something else, older bootstraps are stale, and what is made now is another one
+    path.write_text(path.read_text() + "\nfixed = 1\n")
+    after = (identity("w", 1, []), taking_fingerprint())
+    assert all(one != other for one, other in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("name", UNITING)
+def test_a_fix_of_what_unites_makes_other_states(sources: Path, name: str) -> None:
+    before = uniting_fingerprint()
+    path = sources / f"{name}.py"
+    path.write_text(path.read_text() + "\nfixed = 1\n")
+    assert uniting_fingerprint() != before
+
+
+@pytest.mark.parametrize("modules", [TAKING, UNITING])
+def test_what_they_import_of_batch_is_among_them(modules: tuple[str, ...]) -> None:
+    for name in modules:
+        for node in ast.walk(ast.parse((FOLDER / f"{name}.py").read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("batch."):
+                assert (node.module or "").removeprefix("batch.") in {*modules, *APART}
