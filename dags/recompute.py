@@ -46,14 +46,14 @@ def recompute(group: Group, schedule: str | None) -> DAG:
     ) as made:
 
         @task(pool=POOL)
-        def refresh() -> str:
-            """Take tables in, if a folder is named."""
+        def refresh() -> list[str]:
+            """Take tables in, if a folder is named; the ids of the bootstraps, one a wiki."""
             params = get_current_context()["params"]
             if not params["bootstrap"]:
-                return ""
+                return []
             of = ["--wiki", params["wiki"]] if params["wiki"] else []
-            found: dict[str, Any] = wikibraid_json("ingest", "tables", params["bootstrap"], *of)
-            return str(found["bootstrap"]["id"])
+            found: list[dict[str, Any]] = wikibraid_json("ingest", "tables", params["bootstrap"], *of)
+            return [taken["bootstrap"]["id"] for taken in found]
 
         @task
         def cut() -> str:

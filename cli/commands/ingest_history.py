@@ -125,6 +125,7 @@ def database(
 
 def _take(folder: Path, wiki: str, home: Path, taken_at: str | None, json: bool) -> None:
     """Take the tables in a folder."""
+    taken: list[tuple[bootstrap.Bootstrap, Counter[str]]] = []
     try:
         for found in wikis_in(folder, wiki):
             problems: Counter[str] = Counter()
@@ -133,12 +134,17 @@ def _take(folder: Path, wiki: str, home: Path, taken_at: str | None, json: bool)
             made = _bootstrap(
                 home_at(home), found.wiki, beginning, files_in(folder), partial(_write, said), problems
             )
-            _say_bootstrap(made, problems, json)
+            taken.append((made, problems))
+            if json:
+                continue
+            _print_bootstrap(made, problems)
             missing = [name for name in OPTIONAL if name not in found.tables]
-            if missing and not json:
+            if missing:
                 out.print(f"  not there, so left out: {', '.join(missing)}", markup=False)
     except (InputError, TablesError) as error:
         raise Failure(str(error)) from error
+    if json:
+        print_json([_as_json(made, problems) for made, problems in taken])
 
 
 def _said_by_tables(found: WikiTables, beginning: int, report: Report) -> Iterator[tuple[Entity, State]]:
@@ -178,7 +184,10 @@ def dump(
             made = _bootstrap(place, named, beginning, files, write, problems)
     except InputError as error:
         raise Failure(str(error)) from error
-    _say_bootstrap(made, problems, json)
+    if json:
+        print_json(_as_json(made, problems))
+    else:
+        _print_bootstrap(made, problems)
     if made.damaged:
         message = f"{len(made.damaged)} of the inputs could not be read to the end, the rest is taken; fetch them again"
         raise Failure(message)
@@ -310,10 +319,11 @@ def _showing(progress: Meter) -> Callable[[bootstrap.Written], None]:
     return lambda written: progress.at(written.revisions)
 
 
-def _say_bootstrap(made: bootstrap.Bootstrap, problems: Counter[str], json: bool) -> None:
-    if json:
-        print_json({"bootstrap": made, "problems": problems})
-        return
+def _as_json(made: bootstrap.Bootstrap, problems: Counter[str]) -> dict[str, object]:
+    return {"bootstrap": made, "problems": problems}
+
+
+def _print_bootstrap(made: bootstrap.Bootstrap, problems: Counter[str]) -> None:
     out.print(
         f"bootstrap {made.id} of {made.wiki}: {made.pages:,} pages, {made.revisions:,} revisions, "
         f"as of {instant(made.beginning).isoformat()}"

@@ -204,7 +204,8 @@ def test_a_database_and_its_exported_tables_say_the_same(
         home = tmp_path / words[0]
         done = CliRunner().invoke(app, ["ingest", *words, "--home", str(home), "--json"])
         assert done.exit_code == 0, done.exception
-        made = json.loads(done.stdout)["bootstrap"]
+        (taken,) = json.loads(done.stdout)
+        made = taken["bootstrap"]
         table = pq.read_table(home / "bootstraps" / made["id"] / "states.parquet").to_pylist()
         states.append((made["wiki"], made["beginning"], sorted(map(repr, table))))
         assert [path.name for path in home.iterdir() if path.name.startswith(".tables")] == []

@@ -27,7 +27,7 @@ print("a line of progress", file=sys.stderr)
 if words[0] == os.environ.get("FAILING"):
     sys.exit(int(os.environ["STATUS"]))
 if words[0] == "ingest":
-    print(json.dumps({"bootstrap": {"id": "b"}}))
+    print(json.dumps([{"bootstrap": {"id": "b"}}, {"bootstrap": {"id": "c"}}]))
 elif words[0] == "cut":
     print("3,4,5,6")
 elif words[0] == "batch":
