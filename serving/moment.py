@@ -72,14 +72,9 @@ class _Table:
         self.dataset = dataset
         self.lane = Lane(dataset.name, made.number)
         self._redaction = redaction
-        self._tells_hiding = "is_hidden" in dataset.schema.value_names
-        """Whether rows tell themselves that they are hidden now, so that no name of theirs need be looked up."""
 
     def shown(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[Key, Record]]:
         """The rows as names and values, each with its key, without what is hidden."""
         schema = self.dataset.schema
         decoded = ((decode_key(schema, key), decode_values(schema, row)) for key, row in rows)
-        if self._tells_hiding:
-            told = ((key, schema.record(key, values)) for key, values in decoded)
-            return ((key, record) for key, record in told if record["is_hidden"] is False)
         return ((key, schema.record(key, values)) for key, values in self._redaction.of_rows(decoded))

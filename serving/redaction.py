@@ -1,7 +1,7 @@
 """What is hidden on a wiki is hidden in every answer: the last step of each read.
 
 Of a revision that is its text, its comment or its author, noted in the store. Of an account that a block hides it is every name: a
-value that names one is null in answers, and a row that can't be without it is no row.
+value that names one is null in answers, and a row that can't be without it is no row. A row may tell itself that it is hidden.
 """
 
 from __future__ import annotations
@@ -39,6 +39,11 @@ class HiddenNames:
     def __init__(self, store: Store, made: Generation | None = None) -> None:
         """Look names up in `store`; `made` is the generation of `hidden_names`, else the published one is asked for."""
         self._store, self._made = store, made
+
+    @property
+    def is_of_moment(self) -> bool:
+        """Whether they are those of a moment: rows of the same moment that tell themselves whether they are hidden agree with them."""
+        return self._made is not None
 
     def among(self, told: Collection[WikiAndName]) -> set[WikiAndName]:
         """Those of these names that are hidden."""
@@ -79,9 +84,16 @@ class Redaction:
                     f"{ACCOUNT}, on a column of names, in a table with wiki"
                 )
                 raise DefinitionError(message)
-        self._named = [column for column in schema.columns if column.names_account]
+        self._telling = [column.name for column in schema.columns if column.about.hides_row]
+        for name in self._telling:
+            column = schema.column(name)
+            if column.type is not bool or column.role != "value" or column.optional:
+                message = f"table {schema.name}, column {name}: can't hide rows; let it be a bool that is neither key nor optional"
+                raise DefinitionError(message)
+        needs_no_look = bool(self._telling) and names.is_of_moment
+        self._named = [] if needs_no_look else [column for column in schema.columns if column.names_account]
         self._names = names
-        self._hides = bool(self._named) or (self._store is not None and any(self._bits))
+        self._hides = bool(self._named or self._telling) or (self._store is not None and any(self._bits))
 
     def of_row(self, key: Key, values: Values) -> Values | None:
         """The values of one row without what is hidden; None: the row is."""
@@ -120,7 +132,16 @@ class Redaction:
                     hidden = known.get(number, 0) if isinstance(number, int) else 0
                     if hidden:
                         shown[place] = self._without_parts(rows[place][1], hidden)
-        hidden_now = self._names.among({name for row in rows for name in self._told(row)})
+        for place, row in enumerate(rows):
+            if any(self._value(name, row) for name in self._telling):
+                shown[place] = None
+        told = {
+            name
+            for row, values in zip(rows, shown, strict=True)
+            if values is not None
+            for name in self._told(row)
+        }
+        hidden_now = self._names.among(told)
         if hidden_now:
             return [
                 None if values is None else self._without_names((key, values), hidden_now)

@@ -75,6 +75,8 @@ class About:
     hidden_with: str = ""
     """The part (text, comment, user) of the row's revision with which the value is hidden, which needs a column rev_id; or
     "account": the value is a name, or a list of names, and is hidden with the account that bears or bore it."""
+    hides_row: bool = False
+    """Whether a row in which the value is true is in no answer: it is of an account that is hidden now."""
 
 
 about = About

@@ -128,7 +128,9 @@ class UserCurrent(Table, frozen=True, kw_only=True):
         str, about("by the name: temporary, bot or account", one_of=("temporary", "bot", "account"))
     ]
     is_bot_by: Annotated[tuple[str, ...], about("by what it is a bot now: name, group")]
-    is_hidden: Annotated[bool, about("whether a block hides the name; readers see no such row")]
+    is_hidden: Annotated[
+        bool, about("whether a block hides the name; readers see no such row", hides_row=True)
+    ]
 
 
 @dataset

@@ -1,0 +1,67 @@
+"""Tables of one moment show what every read shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import pytest
+
+import shared_logic.datasets  # noqa: F401  registers them
+from serving.moment import Moment, published_together
+from serving.reader import Reader
+from serving.redaction import HiddenNames, Redaction
+from shared_logic.entities import user
+from shared_logic.language import DefinitionError, Partition, Registry, Table, about, registry
+from shared_logic.laws import load_generation
+from shared_logic.memory_store import MemoryStore
+from shared_logic.reference import united
+from shared_logic.things import Account
+from shared_logic.user_state import UserState
+
+AT = 1_600_000_000_000
+NAMES = ("user_names", "user_current", "hidden_names")
+marked = Registry()
+
+
+class Maybe(Table, frozen=True, kw_only=True):
+    """An account that may not tell."""
+
+    wiki: Annotated[Partition[str], about("wiki")]
+    is_hidden: Annotated[bool | None, about("whether it is hidden", hides_row=True)]
+
+
+@marked.dataset
+def maybe(account: Account) -> Iterator[Maybe]:
+    """Whether accounts are hidden."""
+    yield Maybe(wiki=account.wiki, is_hidden=account.is_hidden)
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    """Two accounts, of which one is hidden."""
+    shown = UserState(names=(("Shown", (AT, 0, 0)),), registration=AT)
+    hidden = UserState(names=(("Secret", (AT, 0, 0)),), registration=AT, hiding=(AT, 0, 0, True))
+    known = united([(user("w", 7), shown), (user("w", 8), hidden)])
+    made = MemoryStore()
+    for dataset, generation in load_generation(made, registry.closure(NAMES), known, (0,), "run"):
+        made.publish(dataset.name, generation.number)
+    return made
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_moment_shows_what_every_read_shows(store: MemoryStore, name: str) -> None:
+    moment = Moment(store, published_together(store, NAMES))
+    assert moment.rows(name, "w") == Reader(store).scan(registry[name], ("w",)).rows
+
+
+def test_hidden_accounts_are_in_no_read(store: MemoryStore) -> None:
+    moment = Moment(store, published_together(store, NAMES))
+    assert [row["name"] for row in moment.rows("user_current", "w")] == ["Shown"]
+    assert [row["name"] for row in moment.rows("user_names", "w")] == ["Shown"]
+    assert moment.row("user_current", "w", "#8") is None
+
+
+def test_a_mark_that_can_not_hide_is_refused(store: MemoryStore) -> None:
+    with pytest.raises(DefinitionError, match="is_hidden: can't hide rows"):
+        Redaction(store, HiddenNames(store), marked["maybe"])
