@@ -16,7 +16,8 @@ from typing import Any
 import pyarrow as pa
 
 from serving.analysis import Analysis
-from serving.reader import Reader, Stream
+from serving.moment import Moment
+from serving.reader import Stream
 from shared_logic.datasets.history_keys import by_name, by_user, on_day
 from shared_logic.kernel import linked
 from shared_logic.language import Dataset, Key, registry
@@ -32,6 +33,10 @@ KEYS = (
     "user_life_keys",
 )
 """Tables that say where parts are; views are made without them."""
+TOLD = ("revision_facts", "stray_facts", "page_lives", "user_lives")
+"""Tables that views of a part are made of."""
+TABLES = (*TOLD, *KEYS, "user_names")
+"""All that a part is read from, as of one moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +107,9 @@ def days_of(wiki: str, period: str) -> OfDays:
     return OfDays(wiki, first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
 
 
-def gathered(reader: Reader, part: Part) -> Gathered:
-    """All rows of tables that a part of the history is made of.
-
-    Raises:
-        NotPublished: a table that tells where they are is not published.
-    """
-    found = Gathered(reader, part.wiki)
+def gathered(moment: Moment, part: Part) -> Gathered:
+    """All rows of tables that a part of the history is made of, in a moment that knows all of `TABLES`."""
+    found = Gathered(moment, part.wiki)
     began_users: list[Row] = []
     match part:
         case OfPage():
@@ -142,21 +143,25 @@ def gathered(reader: Reader, part: Part) -> Gathered:
 class Gathered:
     """Rows of some partitions, by table."""
 
-    reader: Reader
+    moment: Moment
     wiki: str
     facts: list[Row] = field(default_factory=list)
     strays: list[Row] = field(default_factory=list)
     page_lives: list[Row] = field(default_factory=list)
     user_lives: list[Row] = field(default_factory=list)
-    streams: dict[str, Stream] = field(default_factory=dict)
-    """By table: how fresh it is."""
+    streams: dict[str, Stream] = field(init=False)
+    """By table: how fresh it is, as of before any row was read."""
     _pages: set[str] = field(default_factory=set)
     _users: set[int] = field(default_factory=set)
     _months: dict[int, list[tuple[date, int]]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Note how fresh everything is."""
+        self.streams = {name: self.moment.freshness(name) for name in TABLES}
+
     def beginning(self, name: str, prefixes: Iterable[Key]) -> list[Row]:
         """The rows of a table whose keys begin so."""
-        return list(self._noted(name, self.reader.stream_of(registry[name], prefixes)))
+        return list(self.moment.rows_beginning(name, prefixes))
 
     def take_revisions(self, keys: Iterable[Row]) -> None:
         """The facts of revisions that are known by page and id; page 0 is that of nobody's."""
@@ -213,12 +218,10 @@ class Gathered:
         for user_id in sorted(self._users):
             months = self.months_of(user_id)
             if months:
-                first = self.reader.stream_of(
-                    registry["user_revisions"], [(self.wiki, user_id, months[0][0])]
-                )
-                for row in self._noted("user_revisions", first):
-                    yield {"wiki": self.wiki, "user_id": user_id, "first_edit": row["event_timestamp"]}
-                    break
+                first_month = [(self.wiki, user_id, months[0][0])]
+                first = next(self.moment.rows_beginning("user_revisions", first_month), None)
+                if first is not None:
+                    yield {"wiki": self.wiki, "user_id": user_id, "first_edit": first["event_timestamp"]}
 
     def running_numbers(self) -> Iterator[Row]:
         """Of the facts' revisions: the number among their author's, and the seconds since the one before."""
@@ -267,8 +270,6 @@ class Gathered:
 
     def give(self, db: Analysis) -> None:
         """Let the views of the database be made of what was gathered."""
-        for name in ("revision_facts", "stray_facts", "page_lives", "user_lives"):
-            self.beginning(name, [])
         db.put("running_numbers", pa.Table.from_pylist(list(self.running_numbers()), _NUMBERS))
         db.put("parent_lengths", pa.Table.from_pylist(list(self.parent_lengths()), _LENGTHS))
         db.put("first_edits", pa.Table.from_pylist(list(self.first_edits()), _FIRST_EDITS))
@@ -285,11 +286,6 @@ class Gathered:
             tuple(row[name] for name in schema.key_names): tuple(row[name] for name in schema.value_names)
             for row in self.beginning("user_names", [at])
         }
-
-    def _noted(self, name: str, read: Stream) -> Iterator[Row]:
-        """The rows; how fresh they are stands beside, as of the first read of the table."""
-        self.streams.setdefault(name, read)
-        return read.rows
 
 
 _NUMBERS = pa.schema(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from serving.reader import NotPublished, check_columns
+from serving.reader import NotPublished, Stream, check_columns, lag_of, through_of
 from serving.redaction import HiddenNames, Redaction
 from shared_logic.datasets.user_current import hidden_names
 from shared_logic.keys import decode_key, decode_values, encode_key
 from shared_logic.language import Dataset, Key, registry
 from shared_logic.merge import merged, merged_of
-from shared_logic.protocols import Generation, Lane, Store
+from shared_logic.protocols import Cut, Generation, Lane, Store
 
 Record = dict[str, Any]
 
@@ -41,9 +41,14 @@ def published_together(store: Store, names: Collection[str]) -> dict[str, Genera
 class Moment:
     """Tables in generations that were published together."""
 
-    def __init__(self, store: Store, generations: Mapping[str, Generation]) -> None:
-        """Read these generations, by dataset (see `published_together`)."""
-        self._store = store
+    def __init__(
+        self,
+        store: Store,
+        generations: Mapping[str, Generation],
+        ends: Callable[[], Cut] | None = None,
+    ) -> None:
+        """Read these generations, by dataset (see `published_together`); `ends` tells where the log ends now."""
+        self._store, self._ends = store, ends
         hidden = HiddenNames(store, generations[hidden_names.name])
         self._tables = {
             name: _Table(registry[name], made, Redaction(store, hidden, registry[name]))
@@ -56,9 +61,17 @@ class Moment:
 
     def rows(self, name: str, *prefix: Any) -> list[Record]:
         """All rows whose key starts so, in order of key."""
+        return list(self.rows_beginning(name, [prefix]))
+
+    def rows_beginning(self, name: str, prefixes: Iterable[Key]) -> Iterator[Record]:
+        """All rows whose key starts with any of these, one after the other, read as they are asked for."""
         table = self._tables[name]
-        found = merged(self._store, table.dataset, table.lane, encode_key(prefix))
-        return [row for _, row in table.shown(found)]
+        found = (
+            row
+            for prefix in prefixes
+            for row in merged(self._store, table.dataset, table.lane, encode_key(prefix))
+        )
+        return (row for _, row in table.shown(found))
 
     def rows_of(self, name: str, keys: Sequence[Key]) -> dict[Key, Record]:
         """By key the rows that these keys have; keys without one are left out."""
@@ -66,10 +79,19 @@ class Moment:
         found = merged_of(self._store, table.dataset, table.lane, [encode_key(key) for key in keys])
         return dict(table.shown((key, row) for key, row in found if row is not None))
 
+    def freshness(self, name: str) -> Stream:
+        """What rows of a table include that are read from now on; none of them."""
+        table = self._tables[name]
+        through = through_of(self._store, table.lane, table.made.cut)
+        lag = None if self._ends is None else lag_of(self._ends(), through)
+        return Stream(
+            iter(()), table.made.number, through, complete=None if lag is None else lag == 0, lag=lag
+        )
+
 
 class _Table:
     def __init__(self, dataset: Dataset, made: Generation, redaction: Redaction) -> None:
-        self.dataset = dataset
+        self.dataset, self.made = dataset, made
         self.lane = Lane(dataset.name, made.number)
         self._redaction = redaction
 

@@ -232,9 +232,7 @@ class Reader:
         return Answer(rows, made.number, through, complete=None if lag is None else lag == 0, lag=lag)
 
     def _lag(self, through: Cut) -> int | None:
-        if self._ends is None:
-            return None
-        return sum([max(0, end - at) for end, at in zip(self._ends(), through, strict=True)])
+        return None if self._ends is None else lag_of(self._ends(), through)
 
     def _parts(self, dataset: Dataset, key: Key, generation: int | None) -> Parts:
         parts = self._store.parts(dataset.name, encode_key(key), generation)
@@ -253,11 +251,7 @@ class Reader:
         return known
 
     def _through(self, dataset: Dataset, made: Generation) -> Cut:
-        lane = Lane(dataset.name, made.number)
-        return tuple(
-            cut if (at := self._store.progress(lane, partition)) is None else at
-            for partition, cut in enumerate(made.cut)
-        )
+        return through_of(self._store, Lane(dataset.name, made.number), made.cut)
 
     def _generation(self, dataset: Dataset, number: int | None) -> Generation:
         if number is None:
@@ -269,6 +263,18 @@ class Reader:
             raise _unknown(dataset, number)
         check_columns(dataset, made)
         return made
+
+
+def through_of(store: Store, lane: Lane, cut: Cut) -> Cut:
+    """The offsets before which everything is included in a lane's merged table; `cut` is that of its generation."""
+    return tuple(
+        end if (at := store.progress(lane, partition)) is None else at for partition, end in enumerate(cut)
+    )
+
+
+def lag_of(ends: Cut, through: Cut) -> int:
+    """How many messages of the log lie behind those offsets."""
+    return sum([max(0, end - at) for end, at in zip(ends, through, strict=True)])
 
 
 def check_columns(dataset: Dataset, made: Generation) -> None:

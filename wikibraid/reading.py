@@ -18,7 +18,8 @@ from serving.analysis import Analysis
 from serving.arrow import table
 from serving.cassandra_session import Address, connected
 from serving.cassandra_store import CassandraStore
-from serving.history_parts import OfPage, OfUser, Part, days_of, gathered
+from serving.history_parts import TABLES, OfPage, OfUser, Part, days_of, gathered
+from serving.moment import Moment, published_together
 from serving.reader import Reader
 from serving.sqlite_store import SqliteStore
 from shared_logic.installed import register_datasets
@@ -113,7 +114,7 @@ def history(
         part = days_of(wiki, period or "")
     place = _home(home)
     with _store(place) as store:
-        found = gathered(Reader(store), part)
+        found = gathered(Moment(store, published_together(store, TABLES)), part)
         with Analysis(found.stream, None, now or _present(place)) as db:
             found.give(db)
             db.prepare(["mediawiki_history"])

@@ -30,7 +30,8 @@ from cli.parts import part_of
 from serving.analysis import Analysis
 from serving.as_of import as_of
 from serving.formats import write_csv, write_json, write_jsonl, write_parquet, write_tsv
-from serving.history_parts import KEYS, Part, gathered
+from serving.history_parts import TABLES, Part, gathered
+from serving.moment import Moment, published_together
 from serving.parity import compare
 from serving.public_dump import write_public_dump
 from serving.reader import NotPublished, Reader, Stream
@@ -163,7 +164,7 @@ def _query_view(
 def _can_be_parted(place: Home) -> bool:
     """Whether it is published where parts of the history are; else the whole is read for one."""
     with place.store() as store:
-        return all(store.published(name) is not None for name in KEYS)
+        return all(store.published(name) is not None for name in TABLES)
 
 
 def _query_part(
@@ -174,7 +175,7 @@ def _query_part(
         raise Failure(message)
     with place.log() as log, place.store() as store:
         try:
-            found = gathered(reader(store, log), part)
+            found = gathered(Moment(store, published_together(store, TABLES), log.ends), part)
             with Analysis(found.stream, None, instant_of(place, now)) as db:
                 found.give(db)
                 db.prepare([view.name])

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from serving.analysis import Analysis
-from serving.history_parts import OfPage, OfUser, Part, days_of, gathered
+from serving.history_parts import TABLES, OfPage, OfUser, Part, days_of, gathered
 from serving.http.answers import fresh
 from serving.http.problems import RESPONSES, Problem
 from serving.http.source import Source
@@ -41,7 +41,7 @@ def routes(source: Source) -> APIRouter:
     def answer(request: Request, part: Part, limit: int, offset: int, now: datetime | None) -> Response:
         if now is not None and now.tzinfo is None:
             raise Problem(400, "now has no time zone; write Z after it")
-        found, condition = gathered(source.reader, part), part.condition_on("mediawiki_history")
+        found, condition = gathered(source.moment(TABLES), part), part.condition_on("mediawiki_history")
         with Analysis(found.stream, None, now or datetime.now(tz=UTC)) as db:
             found.give(db)
             db.prepare(["mediawiki_history"])

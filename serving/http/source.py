@@ -81,7 +81,7 @@ class Source:
             "moments", {}
         )
         if names not in kept or kept[names][0] is not published:
-            kept[names] = published, Moment(self.store, published)
+            kept[names] = published, Moment(self.store, published, self.ends)
         return kept[names][1]
 
     def ends(self) -> Cut:

@@ -11,14 +11,19 @@ import pytest
 import shared_logic.datasets  # noqa: F401  registers them
 from batch.table_files import read_table_folder
 from serving.analysis import Analysis
-from serving.history_parts import OfPage, OfUser, Part, days_of, gathered
+from serving.history_parts import TABLES, OfPage, OfUser, Part, days_of, gathered
+from serving.moment import Moment, published_together
 from serving.reader import Reader
 from shared_logic.clock import from_iso
+from shared_logic.entities import page, user
 from shared_logic.eventify.tables import states
 from shared_logic.language import registry
 from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
+from shared_logic.page_state import PageState, RevisionState
+from shared_logic.protocols import Cut
 from shared_logic.reference import united
+from shared_logic.user_state import UserState
 from speed import loop_engine
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
@@ -31,8 +36,12 @@ NOW = datetime(2023, 6, 1, tzinfo=UTC)
 Row = dict[str, Any]
 
 
+Installed = tuple[MemoryStore, Callable[[], Cut]]
+"""A store, and what tells where its log ends."""
+
+
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """The sample's tables of a moment, with the events after them."""
     store, log = MemoryStore(), SqliteLog(tmp_path_factory.mktemp("log") / "log.db", 3)
     known = united(
@@ -43,7 +52,23 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
         store.publish(dataset.name, made.number)
     ingest(log, "events", sample.events())
     loop_engine.run_until_idle(Worker(log, store, lanes))
-    return Reader(store, log.ends)
+    return store, log.ends
+
+
+@pytest.fixture(scope="module")
+def reader(installed: Installed) -> Reader:
+    """Reads of single tables."""
+    return Reader(*installed)
+
+
+@pytest.fixture(scope="module")
+def moment(installed: Installed) -> Moment:
+    """Reads of all tables together."""
+    return at_once(*installed)
+
+
+def at_once(store: MemoryStore, ends: Callable[[], Cut] | None = None) -> Moment:
+    return Moment(store, published_together(store, TABLES), ends)
 
 
 @pytest.fixture(scope="module")
@@ -59,35 +84,87 @@ def in_order(db: Analysis, statement: str) -> list[Row]:
     return sorted(db.execute(statement).to_arrow_table().to_pylist(), key=repr)
 
 
-def of(reader: Reader, part: Part) -> list[Row]:
-    found, condition = gathered(reader, part), part.condition_on("mediawiki_history")
+def of(moment: Moment, part: Part) -> list[Row]:
+    found, condition = gathered(moment, part), part.condition_on("mediawiki_history")
     with Analysis(found.stream, None, NOW) as db:
         found.give(db)
         db.prepare(["mediawiki_history"])
         return in_order(db, f"FROM mediawiki_history WHERE {condition}")
 
 
-def test_of_a_page(reader: Reader, whole: Callable[[str], list[Row]]) -> None:
+def test_of_a_page(moment: Moment, reader: Reader, whole: Callable[[str], list[Row]]) -> None:
     pages = sorted({row["page"] for row in reader.scan(registry["page_lives"]).rows})
     assert len(pages) > 50
-    for page in pages[::EVERY]:
-        part = OfPage(sample.WIKI, page)
-        assert of(reader, part) == whole(part.condition_on("mediawiki_history")), page
+    for page_id in pages[::EVERY]:
+        part = OfPage(sample.WIKI, page_id)
+        assert of(moment, part) == whole(part.condition_on("mediawiki_history")), page_id
 
 
-def test_of_an_account(reader: Reader, whole: Callable[[str], list[Row]]) -> None:
+def test_of_an_account(moment: Moment, reader: Reader, whole: Callable[[str], list[Row]]) -> None:
     users = sorted({row["user_id"] for row in reader.scan(registry["user_lives"]).rows})
     assert len(users) > 10
     for user_id in users[::EVERY]:
         part = OfUser(sample.WIKI, user_id)
-        assert of(reader, part) == whole(part.condition_on("mediawiki_history")), user_id
+        assert of(moment, part) == whole(part.condition_on("mediawiki_history")), user_id
 
 
-def test_of_a_month(reader: Reader, whole: Callable[[str], list[Row]]) -> None:
+def test_of_a_month(moment: Moment, whole: Callable[[str], list[Row]]) -> None:
     months = {row["event_timestamp"][:7] for row in whole("event_timestamp IS NOT NULL")}
     assert len(months) > 5
     for month in sorted(months)[::EVERY]:
         part = days_of(sample.WIKI, month)
-        found = of(reader, part)
+        found = of(moment, part)
         assert found == whole(part.condition_on("mediawiki_history")), month
         assert found
+
+
+# One author, and a revision of his that was restored from page 1 to page 2.
+AT = 1_600_000_000_000
+AUTHOR = UserState(names=(("Al", (AT, 0, 0)),), registration=AT)
+
+
+def revision(number: int, page_id: int, told: int = AT) -> RevisionState:
+    """Made `number` seconds after the account, with the one of the number before as its parent."""
+    return RevisionState(
+        timestamp=AT + number * 1000,
+        parent_id=number - 1 if number > 5 else 0,
+        size=number,
+        sha1=f"a{number}",
+        minor=False,
+        comment="c",
+        author=(AT, 0, 0, 7, "Al"),
+        presence=(told, 0, 0, page_id, True),
+    )
+
+
+def store_of(pages: dict[int, PageState]) -> MemoryStore:
+    """A wiki of one author."""
+    store = MemoryStore()
+    publish(store, pages, "run")
+    return store
+
+
+def publish(store: MemoryStore, pages: dict[int, PageState], run: str) -> None:
+    known = united([*((page("w", number), state) for number, state in pages.items()), (user("w", 7), AUTHOR)])
+    for dataset, made in load_generation(store, tuple(registry.values()), known, (0,), run):
+        store.publish(dataset.name, made.number)
+
+
+def live(*numbers: int, page_id: int) -> PageState:
+    return PageState(
+        title=(AT, 0, 0, 0, f"Page {page_id}"),
+        existence=(AT, 0, 0, True),
+        revisions={number: revision(number, page_id) for number in numbers},
+    )
+
+
+def test_a_part_is_of_one_generation() -> None:
+    # given reads of one moment
+    store = store_of({1: live(5, 6, page_id=1)})
+    moment = at_once(store)
+    before = of(moment, OfPage("w", "1"))
+    # when another generation is published
+    publish(store, {1: live(5, 6, 7, page_id=1)}, "another run")
+    # then they go on in theirs, and reads of now are in that
+    assert of(moment, OfPage("w", "1")) == before
+    assert len(of(at_once(store), OfPage("w", "1"))) == len(before) + 1
