@@ -3,6 +3,9 @@
 What a read costs, in partitions: of a page its facts and life, of every author his life, his months and the months in which he
 edited the page; of an account its months and the pages that it edited; of a span its days and whoever did something in them.
 Never is a table read from end to end.
+
+A revision that a restore took to another page may be told of both (see `revision_places`): as in the views it is where it is not
+deleted, else on the newest page. What it was counted twice for in earlier months of its author, running numbers of later ones keep.
 """
 
 from __future__ import annotations
@@ -115,19 +118,23 @@ def gathered(moment: Moment, part: Part) -> Gathered:
         case OfPage():
             found.take_pages([part.page])
             if part.page.isdecimal():
-                found.facts += found.beginning("revision_facts", [(part.wiki, int(part.page))])
+                found.take_revisions_of(int(part.page))
             began_pages = list(found.page_lives)
         case OfUser():
             found.take_users([part.user_id])
             months = found.months_of(part.user_id)
             found.take_revisions(
-                found.beginning("user_revisions", [(part.wiki, part.user_id, month) for month, _ in months])
+                found.moment.rows_beginning(
+                    "user_revisions", [(part.wiki, part.user_id, month) for month, _ in months]
+                )
             )
             names = {row[name] for row in found.user_lives for name in ("user_text_historical", "user_text")}
             keys = [by_user(part.user_id), *map(by_name, sorted(names))]
             began_pages, began_users = found.take_states(keys)
         case OfDays():
-            found.take_revisions(found.beginning("day_revisions", [(part.wiki, day) for day in part.days]))
+            found.take_revisions(
+                found.moment.rows_beginning("day_revisions", [(part.wiki, day) for day in part.days])
+            )
             began_pages, began_users = found.take_states(list(map(on_day, part.days)))
     found.take_pages(str(row["page_id"]) for row in found.facts)
     authors = {row["user_id"] for row in (*found.facts, *found.strays) if row["user_id"]}
@@ -163,13 +170,37 @@ class Gathered:
         """The rows of a table whose keys begin so."""
         return list(self.moment.rows_beginning(name, prefixes))
 
-    def take_revisions(self, keys: Iterable[Row]) -> None:
-        """The facts of revisions that are known by page and id; page 0 is that of nobody's."""
-        places = [(row["page_id"], row["rev_id"]) for row in keys]
-        facts = [(self.wiki, page_id, rev_id) for page_id, rev_id in places if page_id]
-        strays = [(self.wiki, rev_id) for page_id, rev_id in places if not page_id]
-        self.facts += self.beginning("revision_facts", facts)
-        self.strays += self.beginning("stray_facts", strays)
+    def take_revisions_of(self, page_id: int) -> None:
+        """The facts of a page's revisions, but for those that are elsewhere."""
+        facts = self.beginning("revision_facts", [(self.wiki, page_id)])
+        places = self.places_of([row["rev_id"] for row in facts])
+        # A revision that speed tells of since the facts were read, or not yet, is where it was found.
+        self.facts += [row for row in facts if places.get(row["rev_id"], row)["page_id"] == page_id]
+
+    def take_revisions(self, places: Iterable[Row]) -> None:
+        """The facts of revisions, given all places where each is told to be, with whether it is deleted there."""
+        kept = _one_place_each(places)
+        facts = [(self.wiki, row["page_id"], row["rev_id"]) for row in kept if row["page_id"]]
+        strays = [(self.wiki, row["rev_id"]) for row in kept if not row["page_id"]]
+        self.facts += self.moment.rows_of("revision_facts", facts).values()
+        self.strays += self.moment.rows_of("stray_facts", strays).values()
+
+    def places_of(self, rev_ids: Iterable[int]) -> dict[int, Row]:
+        """Where each of these revisions is, as `revision_places` tells it."""
+        told: defaultdict[int, list[Row]] = defaultdict(list)
+        for row in self.moment.rows_beginning("revision_places", [(self.wiki, rev_id) for rev_id in rev_ids]):
+            told[row["rev_id"]].append(row)
+        doubles = [row for rows in told.values() if len(rows) > 1 for row in rows]
+        facts = self.moment.rows_of(
+            "revision_facts",
+            [(self.wiki, row["page_id"], row["rev_id"]) for row in doubles if row["page_id"]],
+        )
+        for row in doubles:
+            known = facts.get((self.wiki, row["page_id"], row["rev_id"]))
+            row["is_deleted"] = known is None or known["revision_is_deleted"]
+        return {
+            rev_id: rows[0] if len(rows) == 1 else _one_place_each(rows)[0] for rev_id, rows in told.items()
+        }
 
     def take_pages(self, pages: Iterable[str]) -> None:
         """The lives of pages that are not taken yet."""
@@ -235,7 +266,7 @@ class Gathered:
             earlier = [(one, count) for one, count in months if one < month]
             before = self._last_of(user_id, earlier[-1][0]) if earlier else None
             number = sum(count for _, count in earlier)
-            for row in self.beginning("user_revisions", [(self.wiki, user_id, month)]):
+            for row in _one_place_each(self.beginning("user_revisions", [(self.wiki, user_id, month)])):
                 number += 1
                 at = row["event_timestamp"]
                 if (row["rev_id"], row["page_id"]) in places:
@@ -252,9 +283,8 @@ class Gathered:
         """Lengths of the facts' parents."""
         known = {row["rev_id"]: row["revision_text_bytes"] for row in (*self.facts, *self.strays)}
         parents = {row["revision_parent_id"] for row in (*self.facts, *self.strays)} - {None, 0}
-        away = sorted(parents - known.keys())
-        for row in self.beginning("revision_places", [(self.wiki, rev_id) for rev_id in away]):
-            known.setdefault(row["rev_id"], row["text_bytes"])
+        away = self.places_of(sorted(parents - known.keys()))
+        known |= {rev_id: row["text_bytes"] for rev_id, row in away.items()}
         for rev_id in parents & known.keys():
             yield {"wiki": self.wiki, "rev_id": rev_id, "parent_text_bytes": known[rev_id]}
 
@@ -313,6 +343,16 @@ LEFT JOIN parent_lengths AS parents
 """,  # noqa: S608  a constant
 )
 """As the view of that name, with what other revisions tell looked up instead of counted."""
+
+
+def _one_place_each(places: Iterable[Row]) -> list[Row]:
+    """Of every revision the place where the view `revisions_of_any_page` has it, in the order in which each came first."""
+    kept: dict[int, Row] = {}
+    for row in places:
+        known = kept.setdefault(row["rev_id"], row)
+        if (row["is_deleted"], -row["page_id"]) < (known["is_deleted"], -known["page_id"]):
+            kept[row["rev_id"]] = row
+    return list(kept.values())
 
 
 def _quoted(text: str) -> str:

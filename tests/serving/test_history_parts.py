@@ -168,3 +168,38 @@ def test_a_part_is_of_one_generation() -> None:
     # then they go on in theirs, and reads of now are in that
     assert of(moment, OfPage("w", "1")) == before
     assert len(of(at_once(store), OfPage("w", "1"))) == len(before) + 1
+
+
+@pytest.fixture(params=["page 1 is deleted", "page 1 lives"])
+def restored_elsewhere(request: pytest.FixtureRequest) -> MemoryStore:
+    """Revisions 5 and 7 are told of pages 1 and 2; 6 and 8 of one page each."""
+    is_deleted = request.param == "page 1 is deleted"
+    left = PageState(
+        title=(AT, 0, 0, 0, "Page 1"),
+        existence=(AT, 0, 0, not is_deleted),
+        cleared=(AT + 50_000, 0, 0) if is_deleted else None,
+        revisions={number: revision(number, 1, AT if is_deleted else AT + 60_000) for number in (5, 7, 8)},
+    )
+    reached = PageState(
+        title=(AT, 0, 0, 0, "Page 2"),
+        existence=(AT, 0, 0, True),
+        revisions={number: revision(number, 2, AT + 90_000) for number in (5, 6, 7)},
+    )
+    return store_of({1: left, 2: reached})
+
+
+def test_a_revision_that_is_told_of_two_pages_is_on_one(restored_elsewhere: MemoryStore) -> None:
+    # given the whole history, which has each revision once
+    with Analysis(Reader(restored_elsewhere).stream, None, NOW) as db:
+        db.prepare(["mediawiki_history"])
+        whole = {
+            part: in_order(db, f"FROM mediawiki_history WHERE {part.condition_on('mediawiki_history')}")
+            for part in (OfPage("w", "1"), OfPage("w", "2"), OfUser("w", 7), days_of("w", "2020-09-13"))
+        }
+        (twice,) = db.execute("SELECT count(*) FROM revision_facts").fetchone() or (0,)
+        (once,) = db.execute("SELECT count(*) FROM revisions_of_any_page").fetchone() or (0,)
+    assert (twice, once) == (6, 4)
+    # then so has every part
+    moment = at_once(restored_elsewhere)
+    for part, rows in whole.items():
+        assert of(moment, part) == rows, part
