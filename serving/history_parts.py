@@ -10,6 +10,7 @@ deleted, else on the newest page. What it was counted twice for in earlier month
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -91,21 +92,29 @@ class OfDays:
 
 Part = OfPage | OfUser | OfDays
 """Of one wiki."""
+_PERIOD = re.compile(r"\d{4}-\d\d(-\d\d)?", re.ASCII)
+_YEARS = range(1990, 2100)
+"""Events of other years are dead letters."""
 
 
 def days_of(wiki: str, period: str) -> OfDays:
     """The days of a month or of one day, as 2026-01 or 2026-01-05.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is neither, or not of the years 1990 to 2099.
     """
-    whole = f"{period}-01" if period.count("-") == 1 else period
+    told = _PERIOD.fullmatch(period)
     try:
-        first = date.fromisoformat(whole)
+        if told is None:
+            raise ValueError
+        first = date.fromisoformat(period if told[1] else f"{period}-01")
     except ValueError:
         message = f"{period!r} is neither a month nor a day; write it as 2026-01 or 2026-01-05"
         raise ValueError(message) from None
-    if whole == period:
+    if first.year not in _YEARS:
+        message = f"{period!r} is not of the years {_YEARS[0]} to {_YEARS[-1]}"
+        raise ValueError(message)
+    if told[1]:
         return OfDays(wiki, first, first)
     return OfDays(wiki, first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
 

@@ -14,7 +14,7 @@ from serving.analysis import Analysis
 from serving.history_parts import TABLES, OfPage, OfUser, Part, days_of, gathered
 from serving.moment import Moment, published_together
 from serving.reader import Reader
-from shared_logic.clock import from_iso
+from shared_logic.clock import Stamp, from_iso
 from shared_logic.entities import page, user
 from shared_logic.eventify.tables import states
 from shared_logic.language import registry
@@ -177,7 +177,7 @@ def restored_elsewhere(request: pytest.FixtureRequest) -> MemoryStore:
     left = PageState(
         title=(AT, 0, 0, 0, "Page 1"),
         existence=(AT, 0, 0, not is_deleted),
-        cleared=(AT + 50_000, 0, 0) if is_deleted else None,
+        cleared=Stamp(AT + 50_000, 0, 0) if is_deleted else None,
         revisions={number: revision(number, 1, AT if is_deleted else AT + 60_000) for number in (5, 7, 8)},
     )
     reached = PageState(
