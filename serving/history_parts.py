@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -92,9 +93,13 @@ class OfDays:
 
 Part = OfPage | OfUser | OfDays
 """Of one wiki."""
-_PERIOD = re.compile(r"\d{4}-\d\d(-\d\d)?", re.ASCII)
+_PERIOD = re.compile(r"(?P<month>\d{4}-\d\d)(?P<day>-\d\d)?", re.ASCII)
 _YEARS = range(1990, 2100)
 """Events of other years are dead letters."""
+
+
+class TooLarge(Exception):  # noqa: N818  what is so
+    """A part of the history has more revisions than are wanted at once."""
 
 
 def days_of(wiki: str, period: str) -> OfDays:
@@ -105,23 +110,27 @@ def days_of(wiki: str, period: str) -> OfDays:
     """
     told = _PERIOD.fullmatch(period)
     try:
-        if told is None:
-            raise ValueError
-        first = date.fromisoformat(period if told[1] else f"{period}-01")
+        first = date.fromisoformat(f"{told['month']}{told['day'] or '-01'}") if told else None
     except ValueError:
+        first = None
+    if told is None or first is None:
         message = f"{period!r} is neither a month nor a day; write it as 2026-01 or 2026-01-05"
-        raise ValueError(message) from None
+        raise ValueError(message)
     if first.year not in _YEARS:
         message = f"{period!r} is not of the years {_YEARS[0]} to {_YEARS[-1]}"
         raise ValueError(message)
-    if told[1]:
+    if told["day"]:
         return OfDays(wiki, first, first)
     return OfDays(wiki, first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1))
 
 
-def gathered(moment: Moment, part: Part) -> Gathered:
-    """All rows of tables that a part of the history is made of, in a moment that knows all of `TABLES`."""
-    found = Gathered(moment, part.wiki)
+def gathered(moment: Moment, part: Part, most: int | None = None) -> Gathered:
+    """All rows of tables that a part of the history is made of, in a moment that knows all of `TABLES`.
+
+    Raises:
+        TooLarge: it has more than `most` revisions; no more than their keys were read.
+    """
+    found = Gathered(moment, part.wiki, most)
     began_users: list[Row] = []
     match part:
         case OfPage():
@@ -132,6 +141,7 @@ def gathered(moment: Moment, part: Part) -> Gathered:
         case OfUser():
             found.take_users([part.user_id])
             months = found.months_of(part.user_id)
+            found.not_above(sum(revisions for _, revisions in months))
             found.take_revisions(
                 found.moment.rows_beginning(
                     "user_revisions", [(part.wiki, part.user_id, month) for month, _ in months]
@@ -161,6 +171,8 @@ class Gathered:
 
     moment: Moment
     wiki: str
+    most: int | None = None
+    """Of how many revisions facts may be read at once; None: of all."""
     facts: list[Row] = field(default_factory=list)
     strays: list[Row] = field(default_factory=list)
     page_lives: list[Row] = field(default_factory=list)
@@ -181,18 +193,34 @@ class Gathered:
 
     def take_revisions_of(self, page_id: int) -> None:
         """The facts of a page's revisions, but for those that are elsewhere."""
-        facts = self.beginning("revision_facts", [(self.wiki, page_id)])
+        facts = self._bounded(self.moment.rows_beginning("revision_facts", [(self.wiki, page_id)]))
         places = self.places_of([row["rev_id"] for row in facts])
         # A revision that speed tells of since the facts were read, or not yet, is where it was found.
         self.facts += [row for row in facts if places.get(row["rev_id"], row)["page_id"] == page_id]
 
     def take_revisions(self, places: Iterable[Row]) -> None:
         """The facts of revisions, given all places where each is told to be, with whether it is deleted there."""
-        kept = _one_place_each(places)
+        kept = _one_place_each(self._bounded(places))
         facts = [(self.wiki, row["page_id"], row["rev_id"]) for row in kept if row["page_id"]]
         strays = [(self.wiki, row["rev_id"]) for row in kept if not row["page_id"]]
         self.facts += self.moment.rows_of("revision_facts", facts).values()
         self.strays += self.moment.rows_of("stray_facts", strays).values()
+
+    def not_above(self, revisions: int) -> None:
+        """Refuse to read so many.
+
+        Raises:
+            TooLarge: they are more than may be.
+        """
+        if self.most is not None and revisions > self.most:
+            message = f"that part of the history has more than {self.most:,} revisions"
+            raise TooLarge(message)
+
+    def _bounded(self, rows: Iterable[Row]) -> list[Row]:
+        """The rows, of each revision one; not one more is read than may be."""
+        some = list(rows if self.most is None else islice(rows, self.most + 1))
+        self.not_above(len(some))
+        return some
 
     def places_of(self, rev_ids: Iterable[int]) -> dict[int, Row]:
         """Where each of these revisions is, as `revision_places` tells it."""

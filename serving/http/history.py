@@ -6,14 +6,15 @@ What one account did is for operators; historical names and central ids are in n
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from serving.analysis import Analysis
-from serving.history_parts import TABLES, OfPage, OfUser, Part, days_of, gathered
+from serving.history_parts import TABLES, OfDays, OfPage, OfUser, Part, TooLarge, days_of, gathered
 from serving.http.answers import fresh
-from serving.http.problems import RESPONSES, Problem
+from serving.http.problems import RESPONSES, Problem, described
 from serving.http.source import Source
 from serving.reader import Stream
 
@@ -21,6 +22,9 @@ PREFIX = "/history"
 USERS = f"{PREFIX}/users"
 """What only operators may see."""
 MOST_ROWS, USUAL_ROWS = 1_000, 100
+MOST_REVISIONS = 10_000
+"""Of a part: an answer is made of all of them, however few rows of it are asked for."""
+_RESPONSES = {**RESPONSES, 413: described(f"the part has more than {MOST_REVISIONS:,} revisions")}
 _PRIVATE = "event_user_central_id, user_central_id, event_user_text_historical, user_text_historical"
 _ORDER = "event_timestamp NULLS FIRST, event_entity, revision_id, page_id, user_id, event_log_id, event_type"
 
@@ -36,12 +40,16 @@ Now = Annotated[
 
 def routes(source: Source) -> APIRouter:
     """The routes of parts of the history."""
-    router = APIRouter(prefix=PREFIX, tags=["history"], responses=RESPONSES)
+    router = APIRouter(prefix=PREFIX, tags=["history"], responses=_RESPONSES)
 
     def answer(request: Request, part: Part, limit: int, offset: int, now: datetime | None) -> Response:
         if now is not None and now.tzinfo is None:
             raise Problem(400, "now has no time zone; write Z after it")
-        found, condition = gathered(source.moment(TABLES), part), part.condition_on("mediawiki_history")
+        try:
+            found = gathered(source.moment(TABLES), part, MOST_REVISIONS)
+        except TooLarge as error:
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{error}; {_instead(part)}") from error
+        condition = part.condition_on("mediawiki_history")
         with Analysis(found.stream, None, now or datetime.now(tz=UTC)) as db:
             found.give(db)
             db.prepare(["mediawiki_history"])
@@ -96,6 +104,13 @@ def routes(source: Source) -> APIRouter:
         return answer(request, OfUser(wiki, user_id), limit, offset, now)
 
     return router
+
+
+def _instead(part: Part) -> str:
+    """What to do about a part that is too large."""
+    if isinstance(part, OfDays) and part.first != part.last:
+        return "ask for a day"
+    return "`wikibraid query mediawiki_history` reads parts of any size"
 
 
 def _page(wiki: str, page: str) -> OfPage:

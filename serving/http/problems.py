@@ -37,13 +37,15 @@ class ProblemModel(BaseModel):
     detail: str
 
 
+def described(what: str) -> dict[str, Any]:
+    """A problem as a response of the OpenAPI document."""
+    return {"description": what, "content": {MEDIA_TYPE: {"schema": ProblemModel.model_json_schema()}}}
+
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    status: {"description": what, "content": {MEDIA_TYPE: {"schema": ProblemModel.model_json_schema()}}}
-    for status, what in (
-        (400, "the request can't be understood"),
-        (404, "there is no such row, or no such table"),
-        (503, "it can't be known now; try again"),
-    )
+    400: described("the request can't be understood"),
+    404: described("there is no such row, or no such table"),
+    503: described("it can't be known now; try again"),
 }
 """Of routes that read tables."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from fastapi.testclient import TestClient
 
+from serving.http import history
 from serving.reader import Reader
 from shared_logic.language import registry
 from shared_logic.memory_store import MemoryStore
@@ -55,6 +56,28 @@ def test_what_one_account_did_is_for_operators(client: TestClient) -> None:
     assert client.get(path, headers=AUTHORIZED).status_code == 401
     rows = client.get(path, headers=OPERATING).json()["items"]
     assert {3} == {row["event_user_id"] if row["event_user_id"] == 3 else row["user_id"] for row in rows}
+
+
+def test_parts_that_are_too_large_are_refused_before_they_are_gathered(
+    client: TestClient, busiest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given parts of more than two revisions
+    monkeypatch.setattr(history, "MOST_REVISIONS", 2)
+    # when they are asked for
+    refused = {
+        path: client.get(f"/history/{path}", headers=OPERATING)
+        for path in (
+            f"pages/{sample.WIKI}/{busiest}",
+            f"periods/{sample.WIKI}/2021-03",
+            f"users/{sample.WIKI}/3",
+        )
+    }
+    # then the answer says so, and what to do
+    assert {answer.status_code for answer in refused.values()} == {413}
+    assert (
+        "more than 2 revisions; ask for a day" in refused[f"periods/{sample.WIKI}/2021-03"].json()["detail"]
+    )
+    assert "wikibraid query" in refused[f"pages/{sample.WIKI}/{busiest}"].json()["detail"]
 
 
 @pytest.mark.parametrize(
