@@ -5,13 +5,13 @@ edited the page; of an account its months and the pages that it edited; of a spa
 Never is a table read from end to end.
 
 A revision that a restore took to another page may be told of both (see `revision_places`): as in the views it is where it is not
-deleted, else on the newest page. What it was counted twice for in earlier months of its author, running numbers of later ones keep.
+deleted, else on the newest page. Only running numbers of other parts than an account count it twice where it is of an earlier month.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -140,13 +140,7 @@ def gathered(moment: Moment, part: Part, most: int | None = None) -> Gathered:
             began_pages = list(found.page_lives)
         case OfUser():
             found.take_users([part.user_id])
-            months = found.months_of(part.user_id)
-            found.not_above(sum(revisions for _, revisions in months))
-            found.take_revisions(
-                found.moment.rows_beginning(
-                    "user_revisions", [(part.wiki, part.user_id, month) for month, _ in months]
-                )
-            )
+            found.take_months(part.user_id)
             names = {row[name] for row in found.user_lives for name in ("user_text_historical", "user_text")}
             keys = [by_user(part.user_id), *map(by_name, sorted(names))]
             began_pages, began_users = found.take_states(keys)
@@ -198,13 +192,26 @@ class Gathered:
         # A revision that speed tells of since the facts were read, or not yet, is where it was found.
         self.facts += [row for row in facts if places.get(row["rev_id"], row)["page_id"] == page_id]
 
-    def take_revisions(self, places: Iterable[Row]) -> None:
-        """The facts of revisions, given all places where each is told to be, with whether it is deleted there."""
+    def take_months(self, user_id: int) -> None:
+        """The facts of all revisions of an account."""
+        months = self.months_of(user_id)
+        self.not_above(sum(revisions for _, revisions in months))
+        prefixes = [(self.wiki, user_id, month) for month, _ in months]
+        kept = self.take_revisions(self.moment.rows_beginning("user_revisions", prefixes))
+        # Counted anew: of a revision that is told of two pages the table has two.
+        self._months[user_id] = sorted(Counter(row["month"] for row in kept).items())
+
+    def take_revisions(self, places: Iterable[Row]) -> list[Row]:
+        """The facts of revisions, given all places where each is told to be, with whether it is deleted there.
+
+        Returns the places where they are.
+        """
         kept = _one_place_each(self._bounded(places))
         facts = [(self.wiki, row["page_id"], row["rev_id"]) for row in kept if row["page_id"]]
         strays = [(self.wiki, row["rev_id"]) for row in kept if not row["page_id"]]
         self.facts += self.moment.rows_of("revision_facts", facts).values()
         self.strays += self.moment.rows_of("stray_facts", strays).values()
+        return kept
 
     def not_above(self, revisions: int) -> None:
         """Refuse to read so many.

@@ -203,3 +203,13 @@ def test_a_revision_that_is_told_of_two_pages_is_on_one(restored_elsewhere: Memo
     moment = at_once(restored_elsewhere)
     for part, rows in whole.items():
         assert of(moment, part) == rows, part
+
+
+def test_running_numbers_of_an_account_count_it_once_in_later_months() -> None:
+    # given a revision that two pages tell of, and another half a year later
+    left, later = live(5, page_id=1), 16_000_000
+    store = store_of({1: left, 2: live(5, 6, later, page_id=2)})
+    # then it is the third of its author
+    rows = of(at_once(store), OfUser("w", 7))
+    numbers = {row["revision_id"]: row["event_user_revision_count"] for row in rows if row["revision_id"]}
+    assert numbers == {5: 1, 6: 2, later: 3}
