@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 import shared_logic.datasets  # noqa: F401  registers them
-from shared_logic.kernel import Changes, Rows, Sums
+from shared_logic.kernel import Rows, Sums
 from shared_logic.language import Dataset, Key, Schema, registry
 from shared_logic.laws import handover
 from shared_logic.memory_store import MemoryStore
@@ -16,7 +16,7 @@ from shared_logic.protocols import Accumulator, Generation, Lane, Log, Store
 from speed import bytewax_engine, loop_engine
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
-from speed.worker import Worker
+from speed.worker import Batch, Worker
 from tests import sample
 
 ENGINES = {"loop": loop_engine, "bytewax": bytewax_engine}
@@ -45,9 +45,9 @@ def without_taking_back(patch: pytest.MonkeyPatch) -> None:
     """What a change takes away from a sum is not taken."""
     write = Worker._write_sums
 
-    def planted(worker: Worker, batch: object, lane: Lane, changes: Changes) -> None:
-        changes.sums = {key: tuple(max(0, value) for value in sums) for key, sums in changes.sums.items()}
-        write(worker, batch, lane, changes)  # type: ignore[arg-type]
+    def planted(worker: Worker, batch: Batch, lane: Lane, differences: Mapping[bytes, Sums]) -> None:
+        kept = {key: tuple(max(0, value) for value in sums) for key, sums in differences.items()}
+        write(worker, batch, lane, kept)
 
     patch.setattr(Worker, "_write_sums", planted)
 

@@ -43,6 +43,8 @@ def test_whoever_dies_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
         eventually(bringer.has_finished, bringer.said)
         with home.log() as log, home.store() as store:
             eventually(lambda: is_current(store, log, lanes))
+        # a daemon that was just begun again is stopped by SIGTERM only once it is up
+        eventually(lambda: keeper.answers("/health/live"), keeper.said)
         assert keeper.stop() == 0, keeper.said()
     with home.log() as log, home.notes() as notes, home.store() as store:
         assert notes.source_position("story") == len(told.read_bytes().splitlines())
