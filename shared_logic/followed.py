@@ -7,8 +7,7 @@ page of ten revisions and on one of ten million. Every other one is made again w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import reduce
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -48,7 +47,7 @@ class Followed:
         """Begin with what was told so far; with nothing, the entity is not known yet."""
         self.entity, self._place = entity, entity.key
         self._readers = readers
-        self._state = _state(iter(told))
+        self._state = _state(told)
         self._rows: dict[str, Rows] = {}
         """What the datasets gave last whose rows are made again all at once."""
         self._outline: Outline | None = None
@@ -57,13 +56,14 @@ class Followed:
 
     def take(self, said: Sequence[State], into: Mapping[str, Changes], failed: Failed) -> None:
         """Join what is said (at least one state), and note by dataset what that changes."""
-        told = said[0] if len(said) == 1 else reduce(join, said)
+        told = said[0] if len(said) == 1 else _state(said)
         if self.entity.kind is Kind.PAGE and isinstance(told, PageState):
             self._take_page(told, into, failed)
             return
         if not self._rows:
             self._rows = self._rows_of_all(self._thing(), _ignored)
-        self._state = told if self._state is None else join(self._state, told)
+        known = () if self._state is None else (self._state,)
+        self._state = _state((*known, *said))
         self._change_all(self._thing(), into, failed)
 
     def _thing(self) -> object | None:
@@ -112,13 +112,14 @@ class Followed:
             self._change_all(page_with(wiki, page_id, state, self._history), into, failed)
 
 
-def _state(told: Iterator[State]) -> State | None:
+def _state(told: Iterable[State]) -> State | None:
     """All that was told; its revisions are nobody else's. None: nothing was."""
-    first = next(told, None)
+    states = iter(told)
+    first = next(states, None)
     if isinstance(first, PageState):
-        return united(state for state in chain((first,), told) if isinstance(state, PageState))
+        return united(state for state in chain((first,), states) if isinstance(state, PageState))
     state: State | None = first
-    for said in told:
+    for said in states:
         state = said if state is None else join(state, said)
     return state
 

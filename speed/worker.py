@@ -29,7 +29,7 @@ from shared_logic.kernel import (
 from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
 from shared_logic.language import Dataset, Key, Values
 from shared_logic.merge import merged
-from shared_logic.page_state import PageState
+from shared_logic.page_state import PageState, hidden
 from shared_logic.protocols import Accumulator, Generation, Lane, Log, Message, Store
 
 ENTITIES_CACHED = 20_000
@@ -218,13 +218,9 @@ class Worker:
                 continue
             said.setdefault(key, []).append((offset, state))
             if isinstance(state, PageState):
-                self._redact(about.entity.wiki, state)
+                for hiding in hidden(state):
+                    self._store.redact(about.entity.wiki, *hiding)
         return said
-
-    def _redact(self, wiki: str, state: PageState) -> None:
-        for rev_id, revision in state.revisions.items():
-            if revision.visibility is not None and revision.visibility[3]:
-                self._store.redact(wiki, rev_id, revision.visibility[3], revision.visibility[0])
 
     def _failed(self, dataset: str, place: str, error: str) -> None:
         self.outcome.failures[dataset, place] = error
