@@ -36,10 +36,6 @@ class Answer:
     """Messages that are not included yet; None: not known here."""
 
 
-Answers = Answer
-"""An answer of any number of rows."""
-
-
 @dataclass(frozen=True, slots=True)
 class Stream:
     """Rows that are read one after the other, as they are asked for, and what they include."""

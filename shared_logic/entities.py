@@ -92,11 +92,6 @@ def entity(key: str) -> Entity:
     return Entity(parts[0], Kind.PAGE if len(parts) == 2 else _KINDS[parts[1]], int(parts[-1]))  # noqa: PLR2004
 
 
-def empty(kind: Kind) -> State:
-    """The state of which nothing was said; the identity of `join`."""
-    return _STATES[kind]()
-
-
 def join(one: State, other: State) -> State:
     """All that two states of one entity say.
 
@@ -128,13 +123,5 @@ def decode(data: bytes) -> State:
 
 
 _KINDS = {kind.value: kind for kind in Kind}
-_STATES: dict[Kind, type[State]] = {
-    Kind.PAGE: PageState,
-    Kind.USER: UserState,
-    Kind.LOG: LogState,
-    Kind.SITE: SiteState,
-    Kind.ISSUE: IssueState,
-    Kind.STRAY: PageState,
-}
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[State] = msgspec.msgpack.Decoder(State)

@@ -5,8 +5,7 @@ window is that of Wikimedia's similar-users (mediawiki-services-similar-users@19
 i - k to i + k - 1, so that who comes k places later meets whom it follows, and not the other way round.
 
 A page contributes each of its pairs once, so that a rollup over pages counts pages. What a page contributes is a function of its
-whole history: a revision that is deleted, hidden or late moves the window, and pairs come and go with it. How often two met there
-is a sum over places, and what a change does to it is told by the change and `window` turns on either side (`encounters_changed`).
+whole history: a revision that is deleted, hidden or late moves the window, and pairs come and go with it.
 """
 
 from __future__ import annotations
@@ -67,20 +66,6 @@ def encounters(turns: Sequence[Turn], window: int) -> Counter[Pair]:
         for other in turns[max(0, place - window) : place + window]
         if other.editor != turn.editor
     )
-
-
-def encounters_changed(
-    turns: Sequence[Turn], begin: int, end: int, instead: Sequence[Turn], window: int
-) -> Counter[Pair]:
-    """What is added to `encounters` (less than 0: taken back) when turns from `begin` to before `end` give way to others.
-
-    Costs what `encounters` costs of the changed turns and `window` turns before and after, however long the page is: a turn
-    further away sees the same turns as before.
-    """
-    before, after = turns[max(0, begin - window) : begin], turns[end : end + window]
-    changed = encounters([*before, *instead, *after], window)
-    changed.subtract(encounters([*before, *turns[begin:end], *after], window))
-    return Counter({pair: count for pair, count in changed.items() if count})
 
 
 def meetings(turns: Sequence[Turn], window: int) -> Iterator[Meeting]:

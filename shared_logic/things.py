@@ -221,8 +221,8 @@ def page(wiki: str, page_id: int, state: PageState) -> Page:
     """The page that a state describes.
 
     A revision belongs to it when the newest that was said of its presence names this page, and is not older than the newest
-    tables, which would have listed it; it is archived when that was "in
-    the archive", or was said before the page's newest deletion. A revision whose time nobody told is not shown yet.
+    tables, which would have listed it; it is archived when that was "in the archive", or was said before the page's newest
+    deletion. A revision whose time nobody told is not shown yet.
     """
     return page_with(
         wiki,

@@ -99,7 +99,8 @@ class _LogPartition(StatefulSourcePartition[_Item, int]):
         self._worker, self._partition, self._most = worker, partition, most
         self._applied, self._waiting, self._course = applied, waiting, course
         self._sent: Batch | None = None
-        self._position = -1
+        self._position: int | None = None
+        """Where the next batch begins; None: the worker was not asked yet."""
         self._awake: datetime | None = None
 
     def next_batch(self) -> list[_Item]:
@@ -115,7 +116,7 @@ class _LogPartition(StatefulSourcePartition[_Item, int]):
 
     def _next(self) -> list[_Item]:
         self._awake = None
-        if self._position < 0:
+        if self._position is None:
             self._position = self._worker.progress(self._partition)
         if self._sent is not None:
             if not self._worker.is_applied(self._sent):

@@ -9,6 +9,9 @@ YOUNG = 1_000_000
 
 
 def tune() -> None:
-    """Let the cycle collector look seldom: page states hold no cycles, but it walks all of them (40 % of the time here), and what was imported."""
+    """Let the cycle collector look seldom, and never at what was imported.
+
+    Page states hold no cycles, and to walk all of them took 40 % of the time here.
+    """
     gc.freeze()
     gc.set_threshold(YOUNG, 20, 1_000)

@@ -127,24 +127,6 @@ class DumpReader:
             yield from part
 
 
-def read_dump(stream: Source, beginning: int, problems: Report) -> Iterator[tuple[int, PageState]]:
-    """Page ids and what the dump says of them; see `DumpReader`.
-
-    Raises:
-        DumpError: the file is damaged; the pages before were yielded.
-    """
-    yield from DumpReader(stream, beginning, problems)
-
-
-def site_info(stream: Source) -> SiteInfo:
-    """The head of a dump; the stream is read a little further than that.
-
-    Raises:
-        DumpError: the file is damaged before its head ends.
-    """
-    return DumpReader(stream, 0, lambda _: None).site
-
-
 def read_logging(stream: Source, problems: Report | None = None) -> Iterator[LogItem]:
     """The entries of a dump of log entries (pages-logging.xml).
 

@@ -14,9 +14,7 @@ from shared_logic.eventify.dump import (
     DumpReader,
     LogItem,
     SiteInfo,
-    read_dump,
     read_logging,
-    site_info,
 )
 from shared_logic.eventify.tables import base36_sha1, states
 from shared_logic.page_state import EMPTY, PageState, RevisionState, join
@@ -48,7 +46,7 @@ def wiki(*pages, version="0.11", end="</mediawiki>"):
 
 def read(text):
     problems = []
-    found = list(read_dump(io.BytesIO(text.encode()), BEGINNING, problems.append))
+    found = list(DumpReader(io.BytesIO(text.encode()), BEGINNING, problems.append))
     return found, [(problem.table, problem.row, problem.code) for problem in problems]
 
 
@@ -98,7 +96,6 @@ def test_the_head_can_be_read_first():
         dbname="testwiki", sitename="Test", version=(0, 11), namespaces={"": 0, "Talk": 1, "Test talk": 4}
     )
     data = wiki(page(REVISION)).encode()
-    assert site_info(io.BytesIO(data)) == site
     reader = DumpReader(io.BytesIO(data), BEGINNING, print)
     assert reader.site == site
     assert [page_id for page_id, _ in reader] == [7]
@@ -228,12 +225,12 @@ def test_it_makes_no_difference_how_the_file_is_cut_into_parts(monkeypatch):
 def test_whole_pages_come_before_the_damage_is_told(end):
     found = []
     with pytest.raises(DumpError, match=r"line \d+, column \d+") as told:
-        found.extend(read_dump(io.BytesIO(wiki(page(REVISION), end=end).encode()), BEGINNING, print))
+        found.extend(DumpReader(io.BytesIO(wiki(page(REVISION), end=end).encode()), BEGINNING, print))
     assert told.value.line == 10
 
 
 def test_whole_pages_before_damage_are_yielded():
-    reader = read_dump(io.BytesIO(wiki(page(REVISION), end="<page>&nbsp;").encode()), BEGINNING, print)
+    reader = iter(DumpReader(io.BytesIO(wiki(page(REVISION), end="<page>&nbsp;").encode()), BEGINNING, print))
     assert next(reader)[0] == 7
     with pytest.raises(DumpError, match="undefined entity"):
         next(reader)
@@ -327,7 +324,7 @@ def counted(path):
     problems, damage, pages, revisions = Counter(), None, 0, 0
     with opened(path) as stream:
         try:
-            for _, state in read_dump(stream, BEGINNING, lambda told: problems.update([told.code])):
+            for _, state in DumpReader(stream, BEGINNING, lambda told: problems.update([told.code])):
                 pages += 1
                 revisions += len(state.revisions)
         except DumpError as error:
@@ -389,7 +386,7 @@ def test_dumps_say_what_the_tables_say(wiki_name, kind):
     )
     (path,) = (folder / "dumps").glob(f"*{kind}")
     with opened(path) as stream:
-        dumped = joined(read_dump(stream, BEGINNING, print))
+        dumped = joined(DumpReader(stream, BEGINNING, print))
     assert {page_id: (page.title, page.redirect) for page_id, page in dumped.items()} == {
         page_id: (page.title, page.redirect) for page_id, page in told.items()
     }

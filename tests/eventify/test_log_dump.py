@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 
 from shared_logic.entities import Entity, Kind, State
-from shared_logic.eventify.dump import read_logging, site_info
+from shared_logic.eventify.dump import DumpReader, read_logging
 from shared_logic.eventify.log_dump import said_by_head, said_by_log_items
 from shared_logic.log_state import LogState
 from shared_logic.site_state import SiteState
@@ -21,7 +21,7 @@ BEGINNING = 1_700_000_000_000
 
 
 def said() -> dict[Entity, State]:
-    site = site_info(io.BytesIO(DUMP.encode()))
+    site = DumpReader(io.BytesIO(DUMP.encode()), BEGINNING, print).site
     items = read_logging(io.BytesIO(DUMP.encode()))
     head = said_by_head("testwiki", site, BEGINNING)
     return dict([*head, *said_by_log_items("testwiki", items, site.namespaces, BEGINNING)])

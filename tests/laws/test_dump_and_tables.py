@@ -16,7 +16,7 @@ from shared_logic import entities
 from shared_logic.clock import from_iso
 from shared_logic.entities import Entity, State
 from shared_logic.eventify.authors import with_authors
-from shared_logic.eventify.dump import read_dump, read_logging, site_info
+from shared_logic.eventify.dump import DumpReader, read_logging
 from shared_logic.eventify.log_dump import said_by_head, said_by_log_items
 from shared_logic.eventify.tables import states
 from shared_logic.language import registry
@@ -35,10 +35,10 @@ def opened(path: Path) -> BinaryIO:
 
 def by_dumps(folder: Path, wiki: str) -> Iterator[tuple[Entity, State]]:
     with opened(folder / f"{wiki}-stub-meta-history.xml.gz") as stream:
-        site = site_info(stream)
+        site = DumpReader(stream, BEGINNING, print).site
     with opened(folder / f"{wiki}-stub-meta-history.xml.gz") as stream:
         pages = [
-            (entities.page(wiki, page_id), state) for page_id, state in read_dump(stream, BEGINNING, print)
+            (entities.page(wiki, page_id), state) for page_id, state in DumpReader(stream, BEGINNING, print)
         ]
     yield from with_authors(pages)
     with opened(folder / f"{wiki}-pages-logging.xml.gz") as stream:

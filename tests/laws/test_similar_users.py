@@ -24,7 +24,7 @@ from shared_logic.language import Dataset, DefinitionError, registry
 from shared_logic.laws import handover
 from shared_logic.memory_store import MemoryStore
 from shared_logic.page_state import PageState
-from shared_logic.pairs import Turn, encounters, encounters_changed, meetings, pairs
+from shared_logic.pairs import Turn, encounters, meetings, pairs
 from shared_logic.protocols import Generation, Log, Store
 from shared_logic.reference import Tables, reference, united
 from shared_logic.routing import Router
@@ -85,27 +85,6 @@ def test_encounters_are_the_places_behind_pairs(names: list[str], window: int) -
             for i in range(len(names))
             for j in range(max(0, i - window), min(len(names), i + window))
         )
-
-
-@given(names=editors, instead=st.lists(st.sampled_from("abcde"), max_size=5), data=st.data())
-def test_a_change_concerns_no_more_than_its_neighbourhood(
-    names: list[str], instead: list[str], data: st.DataObject
-) -> None:
-    # given a page, of which some turns come, go, or are another's
-    begin = data.draw(st.integers(0, len(names)))
-    end = data.draw(st.integers(begin, len(names)))
-    window = data.draw(st.integers(1, 7))
-    before, new = turns(names), turns(instead)
-    after = [*before[:begin], *new, *before[end:]]
-    # when only the change is looked at
-    changed = encounters_changed(before, begin, end, new, window)
-    # then it is the difference of the whole page before and after
-    whole = encounters(before, window)
-    whole.update(changed)
-    assert +whole == whole == encounters(after, window)
-    # and what is further away does not matter
-    near, far = max(0, begin - window), end + window
-    assert changed == encounters_changed(before[near:far], begin - near, end - near, new, window)
 
 
 def test_a_page_of_many_editors_stays_linear() -> None:

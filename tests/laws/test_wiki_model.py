@@ -20,7 +20,7 @@ from shared_logic.clock import SECOND_MS
 from shared_logic.entities import Entity, Kind, State, log_row
 from shared_logic.entities import page as page_entity
 from shared_logic.eventify.authors import with_authors
-from shared_logic.eventify.dump import read_dump
+from shared_logic.eventify.dump import DumpReader
 from shared_logic.eventify.tables import states
 from shared_logic.language import registry
 from shared_logic.log_state import LogState
@@ -104,7 +104,7 @@ def by_dump(wiki: Wiki) -> States:
     problems: list[object] = []
 
     def pages() -> Iterator[tuple[Entity, State]]:
-        for page_id, state in read_dump(io.BytesIO(wiki.dump()), wiki.now * SECOND_MS, problems.append):
+        for page_id, state in DumpReader(io.BytesIO(wiki.dump()), wiki.now * SECOND_MS, problems.append):
             yield page_entity(WIKI, page_id), state
 
     found = united(with_authors(pages()))
