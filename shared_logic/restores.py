@@ -5,7 +5,8 @@ page id only, and `page-undelete` alone tells the old one. All share a request i
 far, and says which events go to the old page's key as well, in whatever order they come.
 
 What was hidden of a revision and how it is tagged was told to the old page only, so these marks are remembered by revision, and
-follow it to the new page.
+follow it to the new page. Of each event is kept what is read of it. A restore may come years later, when the
+log begins long after the mark, so they outlive what is archived or sent on.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ Mark = r.VisibilityChange | r.TagsChange
 
 
 class Marks(Protocol):
-    """Marks, and the restores that took revisions elsewhere, both by revision, for as long as the log is kept."""
+    """Marks, and the restores that took revisions elsewhere, both by revision, longer than the log keeps its messages."""
 
     def note_mark(self, wiki: str, rev_id: int, event: bytes) -> None:
-        """Remember what was hidden, or the tags."""
+        """Remember the event that tells what was hidden, or the tags."""
 
     def marks(self, wiki: str, rev_id: int) -> Sequence[bytes]:
         """The events that marked a revision."""
@@ -101,7 +102,7 @@ class Restores:
             yield from self._undelete(event)
 
     def _mark(self, event: Mark, raw: bytes) -> Iterator[tuple[Entity, bytes]]:
-        self._marks.note_mark(event.database, event.rev_id, raw)
+        self._marks.note_mark(event.database, event.rev_id, msgspec.json.encode(event))
         for page_id in self._marks.restored_to(event.database, event.rev_id):
             if page_id != event.page_id:
                 yield page(event.database, page_id), raw

@@ -12,7 +12,7 @@ import pytest
 
 from cli.schemas import faults, known_fields
 from shared_logic.entities import page
-from shared_logic.events.read import LARGEST_EVENT
+from shared_logic.events.read import LARGEST_EVENT, read
 from shared_logic.page_state import PageState
 from shared_logic.reference import told
 from speed.ingest import Scope, ingest, replay
@@ -159,16 +159,35 @@ def test_a_restore_to_another_page_tells_both_pages(log: SqliteLog) -> None:
     assert moved > 0
 
 
+def test_of_what_marks_a_revision_is_kept_what_is_read_of_it(log: SqliteLog) -> None:
+    # given tags of a revision, in an event that says much else
+    schema = {"$schema": "/mediawiki/revision/tags-change/1.1.0"}
+    tagged = event(**schema, rev_id=7, tags=["b", "a"], comment="x" * 1_000, prior_state={"tags": ["c"]})
+    # when it is ingested
+    ingest(log, "file", [tagged])
+    # then what is remembered for a restore says the same of the page, in less
+    (mark,) = log.marks("testwiki", 7)
+    assert read(mark).event == read(tagged).event
+    assert read(mark).state(page("testwiki", 1)) == read(tagged).state(page("testwiki", 1))
+    assert b"prior_state" not in mark
+    assert b"xxx" not in mark
+    # and it is there when the log has given up its messages
+    for partition, end in enumerate(log.ends()):
+        log.forget(partition, end)
+    assert log.marks("testwiki", 7) == [mark]
+
+
 def test_dead_letters_are_replayed_after_an_update(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
     # given an event of a major version that is not understood yet
     ingest(log, "file", [event(**{"$schema": "/mediawiki/revision/create/3.0.0"})])
     assert replay(log) == (0, 1)
     # when a newer version understands it
-    from shared_logic.events import read, streams
+    from shared_logic.events import read as reading
+    from shared_logic.events import streams
 
     kind = streams.KINDS["mediawiki/revision/create"]
     newer = replace(kind, majors=frozenset({1, 2, 3}))
-    monkeypatch.setitem(read.KINDS, kind.title, newer)
+    monkeypatch.setitem(reading.KINDS, kind.title, newer)
     # then a replay takes it to the log, once
     assert replay(log) == (1, 0)
     assert replay(log) == (0, 0)
