@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from cli.configuration import (
     kafka_options,
 )
 from cli.failures import BUSY, MISTAKE, Failure
+from cli.temporary import remove_unused
 from serving.cassandra_session import Address, connected
 from serving.cassandra_store import CassandraStore
 from serving.sqlite_store import SqliteStore
@@ -96,6 +98,7 @@ class Home:
         self.bootstraps = self.path / "bootstraps"
         self.purges = self.path / "purges"
         self.parity = self.path / "parity"
+        self.temporary = self.path / "temporary"
         self.sinks_file = self._own_or_usual("sinks.yaml")
         self.streams_file = self._own_or_usual("streams.yaml")
 
@@ -127,6 +130,14 @@ class Home:
         """
         with self._locked("bootstraps", what):
             yield
+
+    def remove_left_behind(self) -> None:
+        """Remove what killed processes left: temporary files, and bootstraps that are not whole; inside `writing_bootstraps`."""
+        remove_unused(self.temporary)
+        if self.bootstraps.exists():
+            for folder in self.bootstraps.iterdir():
+                if folder.is_dir() and described(folder) is None:
+                    shutil.rmtree(folder)
 
     @contextmanager
     def writing_store(self, what: str) -> Iterator[None]:

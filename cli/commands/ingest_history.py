@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, BinaryIO
 
 import msgspec
@@ -28,6 +27,7 @@ from cli.failures import Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
 from cli.output import Meter, err, meter, out, print_json
+from cli.temporary import temporary
 from shared_logic.clock import FUTURE_LIMIT_MS, from_iso, from_mediawiki, instant, milliseconds
 from shared_logic.entities import Entity, State
 from shared_logic.eventify.dump import DumpError
@@ -110,7 +110,7 @@ def database(
         raise Failure(message)
     place = home_at(home)
     with ExitStack() as stack:
-        folder = keep or Path(stack.enter_context(TemporaryDirectory(dir=place.path, prefix=".tables-")))
+        folder = keep or stack.enter_context(temporary(place.temporary))
         with meter("copying") as progress:
             try:
                 copy_out(
@@ -268,6 +268,7 @@ def _bootstrap(
 ) -> bootstrap.Bootstrap:
     """What `write` makes of the sources in the folder that it is given; once whole, it is not made again."""
     with home.writing_bootstraps("ingest"), home.log() as log, meter("revisions") as progress:
+        home.remove_left_behind()
         identity = bootstrap.identity(wiki, beginning, sources)
         made = bootstrap.described(home.bootstraps / identity)
         if made is None:

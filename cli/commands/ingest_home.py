@@ -13,6 +13,7 @@ from cli.failures import Failure
 from cli.home import Home, Intake
 from cli.options import DEFAULT_HOME, HomeOption, home_at
 from cli.output import Meter, err, meter, out
+from cli.temporary import temporary
 from shared_logic.entities import Entity, entity
 from shared_logic.protocols import Message
 
@@ -56,9 +57,13 @@ def home(
             source = f"home {other.path} {partition}"
             start = intake.notes.source_position(source)
             taken = _take(messages(other.archive, partition, start), intake, source, taken, progress)
-        for folder, _ in other.bootstraps_known():
-            if not (place.bootstraps / folder.name / "bootstrap.json").exists():
-                shutil.copytree(folder, place.bootstraps / folder.name, dirs_exist_ok=True)
+        place.remove_left_behind()
+        place.bootstraps.mkdir(exist_ok=True)
+        with temporary(place.temporary) as copies:
+            for folder, _ in other.bootstraps_known():
+                if not (place.bootstraps / folder.name).exists():
+                    # Whole or not at all: the description may be copied before the states.
+                    shutil.copytree(folder, copies / folder.name).rename(place.bootstraps / folder.name)
     out.print(
         f"{taken:,} messages and {len(other.bootstraps_known())} bootstraps were taken from {old}",
         markup=False,

@@ -84,6 +84,7 @@ def execute(
         place.store() as store,
         meter("purging") as progress,
     ):
+        place.remove_left_behind()
         cut = log.ends()
         _rewrite(place, log, cut, wanted, progress)
         noted(place.purges, msgspec.structs.replace(wanted, state="begun"))

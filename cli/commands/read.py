@@ -27,6 +27,7 @@ from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, home_at, instant_named, key_of
 from cli.output import counted, err, meter, out, print_json, print_records, text
 from cli.parts import part_of
+from cli.temporary import temporary
 from serving.analysis import Analysis
 from serving.as_of import as_of
 from serving.formats import write_csv, write_json, write_jsonl, write_parquet, write_tsv
@@ -285,8 +286,8 @@ def analysis(
         return replace(found, rows=counted(found.rows, f"rows of {dataset.name}"))
 
     with (
-        tempfile.TemporaryDirectory(prefix="analysis-", dir=place.path) as folder,
-        Analysis(read, Path(folder), instant_of(place, now)) as db,
+        temporary(place.temporary) as folder,
+        Analysis(read, folder, instant_of(place, now)) as db,
     ):
         yield db
 

@@ -208,7 +208,7 @@ def test_a_database_and_its_exported_tables_say_the_same(
         made = taken["bootstrap"]
         table = pq.read_table(home / "bootstraps" / made["id"] / "states.parquet").to_pylist()
         states.append((made["wiki"], made["beginning"], sorted(map(repr, table))))
-        assert [path.name for path in home.iterdir() if path.name.startswith(".tables")] == []
+        assert [path for path in home.glob("temporary/*") if path.is_dir()] == []
         assert PASSWORD not in done.stdout + done.stderr
     assert states[0] == states[1]
 

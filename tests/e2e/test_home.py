@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
-from batch.bootstrap import Bootstrap, describe
+from batch.bootstrap import Bootstrap, begin, describe
 from batch.fingerprint import taking_fingerprint
 from cli.failures import Failure
 from cli.home import Home
+from cli.main import app
+from cli.temporary import LOCK, temporary
+from tests import sample
+
+ROOT = Path(__file__).parents[2]
 
 MADE = Bootstrap(
     id="aaaa", wiki="w", beginning=1, cut=(0,), sources=("page.tsv",), pages=1, revisions=1, problems=0
@@ -31,3 +39,41 @@ def test_a_bootstrap_of_other_code_is_refused_until_it_is_made_again(tmp_path: P
     (home.bootstraps / "bbbb").mkdir()
     describe(home.bootstraps / "bbbb", msgspec.structs.replace(MADE, id="bbbb", reading=taking_fingerprint()))
     assert [made.id for _, made in home.bootstraps_known()] == ["bbbb"]
+
+
+def test_temporary_files_of_a_killed_process_go_with_the_next_command(tmp_path: Path) -> None:
+    # given a process that has temporary files in a home
+    home = Home(tmp_path)
+    program = "import sys, time; from pathlib import Path; from cli.temporary import temporary\n"
+    program += "with temporary(Path(sys.argv[1])) as folder: print(folder, flush=True); time.sleep(600)"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, home.temporary], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        theirs = Path(process.stdout.readline().strip())
+        # when another command makes some, then those stay while they are in use, its own only as long as it runs
+        with temporary(home.temporary) as mine:
+            home.remove_left_behind()
+            assert (mine.exists(), theirs.exists()) == (True, True)
+        assert (mine.exists(), theirs.exists()) == (False, True)
+        # but not once that process was killed
+        process.kill()
+    assert theirs.exists()
+    home.remove_left_behind()
+    assert [path.name for path in home.temporary.iterdir()] == [LOCK]
+
+
+def test_a_bootstrap_that_a_killed_process_did_not_end_is_removed(tmp_path: Path) -> None:
+    # given a whole bootstrap, and one of which only some parts were written
+    home = Home(tmp_path)
+    (home.bootstraps / "aaaa").mkdir(parents=True)
+    describe(home.bootstraps / "aaaa", MADE)
+    begin(home.bootstraps / "bbbb")
+    # when tables are ingested
+    done = CliRunner().invoke(
+        app, ["ingest", "tables", str(sample.SNAPSHOT), "--wiki", sample.WIKI, "--home", str(tmp_path)]
+    )
+    # then only whole ones are there
+    assert done.exit_code == 0, done.exception
+    assert (home.bootstraps / "aaaa").exists()
+    assert not (home.bootstraps / "bbbb").exists()

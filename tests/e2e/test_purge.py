@@ -210,6 +210,10 @@ def test_no_hidden_byte_is_left(home: Path, tmp_path: Path, monkeypatch: pytest.
     ingest(home, tmp_path, "late.ndjson", (*events[2_500:], *LATE))
     run(home, "speed", "run", "--engine", "loop", *DATASETS)
     before = shown(home)
+    # and what killed processes left
+    for left in ("bootstraps/half", "temporary/half"):
+        (home / left).mkdir(parents=True)
+        (home / left / "copy").write_text(CANARIES[0])
     canaries = (*CANARIES, *hidden_comments_of_tables())
     for canary, places in places_of(home, canaries).items():
         assert places or canary == CANARIES[3], canary
