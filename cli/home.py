@@ -13,6 +13,7 @@ from pathlib import Path
 
 from batch.bootstrap import Bootstrap, described
 from batch.fingerprint import taking_fingerprint
+from cli import present
 from cli.configuration import (
     EMBEDDED,
     Configuration,
@@ -293,16 +294,11 @@ class Home:
 
     def now(self) -> str | None:
         """The instant that the last batch run named for readers; None: it named none."""
-        path = self.path / "NOW"
-        return path.read_text().strip() if path.exists() else None
+        return present.named(self.path)
 
     def set_now(self, instant: str | None) -> None:
         """Note the instant that readers take for the present; None: the present itself."""
-        path = self.path / "NOW"
-        if instant is None:
-            path.unlink(missing_ok=True)
-        else:
-            path.write_text(instant + "\n")
+        present.name(self.path, instant)
 
     def bootstraps_known(self) -> list[tuple[Path, Bootstrap]]:
         """Complete bootstraps, oldest beginning first; of those that were made again by newer code, the newer.

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import polars as pl
 import pyarrow as pa
 
+from cli import present
 from cli.configuration import EMBEDDED, cassandra_security, configuration
 from serving.analysis import Analysis
 from serving.arrow import table
@@ -74,10 +75,10 @@ def sql(statement: str, *, home: str | Path | None = None, now: datetime | None 
         serving.reader.NotPublished: a table that it reads is not published.
     """
     place = _home(home)
-    present = now or _present(place)
+    instant = now or _present(place)
     with _store(place) as store, tempfile.TemporaryDirectory(prefix="wikibraid-") as folder:
         reader = Reader(store)
-        with Analysis(reader.stream, Path(folder), present) as db:
+        with Analysis(reader.stream, Path(folder), instant) as db:
             db.prepare(db.tables_of(statement))
             db.lock()
             found = db.execute(statement).arrow()
@@ -123,8 +124,8 @@ def history(
 
 
 def _present(place: Path) -> datetime:
-    told = place / "NOW"
-    return datetime.fromisoformat(told.read_text().strip()) if told.exists() else datetime.now(tz=UTC)
+    told = present.named(place)
+    return datetime.fromisoformat(told) if told else datetime.now(tz=UTC)
 
 
 def _home(home: str | Path | None) -> Path:

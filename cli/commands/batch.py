@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -271,7 +272,8 @@ def recompute(
         message = (
             "the audit failed, nothing is published: "
             + "; ".join(failed)
-            + "; the rows are in delta/quarantine (what only grew or shrank is published with --despite-growth)"
+            + "; the rows are in delta/quarantine. What only grew or shrank is published, without computing it again, by "
+            + f"`{despite_growth_command(home, datasets, cut)}`"
         )
         raise Failure(message, AUDIT_FAILED)
     lanes: list[tuple[Dataset, Generation]] = []
@@ -307,6 +309,13 @@ def recompute(
         for dataset, made in lanes:
             store.publish(dataset.name, made.number)
     return Published([made for _, made in lanes], result.largest_groups)
+
+
+def despite_growth_command(home: Home, datasets: tuple[Dataset, ...], cut: Cut) -> str:
+    """The command that publishes what this run has made; with another cut it would be another run."""
+    names = [] if len(datasets) == len(registry) else [dataset.name for dataset in datasets]
+    where = ["--cut", ",".join(map(str, cut)), "--despite-growth", "--home", str(home.path)]
+    return shlex.join(["wikibraid", "batch", "run", *names, *where])
 
 
 def _goes_on(before: Cut, cut: Cut) -> bool:

@@ -72,7 +72,7 @@ def demo(
         Path, typer.Option("--out", help="Folder for the home and the page; made anew.")
     ] = Path("demo-output"),
 ) -> None:
-    """Show the whole of it on real history, in about two minutes."""
+    """Show the whole of it on real history, in two to three minutes."""
     begun = time.monotonic()
     datasets = tuple(registry.values())
     if out_dir.exists():

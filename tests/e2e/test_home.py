@@ -1,4 +1,4 @@
-"""A home that another version made says so in one line."""
+"""What a home says of itself: who made it, what it takes for the present, how a run is gone on with."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from batch.bootstrap import Bootstrap, begin, describe
 from batch.fingerprint import taking_fingerprint
+from cli.commands.batch import despite_growth_command, with_relatives
 from cli.failures import Failure
 from cli.home import Home
 from cli.main import app
@@ -19,6 +20,8 @@ from cli.temporary import LOCK, temporary
 from tests import sample
 
 ROOT = Path(__file__).parents[2]
+from shared_logic.language import registry
+from shared_logic.memory_store import MemoryStore
 
 MADE = Bootstrap(
     id="aaaa", wiki="w", beginning=1, cut=(0,), sources=("page.tsv",), pages=1, revisions=1, problems=0
@@ -77,3 +80,40 @@ def test_a_bootstrap_that_a_killed_process_did_not_end_is_removed(tmp_path: Path
     assert done.exit_code == 0, done.exception
     assert (home.bootstraps / "aaaa").exists()
     assert not (home.bootstraps / "bbbb").exists()
+
+
+def test_the_present_that_a_run_named_is_never_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given an instant that a run named
+    home = Home(tmp_path)
+    assert home.now() is None
+    home.set_now("2026-01-01T00:00:00Z")
+
+    # when a later run is killed while it writes another
+    def killed(path: Path, text: str) -> None:
+        with path.open("w") as file:
+            file.write(text[:4])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        home.set_now("2026-02-01T00:00:00Z")
+    # then readers are told the first
+    assert home.now() == "2026-01-01T00:00:00Z"
+    # until a run names none
+    home.set_now(None)
+    assert home.now() is None
+
+
+def test_what_only_grew_is_published_by_the_command_of_the_same_run(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    some = with_relatives(MemoryStore(), (registry["revision_facts"],))
+    command = despite_growth_command(home, some, (3, 0, 5)).split()
+    assert command[:3] == ["wikibraid", "batch", "run"]
+    assert command[-5:] == ["--cut", "3,0,5", "--despite-growth", "--home", str(home.path)]
+    # the names that it gives are those of the run, and all of them are none
+    named = tuple(registry[name] for name in command[3:-5])
+    assert with_relatives(MemoryStore(), named) == some
+    every = despite_growth_command(home, tuple(registry.values()), (3,)).split()
+    assert every[3:5] == ["--cut", "3"]
