@@ -13,6 +13,7 @@ from serving.moment import Moment
 from shared_logic.datasets.similar_users import DAYS, HOURS
 from shared_logic.similarity import Overlap, Profile, edit_overlap, overlap, profile, ranked
 from shared_logic.things import User, UserKind
+from shared_logic.titles import user_name
 
 TABLES = (
     "coedits",
@@ -69,7 +70,7 @@ class SimilarUsers:
         Raises:
             NotComparable: there is none (or a hidden one, which is the same), it is a bot, or no edit of it counts.
         """
-        name = named(text)
+        name = user_name(text)
         known = self._moment.row("user_by_name", wiki, name)
         address = User(0, name)
         if known is None and address.kind is not UserKind.ANONYMOUS:
@@ -226,12 +227,6 @@ def similar(editor: Editor, other: Editor, pages: int) -> dict[str, Any]:
         "day-overlap": _told(overlap(one.days, two.days)),
         "hour-overlap": _told(overlap(one.hours, two.hours)),
     }
-
-
-def named(text: str) -> str:
-    """A user name as MediaWiki stores it: blanks instead of underscores, the first letter large."""
-    name = " ".join(text.replace("_", " ").split())
-    return name[:1].upper() + name[1:]
 
 
 def _told(found: Overlap) -> dict[str, Any]:

@@ -18,6 +18,16 @@ def database_key(title: str) -> str:
     return title.strip().replace(" ", "_")
 
 
+def user_name(text: str) -> str:
+    """A user name as MediaWiki stores it: blanks instead of underscores, the first letter large.
+
+    >>> user_name("_arthur__Schopenhauer ")
+    'Arthur Schopenhauer'
+    """
+    name = " ".join(text.replace("_", " ").split())
+    return name[:1].upper() + name[1:]
+
+
 def bare_title(namespace: int, prefixed: str) -> str:
     """The title less its namespace prefix, given the namespace it is known to be in.
 

@@ -6,12 +6,9 @@ pages bore in turn is two pages, and no data (404) is never an answer for a stor
 
 from __future__ import annotations
 
-import calendar
 import heapq
-import threading
-import time
-from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable
+from datetime import date
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -19,19 +16,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request, Response
 
 from serving.http.answers import fresh
+from serving.http.periods import Granularity, Span, day_of, short, span_of
 from serving.http.problems import RESPONSES, Problem
+from serving.http.sites import Sites, project_of
 from serving.http.source import Source
-from shared_logic.datasets.page_history import namespaces_of
-from shared_logic.datasets.sites import SiteNamespaces
-from shared_logic.history.page_events import Namespaces
 from shared_logic.language import Key, registry
-from shared_logic.titles import MAIN, database_key
 
-SECONDS_SITES_ARE_KEPT = 60.0
 RANKS = 100
 """Places of a list."""
-MOST_DAYS = 367
-"""Of a series of one page or one editor."""
 
 
 class EditorType(StrEnum):
@@ -60,13 +52,6 @@ class ActivityLevel(StrEnum):
     MEDIUM = "5..24-edits"
     HIGH = "25..99-edits"
     HIGHEST = "100..-edits"
-
-
-class Granularity(StrEnum):
-    """Length of the periods."""
-
-    DAILY = "daily"
-    MONTHLY = "monthly"
 
 
 class Ranking(StrEnum):
@@ -113,7 +98,7 @@ DayOfMonth = Annotated[str, Path(pattern=r"^(\d{2}|all-days)$", description="Two
 def routes(source: Source) -> APIRouter:  # noqa: C901, PLR0915  a route each
     """The metrics' routes."""
     router = APIRouter(prefix="/metrics", tags=["metrics"], responses=RESPONSES)
-    sites = _Sites(source)
+    sites = Sites(source)
 
     def series(
         request: Request,
@@ -121,7 +106,7 @@ def routes(source: Source) -> APIRouter:  # noqa: C901, PLR0915  a route each
         prefix: Key,
         measure: tuple[str, str],
         labels: dict[str, str],
-        span: _Span,
+        span: Span,
     ) -> Response:
         found = source.reader.stream(registry[dataset], prefix)
         totals: dict[date, int] = {}
@@ -140,7 +125,7 @@ def routes(source: Source) -> APIRouter:  # noqa: C901, PLR0915  a route each
         dataset: str,
         measure: tuple[str, str],
         given: tuple[str, EditorType, PageType, ActivityLevel | None, Granularity],
-        span: _Span,
+        span: Span,
     ) -> Response:
         project, editor_type, page_type, level, granularity = given
         labels = _labels(project, editor_type=editor_type, page_type=page_type)
@@ -158,7 +143,7 @@ def routes(source: Source) -> APIRouter:  # noqa: C901, PLR0915  a route each
         page_title: str,
         editor_type: EditorType,
         granularity: Granularity,
-        span: _Span,
+        span: Span,
     ) -> Response:
         wiki = sites.wiki(project)
         page_id = sites.page(wiki, page_title)
@@ -166,7 +151,7 @@ def routes(source: Source) -> APIRouter:  # noqa: C901, PLR0915  a route each
             raise _no_data(request)
         labels = _labels(project, page_title=page_title, editor_type=editor_type, granularity=granularity)
         prefix = (wiki, page_id, granularity, _EDITORS[editor_type])
-        return series(request, "page_periods", prefix, measure, labels, _short(span))
+        return series(request, "page_periods", prefix, measure, labels, short(span))
 
     def of_editor(
         request: Request,
@@ -175,12 +160,12 @@ def routes(source: Source) -> APIRouter:  # noqa: C901, PLR0915  a route each
         user_text: str,
         page_type: PageType,
         granularity: Granularity,
-        span: _Span,
+        span: Span,
     ) -> Response:
         wiki = sites.wiki(project)
         labels = _labels(project, user_text=user_text, page_type=page_type, granularity=granularity)
         prefix = (wiki, sites.editor(wiki, user_text), granularity, _PAGES[page_type])
-        return series(request, "editor_periods", prefix, measure, labels, _short(span))
+        return series(request, "editor_periods", prefix, measure, labels, short(span))
 
     def top(
         request: Request,
@@ -191,7 +176,7 @@ def routes(source: Source) -> APIRouter:  # noqa: C901, PLR0915  a route each
     ) -> Response:
         project, editor_type, page_type, year, month, day = given
         granularity = Granularity.MONTHLY if day == "all-days" else Granularity.DAILY
-        begins = _day(f"{year}{month}{'01' if day == 'all-days' else day}", "date")
+        begins = day_of(f"{year}{month}{'01' if day == 'all-days' else day}", "date")
         wiki = sites.wiki(project)
         metric, column = _RANKED[by]
         found = source.reader.stream_of(
@@ -221,7 +206,7 @@ def routes(source: Source) -> APIRouter:  # noqa: C901, PLR0915  a route each
         end: Day,
     ) -> Response:
         given = (project, editor_type, page_type, None, granularity)
-        return aggregate(request, "edit_metrics", ("edits", "edits"), given, _span(start, end, granularity))
+        return aggregate(request, "edit_metrics", ("edits", "edits"), given, span_of(start, end, granularity))
 
     @router.get("/edits/per-page/{project}/{page_title}/{editor_type}/{granularity}/{start}/{end}")
     def edits_per_page(
@@ -233,7 +218,7 @@ def routes(source: Source) -> APIRouter:  # noqa: C901, PLR0915  a route each
         start: Day,
         end: Day,
     ) -> Response:
-        span = _span(start, end, granularity)
+        span = span_of(start, end, granularity)
         return of_page(request, ("edits", "edits"), project, page_title, editor_type, granularity, span)
 
     @router.get("/edits/per-editor/{project}/{user_text}/{page_type}/{granularity}/{start}/{end}")
@@ -246,7 +231,7 @@ def routes(source: Source) -> APIRouter:  # noqa: C901, PLR0915  a route each
         start: Day,
         end: Day,
     ) -> Response:
-        span = _span(start, end, granularity)
+        span = span_of(start, end, granularity)
         return of_editor(request, ("edits", "edits"), project, user_text, page_type, granularity, span)
 
     @router.get(
@@ -263,7 +248,7 @@ def routes(source: Source) -> APIRouter:  # noqa: C901, PLR0915  a route each
         end: Day,
     ) -> Response:
         given = (project, editor_type, page_type, None, granularity)
-        return aggregate(request, "edit_metrics", _COLUMNS[measure], given, _span(start, end, granularity))
+        return aggregate(request, "edit_metrics", _COLUMNS[measure], given, span_of(start, end, granularity))
 
     @router.get(
         "/bytes-difference/{measure}/per-page/{project}/{page_title}/{editor_type}/{granularity}/{start}/{end}"
@@ -278,7 +263,7 @@ def routes(source: Source) -> APIRouter:  # noqa: C901, PLR0915  a route each
         start: Day,
         end: Day,
     ) -> Response:
-        span = _span(start, end, granularity)
+        span = span_of(start, end, granularity)
         return of_page(request, _COLUMNS[measure], project, page_title, editor_type, granularity, span)
 
     @router.get(
@@ -294,7 +279,7 @@ def routes(source: Source) -> APIRouter:  # noqa: C901, PLR0915  a route each
         start: Day,
         end: Day,
     ) -> Response:
-        span = _span(start, end, granularity)
+        span = span_of(start, end, granularity)
         return of_editor(request, _COLUMNS[measure], project, user_text, page_type, granularity, span)
 
     @router.get(
@@ -312,7 +297,7 @@ def routes(source: Source) -> APIRouter:  # noqa: C901, PLR0915  a route each
     ) -> Response:
         given = (project, editor_type, page_type, activity_level, granularity)
         return aggregate(
-            request, "edit_metrics", ("editors", "editors"), given, _span(start, end, granularity)
+            request, "edit_metrics", ("editors", "editors"), given, span_of(start, end, granularity)
         )
 
     @router.get("/editors/{by}/{project}/{editor_type}/{page_type}/{year}/{month}/{day}")
@@ -341,7 +326,7 @@ def routes(source: Source) -> APIRouter:  # noqa: C901, PLR0915  a route each
     ) -> Response:
         given = (project, editor_type, page_type, None, granularity)
         measure = ("new_pages", "new_pages")
-        return aggregate(request, "page_metrics", measure, given, _span(start, end, granularity))
+        return aggregate(request, "page_metrics", measure, given, span_of(start, end, granularity))
 
     @router.get(
         "/edited-pages/aggregate/{project}/{editor_type}/{page_type}/{activity_level}/{granularity}/{start}/{end}"
@@ -358,7 +343,7 @@ def routes(source: Source) -> APIRouter:  # noqa: C901, PLR0915  a route each
     ) -> Response:
         given = (project, editor_type, page_type, activity_level, granularity)
         measure = ("edited_pages", "edited_pages")
-        return aggregate(request, "page_metrics", measure, given, _span(start, end, granularity))
+        return aggregate(request, "page_metrics", measure, given, span_of(start, end, granularity))
 
     @router.get("/edited-pages/{by}/{project}/{editor_type}/{page_type}/{year}/{month}/{day}")
     def top_pages(
@@ -381,7 +366,7 @@ def routes(source: Source) -> APIRouter:  # noqa: C901, PLR0915  a route each
         labels = _labels(project, granularity=granularity)
         measure = ("new_registered_users", "new_registered_users")
         prefix = (sites.wiki(project), granularity)
-        return series(request, "account_metrics", prefix, measure, labels, _span(start, end, granularity))
+        return series(request, "account_metrics", prefix, measure, labels, span_of(start, end, granularity))
 
     return router
 
@@ -410,133 +395,12 @@ def _types(dataset: str, page_type: PageType) -> list[str]:
     return [_PAGES[page_type]]
 
 
-class _Span:
-    """The periods that are asked for: first days of days or of whole months."""
-
-    def __init__(self, first: date, last: date) -> None:
-        self.first, self.last = first, last
-
-    def holds(self, begins: date) -> bool:
-        return self.first <= begins <= self.last
-
-
-class _Sites:
-    """Which wiki a project is."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._lock = threading.Lock()
-        self._wikis: dict[str, str] = {}
-        self._asked_at = float("-inf")
-
-    def wiki(self, project: str) -> str:
-        """The database name; of a project that nothing tells of, what was given."""
-        wanted = project.strip().lower()
-        with self._lock:
-            if time.monotonic() - self._asked_at > SECONDS_SITES_ARE_KEPT:
-                rows = self._source.reader.stream(registry["site_namespaces"]).rows
-                self._wikis = {_project(row["hostname"]): row["wiki"] for row in rows if row["hostname"]}
-                self._asked_at = time.monotonic()
-            return self._wikis.get(_project(wanted), wanted)
-
-    def page(self, wiki: str, title: str) -> int | None:
-        """The page that bears a title now; None: none does."""
-        whole = database_key(title)
-        prefix, colon, rest = whole.partition(":")
-        number = self._namespaces(wiki).number(prefix) if colon else None
-        namespace, bare = (MAIN, whole) if number is None else (number, rest)
-        for row in self._source.reader.stream(registry["page_titles"], (wiki, bare, "page")).rows:
-            if (row["namespace"], row["full_title"], row["is_deleted"]) == (namespace, bare, False):
-                return int(row["id"])
-        return None
-
-    def editor(self, wiki: str, name: str) -> str:
-        """The key of who bears a name now: of an account its id, of an address itself."""
-        known = self._source.reader.get(registry["user_by_name"], (wiki, name.replace("_", " "))).rows
-        return str(known[0]["editor"]) if known else name
-
-    def named_editor(self, wiki: str, row: dict[str, Any]) -> dict[str, Any]:
-        """An editor as lists show it: by its name now, addresses not."""
-        known = self._source.reader.get(registry["user_current"], (wiki, row["editor"])).rows
-        return {"user_text": known[0]["name"] if known else None}
-
-    def named_page(self, wiki: str, row: dict[str, Any]) -> dict[str, Any]:
-        """A page as lists show it: by its title now, with the English name of its namespace."""
-        known = self._source.reader.get(registry["page_current"], (wiki, row["page_id"])).rows
-        if not known or known[0]["title"] is None:
-            return {"page_title": None}
-        names = {number: name for name, number in self._namespaces(wiki).canonical.items()}
-        prefix = names.get(known[0]["namespace"])
-        return {"page_title": f"{prefix}:{known[0]['title']}" if prefix else known[0]["title"]}
-
-    def _namespaces(self, wiki: str) -> Namespaces:
-        known = self._source.reader.get(registry["site_namespaces"], (wiki,)).rows
-        return namespaces_of(SiteNamespaces(**known[0]) if known else None)
-
-
-def _project(hostname: str) -> str:
-    return hostname.removeprefix("www.").removesuffix(".org")
-
-
 def _labels(project: str, **given: str) -> dict[str, str]:
     return {
-        "project": _project(project.strip().lower()),
+        "project": project_of(project.strip().lower()),
         **{name.replace("_", "-"): str(value) for name, value in given.items()},
     }
 
 
 def _stamp(day: date) -> str:
     return f"{day.isoformat()}T00:00:00.000Z"
-
-
-def _span(start: str, end: str, granularity: Granularity) -> _Span:
-    """The days of a range, or its whole months.
-
-    Raises:
-        Problem: a date that is none, an end before the start, or no whole month.
-    """
-    first, last = _day(start, "start"), _day(end, "end")
-    if last < first:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"end {end} is before start {start}", "invalid_request")
-    if granularity is Granularity.DAILY:
-        return _Span(first, last)
-    months = [month for month in _months(first, last) if first <= month and _last_day(month) <= last]
-    if not months:
-        message = f"{start} to {end} holds no whole month"
-        raise Problem(HTTPStatus.BAD_REQUEST, message, "invalid_request")
-    return _Span(months[0], months[-1])
-
-
-def _short(span: _Span) -> _Span:
-    """The span, if it is one that series of one page or one editor are given for.
-
-    Raises:
-        Problem: it is longer.
-    """
-    if (span.last - span.first).days > MOST_DAYS:
-        message = f"series of one page or editor are of {MOST_DAYS} days at most"
-        raise Problem(HTTPStatus.BAD_REQUEST, message, "invalid_request")
-    return span
-
-
-def _day(text: str, name: str) -> date:
-    try:
-        # The hour must be one, and says nothing more: periods are days and months.
-        return datetime.strptime(text.ljust(10, "0"), "%Y%m%d%H").replace(tzinfo=UTC).date()
-    except ValueError as error:
-        message = f"{name} {text} is no date; write YYYYMMDD or YYYYMMDDHH"
-        raise Problem(HTTPStatus.BAD_REQUEST, message, "invalid_request") from error
-
-
-def _months(first: date, last: date) -> Iterable[date]:
-    month = first.replace(day=1)
-    while month <= last:
-        yield month
-        try:
-            month = (_last_day(month)) + timedelta(days=1)
-        except OverflowError:
-            return
-
-
-def _last_day(month: date) -> date:
-    return month.replace(day=calendar.monthrange(month.year, month.month)[1])

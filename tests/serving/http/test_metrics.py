@@ -140,4 +140,10 @@ def test_series_of_a_page_and_of_an_editor(client: TestClient, store: MemoryStor
         answer = client.get(path)
         assert answer.status_code in {200, 404}
         answered += answer.status_code == 200
+        # and a name is found as people write it
+        loose = f"_{name[:1].lower()}{name[1:].replace(' ', '__')}"
+        again = client.get(path.replace(f"/{name}/", f"/{loose}/"))
+        assert again.status_code == answer.status_code
+        if answer.status_code == 200:
+            assert again.json()["items"][0]["results"] == answer.json()["items"][0]["results"]
     assert answered

@@ -1,0 +1,77 @@
+"""Which wikis, pages and editors the paths of metrics name, and what those in answers are called."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from serving.http.source import Source
+from shared_logic.datasets.page_history import namespaces_of
+from shared_logic.datasets.sites import SiteNamespaces
+from shared_logic.history.page_events import Namespaces
+from shared_logic.language import registry
+from shared_logic.titles import MAIN, database_key, user_name
+
+SECONDS_SITES_ARE_KEPT = 60.0
+
+
+class Sites:
+    """Which wiki a project is."""
+
+    def __init__(self, source: Source) -> None:
+        """Read from there; wikis are known for a minute."""
+        self._source = source
+        self._lock = threading.Lock()
+        self._wikis: dict[str, str] = {}
+        self._asked_at = float("-inf")
+
+    def wiki(self, project: str) -> str:
+        """The database name; of a project that nothing tells of, what was given."""
+        wanted = project.strip().lower()
+        with self._lock:
+            if time.monotonic() - self._asked_at > SECONDS_SITES_ARE_KEPT:
+                rows = self._source.reader.stream(registry["site_namespaces"]).rows
+                self._wikis = {project_of(row["hostname"]): row["wiki"] for row in rows if row["hostname"]}
+                self._asked_at = time.monotonic()
+            return self._wikis.get(project_of(wanted), wanted)
+
+    def page(self, wiki: str, title: str) -> int | None:
+        """The page that bears a title now; None: none does."""
+        whole = database_key(title)
+        prefix, colon, rest = whole.partition(":")
+        number = self._namespaces(wiki).number(prefix) if colon else None
+        namespace, bare = (MAIN, whole) if number is None else (number, rest)
+        for row in self._source.reader.stream(registry["page_titles"], (wiki, bare, "page")).rows:
+            if (row["namespace"], row["full_title"], row["is_deleted"]) == (namespace, bare, False):
+                return int(row["id"])
+        return None
+
+    def editor(self, wiki: str, text: str) -> str:
+        """The key of who bears a name now: of an account its id, of an address itself."""
+        name = user_name(text)
+        known = self._source.reader.get(registry["user_by_name"], (wiki, name)).rows
+        return str(known[0]["editor"]) if known else name
+
+    def named_editor(self, wiki: str, row: dict[str, Any]) -> dict[str, Any]:
+        """An editor as lists show it: by its name now, addresses not."""
+        known = self._source.reader.get(registry["user_current"], (wiki, row["editor"])).rows
+        return {"user_text": known[0]["name"] if known else None}
+
+    def named_page(self, wiki: str, row: dict[str, Any]) -> dict[str, Any]:
+        """A page as lists show it: by its title now, with the English name of its namespace."""
+        known = self._source.reader.get(registry["page_current"], (wiki, row["page_id"])).rows
+        if not known or known[0]["title"] is None:
+            return {"page_title": None}
+        names = {number: name for name, number in self._namespaces(wiki).canonical.items()}
+        prefix = names.get(known[0]["namespace"])
+        return {"page_title": f"{prefix}:{known[0]['title']}" if prefix else known[0]["title"]}
+
+    def _namespaces(self, wiki: str) -> Namespaces:
+        known = self._source.reader.get(registry["site_namespaces"], (wiki,)).rows
+        return namespaces_of(SiteNamespaces(**known[0]) if known else None)
+
+
+def project_of(hostname: str) -> str:
+    """As answers name a project: en.wikipedia of en.wikipedia.org."""
+    return hostname.removeprefix("www.").removesuffix(".org")
