@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from hashlib import blake2b
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from shared_logic.clock import instant, milliseconds
 from shared_logic.history.log_row import Actor, Issue, LogRow
+from shared_logic.history.names import Renames, name_since, renames_of
 from shared_logic.history.user_events import UserEvent, UserEventType, hides_name, user_events
 from shared_logic.history.user_history import UserSeed, bot_by
 from shared_logic.language import Clustering, Link, Linked, Partition, Table, about, dataset
@@ -160,7 +161,7 @@ def _groups_told(said: Linked[UserName], renames: Renames) -> dict[str, tuple[in
     for row in said.rows:
         told = next(user_events(log_row(row)), None) if row.log_type == "rights" else None
         if isinstance(told, UserEvent) and told.event_type is UserEventType.ALTERGROUPS:
-            name = name_since(told.new_name, row.title_at or row.at, renames)
+            name = name_since(told.new_name, milliseconds(row.title_at or row.at), renames)
             newest[name] = max(newest.get(name, (0, 0, ())), (told.at, told.log_id, told.groups))
     return {name: (at, groups) for name, (at, _, groups) in newest.items()}
 
@@ -237,17 +238,13 @@ def _name_now(row: UserName, name_now: dict[int, str], renames: Renames) -> str:
         return name_now[row.id]
     # Renames rewrite titles of rows about blocks and groups, but neither their own nor those of the suppress log.
     is_rewritten = row.title_at is not None and row.log_type not in {"renameuser", "suppress"}
-    return name_since(row.name, row.title_at if is_rewritten and row.title_at else row.at, renames)
+    at = row.title_at if is_rewritten and row.title_at else row.at
+    return name_since(row.name, milliseconds(at), renames)
 
 
 def renames_in(said: Linked[UserName]) -> Renames:
     """The renames that linked rows tell of, by old name."""
-    renames: Renames = {}
-    for row in said.rows:
-        told = next(user_events(log_row(row)), None) if row.log_type == "renameuser" else None
-        if isinstance(told, UserEvent) and told.old_name != told.new_name:
-            renames.setdefault(told.old_name, set()).add(Rename(row.at, row.id, told.new_name))
-    return renames
+    return renames_of(log_row(row) for row in said.rows if row.log_type == "renameuser")
 
 
 def accounts_now(said: Linked[UserName], renames: Renames) -> Iterator[UserSeed]:
@@ -262,7 +259,7 @@ def accounts_now(said: Linked[UserName], renames: Renames) -> Iterator[UserSeed]
             wiki=account.wiki,
             user_id=user_id,
             central_id=account.central_id,
-            name=name_since(account.name, account.at, renames),
+            name=name_since(account.name, milliseconds(account.at), renames),
             is_temporary=account.is_temporary,
             registration=None if account.registration is None else milliseconds(account.registration),
             groups=account.groups or (),
@@ -286,27 +283,6 @@ def log_row(row: UserName) -> LogRow:
         comment=row.comment,
         params=row.params,
     )
-
-
-class Rename(NamedTuple):
-    """What a name was given up for."""
-
-    at: datetime
-    log_id: int
-    new_name: str
-
-
-Renames = dict[str, set[Rename]]
-"""By old name."""
-
-
-def name_since(name: str, at: datetime, renames: Renames) -> str:
-    """What whoever bore that name then is called after all later renames."""
-    last = Rename(at, 0, "")
-    while later := [rename for rename in renames.get(name, ()) if rename > last]:
-        last = min(later)
-        name = last.new_name
-    return name
 
 
 def _names_in(entry: LogEntry) -> set[str]:

@@ -12,16 +12,15 @@ from typing import Annotated
 
 import msgspec
 
-from shared_logic.clock import instant
+from shared_logic.clock import instant, milliseconds
 from shared_logic.datasets.user_current import (
-    Renames,
     UserName,
     accounts_now,
     log_row,
-    name_since,
     renames_in,
 )
 from shared_logic.history.log_row import Issue, LogRow, without_copies
+from shared_logic.history.names import Renames, name_since
 from shared_logic.history.user_events import UserEvent, user_events
 from shared_logic.history.user_history import UserHistoryState
 from shared_logic.history.user_rebuild import rebuilt
@@ -149,7 +148,9 @@ def _titled_as_now(row: UserName, renames: Renames) -> LogRow:
     told = log_row(row)
     if row.title is None or row.title_at is None or row.log_type == "renameuser":
         return told
-    return msgspec.structs.replace(told, title=name_since(row.title.replace("_", " "), row.title_at, renames))
+    return msgspec.structs.replace(
+        told, title=name_since(row.title.replace("_", " "), milliseconds(row.title_at), renames)
+    )
 
 
 def _life(state: UserHistoryState, ordinal: int) -> UserLife:
