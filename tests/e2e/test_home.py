@@ -17,11 +17,11 @@ from cli.failures import Failure
 from cli.home import Home
 from cli.main import app
 from cli.temporary import LOCK, temporary
+from shared_logic.language import registry
+from shared_logic.memory_store import MemoryStore
 from tests import sample
 
 ROOT = Path(__file__).parents[2]
-from shared_logic.language import registry
-from shared_logic.memory_store import MemoryStore
 
 MADE = Bootstrap(
     id="aaaa", wiki="w", beginning=1, cut=(0,), sources=("page.tsv",), pages=1, revisions=1, problems=0
