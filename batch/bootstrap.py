@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from batch.fingerprint import taking_fingerprint
+from batch.state_table import SCHEMA
 from shared_logic.entities import Entity, State, encode
 from shared_logic.page_state import PageState
 
-SCHEMA = pa.schema([("wiki", pa.string()), ("kind", pa.string()), ("id", pa.int64()), ("state", pa.binary())])
 STATES = "states.parquet"
 """The folder in a bootstrap's that holds its parts."""
 ROWS_PER_GROUP = 2_000
@@ -100,16 +100,13 @@ def write(folder: Path, states: Iterable[tuple[Entity, State]], told: Callable[[
 def begin(folder: Path) -> None:
     """Make room for the parts of a bootstrap."""
     path = folder / STATES
-    if path.is_file():
-        path.unlink()
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
 
 
 def state_files(folder: Path) -> list[Path]:
-    """The parts of a bootstrap; before there were several, it was one file."""
-    path = folder / STATES
-    return [path] if path.is_file() else sorted(path.glob("*.parquet"))
+    """The parts of a bootstrap."""
+    return sorted((folder / STATES).glob("*.parquet"))
 
 
 def write_part(

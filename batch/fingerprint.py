@@ -14,11 +14,12 @@ TAKING = (
     "dump_bootstrap",
     "dump_splits",
     "issues",
+    "state_table",
     "table_files",
     "table_folders",
 )
 """Modules of batch that make bootstraps of tables and dumps."""
-UNITING = ("states",)
+UNITING = ("state_table", "states")
 """Modules of batch that make entity states of bootstraps and the log."""
 
 

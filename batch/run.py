@@ -17,7 +17,8 @@ from batch.audit import Audit, audit, counts_of, keep
 from batch.fingerprint import uniting_fingerprint
 from batch.groups import groups, largest
 from batch.lowering import HIDDEN, lower, lower_rows, one_column, rows_of_things, to_rows
-from batch.states import COLUMNS, said_by_bootstraps, said_by_log, united
+from batch.state_table import COLUMNS
+from batch.states import said_by_bootstraps, said_by_log, united
 from shared_logic.entities import Entity, Kind
 from shared_logic.language import Dataset
 from shared_logic.protocols import Cut

@@ -10,14 +10,15 @@ from pathlib import Path
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
+from pyspark.sql.pandas.types import from_arrow_schema
 
+from batch import state_table
+from batch.state_table import COLUMNS
 from shared_logic.entities import Entity, Kind, State, decode, encode, entity, join
 from shared_logic.events.read import DeadLetter, read
 from shared_logic.protocols import Cut
 
-SCHEMA = "wiki string, kind string, id long, state binary"
-COLUMNS = ("wiki", "kind", "id", "state")
-_ARROW = pa.schema([("wiki", pa.string()), ("kind", pa.string()), ("id", pa.int64()), ("state", pa.binary())])
+SCHEMA = from_arrow_schema(state_table.SCHEMA)
 ENTITIES_COMBINED = 5_000
 """Entities that are joined before the shuffle; then they are passed on and forgotten."""
 ROWS_PER_BATCH = 1_000
@@ -130,7 +131,7 @@ def _batches(rows: Iterator[tuple[Entity, bytes]]) -> Iterator[pa.RecordBatch]:
                 [told.id for told, _ in some],
                 [state for _, state in some],
             ],
-            schema=_ARROW,
+            schema=state_table.SCHEMA,
         )
 
 

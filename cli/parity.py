@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pyspark.sql import DataFrame, SparkSession
 
 from batch.archive import archive
+from batch.bootstrap import STATES
 from batch.groups import groups
 from batch.lowering import lower, lower_rows, rows_of_things, to_rows
 from batch.states import said_by_bootstraps, said_by_log, united
@@ -32,7 +33,7 @@ class Recomputation:
         if known is None:
             with self._home.keeping_archive("parity"):
                 archive(self._log, self._home.archive, through)
-            files = [folder / "states.parquet" for folder, _ in self._home.bootstraps_known()]
+            files = [folder / STATES for folder, _ in self._home.bootstraps_known()]
             logged = said_by_log(self._spark, self._home.archive, through)
             states = united(said_by_bootstraps(self._spark, files).unionByName(logged)).localCheckpoint()
             known = self._tables[through] = _Tables(states)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from batch.bootstrap import STATES
 from cli.commands.speed import EngineName, catch_up
 from cli.failures import AUDIT_FAILED, CANNOT_KNOW, Failure
 from cli.home import Home
@@ -248,7 +249,7 @@ def recompute(
     from batch.run import Inputs, compute
 
     get_ready()
-    bootstraps = {made.id: folder / "states.parquet" for folder, made in home.bootstraps_known()}
+    bootstraps = {made.id: folder / STATES for folder, made in home.bootstraps_known()}
     code = {dataset.name: fingerprint(dataset) for dataset in datasets}
     purges = tuple(plan.id for plan in purges_begun(home.purges))
     run = run_id(cut, [*bootstraps, *purges], code)

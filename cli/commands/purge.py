@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from batch.bootstrap import STATES
 from cli.commands.batch import recompute, spark_session, with_relatives
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
@@ -36,7 +37,7 @@ def plan(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     with place.log() as log, place.notes() as notes, meter("reading what is hidden"):
         with place.keeping_archive("purge plan"):
             archive(log, place.archive, log.ends())
-        files = [folder / "states.parquet" for folder, _ in place.bootstraps_known()]
+        files = [folder / STATES for folder, _ in place.bootstraps_known()]
         made = plan_of(place.purges, hidden(spark_session(place), place.archive, files))
         letters = sum(bool(letter.value) for letter in notes.dead_letters())
     kinds = Counter(kind for _, kind, _, _ in made.hidden)
@@ -106,7 +107,7 @@ def _rewrite(place: Home, log: Log, cut: Cut, wanted: Plan, progress: Meter) -> 
         archive(log, place.archive, cut)
         progress.say("rewriting the archive")
         purge_archive(place.archive, wanted.subjects, wanted.id)
-    for folder in sorted(path for path in place.bootstraps.glob("*") if (path / "states.parquet").exists()):
+    for folder in sorted(path for path in place.bootstraps.glob("*") if (path / STATES).exists()):
         progress.say(f"rewriting bootstrap {folder.name}")
         purge_bootstrap(folder, wanted.subjects, wanted.id)
 

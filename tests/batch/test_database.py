@@ -17,6 +17,7 @@ from sqlalchemy import create_engine
 from typer.testing import CliRunner
 
 from batch import database as module
+from batch.bootstrap import STATES
 from batch.compressed import InputError
 from batch.database import copy_out, database
 from batch.table_files import read_table_folder
@@ -206,7 +207,7 @@ def test_a_database_and_its_exported_tables_say_the_same(
         assert done.exit_code == 0, done.exception
         (taken,) = json.loads(done.stdout)
         made = taken["bootstrap"]
-        table = pq.read_table(home / "bootstraps" / made["id"] / "states.parquet").to_pylist()
+        table = pq.read_table(home / "bootstraps" / made["id"] / STATES).to_pylist()
         states.append((made["wiki"], made["beginning"], sorted(map(repr, table))))
         assert [path for path in home.glob("temporary/*") if path.is_dir()] == []
         assert PASSWORD not in done.stdout + done.stderr
