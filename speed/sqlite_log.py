@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
+
 from shared_logic.entities import Entity
 from shared_logic.partitions import PARTITIONS, partition
 from shared_logic.protocols import Cut, Message
@@ -19,6 +21,12 @@ from shared_logic.restores import rewritten
 from speed.log_error import LogError
 
 FORMAT = 3
+_PATIENT = Retrying(
+    retry=retry_if_exception_message(match=".*database is locked"),
+    stop=stop_after_delay(5),
+    wait=wait_random(0.01, 0.1),
+    reraise=True,
+)
 ROUTING = "routing"
 """The fact that is the memory of `shared_logic.routing`."""
 _TABLES = (
@@ -62,7 +70,8 @@ class SqliteLog:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
-            self._db.execute("PRAGMA journal_mode=WAL")
+            # SQLite itself does not wait for whoever makes the same file a log in WAL mode at this moment.
+            _PATIENT(self._db.execute, "PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             found = self._format() or self._made(partitions)
         except (sqlite3.Error, OSError) as error:
