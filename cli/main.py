@@ -20,6 +20,7 @@ from cli.commands import (
     doctor,
     ingest,
     init,
+    parity,
     purge,
     read,
     serve,
@@ -72,7 +73,7 @@ app.command()(read.sql)
 app.command()(read.export)
 app.command()(changes.changes)
 app.command()(read.explain)
-app.command()(read.parity)
+app.command()(parity.parity)
 app.command()(serve.serve)
 app.add_typer(serve.app, name="access")
 app.add_typer(sinks.app, name="sinks")

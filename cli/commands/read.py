@@ -1,53 +1,36 @@
-"""Commands that read: query, sql, export, explain, parity."""
+"""Commands that read: query, sql, export, explain."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
 
-from cli.commands.batch import spark_session
-from cli.drift import Drift, note
-from cli.failures import CANNOT_KNOW, DIFFERS, Failure
+from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home
-from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, home_at, instant_named, key_of
-from cli.output import counted, err, meter, out, print_json, print_records, text
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, home_at, key_of
+from cli.output import counted, err, out, print_json, print_records
 from cli.parts import part_of
-from cli.temporary import temporary
+from cli.reading import analysis, freshness, freshness_of_all, instant_of, reader, stream
 from serving.analysis import Analysis
-from serving.as_of import as_of
 from serving.formats import write_csv, write_json, write_jsonl, write_parquet, write_tsv
 from serving.history_parts import TABLES, Part, gathered
 from serving.moment import Moment, published_together
-from serving.parity import compare
 from serving.public_dump import write_public_dump
-from serving.reader import NotPublished, Reader, Stream
-from shared_logic.clock import instant
-from shared_logic.language import Dataset
-from shared_logic.protocols import Cut, Generation, Lane, Log, Store
+from serving.reader import NotPublished
 from shared_logic.views import View, views
-from speed import loop_engine
-from speed.worker import Worker
-
-if TYPE_CHECKING:
-    from cli.parity import Recomputation
 
 SHOWN = 50
-DIFFERENCES_SHOWN = 20
 
 
 class Format(StrEnum):
@@ -159,7 +142,7 @@ def _query_view(
     with place.log() as log, place.store() as store, analysis(place, log, store, now, at) as db:
         db.prepare([view.name])
         db.lock()
-        _print_rows(view, db.execute(statement).to_arrow_table(), _freshness_of_all(db.streams), form, limit)
+        _print_rows(view, db.execute(statement).to_arrow_table(), freshness_of_all(db.streams), form, limit)
 
 
 def _can_be_parted(place: Home) -> bool:
@@ -184,7 +167,7 @@ def _query_part(
                 whole = db.execute(f"FROM {view.name} WHERE {part.condition_on(view.name)}").to_arrow_table()
         except NotPublished as error:
             raise Failure(str(error), CANNOT_KNOW) from error
-    _print_rows(view, whole, _freshness_of_all(found.streams), form, limit)
+    _print_rows(view, whole, freshness_of_all(found.streams), form, limit)
 
 
 def _print_rows(view: View, whole: pa.Table, fresh: str, form: Format, limit: int) -> None:
@@ -252,7 +235,7 @@ def export(
                 db.prepare([name])
                 out_dir.mkdir(parents=True, exist_ok=True)
                 count = db.write(f"FROM {name}", unfinished, format)
-                fresh = _freshness_of_all(db.streams)
+                fresh = freshness_of_all(db.streams)
         else:
             dataset = dataset_named(name)
             found = stream(log, store, dataset, (), at)
@@ -272,39 +255,7 @@ def _export_dump(place: Home, name: str, out_dir: Path, at: str | None, now: str
         db.prepare([name])
         out_dir.mkdir(parents=True, exist_ok=True)
         for path, count in write_public_dump(db, out_dir).items():
-            out.print(f"{path}: {count:,} rows · {_freshness_of_all(db.streams)}")
-
-
-@contextmanager
-def analysis(
-    place: Home, log: Log, store: Store, now: str | None, at: str | None = None
-) -> Iterator[Analysis]:
-    """A database over merged tables, as of `at` and `now` as the options say; its files are gone afterwards."""
-
-    def read(dataset: Dataset) -> Stream:
-        found = stream(log, store, dataset, (), at)
-        return replace(found, rows=counted(found.rows, f"rows of {dataset.name}"))
-
-    with (
-        temporary(place.temporary) as folder,
-        Analysis(read, folder, instant_of(place, now)) as db,
-    ):
-        yield db
-
-
-def instant_of(place: Home, now: str | None) -> datetime:
-    """The instant of reading: what was asked for, else that of the last batch run that named one, else the present.
-
-    Raises:
-        Failure: it is no instant.
-    """
-    told = now or place.now()
-    return instant(instant_named(told)) if told else datetime.now(tz=UTC)
-
-
-def _freshness_of_all(streams: Mapping[str, Stream]) -> str:
-    """How fresh the least fresh of the tables is."""
-    return max((freshness(found) for found in streams.values()), key=lambda told: "incomplete" in told)
+            out.print(f"{path}: {count:,} rows · {freshness_of_all(db.streams)}")
 
 
 def explain(
@@ -348,143 +299,6 @@ def explain(
         out.print(f"partition {partition} added {', '.join(map(str, sums))} up to offset {through}")
 
 
-def parity(
-    names: Annotated[list[str], typer.Argument(help="The datasets.")],
-    home: HomeOption = DEFAULT_HOME,
-    json: JsonOption = False,
-) -> None:
-    """Recompute from everything up to the speed layer's progress, and compare with the merged tables, row by row."""
-    from cli.parity import Recomputation
-
-    place = home_at(home)
-    rows: list[dict[str, Any]] = []
-    through: dict[str, Cut] = {}
-    with place.log() as log, place.store() as store, meter("recomputing"):
-        read, again = reader(store, log), Recomputation(place, log, spark_session(place))
-        for name in names:
-            dataset = dataset_named(name)
-            current = store.published(name)
-            if current is None:
-                message = f"{name} is not published; `wikibraid batch run {name}` makes the first generation"
-                raise Failure(message, CANNOT_KNOW)
-            through[name], count, found = _differences(store, log, read, dataset, current, again)
-            rows += found
-            note(
-                place.parity,
-                Drift(
-                    dataset=name,
-                    generation=current.number,
-                    through=through[name],
-                    at=datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                    rows=count,
-                    columns=Counter(row["column"] for row in found),
-                ),
-            )
-    if json:
-        print_json({"through": through, "differences": rows})
-    else:
-        print_records(rows[:DIFFERENCES_SHOWN], "differences")
-        for name, cut in through.items():
-            count = sum(row["dataset"] == name for row in rows)
-            out.print(f"{name}: {count} differing values, compared through {','.join(map(str, cut))}")
-    if rows:
-        message = f"{', '.join(sorted({row['dataset'] for row in rows}))}: merged and recomputed differ"
-        raise Failure(message, DIFFERS)
-
-
-def _differences(
-    store: Store, log: Log, read: Reader, dataset: Dataset, made: Generation, again: Recomputation
-) -> tuple[Cut, int, list[dict[str, Any]]]:
-    """The offsets through which merged and recomputed rows were compared, how many merged ones there are, and where they differ.
-
-    A daemon may write meanwhile: rows of a moment are rebuilt as of offsets that all of them include.
-    """
-    through = read.through(dataset, made.number)
-    merged: list[tuple[bytes, bytes]] = list(read.sorted_rows(dataset, made.number, redacted=False))
-    lane = Lane(dataset.name, made.number)
-    begun = any((store.batch_end(lane, place) or 0) > at for place, at in enumerate(through))
-    if begun or read.through(dataset, made.number) != through:
-        overlay, of = as_of(store, log, dataset, through, replay)
-        merged = list(Reader(overlay).sorted_rows(dataset, of.number, redacted=False))
-    found = compare(dataset.schema, iter(merged), again.rows(dataset, through))
-    return (
-        through,
-        len(merged),
-        [
-            {
-                "dataset": dataset.name,
-                "key": text(d.key),
-                "column": d.column,
-                "merged": text(d.left),
-                "recomputed": text(d.right),
-            }
-            for d in found
-        ],
-    )
-
-
-def reader(store: Store, log: Log) -> Reader:
-    """A reader over the store that knows where the log ends."""
-    return Reader(store, log.ends)
-
-
-def stream(
-    log: Log, store: Store, dataset: Dataset, prefix: tuple[Any, ...], at: str | None = None
-) -> Stream:
-    """Merged rows whose key starts so, read as they are asked for; `at` as the option says.
-
-    Raises:
-        Failure: `at` is neither a generation nor a cut, or nothing is published that could answer.
-    """
-    try:
-        if at is None or "," not in at:
-            return reader(store, log).stream(dataset, prefix, None if at is None else _number(at))
-        cut = _cut(at, log)
-        overlay, made = as_of(store, log, dataset, cut, replay)
-        return Reader(overlay, lambda: cut, store).stream(dataset, prefix, made.number)
-    except NotPublished as error:
-        raise Failure(str(error), CANNOT_KNOW) from error
-
-
-def replay(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
-    """Bring lanes to the end of the log, by the plain loop."""
-    with meter("messages") as progress:
-        worker = Worker(log, store, lanes)
-
-        def applied(_: object) -> bool:
-            progress.at(worker.outcome.messages)
-            return True
-
-        loop_engine.run_until_idle(worker, applied=applied)
-
-
 def unseen(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The rows, with their count on the screen unless they themselves appear there."""
     return rows if sys.stdout.isatty() else counted(rows, "rows")
-
-
-def freshness(found: Stream) -> str:
-    """How fresh the rows are, in words."""
-    behind = "complete" if found.complete else f"incomplete: {found.lag:,} messages behind"
-    return f"generation {found.generation}, through offsets {','.join(map(str, found.through))}, {behind}"
-
-
-def _number(at: str) -> int:
-    try:
-        return int(at)
-    except ValueError:
-        message = f"--at {at}: neither a generation's number nor offsets of the log, as 12,40,7,9"
-        raise Failure(message) from None
-
-
-def _cut(at: str, log: Log) -> Cut:
-    ends = log.ends()
-    words = at.removesuffix(",").split(",")
-    if len(words) != len(ends) or not all(word.strip().isdecimal() for word in words):
-        message = f"--at {at}: the log has {len(ends)} partitions, give that many offsets, as {','.join(map(str, ends))}"
-        raise Failure(message)
-    cut = tuple(map(int, words))
-    if any(offset > end for offset, end in zip(cut, ends, strict=True)):
-        message = f"--at {at}: beyond the end of the log, which is {','.join(map(str, ends))}"
-        raise Failure(message)
-    return cut

@@ -11,14 +11,13 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
-from typer.testing import CliRunner
 
 from cli.failures import AUDIT_FAILED, BUSY, CANNOT_KNOW, Failure
 from cli.home import Home
-from cli.main import app
 from stack.cassandra_node import CassandraNode
 from stack.kafka_broker import KafkaBroker
 from tests import sample
+from tests.e2e.commands import ran
 
 pytestmark = [pytest.mark.e2e, pytest.mark.spark, pytest.mark.bytewax]
 Run = Callable[..., str]
@@ -29,11 +28,7 @@ def run(tmp_path: Path, spark: SparkSession) -> Run:
     """Runs a command in a home of the test's own; a failure is raised."""
 
     def command(*words: str) -> str:
-        done = CliRunner().invoke(app, list(words), env={"WIKIBRAID_HOME": str(tmp_path / "home")})
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        assert done.exit_code == 0, done.output
-        return done.stdout
+        return ran(*words, environment={"WIKIBRAID_HOME": str(tmp_path / "home")}).stdout
 
     return command
 

@@ -6,25 +6,20 @@ import shutil
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 import shared_logic.datasets  # noqa: F401  registers them
 from cli.failures import Failure
 from cli.home import Home
-from cli.main import app
 from shared_logic.laws import states_before
 from shared_logic.reference import States
 from tests import sample
+from tests.e2e.commands import ran
 
 pytestmark = pytest.mark.e2e
 
 
 def run(*words: str) -> str:
-    done = CliRunner().invoke(app, list(words))
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.stdout
+    return ran(*words).stdout
 
 
 def states(home: Path) -> States:

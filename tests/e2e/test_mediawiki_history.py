@@ -12,10 +12,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
-from typer.testing import CliRunner
 
-from cli.main import app
 from tests import sample
+from tests.e2e.commands import ran
 
 pytestmark = [pytest.mark.e2e, pytest.mark.spark]
 Run = Callable[..., str]
@@ -32,11 +31,7 @@ def run(folder: Path, spark: SparkSession) -> Run:
     """Runs commands in one home, which holds the histories of the sample's tables."""
 
     def command(*words: str) -> str:
-        done = CliRunner().invoke(app, list(words), env={"WIKIBRAID_HOME": str(folder / "home")})
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        assert done.exit_code == 0, done.output
-        return done.stdout
+        return ran(*words, environment={"WIKIBRAID_HOME": str(folder / "home")}).stdout
 
     command("ingest", "tables", str(sample.FINAL), "--wiki", sample.WIKI)
     command("batch", "run", "mediawiki_history", "--now", NOW)

@@ -27,6 +27,7 @@ from speed.kafka_log import KafkaLog
 from stack.cassandra_node import CassandraNode
 from stack.kafka_broker import KafkaBroker
 from tests import sample
+from tests.e2e.commands import ran
 
 pytestmark = [pytest.mark.e2e, pytest.mark.spark]
 DATASETS = ("daily_edits", "page_current", "identity_reverts", "revision_facts", "user_current")
@@ -115,11 +116,7 @@ def _anywhere(request: pytest.FixtureRequest) -> None:
 
 
 def run(home: Path, *words: str) -> str:
-    done = CliRunner().invoke(app, [*words, "--home", str(home)])
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.stdout
+    return ran(*words, "--home", str(home)).stdout
 
 
 def ingest(home: Path, folder: Path, name: str, events: tuple[bytes, ...]) -> None:

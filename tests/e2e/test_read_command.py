@@ -14,10 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import output
-from cli.commands.read import replay
 from cli.failures import CANNOT_KNOW, MISTAKE, Failure
 from cli.home import Home
 from cli.main import app
+from cli.reading import replay
 from serving.reader import Reader
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import registry
@@ -26,6 +26,7 @@ from shared_logic.protocols import Cut
 from shared_logic.reference import reference
 from speed.ingest import ingest
 from tests import sample
+from tests.e2e.commands import ran
 
 pytestmark = pytest.mark.e2e
 Run = Callable[..., str]
@@ -57,11 +58,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(home: Path) -> Run:
     def command(*words: str) -> str:
-        done = CliRunner().invoke(app, [*words, "--home", str(home)])
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        assert done.exit_code == 0, done.output
-        return done.stdout
+        return ran(*words, "--home", str(home)).stdout
 
     return command
 

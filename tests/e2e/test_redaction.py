@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
-from typer.testing import CliRunner
 
 from cli.home import Home
-from cli.main import app
+from tests.e2e.commands import ran
 
 pytestmark = [pytest.mark.e2e, pytest.mark.spark]
 COMMENT, NAME, TEXT, BAD = "Token-in-a-comment", "Token Account", "tokensha1", "Token-in-a-bad-event"
@@ -24,11 +23,7 @@ def run(tmp_path: Path, spark: SparkSession) -> Run:
     """Runs a command in a home of the test's own; a failure is raised."""
 
     def command(*words: str) -> str:
-        done = CliRunner().invoke(app, list(words), env={"WIKIBRAID_HOME": str(tmp_path / "home")})
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        assert done.exit_code == 0, done.output
-        return done.output
+        return ran(*words, environment={"WIKIBRAID_HOME": str(tmp_path / "home")}).output
 
     return command
 

@@ -19,10 +19,10 @@ import pytest
 from deltalake import DeltaTable
 from typer.testing import CliRunner
 
-from cli.commands.read import replay
 from cli.failures import BUSY, CANNOT_KNOW, Failure
 from cli.home import Home
 from cli.main import app
+from cli.reading import replay
 from serving.cassandra_session import Address, connected
 from serving.reader import Reader
 from shared_logic.fingerprint import fingerprint
@@ -35,6 +35,7 @@ from speed.kafka_log import Topic
 from stack.cassandra_node import CassandraNode
 from stack.kafka_broker import KafkaBroker
 from tests import sample
+from tests.e2e.commands import ran
 from tests.servers import free_ports
 from tests.sinks.readers import newest, plain
 
@@ -44,11 +45,7 @@ Rows = list[dict[str, Any]]
 
 
 def run(home: Path, *words: str) -> str:
-    done = CliRunner().invoke(app, [*words, "--home", str(home)])
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.stdout
+    return ran(*words, "--home", str(home)).stdout
 
 
 def load(home: Path, begin: int, end: int, name: str) -> list[tuple[Any, Generation]]:

@@ -1,0 +1,117 @@
+"""Reads of a home's merged tables, as the options of commands ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from cli.failures import CANNOT_KNOW, Failure
+from cli.home import Home
+from cli.options import instant_named
+from cli.output import counted, meter
+from cli.temporary import temporary
+from serving.analysis import Analysis
+from serving.as_of import as_of
+from serving.reader import NotPublished, Reader, Stream
+from shared_logic.clock import instant
+from shared_logic.language import Dataset
+from shared_logic.protocols import Cut, Generation, Log, Store
+from speed import loop_engine
+from speed.worker import Worker
+
+
+def reader(store: Store, log: Log) -> Reader:
+    """A reader over the store that knows where the log ends."""
+    return Reader(store, log.ends)
+
+
+def stream(
+    log: Log, store: Store, dataset: Dataset, prefix: tuple[Any, ...], at: str | None = None
+) -> Stream:
+    """Merged rows whose key starts so, read as they are asked for; `at` as the option says.
+
+    Raises:
+        Failure: `at` is neither a generation nor a cut, or nothing is published that could answer.
+    """
+    try:
+        if at is None or "," not in at:
+            return reader(store, log).stream(dataset, prefix, None if at is None else _number(at))
+        cut = _cut(at, log)
+        overlay, made = as_of(store, log, dataset, cut, replay)
+        return Reader(overlay, lambda: cut, store).stream(dataset, prefix, made.number)
+    except NotPublished as error:
+        raise Failure(str(error), CANNOT_KNOW) from error
+
+
+def replay(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
+    """Bring lanes to the end of the log, by the plain loop."""
+    with meter("messages") as progress:
+        worker = Worker(log, store, lanes)
+
+        def applied(_: object) -> bool:
+            progress.at(worker.outcome.messages)
+            return True
+
+        loop_engine.run_until_idle(worker, applied=applied)
+
+
+@contextmanager
+def analysis(
+    place: Home, log: Log, store: Store, now: str | None, at: str | None = None
+) -> Iterator[Analysis]:
+    """A database over merged tables, as of `at` and `now` as the options say; its files are gone afterwards."""
+
+    def read(dataset: Dataset) -> Stream:
+        found = stream(log, store, dataset, (), at)
+        return replace(found, rows=counted(found.rows, f"rows of {dataset.name}"))
+
+    with (
+        temporary(place.temporary) as folder,
+        Analysis(read, folder, instant_of(place, now)) as db,
+    ):
+        yield db
+
+
+def instant_of(place: Home, now: str | None) -> datetime:
+    """The instant of reading: what was asked for, else that of the last batch run that named one, else the present.
+
+    Raises:
+        Failure: it is no instant.
+    """
+    told = now or place.now()
+    return instant(instant_named(told)) if told else datetime.now(tz=UTC)
+
+
+def freshness(found: Stream) -> str:
+    """How fresh the rows are, in words."""
+    behind = "complete" if found.complete else f"incomplete: {found.lag:,} messages behind"
+    return f"generation {found.generation}, through offsets {','.join(map(str, found.through))}, {behind}"
+
+
+def freshness_of_all(streams: Mapping[str, Stream]) -> str:
+    """How fresh the least fresh of the tables is."""
+    return max((freshness(found) for found in streams.values()), key=lambda told: "incomplete" in told)
+
+
+def _number(at: str) -> int:
+    try:
+        return int(at)
+    except ValueError:
+        message = f"--at {at}: neither a generation's number nor offsets of the log, as 12,40,7,9"
+        raise Failure(message) from None
+
+
+def _cut(at: str, log: Log) -> Cut:
+    ends = log.ends()
+    words = at.removesuffix(",").split(",")
+    if len(words) != len(ends) or not all(word.strip().isdecimal() for word in words):
+        message = f"--at {at}: the log has {len(ends)} partitions, give that many offsets, as {','.join(map(str, ends))}"
+        raise Failure(message)
+    cut = tuple(map(int, words))
+    if any(offset > end for offset, end in zip(cut, ends, strict=True)):
+        message = f"--at {at}: beyond the end of the log, which is {','.join(map(str, ends))}"
+        raise Failure(message)
+    return cut
