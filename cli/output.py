@@ -36,6 +36,8 @@ def print_json(value: object) -> None:
 
 LEAST_COLUMN = 6
 """Characters that a column needs to be read, its borders included."""
+_WIDTH_IN_FILES = 1_000
+"""Of a table that goes to a file or a program: nothing of it has to be folded."""
 
 
 def print_records(records: Sequence[Mapping[str, Any]], title: str = "") -> None:
@@ -43,21 +45,26 @@ def print_records(records: Sequence[Mapping[str, Any]], title: str = "") -> None
     if not records:
         out.print(f"[dim]{title + ': ' if title else ''}no rows[/dim]")
         return
-    if out.is_terminal and LEAST_COLUMN * len(records[0]) > out.width:
+    if LEAST_COLUMN * len(records[0]) > out.width:
         for record in records:
             whole = RichTable(title=title or None, title_justify="left", show_header=False)
             for name, value in record.items():
                 whole.add_row(name, text(value))
-            out.print(whole)
+            _print_whole(whole)
         return
     table = RichTable(title=title or None, title_justify="left", header_style="bold")
     for name, value in records[0].items():
-        table.add_column(
-            name, justify="right" if isinstance(value, int) and not isinstance(value, bool) else "left"
-        )
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
     for record in records:
         table.add_row(*(text(value) for value in record.values()))
-    out.print(table)
+    _print_whole(table)
+
+
+def _print_whole(table: RichTable) -> None:
+    """Every value to its last character, as identifiers are copied from here."""
+    console = out if out.is_terminal else Console(highlight=False, width=_WIDTH_IN_FILES)
+    console.print(table, soft_wrap=False)
 
 
 def text(value: object) -> str:
