@@ -14,7 +14,7 @@ from functools import reduce
 
 from shared_logic.entities import Entity, Kind, State, decode, encode, entity
 from shared_logic.events.read import DeadLetter, read
-from shared_logic.followed import Followed, readers
+from shared_logic.incremental import IncrementalEntity, readers
 from shared_logic.kernel import (
     Changes,
     Rows,
@@ -83,7 +83,7 @@ class Worker:
         self._lanes = {dataset.name: (dataset, Lane(dataset.name, made.number)) for dataset, made in lanes}
         self._base, self._cut = lanes[0][1].base, lanes[0][1].cut
         self._readers = readers([dataset for dataset, _ in lanes])
-        self._cache: OrderedDict[str, Followed] = OrderedDict()
+        self._cache: OrderedDict[str, IncrementalEntity] = OrderedDict()
         self._asked: dict[str, _Totals] = {}
         """By dataset: what was asked of its totals for the batch that is under way."""
         self.outcome = Outcome()
@@ -150,15 +150,15 @@ class Worker:
         with self._store.atomically():
             for _, lane in self._lanes.values():
                 self._store.write_batch_end(lane, batch.partition, batch.end)
-            followed = self._followed(batch)
-            said = self._said(batch.messages, followed)
+            entities = self._entities(batch)
+            said = self._said(batch.messages, entities)
             self._store.write_tails(
                 batch.partition,
                 ((key, offset, encode(state)) for key, copies in said.items() for offset, state in copies),
             )
             changes: dict[str, Changes] = {name: Changes() for name in self._lanes}
             for key, copies in said.items():
-                followed[key].take([state for _, state in copies], changes, self._failed)
+                entities[key].take([state for _, state in copies], changes, self._failed)
             for name, (dataset, lane) in self._lanes.items():
                 if dataset.is_linked:
                     self._link(dataset, changes)
@@ -179,16 +179,16 @@ class Worker:
         """Whether this worker has brought the lanes past the batch."""
         return self._applied[batch.partition] >= batch.end
 
-    def _followed(self, batch: Batch) -> dict[str, Followed]:
+    def _entities(self, batch: Batch) -> dict[str, IncrementalEntity]:
         """By key the entities of the batch that a dataset reads, and all its pages, as they are before the batch."""
         cache = self._cache
-        found: dict[str, Followed] = {}
+        found: dict[str, IncrementalEntity] = {}
         new: dict[str, Entity] = {}
         for key in {message.key: None for message in batch.messages}:
-            followed = cache.get(key)
-            if followed is not None:
+            known = cache.get(key)
+            if known is not None:
                 cache.move_to_end(key)
-                found[key] = followed
+                found[key] = known
             else:
                 one = entity(key)
                 if one.kind is Kind.PAGE or any(self._readers[one.kind]):
@@ -197,18 +197,18 @@ class Worker:
         tails = self._store.tails_of(batch.partition, list(new), self._cut[batch.partition], batch.start)
         for key, one in new.items():
             told = (*([bases[key]] if key in bases else ()), *tails.get(key, ()))
-            found[key] = cache[key] = Followed(one, self._readers[one.kind], map(decode, told))
+            found[key] = cache[key] = IncrementalEntity(one, self._readers[one.kind], map(decode, told))
         while len(cache) > ENTITIES_CACHED:
             cache.popitem(last=False)
         return found
 
     def _said(
-        self, messages: Iterable[Message], followed: Mapping[str, Followed]
+        self, messages: Iterable[Message], entities: Mapping[str, IncrementalEntity]
     ) -> dict[str, list[tuple[int, State]]]:
-        """What the messages say of the followed entities, with their offsets, by key; what they hide is noted."""
+        """What the messages say of these entities, with their offsets, by key; what they hide is noted."""
         said: dict[str, list[tuple[int, State]]] = {}
         for offset, key, value in messages:
-            about = followed.get(key)
+            about = entities.get(key)
             if about is None:
                 continue
             try:

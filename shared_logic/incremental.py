@@ -1,4 +1,4 @@
-"""An entity as whoever follows the log keeps it: its state, and what it gave last.
+"""Incremental maintenance: an entity as whoever follows the log keeps it, its state and what it gave last.
 
 What is said of it is joined, and noted is what that changes of each dataset's table. A dataset that each revision gives rows or
 sums of its own is made again for the revisions that the change concerns (see `page_outline`), so that an edit costs the same on a
@@ -40,7 +40,7 @@ def readers(datasets: Collection[Dataset]) -> Mapping[Kind, Readers]:
     return found
 
 
-class Followed:
+class IncrementalEntity:
     """One entity; nobody else changes its state."""
 
     def __init__(self, entity: Entity, readers: Readers, told: Iterable[State] = ()) -> None:

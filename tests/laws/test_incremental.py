@@ -16,7 +16,7 @@ from shared_logic.datasets.daily_edits import editor_days
 from shared_logic.datasets.identity_reverts import identity_reverts
 from shared_logic.datasets.page_current import page_current
 from shared_logic.entities import Kind, join, page
-from shared_logic.followed import Followed, readers
+from shared_logic.incremental import IncrementalEntity, readers
 from shared_logic.kernel import Changes, Described, Rows, add, entity_rows
 from shared_logic.language import Clustering, Partition, Registry, Table, about
 from shared_logic.page_outline import Concerned, Outline
@@ -149,7 +149,7 @@ def check(batches: Sequence[Sequence[PageState]], known: int) -> None:
     state = None
     for one in told:
         state = one if state is None else join(state, one)
-    followed = Followed(PAGE, readers(DATASETS)[Kind.PAGE], told)
+    followed = IncrementalEntity(PAGE, readers(DATASETS)[Kind.PAGE], told)
     tables = whole(state)
     for batch in batches[known:]:
         changes = {dataset.name: Changes() for dataset in DATASETS}
@@ -225,7 +225,7 @@ def test_a_row_by_the_id_of_another_revision_is_refused_in_every_layer() -> None
     rows = entity_rows(
         children, Described(PAGE, reduce(join, told[:3])), lambda *why: recomputed.append(why[2])
     )
-    followed, kept = Followed(PAGE, readers([children])[Kind.PAGE]), list[str]()
+    followed, kept = IncrementalEntity(PAGE, readers([children])[Kind.PAGE]), list[str]()
     followed.take(told[:3], {"children": Changes()}, lambda *why: kept.append(why[2]))
     assert rows == {("testwiki", 1): (1,)}
     assert kept == recomputed
