@@ -47,6 +47,7 @@ class _Result:
     base: str
     states: States
     views: Mapping[str, _View]
+    largest_groups: Mapping[str, int] = field(default_factory=dict)
 
     def entity_states(self) -> Iterator[tuple[str, bytes]]:
         for entity, state in self.states.items():
