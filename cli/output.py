@@ -34,6 +34,14 @@ def print_json(value: object) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode() + "\n")
 
 
+def print_outcome(outcome: Mapping[str, Any], sentence: str, *, json: bool) -> None:
+    """What a command has done: an object for programs, else a sentence that says the same."""
+    if json:
+        print_json(outcome)
+    else:
+        out.print(sentence, markup=False)
+
+
 LEAST_COLUMN = 6
 """Characters that a column needs to be read, its borders included."""
 _WIDTH_IN_FILES = 1_000

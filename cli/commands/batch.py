@@ -23,7 +23,7 @@ from cli.options import (
     home_at,
     instant_named,
 )
-from cli.output import Meter, err, meter, out, print_json, print_records
+from cli.output import Meter, err, meter, out, print_json, print_outcome, print_records
 from cli.purges import begun as purges_begun
 from shared_logic.datasets.user_current import hidden_names
 from shared_logic.fingerprint import fingerprint
@@ -149,7 +149,9 @@ def generations_list(name: str, home: HomeOption = DEFAULT_HOME, json: JsonOptio
 
 
 @generations_app.command("publish")
-def generations_publish(name: str, number: int, home: HomeOption = DEFAULT_HOME) -> None:
+def generations_publish(
+    name: str, number: int, home: HomeOption = DEFAULT_HOME, json: JsonOption = False
+) -> None:
     """Make a generation the one that readers read; the same command rolls back."""
     place = home_at(home)
     with place.writing_store("generations publish"), place.log() as log, place.store() as store:
@@ -170,9 +172,11 @@ def generations_publish(name: str, number: int, home: HomeOption = DEFAULT_HOME)
         with store.atomically():
             for member, generation in family:
                 store.publish(member.name, generation.number)
-    out.print(
+    print_outcome(
+        {member.name: generation.number for member, generation in family},
         f"{name} is read from generation {number}"
-        + (f", with {len(family) - 1} related" if len(family) > 1 else "")
+        + (f", with {len(family) - 1} related" if len(family) > 1 else ""),
+        json=json,
     )
 
 

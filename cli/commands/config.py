@@ -19,8 +19,8 @@ from cli.configuration import (
 )
 from cli.failures import Failure
 from cli.home import CONFIGURATION, placed
-from cli.options import DEFAULT_HOME, HomeOption
-from cli.output import out
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption
+from cli.output import out, print_json
 from cli.sinks import outputs
 from cli.streams import streams
 from shared_logic.language import DefinitionError, registry
@@ -34,7 +34,7 @@ def config() -> None:
 
 
 @app.command()
-def check(home: HomeOption = DEFAULT_HOME) -> None:
+def check(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """Read every file of the configuration, and say of each what is wrong: file, line, and what to write instead."""
     folder = home.expanduser().resolve()
     own = folder / "wikibraid.yaml"
@@ -46,18 +46,23 @@ def check(home: HomeOption = DEFAULT_HOME) -> None:
         (f"${CASSANDRA_LOGIN}, ${CASSANDRA_AUTHORITIES}", cassandra_security),
         (f"${KAFKA_OPTIONS}", kafka_options),
     ]
-    wrong = 0
-    for what, read in checks:
-        try:
-            read()
-        except Failure as failure:
-            wrong += 1
-            out.print(f"✗ {failure}", markup=False)
-        else:
-            out.print(f"✓ {what}", markup=False)
+    found = [{"what": what, "mistake": _mistake(read)} for what, read in checks]
+    wrong = sum(one["mistake"] is not None for one in found)
+    if json:
+        print_json(found)
+    for one in found if not json else ():
+        out.print(f"✗ {one['mistake']}" if one["mistake"] else f"✓ {one['what']}", markup=False)
     if wrong:
         message = f"{wrong} of {len(checks)} can't be used"
         raise Failure(message)
+
+
+def _mistake(read: Callable[[], object]) -> str | None:
+    try:
+        read()
+    except Failure as failure:
+        return str(failure)
+    return None
 
 
 def _datasets_and_places(path: Path) -> None:

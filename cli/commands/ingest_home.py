@@ -11,8 +11,8 @@ import typer
 
 from cli.failures import Failure
 from cli.home import Home, Intake
-from cli.options import DEFAULT_HOME, HomeOption, home_at
-from cli.output import Meter, err, meter, out
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
+from cli.output import Meter, err, meter, print_outcome
 from cli.temporary import temporary
 from shared_logic.entities import Entity, entity
 from shared_logic.protocols import Message
@@ -24,6 +24,7 @@ def home(
         bool, typer.Option(help="Its log is lost: take what is archived, and no more.")
     ] = False,
     home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
 ) -> None:
     """Take over another home's history, to change the number of partitions or to rebuild after a loss; can be run again.
 
@@ -64,9 +65,11 @@ def home(
                 if not (place.bootstraps / folder.name).exists():
                     # Whole or not at all: the description may be copied before the states.
                     shutil.copytree(folder, copies / folder.name).rename(place.bootstraps / folder.name)
-    out.print(
-        f"{taken:,} messages and {len(other.bootstraps_known())} bootstraps were taken from {old}",
-        markup=False,
+    bootstraps = len(other.bootstraps_known())
+    print_outcome(
+        {"messages": taken, "bootstraps": bootstraps},
+        f"{taken:,} messages and {bootstraps} bootstraps were taken from {old}",
+        json=json,
     )
     err.print("`wikibraid batch run` makes the tables")
 

@@ -10,8 +10,8 @@ import yaml
 from cli.configuration import EMBEDDED, cassandra_security, kafka_options
 from cli.failures import Failure
 from cli.home import Home
-from cli.options import DEFAULT_HOME, HomeOption, home_at
-from cli.output import out
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
+from cli.output import print_outcome
 from serving.cassandra_session import connected
 from serving.cassandra_store import BUCKETS, create_store
 from shared_logic.partitions import PARTITIONS
@@ -40,6 +40,7 @@ def init(
         int, typer.Option(min=0, help="For how long Kafka keeps the log; 0: for ever.")
     ] = 0,
     home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
 ) -> None:
     """Make a home whose log and store lie in its folder, in Kafka, or in Cassandra; can be run again."""
     place = home_at(home)
@@ -58,7 +59,11 @@ def init(
                 create_store(cql, replicas, buckets)
         with place.intake(), place.store():
             pass
-    out.print(f"{place.path}: log {log}, store {store}, {partitions} partitions", markup=False)
+    print_outcome(
+        {"home": str(place.path), "log": log, "store": store, "partitions": partitions},
+        f"{place.path}: log {log}, store {store}, {partitions} partitions",
+        json=json,
+    )
 
 
 def _configure(place: Home, log: str, store: str) -> None:

@@ -14,7 +14,7 @@ from batch.bootstrap import STATES
 from cli.commands.batch import recompute, spark_session, with_relatives
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
-from cli.output import Meter, meter, out, print_json
+from cli.output import Meter, meter, out, print_json, print_outcome
 from cli.purges import Plan, noted, plan_of, planned
 from cli.sinks import outputs
 from shared_logic.language import registry
@@ -70,12 +70,13 @@ def plan(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
 def execute(
     name: Annotated[str, typer.Argument(metavar="PLAN", help="What `purge plan` printed.")],
     home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
 ) -> None:
     """Do what the plan says. Killed anywhere and run again, it goes on; readers read the old rows until the new ones are there."""
     place = home_at(home)
     wanted = planned(place.purges, name)
     if wanted.state == "done":
-        out.print(f"plan {name} was executed already")
+        print_outcome({"plan": name, "emptied": 0}, f"plan {name} was executed already", json=json)
         return
     with (
         place.writing_log("purge execute"),
@@ -93,8 +94,10 @@ def execute(
         progress.say("giving up the log that is archived")
         _purge_log(place, log, cut, wanted)
         noted(place.purges, msgspec.structs.replace(wanted, state="done"))
-    out.print(
-        f"plan {name} was executed: {len(wanted.hidden):,} revisions and log rows hold nothing hidden any more"
+    print_outcome(
+        {"plan": name, "emptied": len(wanted.hidden)},
+        f"plan {name} was executed: {len(wanted.hidden):,} revisions and log rows hold nothing hidden any more",
+        json=json,
     )
 
 

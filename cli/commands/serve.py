@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from cli.failures import Failure
-from cli.options import DEFAULT_HOME, HomeOption, home_at
-from cli.output import out
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
+from cli.output import print_outcome
 
 app = typer.Typer(help="Who may see what is private over HTTP.", no_args_is_help=True)
 PORT = 8080
@@ -31,6 +31,7 @@ def admit_(
     name: Annotated[str, typer.Argument(help="Of the person or service.")],
     role: Annotated[list[str], typer.Option(help="similareditors or operator; may be given again.")],
     home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
 ) -> None:
     """Make a secret for somebody, printed once; it is the password of Basic or the token of Bearer credentials."""
     from serving.http.access import ROLES, admit
@@ -39,4 +40,5 @@ def admit_(
     if unknown:
         message = f"no role {unknown[0]}; there are {', '.join(ROLES)}"
         raise Failure(message)
-    out.print(admit(home_at(home).path / "access.yaml", name, tuple(role)), markup=False)
+    secret = admit(home_at(home).path / "access.yaml", name, tuple(role))
+    print_outcome({"name": name, "roles": role, "secret": secret}, secret, json=json)

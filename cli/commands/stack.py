@@ -18,7 +18,7 @@ import typer
 from cli.configuration import parsed
 from cli.failures import CANNOT_KNOW, Failure
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption
-from cli.output import meter, out, print_json, print_records
+from cli.output import meter, out, print_json, print_outcome, print_records
 from stack.airflow import AirflowSettings, parts, password
 from stack.cassandra_node import CassandraNode, NodeSettings
 from stack.kafka_broker import BrokerSettings, KafkaBroker
@@ -64,7 +64,7 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 @app.command()
-def up(home: HomeOption = DEFAULT_HOME) -> None:
+def up(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """Start everything, in the background, and wait until it answers; where it runs already, nothing is done."""
     folder = _folder(home)
     found = status(folder)
@@ -81,15 +81,15 @@ def up(home: HomeOption = DEFAULT_HOME) -> None:
                 start_new_session=True,
             )
         _await(folder, process)
-    _show(home, json=False)
+    _show(home, json)
 
 
 @app.command()
-def down(home: HomeOption = DEFAULT_HOME) -> None:
+def down(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """Stop everything in order; what is stored stays."""
     found = status(_folder(home))
     if found is None or not _lives(found.pid):
-        out.print("nothing runs")
+        print_outcome({"stopped": False}, "nothing runs", json=json)
         return
     os.kill(found.pid, signal.SIGTERM)
     end = time.monotonic() + SECONDS_TO_END
@@ -98,7 +98,7 @@ def down(home: HomeOption = DEFAULT_HOME) -> None:
             message = f"process {found.pid} did not end within {SECONDS_TO_END} s; see {_folder(home)}/supervisor.log"
             raise Failure(message)
         time.sleep(0.2)
-    out.print("stopped")
+    print_outcome({"stopped": True}, "stopped", json=json)
 
 
 @app.command("status")
