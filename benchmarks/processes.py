@@ -30,7 +30,7 @@ def cost(*commands: list[str]) -> Cost:
     """Run these commands, one after the other.
 
     Raises:
-        CalledProcessError: one failed.
+        RuntimeError: one failed.
     """
     peak = 0
     ticks: dict[tuple[int, str], int] = {}
@@ -49,7 +49,10 @@ def cost(*commands: list[str]) -> Cost:
     begun = time.perf_counter()
     try:
         for words in commands:
-            subprocess.run(words, check=True, capture_output=True)
+            ended = subprocess.run(words, check=False, capture_output=True, text=True)
+            if ended.returncode:
+                message = f"{' '.join(words)}: {ended.stderr.strip() or ended.stdout.strip()}"
+                raise RuntimeError(message)
     finally:
         seconds = time.perf_counter() - begun
         done.set()
