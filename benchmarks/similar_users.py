@@ -9,7 +9,6 @@ gives up; its query is the usual one, a window of neighbours that is taken apart
 from __future__ import annotations
 
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -70,8 +69,8 @@ def _batch(folder: Path, revisions: int) -> Iterator[Result]:
     told = f"{ours.seconds:.0f} s, {ours.cpu_seconds:.0f} CPU s, {ours.peak_gib:.1f} GiB"
     try:
         theirs = cost([sys.executable, "-c", _peer(tables, found)])
-    except subprocess.CalledProcessError as error:
-        if b"OutOfMemory" not in error.stderr:
+    except RuntimeError as error:
+        if "OutOfMemory" not in str(error):
             raise
         peer, ratio = f"DuckDB: out of memory ({LIMIT_GIB} GiB)", ""
     else:
