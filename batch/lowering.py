@@ -18,7 +18,6 @@ from batch.arrow_types import ARROW_TYPES
 from batch.groups import GROUP, in_groups
 from batch.states import entities
 from shared_logic.kernel import Described, Rows, add, derive, entity_rows, linked_rows
-from shared_logic.keys import encode_key, encode_values
 from shared_logic.language import Dataset, Key, Settings, Values, registry
 from shared_logic.page_state import PageState, hidden
 
@@ -88,37 +87,6 @@ def _totals(dataset: Dataset, rows: DataFrame) -> DataFrame:
     for name in sums:
         anything = anything | (f.col(name) != 0)
     return totals.where(anything)
-
-
-def to_rows(dataset: Dataset, table: DataFrame) -> Iterator[tuple[bytes, bytes]]:
-    """The table's rows as bytes (see `shared_logic.keys`), in order of key."""
-    names = _order(dataset)
-    width = len(dataset.schema.key_names)
-    schema = pa.schema([("key", pa.binary()), ("row", pa.binary())])
-
-    def encoded(batches: Batches) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            keys, values = [], []
-            for row in zip(*(batch[name].to_pylist() for name in names), strict=True):
-                keys.append(encode_key(row[:width]))
-                values.append(
-                    encode_values(tuple(tuple(v) if isinstance(v, list) else v for v in row[width:]))
-                )
-            yield pa.record_batch([keys, values], schema=schema)
-
-    def packed(batches: Batches) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            sink = pa.BufferOutputStream()
-            with pa.ipc.new_stream(sink, batch.schema) as writer:
-                writer.write_batch(batch)
-            yield pa.record_batch([[sink.getvalue().to_pybytes()]], names=["rows"])
-
-    rows = table.select(*names).mapInArrow(encoded, "key binary, row binary").orderBy("key")
-    # Many rows in one, since each is handed to this process by itself.
-    for pack in rows.mapInArrow(packed, "rows binary").toLocalIterator(prefetchPartitions=True):
-        with pa.ipc.open_stream(pack["rows"]) as reader:
-            for batch in reader:
-                yield from zip(batch["key"].to_pylist(), batch["row"].to_pylist(), strict=True)
 
 
 def _order(dataset: Dataset) -> tuple[str, ...]:

@@ -16,9 +16,10 @@ from batch import views
 from batch.audit import Audit, audit, counts_of, keep
 from batch.fingerprint import uniting_fingerprint
 from batch.groups import groups, largest
-from batch.lowering import HIDDEN, lower, lower_rows, one_column, rows_of_things, to_rows
+from batch.lowering import HIDDEN, lower, lower_rows, one_column, rows_of_things
 from batch.state_table import COLUMNS
 from batch.states import said_by_bootstraps, said_by_log, united
+from batch.store_rows import store_rows
 from shared_logic.entities import Entity, Kind
 from shared_logic.language import Dataset
 from shared_logic.protocols import Cut
@@ -36,12 +37,13 @@ class View:
 
     dataset: Dataset
     table: DataFrame
+    files: Sequence[Path]
     version: int
     audit: Audit
 
     def rows(self) -> Iterator[tuple[bytes, bytes]]:
         """Its rows as bytes, in order of key."""
-        return to_rows(self.dataset, self.table)
+        return store_rows(self.dataset, self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,8 @@ def compute(
             version = views.write(found, path, made)
             table = views.read(spark, path, version)
             told(f"auditing {dataset.name}")
-            return View(dataset, table, version, audit(dataset, table, run, before.get(dataset.name, {})))
+            checked = audit(dataset, table, run, before.get(dataset.name, {}))
+            return View(dataset, table, views.files(path, version), version, checked)
 
         for dataset in datasets:
             # What a dataset reads was handed in before it, so that of those that wait one always runs.

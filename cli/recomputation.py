@@ -9,15 +9,17 @@ from pyspark.sql import DataFrame, SparkSession
 from batch.archive import archive
 from batch.bootstrap import STATES
 from batch.groups import groups
-from batch.lowering import lower, lower_rows, rows_of_things, to_rows
+from batch.lowering import lower, lower_rows, rows_of_things
 from batch.states import said_by_bootstraps, said_by_log, united
+from batch.store_rows import store_rows
 from cli.home import Home
+from cli.temporary import temporary
 from shared_logic.language import Dataset
 from shared_logic.protocols import Cut, Log
 
 
 class Recomputation:
-    """Everything again, by Spark; nothing is stored."""
+    """Everything again, by Spark; nothing of it stays."""
 
     def __init__(self, home: Home, log: Log, spark: SparkSession) -> None:
         """Over all bootstraps of the home, and the log."""
@@ -26,7 +28,10 @@ class Recomputation:
 
     def rows(self, dataset: Dataset, through: Cut) -> Iterator[tuple[bytes, bytes]]:
         """The dataset's rows over all bootstraps and the log before `through`, in order of key."""
-        return to_rows(dataset, self._of(through).of(dataset))
+        table = self._of(through).of(dataset)
+        with temporary(self._home.temporary) as folder:
+            table.write.parquet(str(folder / dataset.name))
+            yield from store_rows(dataset, list((folder / dataset.name).glob("*.parquet")))
 
     def _of(self, through: Cut) -> _Tables:
         known = self._tables.get(through)

@@ -1,12 +1,17 @@
-"""Every registered dataset, computed by Spark as a batch run does."""
+"""Every registered dataset, computed by Spark as a batch run does, and its rows as stores take them."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pyspark.sql import DataFrame
 
 from batch.groups import groups
 from batch.lowering import lower, lower_rows, rows_of_things
-from shared_logic.language import registry
+from batch.store_rows import store_rows
+from shared_logic.language import Dataset, registry
 
 
 def computed(states: DataFrame) -> dict[str, DataFrame]:
@@ -22,3 +27,10 @@ def computed(states: DataFrame) -> dict[str, DataFrame]:
         if dataset.schema.links:
             linked[dataset.name] = groups(found[dataset.name], dataset.schema)
     return found
+
+
+def rows_of(dataset: Dataset, table: DataFrame) -> Iterator[tuple[bytes, bytes]]:
+    """Its rows, written by Spark and read in order of key."""
+    with TemporaryDirectory() as folder:
+        table.write.mode("overwrite").parquet(folder)
+        yield from store_rows(dataset, list(Path(folder).glob("*.parquet")))

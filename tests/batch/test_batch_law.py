@@ -15,7 +15,7 @@ from batch import views
 from batch.archive import archive
 from batch.archive_error import ArchiveError
 from batch.fingerprint import uniting_fingerprint
-from batch.lowering import lower, lower_rows, rows_of_things, to_rows
+from batch.lowering import lower, lower_rows, rows_of_things
 from batch.run import Inputs, base_id, compute, earlier
 from batch.states import SCHEMA, said_by_log, united
 from shared_logic.entities import encode
@@ -26,7 +26,7 @@ from shared_logic.reference import reference, told
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
 from tests import sample
-from tests.batch.spark_tables import computed
+from tests.batch.spark_tables import computed, rows_of
 
 pytestmark = pytest.mark.spark
 DATASETS = tuple(registry.values())
@@ -34,7 +34,7 @@ DATASETS = tuple(registry.values())
 
 def table(dataset: Dataset, frame: DataFrame) -> Rows:
     schema = dataset.schema
-    return {decode_key(schema, key): decode_values(schema, row) for key, row in to_rows(dataset, frame)}
+    return {decode_key(schema, key): decode_values(schema, row) for key, row in rows_of(dataset, frame)}
 
 
 def test_spark_gives_the_references_tables(spark: SparkSession, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_run_that_is_repeated_or_goes_on_gives_the_same(spark: SparkSession, t
     states = united(said_by_log(spark, tmp_path / "archive", cut))
     editor_days = registry["editor_days"]
     assert dict(first["editor_days"][1]) == dict(
-        to_rows(editor_days, lower_rows(editor_days, rows_of_things([editor_days], states)))
+        rows_of(editor_days, lower_rows(editor_days, rows_of_things([editor_days], states)))
     )
 
 

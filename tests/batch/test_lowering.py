@@ -9,14 +9,14 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 import shared_logic.datasets  # noqa: F401  registers them
-from batch.lowering import HIDDEN, one_column, rows_of_things, to_rows
+from batch.lowering import HIDDEN, one_column, rows_of_things
 from batch.states import SCHEMA, united
 from shared_logic.entities import encode
 from shared_logic.keys import encode_key, encode_values
 from shared_logic.language import Dataset, registry
 from shared_logic.page_state import PageState, hidden
 from shared_logic.reference import Tables, reference, told
-from tests.batch.spark_tables import computed
+from tests.batch.spark_tables import computed, rows_of
 from tests.strategies import stories as s
 
 pytestmark = pytest.mark.spark
@@ -92,7 +92,7 @@ def test_several_wikis_give_the_references_bytes(spark: SparkSession) -> None:
         # when Spark computes them over so many partitions, with repeats
         found = computed(united(said(spark, copies).repartition(partitions)).persist())
         # then the bytes for a store are the reference's
-        assert {name: digest(to_rows(registry[name], t)) for name, t in found.items()} == hashes(wanted)
+        assert {name: digest(rows_of(registry[name], t)) for name, t in found.items()} == hashes(wanted)
 
 
 def test_what_is_hidden_is_told_beside_the_rows(spark: SparkSession) -> None:
@@ -112,7 +112,7 @@ def test_what_is_hidden_is_told_beside_the_rows(spark: SparkSession) -> None:
 
 def test_rows_for_a_store_come_in_order_of_key_each_once(spark: SparkSession) -> None:
     for name, frame in computed(united(said(spark, 1).repartition(4)).persist()).items():
-        keys = [key for key, _ in to_rows(registry[name], frame)]
+        keys = [key for key, _ in rows_of(registry[name], frame)]
         assert keys == sorted(set(keys)), name
 
 
@@ -122,7 +122,7 @@ def nothing(spark: SparkSession) -> dict[str, DataFrame]:
 
 
 def test_no_states_give_no_rows(nothing: dict[str, DataFrame]) -> None:
-    assert {name: list(to_rows(registry[name], table)) for name, table in nothing.items()} == {
+    assert {name: list(rows_of(registry[name], table)) for name, table in nothing.items()} == {
         dataset.name: [] for dataset in DATASETS
     }
 
