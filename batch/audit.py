@@ -18,7 +18,7 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from batch.growth import Counts, Measure, Outlier, counted, outliers
+from batch.growth import Counts, Measure, Outlier, measures, outliers, wiki_of
 from shared_logic.language import Column, Dataset, DefinitionError
 
 GROWTH = "since the last generation: "
@@ -64,8 +64,8 @@ def audit(dataset: Dataset, candidate: DataFrame, run: str, before: Counts) -> A
 
     `before` are the counts of the generation that is published; none: there is none.
 
-    One pass of Spark counts the rows that fail each condition; the counts are what Great Expectations is asked about, so that
-    an audit costs a pass over the candidate whatever the number of its expectations.
+    One pass of Spark counts the rows of every wiki and those that fail each condition; the counts are what Great Expectations is
+    asked about, so that an audit costs a pass over the candidate whatever the number of its expectations.
 
     Raises:
         DefinitionError: an expectation of the table is no SQL over its columns.
@@ -73,8 +73,7 @@ def audit(dataset: Dataset, candidate: DataFrame, run: str, before: Counts) -> A
     from batch.expectations import verdict  # noqa: PLC0415  it takes seconds: see `get_ready`
 
     conditions = dict(_conditions(dataset))
-    counts = _failing(dataset, candidate, conditions)
-    held = counted(dataset, candidate)
+    counts, held = _counted(dataset, candidate, conditions)
     grown = list(outliers(before, held))
     counts |= {
         f"{GROWTH}{measure}": sum(one.measure == measure for one in grown)
@@ -151,19 +150,30 @@ _GROWTH = pa.schema(
 _QUARANTINED = pa.schema([(name, pa.string()) for name in ("run", "dataset", "expectation", "row")])
 
 
-def _failing(dataset: Dataset, candidate: DataFrame, conditions: dict[str, str]) -> dict[str, int]:
-    """How many rows fail each condition; null counts as failing. Of keys: how many rows too many there are."""
+def _counted(
+    dataset: Dataset, candidate: DataFrame, conditions: Mapping[str, str]
+) -> tuple[dict[str, int], dict[Measure, int]]:
+    """How many rows fail each condition (null counts as failing; of keys: how many rows too many there are), and what growth asks."""
     keys = dataset.schema.key_names
-    repeated = (f.count(f.lit(1)) - f.count_distinct(f.struct(*keys))).alias(f"unique {' '.join(keys)}")
-    measured = [_fails(condition).alias(name) for name, condition in conditions.items()]
+    unique = f"unique {' '.join(keys)}"
+    failing = {unique: f.count(f.lit(1)) - f.count_distinct(f.struct(*keys))}
+    failing |= {name: _fails(condition) for name, condition in conditions.items()}
+    grown = measures(dataset)
     try:
-        measuring = candidate.agg(repeated, *measured)
+        counting = candidate.groupBy(wiki_of(dataset)).agg(*failing.values(), *grown.values())
     except AnalysisException:
-        for condition in conditions.values():
+        for condition in (*conditions.values(), *dataset.schema.growth):
             _must_be_sql(dataset, candidate, condition)
         raise
-    (row,) = measuring.collect()
-    return dict(row.asDict())
+    wikis = [(wiki, counts[: len(failing)], counts[len(failing) :]) for wiki, *counts in counting.collect()]
+    return (
+        {name: sum(counts[place] for _, counts, _ in wikis) for place, name in enumerate(failing)},
+        {
+            Measure(wiki, name): count
+            for wiki, _, counts in wikis
+            for name, count in zip(grown, counts, strict=True)
+        },
+    )
 
 
 def _fails(condition: str) -> Expression:

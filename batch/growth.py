@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column
 from pyspark.sql import functions as f
 
 from shared_logic.language import Dataset
@@ -45,16 +45,16 @@ class Outlier(NamedTuple):
     after: int
 
 
-def counted(dataset: Dataset, table: DataFrame) -> dict[Measure, int]:
-    """The rows of every wiki, and those that meet each of the table's conditions of growth."""
-    wiki = f.col("wiki") if "wiki" in dataset.schema.key_names else f.lit("")
-    conditions = [f.count_if(f.expr(condition)) for condition in dataset.schema.growth]
-    rows = table.groupBy(wiki).agg(f.count(f.lit(1)), *conditions).collect()
-    names = (ROWS, *dataset.schema.growth)
+def wiki_of(dataset: Dataset) -> Column:
+    """The wiki of each of the table's rows; one for all, if their keys name none."""
+    return f.col("wiki") if "wiki" in dataset.schema.key_names else f.lit("")
+
+
+def measures(dataset: Dataset) -> dict[str, Column]:
+    """By its name, each count of a wiki's rows: all of them, and those that meet each of the table's conditions of growth."""
     return {
-        Measure(of, measure): int(count)
-        for of, *counts in rows
-        for measure, count in zip(names, counts, strict=True)
+        ROWS: f.count(f.lit(1)),
+        **{condition: f.count_if(f.expr(condition)) for condition in dataset.schema.growth},
     }
 
 

@@ -80,8 +80,6 @@ def _settings(jars: list[Path], warehouse: Path, cores: int) -> dict[str, str]:
         # Delta's defaults are for clusters: with 200 and 50 tasks a toy table takes 20 seconds.
         "spark.sql.shuffle.partitions": str(cores),
         "spark.databricks.delta.snapshotPartitions": str(cores),
-        # A run that makes no rows, as the one before it, is a version all the same.
-        "spark.databricks.delta.skipRecordingEmptyCommits": "false",
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(cores),
         "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
         "spark.sql.session.timeZone": "UTC",

@@ -39,7 +39,7 @@ def store_rows(dataset: Dataset, files: Sequence[Path]) -> Iterator[tuple[bytes,
         db.execute("SET TimeZone='UTC'")
         db.execute("SET temp_directory=?", [folder])
         statement = f"SELECT {columns} FROM read_parquet(?) ORDER BY {keys}"  # noqa: S608  names of columns
-        for batch in db.execute(statement, [list(map(str, files))]).fetch_record_batch(ROWS_AT_ONCE):
+        for batch in db.execute(statement, [list(map(str, files))]).to_arrow_reader(ROWS_AT_ONCE):
             yield from _encoded(batch, width)
 
 

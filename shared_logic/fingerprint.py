@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
+from functools import cache
 from hashlib import sha256
 from importlib import import_module
 from types import ModuleType
@@ -61,6 +62,7 @@ def _code(module: ModuleType) -> str:
     return code(inspect.getsource(module))
 
 
+@cache
 def code(source: str) -> str:
     """What a module's source says, without comments and docstrings."""
     tree = ast.parse(source)
@@ -79,9 +81,16 @@ def _is_text(node: ast.stmt) -> bool:
 
 
 def _imports(module: ModuleType) -> set[str]:
-    found: set[str] = set()
     roots = {_ROOT, module.__name__.partition(".")[0]}
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in roots:
-            found |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
-    return found
+    return {name for name in _named(inspect.getsource(module)) if name.partition(".")[0] in roots}
+
+
+@cache
+def _named(source: str) -> frozenset[str]:
+    """The modules from which a source imports, and all that may be modules of what it imports."""
+    return frozenset(
+        name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.module
+        for name in (node.module, *(f"{node.module}.{one.name}" for one in node.names))
+    )

@@ -252,7 +252,6 @@ def recompute(
     from batch.audit import GROWTH, get_ready
     from batch.run import Inputs, compute
 
-    get_ready()
     bootstraps = {made.id: folder / STATES for folder, made in home.bootstraps_known()}
     code = {dataset.name: fingerprint(dataset) for dataset in datasets}
     purges = tuple(plan.id for plan in purges_begun(home.purges))
@@ -266,6 +265,7 @@ def recompute(
         if (made := store.published(dataset.name)) and _goes_on(made.cut, cut)
     }
     inputs = Inputs(bootstraps, home.archive, cut, purges, published)
+    get_ready()
     result = compute(spark_session(home), datasets, inputs, home.path, run, code, progress.say)
     failed = [
         f"{view.dataset.name}: {check.expectation}"

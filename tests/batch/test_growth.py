@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
 from batch import audit as audits
-from batch.growth import ROWS, Measure, Outlier, bounds, counted, outliers
+from batch.growth import ROWS, Measure, Outlier, bounds, measures, outliers, wiki_of
 from shared_logic.datasets.revision_history import RevisionFacts
 from shared_logic.language import Schema, registry
 
@@ -101,6 +101,7 @@ def test_audits_that_fail_at_once_are_kept_together(spark: SparkSession, tmp_pat
 
 @pytest.mark.spark
 def test_conditions_of_growth_are_counted_by_wiki(spark: SparkSession) -> None:
+    # given two revisions, of which one is deleted and none has an account
     facts = registry["revision_facts"]
     names = Schema(RevisionFacts).growth
     row = {name: False for name in names if name.isidentifier()} | {"wiki": "w"}
@@ -109,7 +110,10 @@ def test_conditions_of_growth_are_counted_by_wiki(spark: SparkSession) -> None:
         [row, row | {"revision_is_deleted": True}],
         f"{columns}, wiki string, revision_text_bytes long, user_id long",
     )
-    found = counted(facts, table)
-    assert found[Measure("w", ROWS)] == 2
-    assert found[Measure("w", "revision_is_deleted")] == 1
-    assert found[Measure("w", "user_id IS NOT NULL")] == 0
+    # when the measures of a wiki are taken
+    asked = measures(facts)
+    ((wiki, *counts),) = table.groupBy(wiki_of(facts)).agg(*asked.values()).collect()
+    found = dict(zip(asked, counts, strict=True))
+    # then each is the number of rows that meet it
+    assert wiki == "w"
+    assert (found[ROWS], found["revision_is_deleted"], found["user_id IS NOT NULL"]) == (2, 1, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -60,9 +61,11 @@ def test_what_no_kept_run_holds_is_forgotten_and_made_again_when_asked_for(
     assert views.forget(path, {"one"}) > 0
     # then both are whole, and nothing else is there
     kept = [views.version_of(path, run) for run in ("one", "three")]
-    assert [[row[0] for row in views.read(spark, path, v or 0).collect()] for v in kept] == [[0, 1], [2, 3]]
+    found = [sorted(row[0] for row in views.read(spark, path, version or 0).collect()) for version in kept]
+    assert found == [[0, 1], [2, 3]]
     assert views.version_of(path, "two") is None
     assert not (path / "part-left-behind.parquet").exists()
+    assert not (path / "two").exists()
     # and the run whose files are gone writes them again
     again = views.write(spark.range(1, 3), path, made("two"))
     assert sorted(row[0] for row in views.read(spark, path, again).collect()) == [1, 2]
@@ -96,13 +99,46 @@ def test_the_commit_says_what_it_was_made_of_and_any_reader_can_read_it(
     assert told == {"run": "one", "bootstrap": "boot", "cut": [3, 4], "fingerprint": "code"}
 
 
+def test_a_table_of_other_columns_takes_the_place_of_the_one_before(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    # given a view, and a run of a dataset with more columns, of every type that a table can have
+    path = tmp_path / "view"
+    views.write(spark.range(3), path, made("one"))
+    columns = "id long, name string, is_bot boolean, day date, at timestamp, groups array<string>"
+    row = (
+        7,
+        "Ä",
+        True,
+        date(2026, 1, 2),
+        datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC).replace(tzinfo=None),
+        ["a", "b"],
+    )
+    # when it is written
+    views.write(spark.createDataFrame([row], columns), path, made("two"))
+    # then Spark's own Delta reads it, and the version before it
+    (found,) = spark.read.format("delta").load(str(path)).collect()
+    assert tuple(found) == row
+    assert spark.read.format("delta").option("versionAsOf", 0).load(str(path)).columns == ["id"]
+
+
+def test_deltas_log_tells_no_value(spark: SparkSession, tmp_path: Path) -> None:
+    # given a view that names somebody
+    path = tmp_path / "view"
+    views.write(spark.createDataFrame([("Canary",)], "name string"), path, made("one"))
+    # then the name is in the files, and no log would have to be purged of it
+    log = "".join(file.read_text() for file in (path / "_delta_log").iterdir())
+    assert "numRecords" in log
+    assert "Canary" not in log
+
+
 def test_a_folder_may_have_any_name(spark: SparkSession, tmp_path: Path) -> None:
     # given a view in a folder whose name is no plain ASCII
     path = tmp_path / "ä b" / "view"
     version = views.write(spark.range(3), path, made("one"))
     # then its files are found where they are
     assert views.is_whole(path, version)
-    assert {file.parent for file in views.files(path, version)} == {path}
+    assert {file.parent for file in views.files(path, version)} == {path / "one"}
     assert views.read(spark, path, version).count() == 3
     assert views.write(spark.range(3), path, made("one")) == version
 
