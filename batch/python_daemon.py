@@ -1,12 +1,25 @@
-"""What Spark forks its Python workers from: a process that has imported what they need, so that none does so by itself."""
+"""What Spark forks its Python workers from: a process that has imported what they need, so that none does so by itself.
+
+Of each task Spark's workers look again for modules in every archive that they import from, which takes longer than a small task.
+So pyspark is imported from where it is installed, and not from the archive that Spark puts before it.
+"""
 
 from __future__ import annotations
 
-import pandas as pd  # noqa: F401  which Arrow looks for at its first array
-from pyspark.daemon import manager
+import gc
+import sys
+from pathlib import Path
 
-import batch.lowering  # noqa: F401  for the workers
-import shared_logic.datasets  # noqa: F401  for the workers
+sys.path[:] = [place for place in sys.path if Path(place).is_dir()]
+sys.path_importer_cache.clear()
+
+import pandas as pd  # noqa: E402, F401  which Arrow looks for at its first array
+from pyspark.daemon import manager  # noqa: E402
+
+import batch.lowering  # noqa: E402, F401  for the workers
+import shared_logic.datasets  # noqa: E402, F401  for the workers
 
 if __name__ == "__main__":
+    # Of what is there by now nothing is garbage; a worker that looked for it would copy every page that it shares.
+    gc.freeze()
     manager()  # type: ignore[no-untyped-call]
