@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from shared_logic.datasets.user_current import hidden_names, name_digest
 from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
@@ -84,14 +84,22 @@ class Redaction:
                     f"{ACCOUNT}, on a column of names, in a table with wiki"
                 )
                 raise DefinitionError(message)
-        self._telling = [column.name for column in schema.columns if column.about.hides_row]
-        for name in self._telling:
-            column = schema.column(name)
+        stored = schema.key_names + schema.value_names
+        telling = [column for column in schema.columns if column.about.hides_row]
+        for column in telling:
             if column.type is not bool or column.role != "value" or column.optional:
-                message = f"table {schema.name}, column {name}: can't hide rows; let it be a bool that is neither key nor optional"
+                message = f"table {schema.name}, column {column.name}: can't hide rows; let it be a bool that is neither key nor optional"
                 raise DefinitionError(message)
+        self._telling = [stored.index(column.name) for column in telling]
+        """Places in key and values of what tells that the row is hidden."""
+        self._wiki = stored.index("wiki") if "wiki" in stored else 0
+        self._rev_id = stored.index("rev_id") if any(self._bits) else 0
         needs_no_look = bool(self._telling) and names.is_of_moment
-        self._named = [] if needs_no_look else [column for column in schema.columns if column.names_account]
+        self._named = [
+            (stored.index(column.name), column)
+            for column in schema.columns
+            if column.names_account and not needs_no_look
+        ]
         self._names = names
         self._hides = bool(self._named or self._telling) or (self._store is not None and any(self._bits))
 
@@ -124,58 +132,51 @@ class Redaction:
     def _shown(self, rows: list[Row]) -> list[Values | None]:
         """What is shown of these rows, in their order; None: nothing."""
         shown: list[Values | None] = [values for _, values in rows]
+        whole = [key + values for key, values in rows]
         if self._store is not None and any(self._bits):
-            for wiki, group in groupby(enumerate(rows), key=lambda one: str(self._value("wiki", one[1]))):
-                ids = {place: self._value("rev_id", row) for place, row in group}
-                known = self._store.redactions(wiki, sorted({n for n in ids.values() if isinstance(n, int)}))
-                for place, number in ids.items():
-                    hidden = known.get(number, 0) if isinstance(number, int) else 0
-                    if hidden:
-                        shown[place] = self._without_parts(rows[place][1], hidden)
-        for place, row in enumerate(rows):
-            if any(self._value(name, row) for name in self._telling):
-                shown[place] = None
+            for place, hidden in self._hidden_parts(self._store, whole):
+                shown[place] = self._without_parts(rows[place][1], hidden)
+        for telling in self._telling:
+            shown = [None if row[telling] else values for row, values in zip(whole, shown, strict=True)]
         told = {
-            name
-            for row, values in zip(rows, shown, strict=True)
+            (row[self._wiki], name)
+            for place, column in self._named
+            for row, values in zip(whole, shown, strict=True)
             if values is not None
-            for name in self._told(row)
+            for name in _names(column, row[place])
         }
         hidden_now = self._names.among(told)
         if hidden_now:
             return [
-                None if values is None else self._without_names((key, values), hidden_now)
-                for (key, _), values in zip(rows, shown, strict=True)
+                None if values is None else self._without_names(row, values, hidden_now)
+                for row, values in zip(whole, shown, strict=True)
             ]
         return shown
 
-    def _told(self, row: Row) -> Iterator[WikiAndName]:
-        """The names in a row."""
-        for column in self._named:
-            yield from self._names_in(column, row)
+    def _hidden_parts(self, store: Redactions, rows: list[tuple[Any, ...]]) -> Iterator[tuple[int, int]]:
+        """Places of rows of which something is hidden, and the bits of that."""
+        for wiki, group in groupby(enumerate(rows), key=lambda one: one[1][self._wiki]):
+            ids = {place: row[self._rev_id] for place, row in group}
+            known = store.redactions(wiki, sorted({number for number in ids.values() if number is not None}))
+            if known:
+                yield from ((place, known[number]) for place, number in ids.items() if number in known)
 
-    def _names_in(self, column: Column, row: Row) -> list[WikiAndName]:
-        wiki, value = str(self._value("wiki", row)), self._value(column.name, row)
-        return [
-            (wiki, str(name))
-            for name in (value if isinstance(value, tuple) else (value,))
-            if name is not None
-        ]
-
-    def _without_names(self, row: Row, hidden: set[WikiAndName]) -> Values | None:
+    def _without_names(self, row: tuple[Any, ...], values: Values, hidden: set[WikiAndName]) -> Values | None:
         """The values without names that are hidden; None: the row can't be without one."""
-        values = row[1]
-        for column in self._named:
-            if not hidden.isdisjoint(self._names_in(column, row)):
+        width = len(row) - len(values)
+        for place, column in self._named:
+            if not hidden.isdisjoint((row[self._wiki], name) for name in _names(column, row[place])):
                 if column.role != "value" or not (column.optional or column.about.hidden_with == "user"):
                     return None
-                place = self._schema.value_names.index(column.name)
-                values = (*values[:place], None, *values[place + 1 :])
+                values = (*values[: place - width], None, *values[place - width + 1 :])
         return values
 
     def _without_parts(self, values: Values, hidden: int) -> Values:
         return tuple([None if bit & hidden else value for bit, value in zip(self._bits, values, strict=True)])
 
-    def _value(self, name: str, row: Row) -> object:
-        names = self._schema.key_names
-        return row[0][names.index(name)] if name in names else row[1][self._schema.value_names.index(name)]
+
+def _names(column: Column, value: Any) -> Sequence[str]:
+    """The names that a column of names holds in a row."""
+    if value is None:
+        return ()
+    return value if column.type is tuple else (value,)

@@ -155,7 +155,7 @@ class Schema(Generic[T]):
         self.made_plain = tuple(
             (place, column.type)
             for place, column in enumerate(map(self.column, self.value_names))
-            if column.type in {bool, date, datetime, tuple}
+            if column.type in {date, datetime, tuple}
         )
         """Places among the values of those that are stored in another form, and what they are."""
         self._key_of = _picker([self.names.index(name) for name in self.key_names])
