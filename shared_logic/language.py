@@ -169,7 +169,7 @@ class Schema(Generic[T]):
         """Whether rows of one key are added up."""
         return bool(self.sums)
 
-    @property
+    @cached_property
     def signature(self) -> tuple[str, ...]:
         """Its columns in words: rows that were stored under another signature can't be read with this one."""
         return tuple(
