@@ -7,8 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
+
 FORMAT = 3
 BUSY_SECONDS = 5
+_PATIENT = Retrying(
+    retry=retry_if_exception_message(match=".*database is locked"),
+    stop=stop_after_delay(BUSY_SECONDS),
+    wait=wait_random(0.01, 0.1),
+    reraise=True,
+)
 _CACHE_KIB = 65_536
 _CHECKPOINT_BLOCKS = 8_000
 """Of 4 KiB: blocks that many batches change are copied from the write-ahead log once."""
@@ -116,7 +124,8 @@ def _connected(path: Path, *, readonly: bool) -> sqlite3.Connection:
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
-        db.execute("PRAGMA journal_mode=WAL")
+        # SQLite itself does not wait for whoever makes the same file a store in WAL mode at this moment.
+        _PATIENT(db.execute, "PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_BLOCKS}")
     db.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")

@@ -213,3 +213,17 @@ def test_what_was_hidden_stays_hidden(
 def test_bits_that_say_nothing(sqlite: SqliteStore, bits: int) -> None:
     with pytest.raises(ValueError, match=r"revision 5 of w: .* names no hidden parts"):
         sqlite.redact("w", 5, bits, 0)
+
+
+def test_processes_that_open_a_new_store_at_once_make_one(tmp_path: Path) -> None:
+    # given programs that open a store which is not there yet
+    program = (
+        "import sys; from pathlib import Path; from serving.sqlite_store import SqliteStore; "
+        "print(SqliteStore(Path(sys.argv[1])).published('d'))"
+    )
+    for number in range(3):
+        command = [sys.executable, "-c", program, str(tmp_path / f"{number}.db")]
+        # when four start together
+        processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(4)]
+        # then each has the same, whole
+        assert [process.communicate()[0] for process in processes] == [b"None\n"] * 4
