@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
+from hashlib import sha256
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -57,6 +58,23 @@ def create_store(cql: Cql, replicas: int = 1, buckets: int = BUCKETS) -> None:
         cql.define(table)
     for name, value in (("buckets", buckets), ("format", FORMAT)):
         cql.conditional("INSERT INTO settings (name, value) VALUES (?, ?) IF NOT EXISTS", name, value)
+
+
+def keep_from(cql: Cql, log: str) -> None:
+    """Note that the store is kept from the log of that identity.
+
+    Raises:
+        StoreError: it is kept from another one, of whose messages these offsets tell nothing.
+    """
+    mine = int.from_bytes(sha256(log.encode()).digest()[:8], "big", signed=True)
+    cql.conditional("INSERT INTO settings (name, value) VALUES ('log', ?) IF NOT EXISTS", mine)
+    noted = dict(cql.rows("SELECT name, value FROM settings"))
+    if noted["log"] != mine:
+        message = (
+            f"the keyspace {cql.address.keyspace} is kept from another log, of another home; name another keyspace, "
+            "or that home's log"
+        )
+        raise StoreError(message)
 
 
 class CassandraStore:

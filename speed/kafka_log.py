@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition
 from confluent_kafka import Message as Record
 from confluent_kafka.admin import AdminClient, NewTopic
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
@@ -324,3 +324,18 @@ def create_topic(
             raise KafkaUnreachable(message) from error
     with suppress(KafkaException):  # whoever opens it next asks again
         admin.list_topics(topic.name, timeout=REQUEST_SECONDS)
+
+
+def identity_of(topic: Topic, options: Mapping[str, str] | None = None) -> str:
+    """Tells the topic from every other one, one of the same name that was made after it was deleted included.
+
+    Raises:
+        KafkaUnreachable: no broker answers, or there is no such topic.
+    """
+    admin = AdminClient({"bootstrap.servers": topic.brokers, "log_level": 0, **dict(options or {})})
+    (future,) = admin.describe_topics(TopicCollection([topic.name]), request_timeout=REQUEST_SECONDS).values()
+    try:
+        return str(future.result().topic_id)
+    except KafkaException as error:
+        message = f"Kafka at {topic.brokers} does not describe the topic {topic.name}: {error.args[0].str()}"
+        raise KafkaUnreachable(message) from error

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from uuid import UUID, uuid4
 
 from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
 
@@ -29,6 +30,7 @@ _PATIENT = Retrying(
 )
 ROUTING = "routing"
 """The fact that is the memory of `shared_logic.routing`."""
+_IDENTITY = "identity"
 _TABLES = (
     """CREATE TABLE messages (partition INTEGER, position INTEGER, key TEXT NOT NULL, value BLOB NOT NULL,
     PRIMARY KEY (partition, position)) WITHOUT ROWID""",
@@ -96,12 +98,24 @@ class SqliteLog:
                 for statement in _TABLES:
                     self._db.execute(statement)
                 self.remember("partitions", str(partitions).encode())
+                self.remember(_IDENTITY, uuid4().bytes)
                 self._db.execute(f"PRAGMA user_version={FORMAT}")
                 found = FORMAT
             self._db.execute("COMMIT")
         finally:
             self._db.rollback()  # of what was not committed, if anything
         return found
+
+    @property
+    def identity(self) -> str:
+        """Tells this log from every other one."""
+        known = self.recall(_IDENTITY)
+        if known is None:
+            # Made before logs were told apart.
+            with self.atomically():
+                known = self.recall(_IDENTITY) or uuid4().bytes
+                self.remember(_IDENTITY, known)
+        return UUID(bytes=known).hex
 
     @property
     def partitions(self) -> int:

@@ -13,9 +13,9 @@ from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
 from cli.output import print_outcome
 from serving.cassandra_session import connected
-from serving.cassandra_store import BUCKETS, create_store
+from serving.cassandra_store import BUCKETS, create_store, keep_from
 from shared_logic.partitions import PARTITIONS
-from speed.kafka_log import Kept, create_topic
+from speed.kafka_log import Kept, create_topic, identity_of
 from speed.sqlite_log import SqliteLog
 
 DAY_MS = 86_400_000
@@ -47,6 +47,7 @@ def init(
     _configure(place, log, store)
     with place.writing_log("init"), place.writing_store("init"):
         with SqliteLog(place.path / "log.db", partitions) as notes:
+            identity = notes.identity
             if notes.partitions != partitions:
                 message = f"{place.path} has a log of {notes.partitions} partitions already, which can't be changed; give a new --home"
                 raise Failure(message)
@@ -54,9 +55,11 @@ def init(
         if topic is not None:
             kept = Kept(replicas, retention_days * DAY_MS or -1)
             create_topic(topic, partitions, kept, kafka_options())
+            identity = identity_of(topic, kafka_options())
         if address is not None:
             with connected(address, cassandra_security()) as cql:
                 create_store(cql, replicas, buckets)
+                keep_from(cql, identity)
         with place.intake(), place.store():
             pass
     print_outcome(

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from serving.cassandra_layout import Layout
 from serving.cassandra_session import Address, Cql, connected
-from serving.cassandra_store import CassandraStore, LeaseLost, StoreError, Unreachable, create_store
+from serving.cassandra_store import (
+    CassandraStore,
+    LeaseLost,
+    StoreError,
+    Unreachable,
+    create_store,
+    keep_from,
+)
 from serving.ddl import FORMAT
 from shared_logic.keys import encode_key
 from shared_logic.protocols import Accumulator, Lane
@@ -536,6 +543,15 @@ def test_making_a_store_again_changes_nothing(cassandra: CassandraStore, cql: Cq
     before = cql.rows("SELECT name, value FROM settings")
     create_store(cql, buckets=99)
     assert cql.rows("SELECT name, value FROM settings") == before
+
+
+def test_a_store_is_kept_from_one_log(cassandra: CassandraStore, cql: Cql) -> None:
+    # given a store that a home with a log was made for, twice
+    keep_from(cql, "one")
+    keep_from(cql, "one")
+    # then a home with another log can't be made for it
+    with pytest.raises(StoreError, match="is kept from another log, of another home; name another keyspace"):
+        keep_from(cql, "two")
 
 
 def test_what_is_no_store_is_refused(node: CassandraNode, cql: Cql) -> None:

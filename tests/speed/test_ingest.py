@@ -238,3 +238,13 @@ def test_processes_that_open_a_new_log_at_once_make_one(tmp_path: Path) -> None:
         command = [sys.executable, "-c", program, path]
         processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(4)]
         assert [process.communicate()[0] for process in processes] == [b"7\n"] * 4
+
+
+def test_every_log_is_told_from_every_other_one(tmp_path: Path) -> None:
+    # given two logs
+    with SqliteLog(tmp_path / "one.db") as one, SqliteLog(tmp_path / "two.db") as two:
+        known = one.identity
+        assert known != two.identity
+    # then each is the same when it is opened again
+    with SqliteLog(tmp_path / "one.db") as again:
+        assert again.identity == known

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from shared_logic.entities import page
 from shared_logic.protocols import Message
-from speed.kafka_log import KafkaLog, KafkaUnreachable, Topic, create_topic
+from speed.kafka_log import KafkaLog, KafkaUnreachable, Topic, create_topic, identity_of
 from speed.log_error import LogError
 from speed.outbox import relay
 from speed.sqlite_log import SqliteLog
@@ -120,6 +120,14 @@ def test_records_of_others_are_refused(broker: KafkaBroker, outbox: SqliteLog, l
     add(outbox, range(9))
     with pytest.raises(LogError, match="something else writes to this topic"):
         relay(outbox, log)
+
+
+def test_every_topic_is_told_from_every_other_one(broker: KafkaBroker, topic: Topic) -> None:
+    # given a topic, and another one
+    other = Topic.of(f"kafka://{broker.address}/log-{uuid.uuid4()}")
+    create_topic(other, PARTITIONS)
+    # then each is always the same, and no other
+    assert identity_of(topic) == identity_of(topic) != identity_of(other)
 
 
 def test_a_topic_that_is_missing_is_named(broker: KafkaBroker) -> None:
