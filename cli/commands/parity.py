@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +15,8 @@ from cli.failures import CANNOT_KNOW, DIFFERS, Failure
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, home_at
 from cli.output import meter, out, print_json, print_records, text
 from cli.reading import reader, replay
+from cli.row_file import read_rows, write_rows
+from cli.temporary import temporary
 from serving.as_of import as_of
 from serving.parity import compare
 from serving.reader import Reader
@@ -37,7 +40,12 @@ def parity(
     place = home_at(home)
     rows: list[dict[str, Any]] = []
     through: dict[str, Cut] = {}
-    with place.log() as log, place.store() as store, meter("recomputing"):
+    with (
+        place.log() as log,
+        place.store() as store,
+        temporary(place.temporary) as folder,
+        meter("recomputing"),
+    ):
         read, again = reader(store, log), Recomputation(place, log, spark_session(place))
         for name in names:
             dataset = dataset_named(name)
@@ -45,7 +53,9 @@ def parity(
             if current is None:
                 message = f"{name} is not published; `wikibraid batch run {name}` makes the first generation"
                 raise Failure(message, CANNOT_KNOW)
-            through[name], count, found = _differences(store, log, read, dataset, current, again)
+            through[name], count, found = _differences(
+                store, log, read, dataset, current, again, folder / name
+            )
             rows += found
             note(
                 place.parity,
@@ -71,23 +81,29 @@ def parity(
 
 
 def _differences(
-    store: Store, log: Log, read: Reader, dataset: Dataset, made: Generation, again: Recomputation
+    store: Store,
+    log: Log,
+    read: Reader,
+    dataset: Dataset,
+    made: Generation,
+    again: Recomputation,
+    merged: Path,
 ) -> tuple[Cut, int, list[dict[str, Any]]]:
     """The offsets through which merged and recomputed rows were compared, how many merged ones there are, and where they differ.
 
-    A daemon may write meanwhile: rows of a moment are rebuilt as of offsets that all of them include.
+    A daemon may write meanwhile: rows of a moment are rebuilt as of offsets that all of them include, and lie in the file `merged`.
     """
     through = read.through(dataset, made.number)
-    merged: list[tuple[bytes, bytes]] = list(read.sorted_rows(dataset, made.number, redacted=False))
+    count = write_rows(merged, read.sorted_rows(dataset, made.number, redacted=False))
     lane = Lane(dataset.name, made.number)
     begun = any((store.batch_end(lane, place) or 0) > at for place, at in enumerate(through))
     if begun or read.through(dataset, made.number) != through:
         overlay, of = as_of(store, log, dataset, through, replay)
-        merged = list(Reader(overlay).sorted_rows(dataset, of.number, redacted=False))
-    found = compare(dataset.schema, iter(merged), again.rows(dataset, through))
+        count = write_rows(merged, Reader(overlay).sorted_rows(dataset, of.number, redacted=False))
+    found = compare(dataset.schema, read_rows(merged), again.rows(dataset, through))
     return (
         through,
-        len(merged),
+        count,
         [
             {
                 "dataset": dataset.name,
