@@ -1,8 +1,8 @@
-"""Every registered dataset, computed by Spark as a batch run does, and its rows as stores take them."""
+"""Datasets computed by Spark as a batch run does, and their rows as stores take them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,14 +14,14 @@ from batch.store_rows import store_rows
 from shared_logic.language import Dataset, registry
 
 
-def computed(states: DataFrame) -> dict[str, DataFrame]:
-    """As a run does it: those that read things by one pass."""
-    rows = rows_of_things(
-        [dataset for dataset in registry.values() if dataset.source is None], states
-    ).persist()
+def computed(
+    states: DataFrame, datasets: Sequence[Dataset] = tuple(registry.values())
+) -> dict[str, DataFrame]:
+    """As a run does it: those that read things by one pass; sources come first."""
+    rows = rows_of_things([dataset for dataset in datasets if dataset.source is None], states).persist()
     found: dict[str, DataFrame] = {}
     linked: dict[str, DataFrame] = {}
-    for dataset in registry.values():
+    for dataset in datasets:
         table = lower_rows(dataset, rows) if dataset.source is None else lower(dataset, found, linked)
         found[dataset.name] = table.persist()
         if dataset.schema.links:
