@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import msgspec
@@ -18,8 +19,9 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, create_table_with_add_actions
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructType
+
+if TYPE_CHECKING:  # whoever looks for a version's files needs no Spark
+    from pyspark.sql import DataFrame, SparkSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,12 @@ def files(path: Path, version: int) -> list[Path]:
     return [Path(unquote(address)) for address in DeltaTable(str(path), version=version).file_uris()]
 
 
+def files_of_run(path: Path, version: int, run: str) -> list[Path] | None:
+    """The data files of the version that the run wrote; None: it wrote another one, or they were given up since."""
+    known = dict(made(path)).get(version)
+    return files(path, version) if known and known.run == run and is_whole(path, version) else None
+
+
 def is_whole(path: Path, version: int) -> bool:
     """Whether the version is known, and all its files are there."""
     try:
@@ -115,6 +123,8 @@ def made(path: Path) -> list[tuple[int, Made]]:
 
 def read(spark: SparkSession, path: Path, version: int) -> DataFrame:
     """The view as of that version: its files, which is a job of Spark less than asking its Delta for them."""
+    from pyspark.sql.types import StructType  # noqa: PLC0415  see above
+
     schema = DeltaTable(str(path), version=version).schema()
     columns = StructType.fromJson(json.loads(schema.to_json()))
     found = files(path, version)

@@ -6,13 +6,14 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from batch.bootstrap import Bootstrap, described
 from batch.fingerprint import taking_fingerprint
+from batch.views import files_of_run
 from cli import present
 from cli.configuration import (
     EMBEDDED,
@@ -27,7 +28,7 @@ from serving.cassandra_session import Address, connected
 from serving.cassandra_store import CassandraStore
 from serving.sqlite_store import SqliteStore
 from shared_logic.language import DefinitionError, registry
-from shared_logic.protocols import Log, Store
+from shared_logic.protocols import Generation, Log, Store
 from speed.kafka_log import KafkaLog, Topic
 from speed.outbox import relay
 from speed.sqlite_log import SqliteLog
@@ -264,6 +265,10 @@ class Home:
         """What ingest noted beside the messages: dead letters, and where sources stand."""
         with SqliteLog(self.path / "log.db") as notes:
             yield notes
+
+    def batch_files(self, made: Generation) -> Sequence[Path] | None:
+        """The Parquet files with the rows of a generation's batch; None: they were given up, or are not here."""
+        return files_of_run(self.delta / made.dataset, made.delta_version, made.run)
 
     @contextmanager
     def store(self) -> Iterator[Store]:

@@ -23,22 +23,27 @@ from speed import loop_engine
 from speed.worker import Worker
 
 
-def reader(store: Store, log: Log) -> Reader:
-    """A reader over the store that knows where the log ends."""
-    return Reader(store, log.ends)
+def reader(store: Store, log: Log, place: Home | None = None) -> Reader:
+    """A reader over the store that knows where the log ends; with a home, where the batch's files are too."""
+    return Reader(store, log.ends, files=None if place is None else place.batch_files)
 
 
 def stream(
-    log: Log, store: Store, dataset: Dataset, prefix: tuple[Any, ...], at: str | None = None
+    log: Log,
+    store: Store,
+    dataset: Dataset,
+    prefix: tuple[Any, ...],
+    at: str | None = None,
+    place: Home | None = None,
 ) -> Stream:
-    """Merged rows whose key starts so, read as they are asked for; `at` as the option says.
+    """Merged rows whose key starts so, read as they are asked for; `at` as the option says, `place` as for `reader`.
 
     Raises:
         Failure: `at` is neither a generation nor a cut, or nothing is published that could answer.
     """
     try:
         if at is None or "," not in at:
-            return reader(store, log).stream(dataset, prefix, None if at is None else _number(at))
+            return reader(store, log, place).stream(dataset, prefix, None if at is None else _number(at))
         cut = _cut(at, log)
         overlay, made = as_of(store, log, dataset, cut, replay)
         return Reader(overlay, lambda: cut, store).stream(dataset, prefix, made.number)
@@ -65,7 +70,7 @@ def analysis(
     """A database over merged tables, as of `at` and `now` as the options say; its files are gone afterwards."""
 
     def read(dataset: Dataset) -> Stream:
-        found = stream(log, store, dataset, (), at)
+        found = stream(log, store, dataset, (), at, place)
         return replace(found, rows=counted(found.rows, f"rows of {dataset.name}"))
 
     with (

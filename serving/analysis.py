@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from serving.arrow import arrow_schema, batches
+from serving.layers import put_together
 from serving.reader import Stream
 from shared_logic.language import Dataset, registry
 from shared_logic.views import View, views
@@ -115,16 +116,16 @@ class Analysis:
         if dataset.name in self.streams:
             return
         found = self.streams[dataset.name] = self._read(dataset)
-        first = True
         self._db.register("empty", arrow_schema(dataset).empty_table())
         self._db.execute(f"CREATE TEMP TABLE {dataset.name} AS FROM empty")
+        self._db.unregister("empty")
+        if found.layers is not None:
+            put_together(self._db, dataset, found.layers)
+            return
         for batch in batches(dataset, found.rows):
             self._db.register("batch", batch)
             self._db.execute(f"INSERT INTO {dataset.name} FROM batch")
-            first = False
-        if not first:
             self._db.unregister("batch")
-        self._db.unregister("empty")
 
 
 _FORMS = {

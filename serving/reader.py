@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import reduce
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
+from serving.layers import Layers
 from serving.redaction import HiddenNames, Redaction
 from shared_logic.kernel import add
 from shared_logic.keys import decode_key, decode_values, encode_key
@@ -46,6 +48,8 @@ class Stream:
     complete: bool | None
     """As in an answer, but as of the beginning: whether that was all that the log held then."""
     lag: int | None
+    layers: Layers | None = None
+    """Of a whole table whose batch lies in files: the same rows for who can put layers together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,11 @@ class Reader:
     """Reads merged tables of one store."""
 
     def __init__(
-        self, store: Store, ends: Callable[[], Cut] | None = None, hiding: Store | None = None
+        self,
+        store: Store,
+        ends: Callable[[], Cut] | None = None,
+        hiding: Store | None = None,
+        files: Callable[[Generation], Sequence[Path] | None] | None = None,
     ) -> None:
         """Read from a store.
 
@@ -77,8 +85,10 @@ class Reader:
             store: what is read.
             ends: tells where the log ends now; without it no answer knows whether it is complete.
             hiding: the store that knows which accounts are hidden now, where that is another one.
+            files: tells in which Parquet files the rows of a generation's batch lie as well; None: in none any more.
         """
         self._store, self._ends, self._hidden = store, ends, HiddenNames(hiding or store)
+        self._files = files or (lambda _: None)
         self._redactions: dict[Schema[Any], Redaction] = {}
 
     def get(self, dataset: Dataset, key: Key, generation: int | None = None) -> Answer:
@@ -114,7 +124,8 @@ class Reader:
         """
         made, through, rows = self._rows(dataset, prefix, generation)
         lag = self._lag(through)
-        return Stream(rows, made.number, through, complete=None if lag is None else lag == 0, lag=lag)
+        layers = None if prefix else self._layers(dataset, made)
+        return Stream(rows, made.number, through, None if lag is None else lag == 0, lag, layers)
 
     def stream_of(self, dataset: Dataset, prefixes: Iterable[Key], generation: int | None = None) -> Stream:
         """The rows whose key starts with any of these, one after the other, read as they are asked for.
@@ -212,6 +223,20 @@ class Reader:
         _check(dataset, prefix, whole=False)
         made = self._generation(dataset, generation)
         return made, self._through(dataset, made), self._beginning(dataset, made, prefix)
+
+    def _layers(self, dataset: Dataset, made: Generation) -> Layers | None:
+        files = self._files(made)
+        return None if files is None else Layers(files, self._said(dataset, made), self._redaction(dataset))
+
+    def _said(self, dataset: Dataset, made: Generation) -> Iterator[tuple[Key, Values | None]]:
+        """What speed says of the generation's rows."""
+        schema, lane = dataset.schema, Lane(dataset.name, made.number)
+        if dataset.is_rollup:
+            for key, sums in self._store.accumulated(lane, b""):
+                yield decode_key(schema, key), sums
+        else:
+            for key, row in self._store.speed_rows(lane, b""):
+                yield decode_key(schema, key), None if row is None else decode_values(schema, row)
 
     def _beginning(self, dataset: Dataset, made: Generation, prefix: Key) -> Iterator[dict[str, Any]]:
         """The rows of a generation whose key starts so, as they are asked for."""

@@ -101,7 +101,35 @@ class Redaction:
             if column.names_account and not needs_no_look
         ]
         self._names = names
-        self._hides = bool(self._named or self._telling) or (self._store is not None and any(self._bits))
+        self._hides = bool(self._named or self._telling) or self.hides_parts
+
+    @property
+    def telling(self) -> Sequence[str]:
+        """Columns that tell of their row that it is hidden."""
+        return [column.name for column in self._schema.columns if column.about.hides_row]
+
+    @property
+    def hides_parts(self) -> bool:
+        """Whether rows name a revision, of which parts may be hidden."""
+        return self._store is not None and any(self._bits)
+
+    @property
+    def naming(self) -> Sequence[str]:
+        """Columns with names of accounts, which may be hidden."""
+        return [column.name for _, column in self._named]
+
+    def hidden_revisions(self, told: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+        """Those of these revisions (wiki, id) of which a part is hidden."""
+        by_wiki: dict[str, list[int]] = {}
+        for wiki, rev_id in told:
+            by_wiki.setdefault(wiki, []).append(rev_id)
+        for wiki, ids in by_wiki.items():
+            if self._store is not None:
+                yield from ((wiki, rev_id) for rev_id in self._store.redactions(wiki, ids))
+
+    def hidden_names(self, told: Iterable[WikiAndName]) -> Iterator[WikiAndName]:
+        """Those of these names that are hidden."""
+        return iter(self._names.among(set(told)))
 
     def of_row(self, key: Key, values: Values) -> Values | None:
         """The values of one row without what is hidden; None: the row is."""
@@ -133,7 +161,7 @@ class Redaction:
         """What is shown of these rows, in their order; None: nothing."""
         shown: list[Values | None] = [values for _, values in rows]
         whole = [key + values for key, values in rows]
-        if self._store is not None and any(self._bits):
+        if self._store is not None and self.hides_parts:
             for place, hidden in self._hidden_parts(self._store, whole):
                 shown[place] = self._without_parts(rows[place][1], hidden)
         for telling in self._telling:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import polars as pl
 import pyarrow as pa
 
+from batch.views import files_of_run
 from cli import present
 from cli.configuration import EMBEDDED, cassandra_security, configuration
 from serving.analysis import Analysis
@@ -20,6 +21,7 @@ from serving.arrow import table
 from serving.cassandra_session import Address, connected
 from serving.cassandra_store import CassandraStore
 from serving.history_parts import TABLES, OfPage, OfUser, Part, days_of, gathered
+from serving.layers import whole_table
 from serving.moment import Moment, published_together
 from serving.reader import Reader
 from serving.sqlite_store import SqliteStore
@@ -60,7 +62,8 @@ def read(
     place = _home(home)
     dataset = registry[name]
     with _store(place) as store:
-        found = table(dataset, Reader(store).stream(dataset, key, generation).rows)
+        stream = _reader(store, place).stream(dataset, key, generation)
+        found = table(dataset, stream.rows) if stream.layers is None else whole_table(dataset, stream.layers)
     return _AS[format](found)
 
 
@@ -76,13 +79,15 @@ def sql(statement: str, *, home: str | Path | None = None, now: datetime | None 
     """
     place = _home(home)
     instant = now or _present(place)
-    with _store(place) as store, tempfile.TemporaryDirectory(prefix="wikibraid-") as folder:
-        reader = Reader(store)
-        with Analysis(reader.stream, Path(folder), instant) as db:
-            db.prepare(db.tables_of(statement))
-            db.lock()
-            found = db.execute(statement).arrow()
-            return found.read_all() if isinstance(found, pa.RecordBatchReader) else found
+    with (
+        _store(place) as store,
+        tempfile.TemporaryDirectory(prefix="wikibraid-") as folder,
+        Analysis(_reader(store, place).stream, Path(folder), instant) as db,
+    ):
+        db.prepare(db.tables_of(statement))
+        db.lock()
+        found = db.execute(statement).arrow()
+        return found.read_all() if isinstance(found, pa.RecordBatchReader) else found
 
 
 def history(
@@ -130,6 +135,13 @@ def _present(place: Path) -> datetime:
 
 def _home(home: str | Path | None) -> Path:
     return Path(home or os.environ.get("WIKIBRAID_HOME") or "~/.wikibraid").expanduser()
+
+
+def _reader(store: Store, place: Path) -> Reader:
+    """Of merged tables; what is read whole comes from the batch's files, if they are here."""
+    return Reader(
+        store, files=lambda made: files_of_run(place / "delta" / made.dataset, made.delta_version, made.run)
+    )
 
 
 @contextmanager
