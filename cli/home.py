@@ -13,7 +13,6 @@ from pathlib import Path
 
 from batch.bootstrap import Bootstrap, described
 from batch.fingerprint import taking_fingerprint
-from batch.views import files_of_run
 from cli import present
 from cli.configuration import (
     EMBEDDED,
@@ -268,6 +267,8 @@ class Home:
 
     def batch_files(self, made: Generation) -> Sequence[Path] | None:
         """The Parquet files with the rows of a generation's batch; None: they were given up, or are not here."""
+        from batch.views import files_of_run
+
         return files_of_run(self.delta / made.dataset, made.delta_version, made.run)
 
     @contextmanager
