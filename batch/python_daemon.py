@@ -7,10 +7,12 @@ So pyspark is imported from where it is installed, and not from the archive that
 from __future__ import annotations
 
 import gc
+import re
 import sys
 from pathlib import Path
 
-sys.path[:] = [place for place in sys.path if Path(place).is_dir()]
+_SPARKS = re.compile(r"(pyspark|py4j-.*-src)\.zip|spark-core_.*\.jar")
+sys.path[:] = [place for place in sys.path if not _SPARKS.fullmatch(Path(place).name)]
 sys.path_importer_cache.clear()
 
 import pandas as pd  # noqa: E402, F401  which Arrow looks for at its first array

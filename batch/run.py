@@ -41,9 +41,9 @@ class View:
     version: int
     audit: Audit
 
-    def rows(self) -> Iterator[tuple[bytes, bytes]]:
-        """Its rows as bytes, in order of key."""
-        return store_rows(self.dataset, self.files)
+    def rows(self, spill: Path) -> Iterator[tuple[bytes, bytes]]:
+        """Its rows as bytes, in order of key; what memory can't hold lies in the folder `spill` meanwhile."""
+        return store_rows(self.dataset, self.files, spill)
 
 
 @dataclass(frozen=True, slots=True)

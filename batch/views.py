@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -19,6 +20,8 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, create_table_with_add_actions
+
+from shared_logic.protocols import Generation
 
 if TYPE_CHECKING:  # whoever looks for a version's files needs no Spark
     from pyspark.sql import DataFrame, SparkSession
@@ -39,7 +42,8 @@ def write(table: DataFrame, path: Path, made: Made) -> int:
     known = version_of(path, made.run)
     if known is not None:
         return known
-    folder = path / made.run
+    # Of each attempt its own: tasks of one whose driver was killed may still write.
+    folder = path / f"{made.run}-{token_hex(4)}"
     table.write.mode("overwrite").parquet(str(folder))
     added = [_added(file, path) for file in sorted(folder.glob("*.parquet"))]
     schema = Schema.from_json(table.schema.json())
@@ -82,10 +86,17 @@ def files(path: Path, version: int) -> list[Path]:
     return [Path(unquote(address)) for address in DeltaTable(str(path), version=version).file_uris()]
 
 
-def files_of_run(path: Path, version: int, run: str) -> list[Path] | None:
-    """The data files of the version that the run wrote; None: it wrote another one, or they were given up since."""
-    known = dict(made(path)).get(version)
-    return files(path, version) if known and known.run == run and is_whole(path, version) else None
+def files_of(delta: Path, generation: Generation) -> list[Path] | None:
+    """The files of a generation's view among those in the folder `delta`; None: they were given up, or are not there."""
+    path, version = delta / generation.dataset, generation.delta_version
+    try:
+        known = dict(made(path)).get(version)
+        if known is None or known.run != generation.run or not is_whole(path, version):
+            return None
+        return files(path, version)
+    except (DeltaError, OSError):
+        # They are being given up at this moment.
+        return None
 
 
 def is_whole(path: Path, version: int) -> bool:
@@ -105,7 +116,7 @@ def forget(path: Path, runs: Collection[str]) -> int:
         retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True, keep_versions=kept
     )
     for folder in path.iterdir():
-        if folder.name != "_delta_log" and not any(folder.glob("*.parquet")):
+        if folder.is_dir() and folder.name != "_delta_log" and not any(folder.glob("*.parquet")):
             shutil.rmtree(folder)
     return len(removed)
 

@@ -267,9 +267,9 @@ class Home:
 
     def batch_files(self, made: Generation) -> Sequence[Path] | None:
         """The Parquet files with the rows of a generation's batch; None: they were given up, or are not here."""
-        from batch.views import files_of_run
+        from batch.views import files_of
 
-        return files_of_run(self.delta / made.dataset, made.delta_version, made.run)
+        return files_of(self.delta, made)
 
     @contextmanager
     def store(self) -> Iterator[Store]:

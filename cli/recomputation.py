@@ -31,7 +31,7 @@ class Recomputation:
         table = self._of(through).of(dataset)
         with temporary(self._home.temporary) as folder:
             table.write.parquet(str(folder / dataset.name))
-            yield from store_rows(dataset, list((folder / dataset.name).glob("*.parquet")))
+            yield from store_rows(dataset, list((folder / dataset.name).glob("*.parquet")), folder)
 
     def _of(self, through: Cut) -> _Tables:
         known = self._tables.get(through)

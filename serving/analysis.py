@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -11,8 +12,8 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from serving.arrow import arrow_schema, batches
-from serving.layers import put_together
+from serving.arrow import batches
+from serving.layers import make_empty, put_together
 from serving.reader import Stream
 from shared_logic.language import Dataset, registry
 from shared_logic.views import View, views
@@ -116,12 +117,12 @@ class Analysis:
         if dataset.name in self.streams:
             return
         found = self.streams[dataset.name] = self._read(dataset)
-        self._db.register("empty", arrow_schema(dataset).empty_table())
-        self._db.execute(f"CREATE TEMP TABLE {dataset.name} AS FROM empty")
-        self._db.unregister("empty")
         if found.layers is not None:
-            put_together(self._db, dataset, found.layers)
-            return
+            # Files may be given up at this moment; the store has all rows.
+            with suppress(duckdb.IOException):
+                put_together(self._db, dataset, found.layers)
+                return
+        make_empty(self._db, dataset)
         for batch in batches(dataset, found.rows):
             self._db.register("batch", batch)
             self._db.execute(f"INSERT INTO {dataset.name} FROM batch")

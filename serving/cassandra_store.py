@@ -60,7 +60,7 @@ def create_store(cql: Cql, replicas: int = 1, buckets: int = BUCKETS) -> None:
         cql.conditional("INSERT INTO settings (name, value) VALUES (?, ?) IF NOT EXISTS", name, value)
 
 
-def keep_from(cql: Cql, log: str) -> None:
+def bind_to_log(cql: Cql, log: str) -> None:
     """Note that the store is kept from the log of that identity.
 
     Raises:
@@ -71,8 +71,8 @@ def keep_from(cql: Cql, log: str) -> None:
     noted = dict(cql.rows("SELECT name, value FROM settings"))
     if noted["log"] != mine:
         message = (
-            f"the keyspace {cql.address.keyspace} is kept from another log, of another home; name another keyspace, "
-            "or that home's log"
+            f"the keyspace {cql.address.keyspace} is kept from another log, of another home; make a new home with another "
+            "keyspace, or with that log"
         )
         raise StoreError(message)
 

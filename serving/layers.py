@@ -6,7 +6,7 @@ The rows are those that `serving.reader` gives one by one, which takes ten times
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,29 +15,43 @@ import duckdb
 import pyarrow as pa
 
 from serving.arrow import arrow_schema
+from serving.reader import Layers
 from serving.redaction import Redaction
 from shared_logic.language import Dataset, Key, Values
 
 ROWS_AT_ONCE = 20_000
+# Beside the tables of datasets, whose names have no blanks.
+_ROWS, _KEYS, _TOTALS = '"speed rows"', '"speed keys"', '"speed totals"'
+_REVISIONS, _NAMES = '"hidden revisions"', '"hidden names {}"'
 
 
-@dataclass(frozen=True, slots=True)
-class Layers:
-    """The rows of a merged table as they are stored."""
+def whole_table(dataset: Dataset, layers: Layers, spill: Path) -> pa.Table:
+    """The merged rows in order of key; what memory can't hold meanwhile lies in the folder `spill`.
 
-    batch: Sequence[Path]
-    """Parquet files with the batch's rows."""
-    speed: Iterator[tuple[Key, Values | None]]
-    """Rows in place of the batch's, None for one that is gone; of a rollup, sums to be added."""
-    redaction: Redaction
+    Raises:
+        duckdb.IOException: the batch's files are gone.
+    """
+    schema = arrow_schema(dataset)
+    with duckdb.connect() as db:
+        db.execute("SET TimeZone='UTC'")
+        db.execute("SET temp_directory=?", [str(spill)])
+        put_together(db, dataset, layers)
+        keys = _listed(dataset.schema.key_names)
+        return db.execute(f'FROM "{dataset.name}" ORDER BY {keys}').to_arrow_table().cast(schema)
 
 
 def put_together(db: duckdb.DuckDBPyConnection, dataset: Dataset, layers: Layers) -> None:
-    """Fill the table of the dataset's name, which is there and empty."""
+    """Make the table of the dataset's name. Nothing of what is hidden stays in the database.
+
+    Raises:
+        duckdb.IOException: the batch's files are gone.
+    """
+    make_empty(db, dataset)
     if layers.batch:
-        columns = _listed(dataset.schema.names)
-        files = list(map(str, layers.batch))
-        db.execute(f"INSERT INTO {dataset.name} SELECT {columns} FROM read_parquet(?)", [files])  # noqa: S608  names
+        db.execute(
+            f'INSERT INTO "{dataset.name}" SELECT {_stored(dataset)} FROM read_parquet(?, hive_partitioning=false)',  # noqa: S608
+            [list(map(str, layers.batch))],
+        )
     if dataset.is_rollup:
         _add_up(db, dataset, layers.speed)
     else:
@@ -45,41 +59,48 @@ def put_together(db: duckdb.DuckDBPyConnection, dataset: Dataset, layers: Layers
     _redact(db, dataset, layers.redaction)
 
 
-def whole_table(dataset: Dataset, layers: Layers) -> pa.Table:
-    """The merged rows in order of key."""
-    schema = arrow_schema(dataset)
-    with duckdb.connect() as db:
-        db.execute("SET TimeZone='UTC'")
-        db.register("empty", schema.empty_table())
-        db.execute(f"CREATE TEMP TABLE {dataset.name} AS FROM empty")
-        put_together(db, dataset, layers)
-        keys = _listed(dataset.schema.key_names)
-        return db.execute(f"FROM {dataset.name} ORDER BY {keys}").to_arrow_table().cast(schema)
+def make_empty(db: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
+    """Make a table with the dataset's name and columns, in place of one that is there."""
+    db.register("given", arrow_schema(dataset).empty_table())
+    db.execute(f'CREATE OR REPLACE TEMP TABLE "{dataset.name}" AS FROM given')
+    db.unregister("given")
+
+
+def _stored(dataset: Dataset) -> str:
+    """The columns, instants as stores hold them: to the millisecond."""
+    return ", ".join(
+        f"date_trunc('millisecond', \"{column.name}\")" if column.type is datetime else f'"{column.name}"'
+        for column in dataset.schema.columns
+    )
 
 
 def _put_over(
     db: duckdb.DuckDBPyConnection, dataset: Dataset, speed: Iterator[tuple[Key, Values | None]]
 ) -> None:
     """Rows take the place of those that are there."""
-    name, keys = dataset.name, _listed(dataset.schema.key_names)
-    db.execute(f"CREATE TEMP TABLE speed_rows AS FROM {name} LIMIT 0")
-    db.execute(f"CREATE TEMP TABLE speed_keys AS SELECT {keys} FROM {name} LIMIT 0")  # noqa: S608  names of columns
+    table, keys = f'"{dataset.name}"', dataset.schema.key_names
+    db.execute(f"CREATE TEMP TABLE {_ROWS} AS FROM {table} LIMIT 0")
+    db.execute(f"CREATE TEMP TABLE {_KEYS} AS SELECT {_listed(keys)} FROM {table} LIMIT 0")  # noqa: S608  names
     for some in _chunks(speed):
-        _insert(db, "speed_keys", _columns(dataset, dataset.schema.key_names, [key for key, _ in some]))
-        _insert_rows(db, "speed_rows", dataset, ((key, values) for key, values in some if values is not None))
-    same = " AND ".join(f'{name}."{key}" = speed_keys."{key}"' for key in dataset.schema.key_names)
-    db.execute(f"DELETE FROM {name} USING speed_keys WHERE {same}")  # noqa: S608  names of columns
-    db.execute(f"INSERT INTO {name} FROM speed_rows")
-    db.execute("DROP TABLE speed_rows; DROP TABLE speed_keys")
+        _insert(db, _KEYS, _columns(dataset, keys, [key for key, _ in some]))
+        for rows in _batches(dataset, ((key, values) for key, values in some if values is not None)):
+            _insert(db, _ROWS, rows)
+    same = " AND ".join(f'{table}."{key}" = {_KEYS}."{key}"' for key in keys)
+    db.execute(f"DELETE FROM {table} USING {_KEYS} WHERE {same}")  # noqa: S608  names of columns
+    db.execute(f"INSERT INTO {table} FROM {_ROWS}")
+    db.execute(f"DROP TABLE {_ROWS}; DROP TABLE {_KEYS}")
 
 
 def _add_up(
     db: duckdb.DuckDBPyConnection, dataset: Dataset, speed: Iterator[tuple[Key, Values | None]]
 ) -> None:
     """Sums are added to those of their key; a key whose sums are all zero is none."""
-    name, schema = dataset.name, dataset.schema
-    added = ((key, values) for key, values in speed if values is not None)
-    if not _insert_rows(db, name, dataset, added):
+    table, schema = f'"{dataset.name}"', dataset.schema
+    anything = False
+    for rows in _batches(dataset, ((key, values) for key, values in speed if values is not None)):
+        _insert(db, table, rows)
+        anything = True
+    if not anything:
         return
     totals = ", ".join(
         f'sum("{column}")::BIGINT AS "{column}"' if column in schema.value_names else f'"{column}"'
@@ -88,73 +109,93 @@ def _add_up(
     something = " OR ".join(f'sum("{column}") <> 0' for column in schema.value_names)
     keys = _listed(schema.key_names)
     db.execute(
-        f"CREATE TEMP TABLE speed_totals AS SELECT {totals} FROM {name} GROUP BY {keys} HAVING {something}"  # noqa: S608
+        f"CREATE TEMP TABLE {_TOTALS} AS SELECT {totals} FROM {table} GROUP BY {keys} HAVING {something}"  # noqa: S608
     )
-    db.execute(f"DROP TABLE {name}; ALTER TABLE speed_totals RENAME TO {name}")
+    db.execute(f"DROP TABLE {table}; ALTER TABLE {_TOTALS} RENAME TO {table}")
 
 
 def _redact(db: duckdb.DuckDBPyConnection, dataset: Dataset, redaction: Redaction) -> None:
     """Rows of which something may be hidden are shown as every other read shows them."""
-    name, schema = dataset.name, dataset.schema
-    suspects = list(_suspects(db, dataset, redaction))
-    if not suspects:
-        return
-    stored = schema.key_names + schema.value_names
-    found = db.execute(
-        f"DELETE FROM {name} WHERE {' OR '.join(suspects)} RETURNING {_listed(stored)}"  # noqa: S608  names of columns
-    ).to_arrow_table()
-    width = len(schema.key_names)
-    rows = (
-        tuple(tuple(value) if isinstance(value, list) else value for value in row)
-        for row in zip(*(column.to_pylist() for column in found.columns), strict=True)
-    )
-    _insert_rows(db, name, dataset, redaction.of_rows((row[:width], row[width:]) for row in rows))
+    helpers: list[str] = []
+    try:
+        conditions = list(_conditions(db, dataset, redaction, helpers))
+        if not conditions:
+            return
+        schema = dataset.schema
+        found = db.execute(
+            f'DELETE FROM "{dataset.name}" WHERE {" OR ".join(conditions)} '  # noqa: S608  names of columns
+            f"RETURNING {_listed(schema.key_names + schema.value_names)}"
+        )
+        shown = list(_batches(dataset, redaction.of_rows(_rows(found, len(schema.key_names)))))
+        for rows in shown:
+            _insert(db, f'"{dataset.name}"', rows)
+    finally:
+        for helper in helpers:
+            db.execute(f"DROP TABLE {helper}")
 
 
-def _suspects(db: duckdb.DuckDBPyConnection, dataset: Dataset, redaction: Redaction) -> Iterator[str]:
-    """Conditions on rows of which something may be hidden."""
-    name = dataset.name
-    yield from (f'"{column}"' for column in redaction.telling)
+def _conditions(
+    db: duckdb.DuckDBPyConnection, dataset: Dataset, redaction: Redaction, helpers: list[str]
+) -> Iterator[str]:
+    """Conditions on rows of which something may be hidden; the tables that they read are added to `helpers`."""
+    table = f'"{dataset.name}"'
+    yield from (f'"{column}"' for column in redaction.hiding_columns)
     if redaction.hides_parts:
-        told = db.execute(f"SELECT DISTINCT wiki, rev_id FROM {name} WHERE rev_id IS NOT NULL")  # noqa: S608
+        told = db.execute(f"SELECT DISTINCT wiki, rev_id FROM {table} WHERE rev_id IS NOT NULL")  # noqa: S608
         hidden = [one for some in _fetched(told) for one in redaction.hidden_revisions(some)]
         if hidden:
-            db.execute("CREATE OR REPLACE TEMP TABLE hidden_revisions (wiki VARCHAR, rev_id BIGINT)")
-            db.executemany("INSERT INTO hidden_revisions VALUES (?, ?)", hidden)
-            yield "(wiki, rev_id) IN (SELECT (wiki, rev_id) FROM hidden_revisions)"
-    for place, column in enumerate(redaction.naming):
-        one = f'unnest("{column}")' if dataset.schema.column(column).type is tuple else f'"{column}"'
-        told = db.execute(f'SELECT DISTINCT wiki, {one} AS name FROM {name} WHERE "{column}" IS NOT NULL')  # noqa: S608
-        hidden_names = [one for some in _fetched(told) for one in redaction.hidden_names(some)]
-        if hidden_names:
-            table = f"hidden_names_{place}"
-            db.execute(f"CREATE OR REPLACE TEMP TABLE {table} (wiki VARCHAR, name VARCHAR)")
-            db.executemany(f"INSERT INTO {table} VALUES (?, ?)", hidden_names)  # noqa: S608  a number
-            among = (
-                f'list_contains({name}."{column}", hidden.name)'
-                if dataset.schema.column(column).type is tuple
-                else f'{name}."{column}" = hidden.name'
-            )
-            yield f"EXISTS (FROM {table} hidden WHERE hidden.wiki = {name}.wiki AND {among})"
+            helpers.append(_REVISIONS)
+            _make(db, _REVISIONS, {"wiki": pa.string(), "rev_id": pa.int64()}, hidden)
+            yield f"(wiki, rev_id) IN (SELECT (wiki, rev_id) FROM {_REVISIONS})"  # noqa: S608  a constant
+    for place, column in enumerate(redaction.name_columns):
+        is_list = dataset.schema.column(column).type is tuple
+        name = f'unnest("{column}")' if is_list else f'"{column}"'
+        told = db.execute(f'SELECT DISTINCT wiki, {name} AS name FROM {table} WHERE "{column}" IS NOT NULL')  # noqa: S608
+        names = [one for some in _fetched(told) for one in redaction.hidden_names(some)]
+        if names:
+            helper = _NAMES.format(place)
+            helpers.append(helper)
+            _make(db, helper, {"wiki": pa.string(), "name": pa.string()}, names)
+            if is_list:
+                among = f'hidden.wiki = {table}.wiki AND list_contains({table}."{column}", hidden.name)'
+                yield f"EXISTS (FROM {helper} hidden WHERE {among})"
+            else:
+                yield f'(wiki, "{column}") IN (SELECT (wiki, name) FROM {helper})'  # noqa: S608  names
+
+
+def _make(
+    db: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: dict[str, pa.DataType],
+    rows: Sequence[tuple[object, ...]],
+) -> None:
+    arrays = [
+        pa.array(column, kind) for column, kind in zip(zip(*rows, strict=True), columns.values(), strict=True)
+    ]
+    db.register("given", pa.table(arrays, names=list(columns)))
+    db.execute(f"CREATE TEMP TABLE {table} AS FROM given")
+    db.unregister("given")
 
 
 def _fetched(told: duckdb.DuckDBPyConnection) -> Iterator[list[tuple[Any, ...]]]:
-    """What a query gives, so many rows at a time; another one may be asked meanwhile."""
-    whole = told.to_arrow_table()
-    for batch in whole.to_batches(ROWS_AT_ONCE):
+    """What a query gives, so many rows at a time; nothing else may be asked of the database until it is read."""
+    for batch in told.to_arrow_reader(ROWS_AT_ONCE):
         yield list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
 
 
-def _insert_rows(
-    db: duckdb.DuckDBPyConnection, table: str, dataset: Dataset, rows: Iterable[tuple[Key, Values]]
-) -> bool:
-    """Add rows to a table with the dataset's columns; whether there was any."""
+def _rows(found: duckdb.DuckDBPyConnection, width: int) -> Iterator[tuple[Key, Values]]:
+    """Keys and values of what a query gives."""
+    for some in _fetched(found):
+        for row in some:
+            plain = tuple(tuple(value) if isinstance(value, list) else value for value in row)
+            yield plain[:width], plain[width:]
+
+
+def _batches(dataset: Dataset, rows: Iterable[tuple[Key, Values]]) -> Iterator[pa.Table]:
+    """The rows, so many at a time."""
     stored = dataset.schema.key_names + dataset.schema.value_names
-    any_there = False
     for some in _chunks(iter(rows)):
-        _insert(db, table, _columns(dataset, stored, [key + values for key, values in some]))
-        any_there = True
-    return any_there
+        yield _columns(dataset, stored, [key + values for key, values in some])
 
 
 def _columns(dataset: Dataset, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pa.Table:

@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from serving.layers import Layers
 from serving.redaction import HiddenNames, Redaction
 from shared_logic.kernel import add
 from shared_logic.keys import decode_key, decode_values, encode_key
@@ -36,6 +35,17 @@ class Answer:
     """Whether that is all that the log holds; None: not known here."""
     lag: int | None
     """Messages that are not included yet; None: not known here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The rows of a whole merged table as they are stored; to be put together once (see `serving.layers`)."""
+
+    batch: Sequence[Path]
+    """Parquet files with the batch's rows."""
+    speed: Iterator[tuple[Key, Values | None]]
+    """Rows in place of the batch's, None for one that is gone; of a rollup, sums to be added. Read as they are asked for, once."""
+    redaction: Redaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,16 +347,17 @@ def _merged(dataset: Dataset, parts: Parts) -> Values | None:
     return None if row is None else decode_values(dataset.schema, row)
 
 
+def _is_plainly_right(dataset: Dataset, key: Key, *, whole: bool) -> bool:
+    """Whether the types alone say that rows can have the key, as they nearly always do; of an instant its zone must be looked at."""
+    types, given = dataset.schema.key_types, tuple(map(type, key))
+    return given == types[: len(given)] and datetime not in given and (len(given) == len(types) or not whole)
+
+
 def _check(dataset: Dataset, key: Key, *, whole: bool) -> None:
     """Refuse a key that no row can have, which would else read as "no such row"."""
-    names = dataset.schema.key_names
-    given = tuple(map(type, key))
-    if (
-        given == dataset.schema.key_types[: len(key)]
-        and (len(key) == len(names) or not whole)
-        and datetime not in given
-    ):
+    if _is_plainly_right(dataset, key, whole=whole):
         return
+    names = dataset.schema.key_names
     if len(key) > len(names) or (whole and len(key) < len(names)):
         message = (
             f"{dataset.name}: the key {key!r} has {len(key)} values; its columns are {', '.join(names)}"

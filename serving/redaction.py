@@ -104,7 +104,7 @@ class Redaction:
         self._hides = bool(self._named or self._telling) or self.hides_parts
 
     @property
-    def telling(self) -> Sequence[str]:
+    def hiding_columns(self) -> Sequence[str]:
         """Columns that tell of their row that it is hidden."""
         return [column.name for column in self._schema.columns if column.about.hides_row]
 
@@ -114,7 +114,7 @@ class Redaction:
         return self._store is not None and any(self._bits)
 
     @property
-    def naming(self) -> Sequence[str]:
+    def name_columns(self) -> Sequence[str]:
         """Columns with names of accounts, which may be hidden."""
         return [column.name for _, column in self._named]
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import duckdb
 import polars as pl
 import pyarrow as pa
 
-from batch.views import files_of_run
+from batch.views import files_of
 from cli import present
 from cli.configuration import EMBEDDED, cassandra_security, configuration
 from serving.analysis import Analysis
@@ -23,10 +25,10 @@ from serving.cassandra_store import CassandraStore
 from serving.history_parts import TABLES, OfPage, OfUser, Part, days_of, gathered
 from serving.layers import whole_table
 from serving.moment import Moment, published_together
-from serving.reader import Reader
+from serving.reader import Reader, Stream
 from serving.sqlite_store import SqliteStore
 from shared_logic.installed import register_datasets
-from shared_logic.language import registry
+from shared_logic.language import Dataset, registry
 from shared_logic.protocols import Store
 
 Format = Literal["arrow", "pandas", "polars", "spark"]
@@ -63,7 +65,7 @@ def read(
     dataset = registry[name]
     with _store(place) as store:
         stream = _reader(store, place).stream(dataset, key, generation)
-        found = table(dataset, stream.rows) if stream.layers is None else whole_table(dataset, stream.layers)
+        found = _whole(dataset, stream)
     return _AS[format](found)
 
 
@@ -137,11 +139,17 @@ def _home(home: str | Path | None) -> Path:
     return Path(home or os.environ.get("WIKIBRAID_HOME") or "~/.wikibraid").expanduser()
 
 
+def _whole(dataset: Dataset, stream: Stream) -> pa.Table:
+    """A table of which a batch's files are here; should they be given up at this moment, the store has all rows."""
+    if stream.layers is not None:
+        with suppress(duckdb.IOException), tempfile.TemporaryDirectory(prefix="wikibraid-") as folder:
+            return whole_table(dataset, stream.layers, Path(folder))
+    return table(dataset, stream.rows)
+
+
 def _reader(store: Store, place: Path) -> Reader:
     """Of merged tables; what is read whole comes from the batch's files, if they are here."""
-    return Reader(
-        store, files=lambda made: files_of_run(place / "delta" / made.dataset, made.delta_version, made.run)
-    )
+    return Reader(store, files=partial(files_of, place / "delta"))
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from cli.options import (
 )
 from cli.output import Meter, err, meter, out, print_json, print_outcome, print_records
 from cli.purges import begun as purges_begun
+from cli.temporary import temporary
 from shared_logic.datasets.user_current import hidden_names
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import Dataset, names_accounts, registry
@@ -304,9 +305,9 @@ def recompute(
             run=run,
             columns=dataset.schema.signature,
         )
-        with store.atomically():
+        with temporary(home.temporary) as spill, store.atomically():
             store.add_generation(made)
-            store.load(dataset.name, made.number, result.views[dataset.name].rows())
+            store.load(dataset.name, made.number, result.views[dataset.name].rows(spill))
         lanes.append((dataset, made))
     progress.say("catching up with the log")
     catch_up(log, store, lanes, EngineName.LOOP)

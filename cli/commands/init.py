@@ -13,7 +13,7 @@ from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
 from cli.output import print_outcome
 from serving.cassandra_session import connected
-from serving.cassandra_store import BUCKETS, create_store, keep_from
+from serving.cassandra_store import BUCKETS, StoreError, bind_to_log, create_store
 from shared_logic.partitions import PARTITIONS
 from speed.kafka_log import Kept, create_topic, identity_of
 from speed.sqlite_log import SqliteLog
@@ -44,7 +44,7 @@ def init(
 ) -> None:
     """Make a home whose log and store lie in its folder, in Kafka, or in Cassandra; can be run again."""
     place = home_at(home)
-    _configure(place, log, store)
+    is_new = _configure(place, log, store)
     with place.writing_log("init"), place.writing_store("init"):
         with SqliteLog(place.path / "log.db", partitions) as notes:
             identity = notes.identity
@@ -59,7 +59,13 @@ def init(
         if address is not None:
             with connected(address, cassandra_security()) as cql:
                 create_store(cql, replicas, buckets)
-                keep_from(cql, identity)
+                try:
+                    bind_to_log(cql, identity)
+                except StoreError:
+                    if is_new:
+                        # Nothing may read or write there through this home.
+                        place.configuration_file.unlink()
+                    raise
         with place.intake(), place.store():
             pass
     print_outcome(
@@ -69,15 +75,15 @@ def init(
     )
 
 
-def _configure(place: Home, log: str, store: str) -> None:
-    """Write where things lie into the home's configuration, unless it says so already.
+def _configure(place: Home, log: str, store: str) -> bool:
+    """Write where things lie into the home's configuration; False: it says so already.
 
     Raises:
         Failure: it says otherwise, and something may lie there.
     """
     known = place.configuration
     if (known.log, known.store) == (log, store):
-        return
+        return False
     begun = place.configuration_file.exists() or any(
         (place.path / name).exists() for name in ("log.db", "store.db")
     )
@@ -90,3 +96,4 @@ def _configure(place: Home, log: str, store: str) -> None:
     place.configured(type(known)(log=log, store=store))
     text = yaml.safe_dump({"log": log, "store": store}, sort_keys=False)
     place.configuration_file.write_text(text, encoding="utf-8")
+    return True

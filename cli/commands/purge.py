@@ -118,7 +118,7 @@ def _rewrite(place: Home, log: Log, cut: Cut, wanted: Plan, progress: Meter) -> 
 def _recompute(place: Home, log: Log, store: Store, cut: Cut, progress: Meter) -> None:
     """Compute what is published again, and remove all that was computed before."""
     published = tuple(dataset for dataset in registry.values() if store.published(dataset.name) is not None)
-    # Delta's log holds least and greatest values of columns, which no vacuum removes.
+    # Delta's log of what fails audits holds least and greatest values, which no vacuum removes.
     for folder in (place.delta, place.path / "warehouse"):
         shutil.rmtree(folder, ignore_errors=True)
     if not published:

@@ -33,4 +33,4 @@ def rows_of(dataset: Dataset, table: DataFrame) -> Iterator[tuple[bytes, bytes]]
     """Its rows, written by Spark and read in order of key."""
     with TemporaryDirectory() as folder:
         table.write.mode("overwrite").parquet(folder)
-        yield from store_rows(dataset, list(Path(folder).glob("*.parquet")))
+        yield from store_rows(dataset, list(Path(folder).glob("*.parquet")), Path(folder))

@@ -75,7 +75,7 @@ def test_a_run_that_is_repeated_or_goes_on_gives_the_same(spark: SparkSession, t
             lambda _: None,
         )
         assert all(view.audit.success for view in made.views.values())
-        return {name: (view.version, list(view.rows())) for name, view in made.views.items()}
+        return {name: (view.version, list(view.rows(tmp_path))) for name, view in made.views.items()}
 
     first = run()
     # when one view is lost before its commit, as by a kill, and the run is repeated

@@ -37,7 +37,7 @@ class _View:
     version: int = 0
     audit: _Audit = field(default_factory=_Audit)
 
-    def rows(self) -> Iterator[tuple[bytes, bytes]]:
+    def rows(self, spill: Path) -> Iterator[tuple[bytes, bytes]]:
         table = self.tables[self.dataset.name]
         yield from sorted((encode_key(key), encode_values(values)) for key, values in table.items())
 

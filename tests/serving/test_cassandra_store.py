@@ -18,8 +18,8 @@ from serving.cassandra_store import (
     LeaseLost,
     StoreError,
     Unreachable,
+    bind_to_log,
     create_store,
-    keep_from,
 )
 from serving.ddl import FORMAT
 from shared_logic.keys import encode_key
@@ -547,11 +547,11 @@ def test_making_a_store_again_changes_nothing(cassandra: CassandraStore, cql: Cq
 
 def test_a_store_is_kept_from_one_log(cassandra: CassandraStore, cql: Cql) -> None:
     # given a store that a home with a log was made for, twice
-    keep_from(cql, "one")
-    keep_from(cql, "one")
+    bind_to_log(cql, "one")
+    bind_to_log(cql, "one")
     # then a home with another log can't be made for it
-    with pytest.raises(StoreError, match="is kept from another log, of another home; name another keyspace"):
-        keep_from(cql, "two")
+    with pytest.raises(StoreError, match="is kept from another log, of another home; make a new home"):
+        bind_to_log(cql, "two")
 
 
 def test_what_is_no_store_is_refused(node: CassandraNode, cql: Cql) -> None:

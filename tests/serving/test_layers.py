@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import shared_logic.datasets  # noqa: F401  registers them
+from batch.arrow_types import ARROW_TYPES
 from batch.table_files import read_table_folder
-from serving.arrow import table, to_arrow
-from serving.layers import Layers, whole_table
-from serving.reader import Reader
+from serving.analysis import Analysis
+from serving.arrow import table
+from serving.layers import put_together, whole_table
+from serving.reader import Layers, Reader
 from shared_logic.clock import from_iso
 from shared_logic.datasets.user_current import name_digest
 from shared_logic.eventify.tables import states
@@ -77,7 +83,8 @@ def files(store: MemoryStore, tmp_path_factory: pytest.TempPathFactory) -> Files
         ]
         for number, some in enumerate((records[::2], records[1::2])):
             path = folder / f"{dataset.name}-{number}.parquet"
-            pq.write_table(to_arrow(dataset, some), path)
+            columns = pa.schema([(name, ARROW_TYPES[schema.column(name).type]) for name in schema.names])
+            pq.write_table(pa.Table.from_pylist(some, schema=columns), path)
             found.setdefault(dataset.name, []).append(path)
     return found
 
@@ -93,9 +100,9 @@ def layers_of(store: MemoryStore, files: Files, dataset: Dataset) -> Layers:
 
 @pytest.mark.parametrize("dataset", DATASETS, ids=lambda d: d.name)
 def test_every_table_is_the_one_that_is_read_row_by_row(
-    store: MemoryStore, files: Files, dataset: Dataset
+    store: MemoryStore, files: Files, dataset: Dataset, tmp_path: Path
 ) -> None:
-    assert whole_table(dataset, layers_of(store, files, dataset)).equals(
+    assert whole_table(dataset, layers_of(store, files, dataset), tmp_path).equals(
         table(dataset, Reader(store).stream(dataset).rows)
     )
 
@@ -128,3 +135,38 @@ def test_a_part_of_a_table_and_one_without_files_have_no_layers(store: MemorySto
     assert Reader(store).stream(dataset).layers is None
     assert Reader(store, files=lambda _: None).stream(dataset).layers is None
     assert Reader(store, files=lambda _: files["page_current"]).stream(dataset, (sample.WIKI,)).layers is None
+
+
+def test_nothing_of_what_is_hidden_stays_in_the_database(store: MemoryStore, files: Files) -> None:
+    # given a database in which tables with hidden parts and names are put together
+    with duckdb.connect() as db:
+        db.execute("SET TimeZone='UTC'")
+        for dataset in DATASETS:
+            put_together(db, dataset, layers_of(store, files, dataset))
+        # then there is no table beside theirs
+        assert {name for (name,) in db.execute("SELECT table_name FROM duckdb_tables()").fetchall()} == {
+            dataset.name for dataset in DATASETS
+        }
+
+
+def test_a_table_may_be_called_as_a_word_of_sql(store: MemoryStore, files: Files, tmp_path: Path) -> None:
+    called = replace(registry["page_current"], name="references")
+    found = whole_table(called, layers_of(store, files, registry["page_current"]), tmp_path)
+    assert found.num_rows == len(Reader(store).scan(registry["page_current"]).rows)
+
+
+def test_files_that_are_gone_are_told(store: MemoryStore, tmp_path: Path) -> None:
+    layers = (
+        Reader(store, files=lambda _: [tmp_path / "gone.parquet"]).stream(registry["page_current"]).layers
+    )
+    assert layers is not None
+    with pytest.raises(duckdb.IOException):
+        whole_table(registry["page_current"], layers, tmp_path)
+
+
+def test_an_analysis_takes_the_stores_rows_where_files_are_gone(store: MemoryStore, tmp_path: Path) -> None:
+    reader = Reader(store, files=lambda _: [tmp_path / "gone.parquet"])
+    with Analysis(reader.stream, None, datetime(2023, 6, 1, tzinfo=UTC)) as db:
+        db.prepare(["page_current"])
+        found = db.execute("SELECT count(*) FROM page_current").fetchone()
+    assert found == (len(Reader(store).scan(registry["page_current"]).rows),)
