@@ -88,6 +88,12 @@ def _settings(jars: list[Path], warehouse: Path, cores: int) -> dict[str, str]:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
+        # What its pages would show is kept all the same, plans of hundreds of columns among it.
+        "spark.sql.ui.retainedExecutions": "10",
+        "spark.ui.retainedJobs": "10",
+        "spark.ui.retainedStages": "10",
+        "spark.ui.retainedTasks": "100",
+        "spark.sql.maxPlanStringLength": "10000",
         "spark.ui.showConsoleProgress": "false",
         # Most of a run's Java is met once or twice: the second compiler costs more of the two cores than it gains there.
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING} -XX:+UseParallelGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",

@@ -29,6 +29,14 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     made.stop()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_kept() -> Iterator[None]:
+    """What a module's tests had Spark keep goes with them: the run's session has memory for a few modules only."""
+    yield
+    if (session_there := SparkSession.getActiveSession()) is not None:
+        session_there.catalog.clearCache()
+
+
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraNode]:
     """The run's one Cassandra node."""
