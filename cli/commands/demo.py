@@ -86,7 +86,7 @@ def demo(
         Path, typer.Option("--out", help="Folder for the home and the page; made anew.")
     ] = Path("demo-output"),
 ) -> None:
-    """Show the whole of it on real history, in two to three minutes."""
+    """Show the whole of it on real history, in a minute or two."""
     begun = time.monotonic()
     datasets = registry.closure(SHOWN)
     if out_dir.exists():
