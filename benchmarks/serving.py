@@ -1,4 +1,4 @@
-"""Serving: a merged read beside a plain read by primary key of the same store."""
+"""Serving: a merged read beside a plain read by primary key of the same store; `python -m benchmarks.serving` runs this alone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from rich.console import Console
 
 import shared_logic.datasets  # noqa: F401  registers the datasets
 from benchmarks.result import Result
@@ -62,3 +64,8 @@ def _micros(read: Callable[[Key], object], keys: list[Key]) -> float:
             read(key)
         times.append((time.perf_counter() - begun) / len(keys) * 1e6)
     return statistics.median(times)
+
+
+if __name__ == "__main__":
+    for result in results():
+        Console().print(result)

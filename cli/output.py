@@ -24,6 +24,10 @@ from rich.table import Table as RichTable
 T = TypeVar("T")
 SILENT_SECONDS = 1.0
 _COUNTED_AT_ONCE = 1_000
+LEAST_COLUMN = 6
+"""Characters that a column needs to be read, its borders included."""
+_WIDTH_IN_FILES = 1_000
+"""Of a table that goes to a file or a program: nothing of it has to be folded."""
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False)
@@ -40,12 +44,6 @@ def print_outcome(outcome: Mapping[str, Any], sentence: str, *, json: bool) -> N
         print_json(outcome)
     else:
         out.print(sentence, markup=False)
-
-
-LEAST_COLUMN = 6
-"""Characters that a column needs to be read, its borders included."""
-_WIDTH_IN_FILES = 1_000
-"""Of a table that goes to a file or a program: nothing of it has to be folded."""
 
 
 def print_records(records: Sequence[Mapping[str, Any]], title: str = "") -> None:

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from serving.arrow import batches
-from serving.layers import make_empty, put_together
+from serving.layers import FilesGone, make_empty, put_together
 from serving.reader import Stream
 from shared_logic.language import Dataset, registry
 from shared_logic.views import View, views
@@ -118,14 +118,13 @@ class Analysis:
             return
         found = self.streams[dataset.name] = self._read(dataset)
         if found.layers is not None:
-            # Files may be given up at this moment; the store has all rows.
-            with suppress(duckdb.IOException):
+            with suppress(FilesGone):
                 put_together(self._db, dataset, found.layers)
                 return
         make_empty(self._db, dataset)
         for batch in batches(dataset, found.rows):
             self._db.register("batch", batch)
-            self._db.execute(f"INSERT INTO {dataset.name} FROM batch")
+            self._db.execute(f'INSERT INTO "{dataset.name}" FROM batch')
             self._db.unregister("batch")
 
 

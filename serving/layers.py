@@ -20,6 +20,12 @@ from serving.redaction import Redaction
 from shared_logic.language import Dataset, Key, Values
 
 ROWS_AT_ONCE = 20_000
+
+
+class FilesGone(Exception):  # noqa: N818  what is so, not that something failed
+    """The batch's files were given up since somebody looked where they are; the store has all rows."""
+
+
 # Beside the tables of datasets, whose names have no blanks.
 _ROWS, _KEYS, _TOTALS = '"speed rows"', '"speed keys"', '"speed totals"'
 _REVISIONS, _NAMES = '"hidden revisions"', '"hidden names {}"'
@@ -29,7 +35,7 @@ def whole_table(dataset: Dataset, layers: Layers, spill: Path) -> pa.Table:
     """The merged rows in order of key; what memory can't hold meanwhile lies in the folder `spill`.
 
     Raises:
-        duckdb.IOException: the batch's files are gone.
+        FilesGone: the batch's files were given up.
     """
     schema = arrow_schema(dataset)
     with duckdb.connect() as db:
@@ -44,14 +50,17 @@ def put_together(db: duckdb.DuckDBPyConnection, dataset: Dataset, layers: Layers
     """Make the table of the dataset's name. Nothing of what is hidden stays in the database.
 
     Raises:
-        duckdb.IOException: the batch's files are gone.
+        FilesGone: the batch's files were given up.
     """
     make_empty(db, dataset)
     if layers.batch:
-        db.execute(
-            f'INSERT INTO "{dataset.name}" SELECT {_stored(dataset)} FROM read_parquet(?, hive_partitioning=false)',  # noqa: S608
-            [list(map(str, layers.batch))],
-        )
+        statement = f'INSERT INTO "{dataset.name}" SELECT {_stored(dataset)} FROM read_parquet(?, hive_partitioning=false)'  # noqa: S608
+        try:
+            db.execute(statement, [list(map(str, layers.batch))])
+        except duckdb.IOException as error:
+            if all(file.exists() for file in layers.batch):
+                raise
+            raise FilesGone(str(error)) from error
     if dataset.is_rollup:
         _add_up(db, dataset, layers.speed)
     else:

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import duckdb
 import polars as pl
 import pyarrow as pa
 
@@ -23,7 +22,7 @@ from serving.arrow import table
 from serving.cassandra_session import Address, connected
 from serving.cassandra_store import CassandraStore
 from serving.history_parts import TABLES, OfPage, OfUser, Part, days_of, gathered
-from serving.layers import whole_table
+from serving.layers import FilesGone, whole_table
 from serving.moment import Moment, published_together
 from serving.reader import Reader, Stream
 from serving.sqlite_store import SqliteStore
@@ -142,7 +141,7 @@ def _home(home: str | Path | None) -> Path:
 def _whole(dataset: Dataset, stream: Stream) -> pa.Table:
     """A table of which a batch's files are here; should they be given up at this moment, the store has all rows."""
     if stream.layers is not None:
-        with suppress(duckdb.IOException), tempfile.TemporaryDirectory(prefix="wikibraid-") as folder:
+        with suppress(FilesGone), tempfile.TemporaryDirectory(prefix="wikibraid-") as folder:
             return whole_table(dataset, stream.layers, Path(folder))
     return table(dataset, stream.rows)
 

@@ -17,9 +17,12 @@ from cli.failures import Failure
 from cli.home import Home
 from cli.main import app
 from cli.temporary import LOCK, temporary
+from serving.sqlite_file import StoreError
 from shared_logic.language import registry
 from shared_logic.memory_store import MemoryStore
+from stack.cassandra_node import CassandraNode
 from tests import sample
+from tests.e2e.commands import ran
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,3 +120,19 @@ def test_what_only_grew_is_published_by_the_command_of_the_same_run(tmp_path: Pa
     assert with_relatives(MemoryStore(), named) == some
     every = despite_growth_command(home, tuple(registry.values()), (3,)).split()
     assert every[3:5] == ["--cut", "3"]
+
+
+@pytest.mark.cassandra
+def test_a_keyspace_of_another_home_is_refused_and_not_configured(
+    tmp_path: Path, node: CassandraNode
+) -> None:
+    # given a home with a keyspace, made twice
+    store = f"cassandra://{node.settings.host}:{node.settings.port}/bound"
+    for _ in range(2):
+        ran("init", "--store", store, "--home", str(tmp_path / "one"))
+    # when another home is to have it
+    with pytest.raises(StoreError, match="is kept from another log, of another home; make a new home"):
+        ran("init", "--store", store, "--home", str(tmp_path / "two"))
+    # then nothing there leads to it
+    assert Home(tmp_path / "two").address() is None
+    assert Home(tmp_path / "one").address() is not None

@@ -17,7 +17,7 @@ from batch.arrow_types import ARROW_TYPES
 from batch.table_files import read_table_folder
 from serving.analysis import Analysis
 from serving.arrow import table
-from serving.layers import put_together, whole_table
+from serving.layers import FilesGone, put_together, whole_table
 from serving.reader import Layers, Reader
 from shared_logic.clock import from_iso
 from shared_logic.datasets.user_current import name_digest
@@ -160,7 +160,7 @@ def test_files_that_are_gone_are_told(store: MemoryStore, tmp_path: Path) -> Non
         Reader(store, files=lambda _: [tmp_path / "gone.parquet"]).stream(registry["page_current"]).layers
     )
     assert layers is not None
-    with pytest.raises(duckdb.IOException):
+    with pytest.raises(FilesGone):
         whole_table(registry["page_current"], layers, tmp_path)
 
 
