@@ -24,8 +24,9 @@ import shared_logic.datasets  # noqa: F401  registers the datasets
 from batch.table_files import read_table_folder
 from benchmarks.processes import cpu_seconds
 from benchmarks.result import Result
+from serving.cassandra_keyspace import create_store
 from serving.cassandra_session import Address, connected
-from serving.cassandra_store import CassandraStore, create_store
+from serving.cassandra_store import CassandraStore
 from serving.http.access import SIMILAR_EDITORS, Access, Bearer
 from serving.http.application import application
 from serving.http.operations import Kept

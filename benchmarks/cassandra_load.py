@@ -14,8 +14,9 @@ from itertools import product
 from pathlib import Path
 
 from serving import cassandra_session
+from serving.cassandra_keyspace import create_store
 from serving.cassandra_session import Address, Cql, connected
-from serving.cassandra_store import CassandraStore, create_store
+from serving.cassandra_store import CassandraStore
 from shared_logic.protocols import Lane
 from stack.cassandra_node import CassandraNode, NodeSettings
 

@@ -27,8 +27,8 @@ import shared_logic.datasets  # noqa: F401  registers the datasets
 from benchmarks.result import Result
 from benchmarks.story import WIKI, edits, event
 from cli.home import Home
+from serving.cassandra_keyspace import create_store
 from serving.cassandra_session import Address, connected
-from serving.cassandra_store import create_store
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import registry
 from shared_logic.laws import load_generation

@@ -11,7 +11,6 @@ import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
-from hashlib import sha256
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -23,17 +22,15 @@ from serving.cassandra_generations import Generations
 from serving.cassandra_layout import Layout
 from serving.cassandra_positions import LeaseLost, Positions
 from serving.cassandra_session import Address, Cql, Unreachable, connected
-from serving.ddl import FORMAT, create_keyspace, store_tables
+from serving.ddl import FORMAT
 from serving.difference import Counts, difference
 from serving.sqlite_file import StoreError, key_range
 from shared_logic.kernel import add
 from shared_logic.language import Dataset
 from shared_logic.protocols import Accumulator, Cut, Generation, Lane, Parts
 
-__all__ = ["Address", "CassandraStore", "LeaseLost", "StoreError", "Unreachable", "connected", "create_store"]
+__all__ = ["Address", "CassandraStore", "LeaseLost", "StoreError", "Unreachable", "connected"]
 
-BUCKETS = 64
-"""Partitions of Cassandra per table of a dataset: choose so many that none gets larger than some 100 MB."""
 _TOMBSTONE = b""
 _ALL_BITS = 15
 _STEP_BITS = 20
@@ -44,37 +41,6 @@ _SPAN = 50_000
 """Offsets whose changed keys lie in one partition of Cassandra; a batch of events lies in one span, by its end."""
 
 Sums = tuple[int, ...]
-
-
-def create_store(cql: Cql, replicas: int = 1, buckets: int = BUCKETS) -> None:
-    """Make the keyspace and its tables, where they are missing.
-
-    `replicas` are the copies of each row in every data centre, if the keyspace is new. `buckets` never change afterwards.
-    """
-    keyspace = cql.address.keyspace
-    cql.define(create_keyspace(keyspace, replicas))
-    cql.use_keyspace()
-    for table in store_tables(keyspace):
-        cql.define(table)
-    for name, value in (("buckets", buckets), ("format", FORMAT)):
-        cql.conditional("INSERT INTO settings (name, value) VALUES (?, ?) IF NOT EXISTS", name, value)
-
-
-def bind_to_log(cql: Cql, log: str) -> None:
-    """Note that the store is kept from the log of that identity.
-
-    Raises:
-        StoreError: it is kept from another one, of whose messages these offsets tell nothing.
-    """
-    mine = int.from_bytes(sha256(log.encode()).digest()[:8], "big", signed=True)
-    cql.conditional("INSERT INTO settings (name, value) VALUES ('log', ?) IF NOT EXISTS", mine)
-    noted = dict(cql.rows("SELECT name, value FROM settings"))
-    if noted["log"] != mine:
-        message = (
-            f"the keyspace {cql.address.keyspace} is kept from another log, of another home; make a new home with another "
-            "keyspace, or with that log"
-        )
-        raise StoreError(message)
 
 
 class CassandraStore:

@@ -12,8 +12,9 @@ from cli.failures import Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
 from cli.output import print_outcome
+from serving.cassandra_keyspace import BUCKETS, bind_to_log, create_store
 from serving.cassandra_session import connected
-from serving.cassandra_store import BUCKETS, StoreError, bind_to_log, create_store
+from serving.sqlite_file import StoreError
 from shared_logic.partitions import PARTITIONS
 from speed.kafka_log import Kept, create_topic, identity_of
 from speed.sqlite_log import SqliteLog

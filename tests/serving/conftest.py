@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from serving.cassandra_keyspace import create_store
 from serving.cassandra_session import Address, Cql, connected
-from serving.cassandra_store import CassandraStore, create_store
+from serving.cassandra_store import CassandraStore
 from serving.sqlite_store import SqliteStore
 from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Store

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving.cassandra_keyspace import bind_to_log, create_store
 from serving.cassandra_layout import Layout
 from serving.cassandra_session import Address, Cql, connected
 from serving.cassandra_store import (
@@ -18,8 +19,6 @@ from serving.cassandra_store import (
     LeaseLost,
     StoreError,
     Unreachable,
-    bind_to_log,
-    create_store,
 )
 from serving.ddl import FORMAT
 from shared_logic.keys import encode_key
