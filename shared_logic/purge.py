@@ -13,6 +13,8 @@ import msgspec
 
 from shared_logic import log_state, page_state
 from shared_logic.entities import Entity, State
+from shared_logic.events.records import RevisionsRelocated
+from shared_logic.events.streams import RELOCATED
 from shared_logic.log_state import LogState
 from shared_logic.page_state import PageState, RevisionState
 
@@ -70,6 +72,8 @@ def purged_event(raw: bytes, hidden: Mapping[Subject, int]) -> bytes:
     if not isinstance(event, dict):
         return raw
     wiki = str(event.get("wiki_id") or event.get("database") or event.get("wiki") or "")
+    if str(event.get("$schema", "")).startswith(f"/{RELOCATED}/"):
+        return _purged_relocation(raw, wiki, hidden)
     changed = False
     bits = hidden.get((wiki, REVISION, _number(event.get("rev_id"))), 0)
     if bits:
@@ -88,6 +92,20 @@ def purged_event(raw: bytes, hidden: Mapping[Subject, int]) -> bytes:
         bits = hidden.get((wiki, LOG_ROW, _number(event["log_id"])), 0)
         changed |= _purge(event, bits, _LOG_FIELDS)
     return msgspec.json.encode(event) if changed else raw
+
+
+def _purged_relocation(raw: bytes, wiki: str, hidden: Mapping[Subject, int]) -> bytes:
+    event = _relocations.decode(raw)
+    revisions = {
+        rev_id: _revision(state, hidden.get((wiki, REVISION, rev_id), 0))
+        for rev_id, state in event.revisions.items()
+    }
+    if revisions == event.revisions:
+        return raw
+    return msgspec.json.encode(msgspec.structs.replace(event, revisions=revisions))
+
+
+_relocations = msgspec.json.Decoder(RevisionsRelocated)
 
 
 def _revision(state: RevisionState, bits: int) -> RevisionState:

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
+from shared_logic import relocations
 from shared_logic.clock import FUTURE_LIMIT_MS, milliseconds
 from shared_logic.entities import Entity
 from shared_logic.events import records as r
@@ -120,6 +121,8 @@ class Ingestion:
             else:
                 counts.kept += 1
                 counts.streams[found.event.meta.stream] += 1
+                if relocations.told(found) is not None:
+                    self._log.note_relocation(raw)
                 yield from messages
 
     def _check(self, found: Read) -> None:
@@ -197,6 +200,8 @@ def replay(log: SqliteLog, numbers: Collection[int] = ()) -> tuple[int, int]:
             continue
         with log.atomically():
             log.append(router.routed(found, letter.value))
+            if relocations.told(found) is not None:
+                log.note_relocation(letter.value)
             log.mark_replayed(letter.id)
             log.remember(ROUTING, router.encoded())
         alive += 1

@@ -76,6 +76,8 @@ class Follower:
     ingestion: Ingestion
     committed: Callable[[Counts], object]
     """Called after every commit."""
+    meanwhile: Callable[[], object] = lambda: None
+    """Called at least once in `SECONDS_PER_COMMIT`."""
     metrics: Metrics = field(default_factory=Metrics)
     seen_at: float = 0.0
     """When it last looked around, on the monotonic clock."""
@@ -103,6 +105,7 @@ class Follower:
         """
         while not self._stopping:
             self.seen_at = time.monotonic()
+            self.meanwhile()
             events = self.source.take(EVENTS_PER_COMMIT, SECONDS_PER_COMMIT)
             if not events:
                 self.caught_up = True

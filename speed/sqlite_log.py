@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -21,7 +21,7 @@ from shared_logic.protocols import Cut, Message
 from shared_logic.restores import rewritten
 from speed.log_error import LogError
 
-FORMAT = 3
+FORMAT = 4
 _PATIENT = Retrying(
     retry=retry_if_exception_message(match=".*database is locked"),
     stop=stop_after_delay(5),
@@ -31,6 +31,9 @@ _PATIENT = Retrying(
 ROUTING = "routing"
 """The fact that is the memory of `shared_logic.routing`."""
 _IDENTITY = "identity"
+_RELOCATIONS = (
+    """CREATE TABLE relocations (value BLOB PRIMARY KEY, why TEXT NOT NULL DEFAULT '') WITHOUT ROWID"""
+)
 _TABLES = (
     """CREATE TABLE messages (partition INTEGER, position INTEGER, key TEXT NOT NULL, value BLOB NOT NULL,
     PRIMARY KEY (partition, position)) WITHOUT ROWID""",
@@ -42,7 +45,10 @@ _TABLES = (
     """CREATE TABLE restored (wiki TEXT, rev_id INTEGER, page_id INTEGER, PRIMARY KEY (wiki, rev_id, page_id)) WITHOUT ROWID""",
     """CREATE TABLE dead_letters (id INTEGER PRIMARY KEY, source TEXT NOT NULL, position INTEGER NOT NULL, code TEXT NOT NULL,
     detail TEXT NOT NULL, value BLOB NOT NULL, replayed INTEGER NOT NULL DEFAULT 0, UNIQUE (source, position))""",
+    _RELOCATIONS,
 )
+_ADDED = {3: (_RELOCATIONS,)}
+"""By format what the next one has in addition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,9 @@ class SqliteLog:
             # SQLite itself does not wait for whoever makes the same file a log in WAL mode at this moment.
             _PATIENT(self._db.execute, "PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
-            found = self._format() or self._made(partitions)
+            found = self._format()
+            if found == 0 or found in _ADDED:
+                found = self._brought_up(partitions)
         except (sqlite3.Error, OSError) as error:
             message = (
                 f"{path}: can't be opened as a log ({error}); check that the folder is there and writable"
@@ -89,8 +97,8 @@ class SqliteLog:
     def _format(self) -> int:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
-    def _made(self, partitions: int) -> int:
-        """Make the tables, of which another process may see nothing or all; it may also have been first. Returns the format."""
+    def _brought_up(self, partitions: int) -> int:
+        """Make the tables that are missing, of which another process may see nothing or all; it may also have been first."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             found = self._format()
@@ -99,8 +107,12 @@ class SqliteLog:
                     self._db.execute(statement)
                 self.remember("partitions", str(partitions).encode())
                 self.remember(_IDENTITY, uuid4().bytes)
-                self._db.execute(f"PRAGMA user_version={FORMAT}")
                 found = FORMAT
+            while found in _ADDED:
+                for statement in _ADDED[found]:
+                    self._db.execute(statement)
+                found += 1
+            self._db.execute(f"PRAGMA user_version={found}")
             self._db.execute("COMMIT")
         finally:
             self._db.rollback()  # of what was not committed, if anything
@@ -188,7 +200,7 @@ class SqliteLog:
         self._db.execute("ATTACH ? AS other", (str(other),))
         try:
             with self.atomically():
-                for table in ("deliveries", "sources", "marks", "restored", "dead_letters"):
+                for table in ("deliveries", "sources", "marks", "restored", "dead_letters", "relocations"):
                     self._db.execute(f"INSERT OR IGNORE INTO {table} SELECT * FROM other.{table}")  # noqa: S608  constants
                 self._db.execute(
                     "INSERT OR IGNORE INTO facts SELECT * FROM other.facts WHERE name <> 'partitions'"
@@ -216,6 +228,10 @@ class SqliteLog:
                     "DELETE FROM marks WHERE wiki=? AND rev_id=? AND value=?", (wiki, rev_id, value)
                 )
                 self.note_mark(wiki, rev_id, rewrite(value))
+            for event, why in self.relocations().items():
+                self.settle_relocation(event)
+                self.note_relocation(rewritten_event := rewrite(event))
+                self.put_off_relocation(rewritten_event, why)
             self._db.execute("UPDATE dead_letters SET value=?", (zlib.compress(b""),))
             memory = self.recall(ROUTING)
             if memory is not None:
@@ -276,6 +292,22 @@ class SqliteLog:
         """See `shared_logic.restores.Marks`."""
         rows = self._db.execute("SELECT page_id FROM restored WHERE wiki=? AND rev_id=?", (wiki, rev_id))
         return [page_id for (page_id,) in rows]
+
+    def note_relocation(self, event: bytes) -> None:
+        """Keep an event that tells of revisions to be looked up later (see `shared_logic.relocations`)."""
+        self._db.execute("INSERT OR IGNORE INTO relocations (value) VALUES (?)", (event,))
+
+    def relocations(self) -> Mapping[bytes, str]:
+        """Those events, with why they could not be looked up the last time (empty: nobody tried)."""
+        return dict(self._db.execute("SELECT value, why FROM relocations").fetchall())
+
+    def settle_relocation(self, event: bytes) -> None:
+        """The log says it revision by revision now."""
+        self._db.execute("DELETE FROM relocations WHERE value=?", (event,))
+
+    def put_off_relocation(self, event: bytes, why: str) -> None:
+        """It could not be looked up."""
+        self._db.execute("UPDATE relocations SET why=? WHERE value=?", (why, event))
 
     def remember(self, name: str, value: bytes) -> None:
         """Keep a small fact beside the log."""

@@ -58,6 +58,12 @@ class Outcome:
     failures: dict[tuple[str, str], str] = field(default_factory=dict)
     """(dataset, place) whose function raised, with what it said; such a thing has no rows until it can be computed."""
 
+    def add(self, other: Outcome) -> None:
+        """Count what another worker has done too."""
+        self.messages += other.messages
+        self.unreadable += other.unreadable
+        self.failures |= other.failures
+
 
 class Worker:
     """Keeps lanes that start from the same base and stand at the same progress.

@@ -28,6 +28,7 @@ from cli.options import (
     instant_named,
 )
 from cli.output import err, meter, out, print_json
+from cli.relocations import LookingUp
 from cli.schemas import known_fields
 from cli.streams import Stream, streams, topics
 from speed.event_streams import WIKIMEDIA, EventStreams
@@ -173,7 +174,9 @@ def _follow(
     with place.writing_log(what), place.intake() as intake:
         opened = source(intake.notes)
         ingestion = Ingestion(intake.notes, scope_of(place, wikis))
-        follower = Follower(intake.notes, opened, ingestion, lambda _: intake.relay())
+        follower = Follower(
+            intake.notes, opened, ingestion, lambda _: intake.relay(), LookingUp(place, intake)
+        )
         on_signal(follower.stop)
         with answering(follower, *at), opened.reading():
             follower.run()

@@ -10,6 +10,7 @@ import typer
 
 from cli.daemons import answering, on_signal
 from cli.failures import CANNOT_KNOW, Failure
+from cli.home import Home
 from cli.options import (
     DEFAULT_HOME,
     HOST,
@@ -21,6 +22,8 @@ from cli.options import (
     home_at,
 )
 from cli.output import err, meter, out, print_json
+from cli.relocations import look_up_all, unresolved
+from shared_logic.datasets.page_history import page_titles
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import Dataset, registry
 from shared_logic.protocols import Generation, Lane, Log, Store
@@ -49,13 +52,14 @@ def run(
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:
-    """Bring the published generations to the end of the log, and stop there."""
+    """Bring the published generations to the end of the log, follow history merges and restores, and stop there."""
     process.tune()
     place = home_at(home)
     with place.writing_store("speed run"), place.log() as log, place.store() as store:
         lanes = published(store, _with_families(datasets_named(names or [])))
-        with meter("messages", sum(log.ends())) as progress:
-            done = catch_up(log, store, lanes, engine, lambda: progress.at(standing(log, store, lanes)))
+        done = _caught_up(log, store, lanes, engine)
+        if any(dataset.name == page_titles.name for dataset, _ in lanes) and _relocated(place, store):
+            done.add(_caught_up(log, store, lanes, engine))
     if json:
         print_json({"messages": done.messages, "unreadable": done.unreadable, "failures": len(done.failures)})
         return
@@ -96,6 +100,32 @@ def daemon(
         except LogTooShort as error:
             raise Failure(str(error), CANNOT_KNOW) from error
     err.print("stopped; the same command goes on from here")
+
+
+def _caught_up(
+    log: Log, store: Store, lanes: list[tuple[Dataset, Generation]], engine: EngineName
+) -> Outcome:
+    """The lanes are at the end of the log; how far they are is shown meanwhile."""
+    with meter("messages", sum(log.ends())) as progress:
+        return catch_up(log, store, lanes, engine, lambda: progress.at(standing(log, store, lanes)))
+
+
+def _relocated(place: Home, store: Store) -> bool:
+    """Look up where history merges and restores took revisions; whether the log says anything new of it."""
+    with place.notes() as notes:
+        waiting = len(notes.relocations())
+    if not waiting:
+        return False
+    try:
+        with place.writing_log("speed run"), place.intake() as intake:
+            outcome = look_up_all(place, intake, store)
+    except Failure as why:
+        message = f"{waiting:,} history merges or restores are not followed: {why}; `wikibraid ingest relocations` does it later"
+        err.print(message, markup=False, soft_wrap=True)
+        return False
+    for line in unresolved(outcome):
+        err.print(line, markup=False, soft_wrap=True)
+    return outcome.revisions > 0
 
 
 def _with_families(datasets: tuple[Dataset, ...]) -> tuple[Dataset, ...]:
@@ -144,9 +174,7 @@ def catch_up(
         except LogTooShort as error:
             raise Failure(str(error), CANNOT_KNOW) from error
         _run_until_idle(engine)(worker, applied=after)
-        total.messages += worker.outcome.messages
-        total.unreadable += worker.outcome.unreadable
-        total.failures |= worker.outcome.failures
+        total.add(worker.outcome)
     return total
 
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from shared_logic.page_state import RevisionState
+
 Id = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -208,3 +210,15 @@ class RecentChange(Event, frozen=True, kw_only=True):
     log_params: Any = None
     user: str | None = None
     comment: str | None = None
+
+
+class RevisionsRelocated(Event, frozen=True, kw_only=True):
+    """wikibraid/revisions/relocated 1.x: our own, of what `shared_logic.relocations` has found out."""
+
+    wiki_id: Wiki
+    from_page_id: Id
+    to_page_id: Id
+    log_id: Count | None = None
+    """Of the log row that told it, where one did."""
+    revisions: dict[int, RevisionState]
+    """By id all that the page of before knew of them, and that they are on the other now."""

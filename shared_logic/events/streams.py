@@ -15,6 +15,7 @@ revisions, assertions with their own clock) or log row, whom it names, and the e
 | user/blocks-change | - | name, hiding | meta.dt | user |
 | user change | - | name | dt | user |
 | recentchange, type log | the log row | - | timestamp | log row |
+| revisions/relocated (our own) | revisions | presence, and all that was said of them | of each | both pages |
 
 Whoever is named with an id by any of them is an account that bears that name then: where the name is news, the event goes to
 the user as well (see `shared_logic.routing`).
@@ -214,6 +215,11 @@ def tags_change(event: r.TagsChange, page_id: int) -> PageState:  # noqa: ARG001
     return PageState(revisions={event.rev_id: revision})
 
 
+def relocated(event: r.RevisionsRelocated, page_id: int) -> PageState:  # noqa: ARG001
+    """Revisions of the one page that are on the other now: the same to both."""
+    return PageState(revisions=event.revisions)
+
+
 def nothing(event: r.Event, page_id: int) -> PageState:  # noqa: ARG001
     """Says nothing of a page."""
     return PageState()
@@ -315,6 +321,11 @@ def _changed_page(event: r.PageChange) -> Iterator[Entity]:
     yield page(event.wiki_id, event.page.page_id)
 
 
+def _both_pages(event: r.RevisionsRelocated) -> Iterator[Entity]:
+    yield page(event.wiki_id, event.from_page_id)
+    yield page(event.wiki_id, event.to_page_id)
+
+
 def _block_holder(event: r.BlocksChange) -> Iterator[Entity]:
     if event.user_id:
         yield user(event.database, event.user_id)
@@ -334,6 +345,8 @@ def _recent_clock(event: r.RecentChange) -> int:
     return milliseconds(event.meta.dt) if event.timestamp is None else event.timestamp * SECOND_MS
 
 
+RELOCATED = "wikibraid/revisions/relocated"
+"""Posted by no wiki: see `shared_logic.relocations`."""
 _ONE, _ONE_OR_TWO = frozenset({1}), frozenset({1, 2})
 
 
@@ -388,6 +401,16 @@ KINDS: dict[str, EventKind] = {
             nothing,
             _created,
             log_entry,
+        ),
+        EventKind(
+            RELOCATED,
+            _ONE,
+            r.RevisionsRelocated,
+            _message_time,
+            _both_pages,
+            relocated,
+            _nobody,
+            _no_log_row,
         ),
     )
 }

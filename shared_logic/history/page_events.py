@@ -169,7 +169,7 @@ def page_events(row: LogRow, namespaces: Namespaces) -> Iterator[PageEvent | Iss
         yield _issue(row, "log_params", "no-target", f"{row.params!r} tells no title; the move is not used")
         return
     old_title = normalized_title(row.title)
-    new = _split(target, namespaces)
+    new = split(target, namespaces)
     if not new[1]:
         yield _issue(row, "log_params", "no-target", f"{target!r} is a namespace only; the move is not used")
         return
@@ -181,6 +181,17 @@ def page_events(row: LogRow, namespaces: Namespaces) -> Iterator[PageEvent | Iss
             f"no namespace is called as {target!r} begins; taken for a title in the main namespace",
         )
     yield _event(row, event_type, old_title, new)
+
+
+def split(target: str, namespaces: Namespaces) -> tuple[int, str]:
+    """Namespace and title of a normalized title with its prefix; a prefix that names no namespace is part of the title."""
+    prefix, colon, rest = target.partition(":")
+    if not colon:
+        return MAIN, target
+    if not prefix:
+        return MAIN, rest
+    number = namespaces.number(prefix)
+    return (MAIN, target) if number is None else (number, rest)
 
 
 _TRIMMED = "".join(map(chr, range(ord(" ") + 1)))
@@ -208,16 +219,6 @@ def _target(row: LogRow) -> str | None:
     params = php.parsed(row.params)
     told = params.get(php.UNPARSED, params.get("4::target"))
     return normalized_title(told) or None if isinstance(told, str) else None
-
-
-def _split(target: str, namespaces: Namespaces) -> tuple[int, str]:
-    prefix, colon, rest = target.partition(":")
-    if not colon:
-        return MAIN, target
-    if not prefix:
-        return MAIN, rest
-    number = namespaces.number(prefix)
-    return (MAIN, target) if number is None else (number, rest)
 
 
 def _is_doubtful(target: str, old_namespace: int, old_title: str) -> bool:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
+import msgspec
 from hypothesis import given
 
 from shared_logic.entities import Entity, Kind, State, entity
 from shared_logic.events.read import DeadLetter, read
+from shared_logic.events.records import Meta, RevisionsRelocated
+from shared_logic.events.streams import RELOCATED
 from shared_logic.laws import states_before
+from shared_logic.page_state import RevisionState
 from shared_logic.purge import Subject, Told, purged_event, purged_state, told_by
 from shared_logic.reference import reference, united
 from speed.memory_log import MemoryLog
@@ -60,3 +65,22 @@ def test_events_without_what_is_hidden_say_what_such_states_say(log: MemoryLog) 
 def test_what_is_no_event_stays_as_it_is() -> None:
     for raw in (b"{broken", b"[]", b'"text"', b'{"rev_id": "7"}', b"\xff"):
         assert purged_event(raw, {("w", "revision", 7): 15}) is raw
+
+
+def test_relocated_revisions_are_purged_one_by_one() -> None:
+    # given an event of ours about two revisions
+    shown = RevisionState(timestamp=1, sha1="a", comment="kept", author=(1, 1, 0, 7, "Alice"))
+    gone = RevisionState(timestamp=2, sha1="b", comment="secret", author=(1, 1, 0, 8, "Bob"))
+    event = RevisionsRelocated(
+        schema=f"/{RELOCATED}/1.0.0",
+        meta=Meta(stream="wikibraid.revisions-relocated", dt=datetime(2026, 1, 1, tzinfo=UTC)),
+        wiki_id="testwiki",
+        from_page_id=1,
+        to_page_id=2,
+        revisions={10: shown, 11: gone},
+    )
+    # when the text, the comment and the author of one of them are hidden
+    after = read(purged_event(msgspec.json.encode(event), {("testwiki", "revision", 11): 7})).event
+    # then these are out of it, and nothing else is
+    assert isinstance(after, RevisionsRelocated)
+    assert after.revisions == {10: shown, 11: RevisionState(timestamp=2)}

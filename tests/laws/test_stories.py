@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import shared_logic.datasets  # noqa: F401  registers them
@@ -21,6 +21,7 @@ from shared_logic.routing import Router
 from speed import loop_engine
 from speed.memory_log import MemoryLog
 from speed.worker import Worker
+from tests.strategies.relocated import found_out, relocated, told_by
 from tests.strategies.stories import Story, noisy, play, stories
 from tests.strategies.wiki import Wiki
 
@@ -49,9 +50,12 @@ def snapshot(story: Story, upto: int) -> Mapping[Entity, State]:
 @settings(max_examples=60)
 @given(story=stories(), data=st.data())
 def test_any_handover_gives_the_reference(story: Story, data: st.DataObject) -> None:
-    # given the tables of some moment, and all events of the story, some twice and not in order
+    # given the tables of some moment, and all events of the story, some twice and not in order, with what was found out of them
     upto = data.draw(st.integers(0, len(story.actions)))
-    events = data.draw(noisy(play(story).events))
+    wiki_events = play(story).events
+    known = united(snapshot(story, upto).items(), told(wiki_events).states.items())
+    found, _ = found_out(known, told_by(wiki_events))
+    events = data.draw(noisy([*wiki_events, *found]))
     log = log_of(events, data.draw(st.integers(1, 3)))
     cut = tuple(data.draw(st.integers(0, end)) for end in log.ends())
     most = data.draw(st.integers(1, 9))
@@ -79,12 +83,14 @@ def test_pages_deleted_before_the_bootstrap_regain_their_edits(story: Story) -> 
         # when all archived pages are restored, and deleted again, five times
         for page_id in wiki.archived_pages():
             wiki.undelete(wiki.now + 60, admin, page_id)
-        found = reference(DATASETS, united(bootstrap, told(wiki.events[seen:]).states.items()))
-        assume(not wiki.moved_between_pages)
+        events = wiki.events[seen:]
+        states = united(bootstrap, told(events).states.items())
+        found = reference(DATASETS, relocated(states, events))
         expected = reference(DATASETS, united(said_by_tables(wiki, wiki.now + 1)))
         # then they have exactly the edits that the tables then hold
         assert found["daily_edits"] == expected["daily_edits"]
         for page in list(wiki.pages.values()):
             wiki.delete(wiki.now + 60, admin, page.page_id)
-        found = reference(DATASETS, united(bootstrap, told(wiki.events[seen:]).states.items()))
-        assert found["daily_edits"] == {}
+        events = wiki.events[seen:]
+        states = united(bootstrap, told(events).states.items())
+        assert reference(DATASETS, relocated(states, events))["daily_edits"] == {}

@@ -23,10 +23,11 @@ from shared_logic.eventify.authors import with_authors
 from shared_logic.eventify.dump import DumpReader
 from shared_logic.eventify.tables import states
 from shared_logic.language import registry
-from shared_logic.log_state import LogState
+from shared_logic.log_state import ACTION_HIDDEN, LogState
 from shared_logic.page_state import COMMENT_HIDDEN, SUPPRESSED, USER_HIDDEN, PageState
 from shared_logic.reference import States, told, united
 from tests.strategies.differences import Differing, differing
+from tests.strategies.relocated import relocated
 from tests.strategies.stories import (
     Action,
     AutocreateAccount,
@@ -69,8 +70,8 @@ COMPARED = tuple(dataset for name, dataset in registry.items() if name not in EV
 NAMES_OF_THEIR_DAY = MappingProxyType({"revision_facts": frozenset({"user_text"})})
 """Columns that after a rename have the old name where an event told it; `user_current` says who bears which name now."""
 NOTHING: Mapping[str, frozenset[str]] = MappingProxyType({})
-TOLD_FROM_THE_BEGINNING = frozenset({Untold.MARKS})
-"""What events do tell to whom they tell everything."""
+LOOKED_UP = frozenset({Untold.MERGE, Untold.DEPARTURE, Untold.MARKS})
+"""What no event of a wiki tells, and `shared_logic.relocations` finds out."""
 NOT_IN_DUMPS = MappingProxyType(
     {"revision_facts": frozenset({"revision_tags"}), "user_current": frozenset({"is_bot_by", "is_hidden"})}
 )
@@ -112,23 +113,24 @@ def by_dump(wiki: Wiki) -> States:
     return found
 
 
-def by_events(wiki: Wiki, since: int = 0) -> States:
-    """What the events say, from a number of them on."""
-    found = told(wiki.events[since:])
+def by_events(wiki: Wiki, since: int = 0, before: States = MappingProxyType({})) -> States:
+    """What the events say, from a number of them on, beside what was known before; relocated revisions are looked up."""
+    events = wiki.events[since:]
+    found = told(events)
     assert (found.dead, found.out_of_scope) == ([], [])
-    return found.states
+    return relocated(united(before.items(), found.states.items()), events)
 
 
 # --- what a source cannot tell --------------------------------------------------------------------------------
 
 
-def in_gaps(wiki: Wiki, since: int, *sources: States, but: frozenset[Untold] = frozenset()) -> set[Entity]:
-    """Pages that hold, or held, a revision to which something happened, from that second on, that no event told.
-
-    `but` are reasons that do not count, since all events from the beginning were read.
-    """
+def in_gaps(wiki: Wiki, since: int, *sources: States, known: frozenset[Untold] = LOOKED_UP) -> set[Entity]:
+    """Pages that hold, or held, a revision to which something happened, from that second on, that is not known."""
     rev_ids = {
-        rev_id for gap in wiki.untold if gap.second >= since and gap.why not in but for rev_id in gap.rev_ids
+        rev_id
+        for gap in wiki.untold
+        if gap.second >= since and gap.why not in known
+        for rev_id in gap.rev_ids
     }
     rev_ids |= {one.rev_id for one in wiki.everything if one.hidden & SUPPRESSED}
     return {
@@ -156,8 +158,17 @@ def forgotten(wiki: Wiki, events: States) -> set[Entity]:
 
 
 def never_told(tables: States, events: States) -> set[Entity]:
-    """Accounts that did nothing, and rows of the log that are no recent changes: no event names them."""
-    return {entity for entity in tables if entity.kind in {Kind.USER, Kind.LOG} and entity not in events}
+    """Accounts that did nothing, and rows of the log that are no recent changes: no event names them.
+
+    And rows of the log whose titles were hidden after an event told them.
+    """
+    unnamed = {entity for entity in tables if entity.kind in {Kind.USER, Kind.LOG} and entity not in events}
+    hidden = {
+        entity
+        for entity, state in tables.items()
+        if isinstance(state, LogState) and state.visibility and state.visibility[1] & ACTION_HIDDEN
+    }
+    return unnamed | hidden
 
 
 def not_in_dumps(wiki: Wiki, tables: States) -> set[Entity]:
@@ -207,7 +218,7 @@ def test_events_from_the_beginning_tell_what_tables_hold(story: Story) -> None:
     # when all its events, and nothing else, are joined
     tables, events = by_tables(wiki), by_events(wiki)
     # then they give the rows that its tables give
-    gaps = in_gaps(wiki, 0, tables, events, but=TOLD_FROM_THE_BEGINNING)
+    gaps = in_gaps(wiki, 0, tables, events)
     in_doubt = gaps | forgotten(wiki, events) | never_told(tables, events) | bots_of_tables(wiki)
     untold = {**names_of_their_day(wiki), **GROUPS_OF_THE_CAST}
     assert told_otherwise(events, tables, in_doubt, untold) == []
@@ -225,7 +236,7 @@ def test_tables_and_the_events_after_them_tell_what_later_tables_hold(
         return
     before, tables = by_tables(part), by_tables(wiki)
     # when they are joined with the events of the rest
-    found = united(before.items(), by_events(wiki, len(part.events)).items())
+    found = by_events(wiki, len(part.events), before)
     # then they give the rows that the tables at the end give
     in_doubt = in_gaps(wiki, part.now, tables, found) | forgotten(wiki, found) | never_told(tables, found)
     assert told_otherwise(found, tables, in_doubt, names_of_their_day(wiki)) == []
@@ -241,9 +252,9 @@ def test_tables_and_all_events_tell_what_later_tables_hold(story: Story, data: s
         return
     before, tables = by_tables(part), by_tables(wiki)
     # when they are joined with all events, also those that the tables have in them
-    found = united(before.items(), by_events(wiki).items())
+    found = by_events(wiki, before=before)
     # then they give the rows that the tables at the end give
-    gaps = in_gaps(wiki, 0, tables, found, but=TOLD_FROM_THE_BEGINNING)
+    gaps = in_gaps(wiki, 0, tables, found)
     in_doubt = gaps | forgotten(wiki, found) | never_told(tables, found)
     assert told_otherwise(found, tables, in_doubt, names_of_their_day(wiki)) == []
 
@@ -266,17 +277,12 @@ def test_the_dump_tells_what_tables_hold(made: Callable[[], Wiki], story: Story)
 CREATED, OTHER = Create(1, 1, 0, 0), Create(1, 2, 1, 1)
 GAPS: Mapping[Untold, tuple[Action, ...]] = MappingProxyType(
     {
-        Untold.MERGE: (CREATED, Edit(1, 2, 0, 1, False), OTHER, Merge(1, 0, 1, 0)),
         Untold.HIDDEN_NAME: (CREATED, HideName(1, 0)),
         Untold.HIDDEN_IN_ARCHIVE: (
             *(CREATED, Edit(1, 2, 0, 1, False), Edit(1, 2, 0, 0, False), Delete(1, 0)),
             *(HideArchived(1, 0, 1), Undelete(1, 0, 0)),
         ),
         Untold.SUPPRESSED: (CREATED, Hide(1, 0, 12)),
-        Untold.DEPARTURE: (
-            *(CREATED, Edit(1, 2, 0, 1, False), Edit(1, 2, 0, 0, False), Delete(1, 0)),
-            *(Recreate(1, 2, 0, 1), Delete(1, 0), Undelete(1, 1, 0)),
-        ),
     }
 )
 """By reason: the least that shows it."""
@@ -296,16 +302,46 @@ def test_no_event_tells(why: Untold, modern: bool) -> None:
     assert told_otherwise(events, tables, others | in_gaps(wiki, 0, tables, events)) == []
 
 
+MERGED = (CREATED, Edit(1, 2, 0, 1, False), OTHER, Merge(1, 0, 1, 0))
+RESTORED_ELSEWHERE = (
+    *(CREATED, Edit(1, 2, 0, 1, False), Edit(1, 2, 0, 0, False), Delete(1, 0)),
+    *(Recreate(1, 2, 0, 1), Delete(1, 0), Undelete(1, 1, 0)),
+)
+
+
+@pytest.mark.parametrize("modern", [False, True])
+@pytest.mark.parametrize(
+    "why, actions",
+    [
+        (Untold.MERGE, MERGED),
+        (Untold.DEPARTURE, RESTORED_ELSEWHERE),
+    ],
+)
+def test_what_is_looked_up_is_told_by_no_event(
+    why: Untold, actions: tuple[Action, ...], modern: bool
+) -> None:
+    # given a story in which revisions go to another page, and no event says which, or from where
+    wiki = play(Story(actions, modern))
+    assert {gap.why for gap in wiki.untold if gap.rev_ids} == {why}
+    # when its events alone are held against its tables
+    tables, events = by_tables(wiki), told(wiki.events).states
+    others = forgotten(wiki, events) | never_told(tables, events)
+    # then rows differ, and none does when what they tell of titles is looked up
+    assert told_otherwise(events, tables, others)
+    found = by_events(wiki)
+    assert told_otherwise(found, tables, forgotten(wiki, found) | never_told(tables, found)) == []
+
+
 @given(story=stories())
-@example(story=Story(GAPS[Untold.MERGE]))
+@example(story=Story(MERGED))
 @settings(max_examples=60)
 def test_a_bootstrap_of_the_pages_of_a_merge_tells_it(story: Story) -> None:
-    # given a wiki's events, which tell of a history merge neither revisions nor page ids
+    # given a wiki's events, and a merge that nobody looks up
     wiki = play(story)
     merged = {rev_id for gap in wiki.untold if gap.why is Untold.MERGE for rev_id in gap.rev_ids}
     if not merged:
         return
-    tables, events = by_tables(wiki), by_events(wiki)
+    tables, events = by_tables(wiki), told(wiki.events).states
     # when the tables' rows of the pages that hold, or held, those revisions come as a bootstrap of their own
     page_ids = {
         entity.id
@@ -315,27 +351,26 @@ def test_a_bootstrap_of_the_pages_of_a_merge_tells_it(story: Story) -> None:
     }
     found = united(events.items(), by_tables_of(wiki, page_ids).items())
     # then merges are no reason for any difference
-    gaps = in_gaps(wiki, 0, tables, found, but=TOLD_FROM_THE_BEGINNING | {Untold.MERGE})
+    gaps = in_gaps(wiki, 0, tables, found, known=frozenset({Untold.MARKS, Untold.MERGE}))
     in_doubt = gaps | forgotten(wiki, found) | never_told(tables, found) | bots_of_tables(wiki)
     untold = {**names_of_their_day(wiki), **GROUPS_OF_THE_CAST}
     assert told_otherwise(found, tables, in_doubt, untold) == []
 
 
-def test_marks_from_before_the_log_stay_behind() -> None:
+def test_marks_from_before_the_log_are_looked_up() -> None:
     # given tables that know of a tag
     story = Story((CREATED, Tag(1, 0, 1), Delete(1, 0), Recreate(1, 2, 0, 1), Undelete(1, 0, 0)))
     part, wiki = play(story, 2), play(story)
-    assert {gap.why for gap in wiki.untold if gap.rev_ids} == {*TOLD_FROM_THE_BEGINNING}
-    tables = by_tables(wiki)
+    assert {gap.why for gap in wiki.untold if gap.rev_ids} == {Untold.MARKS}
+    before, tables = by_tables(part), by_tables(wiki)
     # when the tagged revision is restored to another page id, and only the events since then are read
-    found = united(by_tables(part).items(), by_events(wiki, len(part.events)).items())
-    others = forgotten(wiki, found) | never_told(tables, found)
-    # then the tag is missing, on that page alone
-    assert told_otherwise(found, tables, others)
-    assert told_otherwise(found, tables, others | in_gaps(wiki, part.now, tables, found)) == []
-    # and all events from the beginning tell it
-    every = by_events(wiki)
-    assert told_otherwise(every, tables, forgotten(wiki, every) | never_told(tables, every)) == []
+    since = told(wiki.events[len(part.events) :]).states
+    events = united(before.items(), since.items())
+    others = forgotten(wiki, events) | never_told(tables, events)
+    # then the tag is missing, and is there when the old page is looked up
+    assert told_otherwise(events, tables, others)
+    found = by_events(wiki, len(part.events), before)
+    assert told_otherwise(found, tables, forgotten(wiki, found) | never_told(tables, found)) == []
 
 
 def test_tables_forget_page_ids() -> None:
@@ -386,7 +421,7 @@ def test_a_bot_that_gives_up_its_name_moves_no_pairs() -> None:
     assert {user.kind for user in _authors(before)} == {things.UserKind.BOT}
     assert {user.kind for user in _authors(tables)} == {things.UserKind.ACCOUNT}
     # when it is renamed after the tables were taken
-    found = united(before.items(), by_events(wiki, len(part.events)).items())
+    found = by_events(wiki, len(part.events), before)
     # then it is compared with others as the later tables say
     assert told_otherwise(found, tables, never_told(tables, found), NAMES_OF_THEIR_DAY) == []
 
@@ -445,7 +480,7 @@ def test_a_suppression_that_tables_tell_outlives_events_that_say_nothing_of_it()
     story = Story((CREATED, Hide(1, 0, 12), Delete(1, 0), Undelete(1, 0, 0)))
     part, wiki = play(story, 2), play(story)
     # when the page is deleted and restored, and events repeat what of the revision is hidden
-    found = united(by_tables(part).items(), by_events(wiki, len(part.events)).items())
+    found = by_events(wiki, len(part.events), by_tables(part))
     # then it is still known to be suppressed
     (one,) = things.page(WIKI, 1, found[page_entity(WIKI, 1)]).history  # type: ignore[arg-type]
     assert one.hidden_parts == ("suppressed", "user")

@@ -1,0 +1,129 @@
+"""History merges and restores as a user meets them: followed by `speed run`, or by `ingest relocations` where that could not."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from cli import relocations
+from cli.failures import CANNOT_KNOW, MISTAKE, Failure
+from cli.home import Home
+from cli.main import app
+from shared_logic.fingerprint import fingerprint
+from shared_logic.language import registry
+from shared_logic.laws import load_generation
+from speed.ingest import ingest
+from tests import sample
+from tests.e2e.commands import ran
+
+pytestmark = pytest.mark.e2e
+DATASETS = tuple(registry.values())
+MERGED_INTO = "30"
+REVISIONS = f"FROM revision_facts SELECT count(*) AS revisions WHERE page_id = {MERGED_INTO}"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A generation of every dataset from before all events of the sample, none of which is applied."""
+    place = Home(tmp_path / "home")
+    with place.log() as log, place.store() as store:
+        lanes = load_generation(store, DATASETS, {}, (0,) * log.partitions, "run")
+        for dataset, made in lanes:
+            store.add_generation(msgspec.structs.replace(made, fingerprint=fingerprint(dataset)))
+            store.publish(dataset.name, made.number)
+        ingest(log, "events", sample.events())
+    return place.path
+
+
+def revisions(home: Path) -> int:
+    rows = json.loads(ran("sql", REVISIONS, "--json", "--home", str(home)).stdout)
+    return rows["rows"][0]["revisions"] if isinstance(rows, dict) else rows[0]["revisions"]
+
+
+def test_speed_run_follows_them(home: Path) -> None:
+    # when all events are applied
+    ran("speed", "run", "--engine", "loop", "--home", str(home))
+    # then the page that a merge reached has the revisions of both, and nothing waits
+    with gzip.open(sample.FINAL / "revision.tsv.gz", "rt") as file:
+        held = [row for row in csv.DictReader(file, delimiter="\t") if row["rev_page"] == MERGED_INTO]
+    assert revisions(home) == len(held) > 0
+    done = json.loads(ran("ingest", "relocations", "--json", "--home", str(home)).stdout)
+    assert done == {"resolved": 0, "revisions": 0, "unresolved": 0}
+
+
+def test_they_wait_for_whoever_brings_input_in(home: Path) -> None:
+    # given somebody who brings events in
+    with Home(home).writing_log("ingest live"):
+        # when all events are applied meanwhile
+        done = ran("speed", "run", "--engine", "loop", "--home", str(home))
+    # then one line says what waits, and for whom
+    assert "history merges or restores are not followed" in done.stderr
+    assert "`wikibraid ingest live`" in done.stderr
+    assert "`wikibraid ingest relocations` does it later" in done.stderr
+    # and that command does it
+    before = revisions(home)
+    assert "followed" in ran("ingest", "relocations", "--home", str(home)).stdout
+    ran("speed", "run", "--engine", "loop", "--home", str(home))
+    assert revisions(home) > before
+
+
+def test_tables_that_are_behind_are_not_asked(home: Path) -> None:
+    # when events are not applied yet
+    done = CliRunner().invoke(app, ["ingest", "relocations", "--home", str(home)])
+    # then nothing is looked up
+    assert isinstance(done.exception, Failure)
+    assert done.exception.code == CANNOT_KNOW
+    assert "messages behind" in str(done.exception)
+
+
+def test_what_cant_be_followed_is_told(tmp_path: Path) -> None:
+    # given a merge of pages that nothing tells of
+    place = Home(tmp_path / "home")
+    merge = next(event for event in sample.events() if b'"log_type": "merge"' in event)
+    with place.log() as log, place.store() as store:
+        lanes = load_generation(store, DATASETS, {}, (0,) * log.partitions, "run")
+        for dataset, made in lanes:
+            store.add_generation(msgspec.structs.replace(made, fingerprint=fingerprint(dataset)))
+            store.publish(dataset.name, made.number)
+        ingest(log, "events", [merge])
+    ran("speed", "run", "--engine", "loop", "--home", str(place.path))
+    # when somebody asks for it
+    done = CliRunner().invoke(app, ["ingest", "relocations", "--home", str(place.path)])
+    # then the log row, both titles and the reason are told, with what to do
+    assert isinstance(done.exception, Failure)
+    assert done.exception.code == MISTAKE
+    assert (
+        "log row 80: the merge of Atlantic_Ocean into Demographics of Angola can't be followed" in done.stderr
+    )
+    assert "a bootstrap of those pages tells" in str(done.exception)
+
+
+def test_whoever_brings_events_in_looks_them_up_as_soon_as_they_are_applied(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given a source that is followed, and tables that are behind
+    monkeypatch.setattr(relocations, "SECONDS_BETWEEN", 0)
+    place = Home(home)
+    with place.intake() as intake:
+        look = relocations.LookingUp(place, intake)
+        waiting = intake.notes.relocations()
+        # when it is time to look
+        look()
+        # then it is told that they wait
+        assert intake.notes.relocations() == waiting
+        assert "messages behind" in capsys.readouterr().err
+        # and when the tables include what had come, if not what has come since
+        with place.writing_log("ingest live"):
+            ran("speed", "run", "--engine", "loop", "--home", str(home))
+        ingest(intake.notes, "more", [sample.events()[-1].replace(b'"rev_id"', b'"new_field": 1, "rev_id"')])
+        end = intake.notes.ends()
+        look()
+        # then the log says which revisions went where
+        assert intake.notes.relocations() == {}
+        assert intake.notes.ends() > end
