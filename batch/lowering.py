@@ -41,7 +41,7 @@ HIDDEN_TYPE = t.StructType(
         t.StructField("clock", t.LongType()),
     ]
 )
-_HIDDEN_ARROW = pa.schema(
+HIDDEN_ARROW = pa.schema(
     [("wiki", pa.string()), ("rev_id", pa.int64()), ("bits", pa.int32()), ("clock", pa.int64())]
 )
 ROWS_PER_BATCH = 5_000
@@ -55,7 +55,7 @@ Pair = tuple[Key, Values]
 def lower(dataset: Dataset, tables: Mapping[str, DataFrame], groups: Mapping[str, DataFrame]) -> DataFrame:
     """The table of a dataset that reads tables, of these by name; `groups` are those of linked rows (see `batch.groups`) by table."""
     source = _source(dataset, tables, groups)
-    return _totals(dataset, source.mapInArrow(_task(dataset), _struct(dataset)))
+    return totals(dataset, source.mapInArrow(_task(dataset), struct_of(dataset)))
 
 
 def rows_of_things(datasets: Sequence[Dataset], states: DataFrame) -> DataFrame:
@@ -64,13 +64,13 @@ def rows_of_things(datasets: Sequence[Dataset], states: DataFrame) -> DataFrame:
     A column for each dataset, of which every row has a value in one: a row of that dataset, sums of one key being added up as far as
     a task meets them. A further column, `HIDDEN`, tells what is hidden of which revisions.
     """
-    struct = t.StructType([t.StructField(dataset.name, _struct(dataset)) for dataset in datasets])
+    struct = t.StructType([t.StructField(dataset.name, struct_of(dataset)) for dataset in datasets])
     return states.mapInArrow(_things_task(datasets), struct.add(HIDDEN, HIDDEN_TYPE))
 
 
 def lower_rows(dataset: Dataset, rows: DataFrame) -> DataFrame:
     """The table of a dataset of which `rows_of_things` made the rows."""
-    return _totals(dataset, one_column(rows, dataset.name))
+    return totals(dataset, one_column(rows, dataset.name))
 
 
 def one_column(rows: DataFrame, name: str) -> DataFrame:
@@ -78,7 +78,8 @@ def one_column(rows: DataFrame, name: str) -> DataFrame:
     return rows.where(f.col(name).isNotNull()).select(f"{name}.*")
 
 
-def _totals(dataset: Dataset, rows: DataFrame) -> DataFrame:
+def totals(dataset: Dataset, rows: DataFrame) -> DataFrame:
+    """The rows; of a rollup added up by key, without keys whose sums are all zero."""
     if not dataset.is_rollup:
         return rows
     sums = dataset.schema.sums
@@ -93,7 +94,8 @@ def _order(dataset: Dataset) -> tuple[str, ...]:
     return dataset.schema.key_names + dataset.schema.value_names
 
 
-def _struct(dataset: Dataset) -> t.StructType:
+def struct_of(dataset: Dataset) -> t.StructType:
+    """Its columns as Spark has them, key first."""
     columns = (dataset.schema.column(name) for name in _order(dataset))
     return t.StructType([t.StructField(column.name, SPARK_TYPES[column.type]) for column in columns])
 
@@ -112,7 +114,7 @@ def _source(dataset: Dataset, tables: Mapping[str, DataFrame], groups: Mapping[s
 
 def _task(dataset: Dataset) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     """What each Spark worker runs."""
-    named = _Named.of(dataset)
+    named = Named.of(dataset)
 
     def task(batches: Batches) -> Iterator[pa.RecordBatch]:
         known = named.dataset()
@@ -124,7 +126,7 @@ def _task(dataset: Dataset) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
 
 def _things_task(datasets: Sequence[Dataset]) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     """What each Spark worker runs for datasets that read things."""
-    named = [_Named.of(dataset) for dataset in datasets]
+    named = [Named.of(dataset) for dataset in datasets]
 
     def task(batches: Batches) -> Iterator[pa.RecordBatch]:
         return _rows_of_things([one.dataset() for one in named], batches)
@@ -132,7 +134,7 @@ def _things_task(datasets: Sequence[Dataset]) -> Callable[[Batches], Iterator[pa
     return task
 
 
-class _Named(NamedTuple):
+class Named(NamedTuple):
     """What is shipped of a dataset, which a worker finds by its name."""
 
     name: str
@@ -140,19 +142,21 @@ class _Named(NamedTuple):
     settings: Settings | None
 
     @classmethod
-    def of(cls, dataset: Dataset) -> _Named:
+    def of(cls, dataset: Dataset) -> Named:
+        """What tells of this one."""
         return cls(dataset.name, dataset.function.__module__, dataset.settings)
 
     def dataset(self) -> Dataset:
+        """It again."""
         import_module(self.module)
         return replace(registry[self.name], settings=self.settings)
 
 
 def _rows_of_things(datasets: Sequence[Dataset], batches: Batches) -> Iterator[pa.RecordBatch]:
-    schemas = [_arrow_schema(dataset) for dataset in datasets]
+    schemas = [arrow_schema(dataset) for dataset in datasets]
     columns = pa.schema(
         [(dataset.name, pa.struct(schema)) for dataset, schema in zip(datasets, schemas, strict=True)]
-        + [(HIDDEN, pa.struct(_HIDDEN_ARROW))]
+        + [(HIDDEN, pa.struct(HIDDEN_ARROW))]
     )
     outputs = [_Summed() if dataset.is_rollup else _Listed() for dataset in datasets]
     of_hidden: list[tuple[Any, ...]] = []
@@ -160,15 +164,15 @@ def _rows_of_things(datasets: Sequence[Dataset], batches: Batches) -> Iterator[p
         described = Described(entity, state)
         for place, (dataset, output) in enumerate(zip(datasets, outputs, strict=True)):
             if output.is_full_with(entity_rows(dataset, described)):
-                yield from _in_column(columns, place, output.taken())
+                yield from in_column(columns, place, output.taken())
         if isinstance(state, PageState):
             of_hidden += ((entity.wiki, *told) for told in hidden(state))
             if len(of_hidden) >= ROWS_PER_BATCH:
-                yield from _in_column(columns, len(datasets), iter(of_hidden))
+                yield from in_column(columns, len(datasets), iter(of_hidden))
                 of_hidden.clear()
     for place, output in enumerate(outputs):
-        yield from _in_column(columns, place, output.taken())
-    yield from _in_column(columns, len(datasets), iter(of_hidden))
+        yield from in_column(columns, place, output.taken())
+    yield from in_column(columns, len(datasets), iter(of_hidden))
 
 
 class _Listed:
@@ -207,7 +211,7 @@ class _Summed:
         return (key + values for key, values in sums.items())
 
 
-def _in_column(columns: pa.Schema, place: int, rows: Iterator[tuple[Any, ...]]) -> Iterator[pa.RecordBatch]:
+def in_column(columns: pa.Schema, place: int, rows: Iterator[tuple[Any, ...]]) -> Iterator[pa.RecordBatch]:
     """The rows as values of one column, the others being null."""
     kind = columns[place].type
     while some := list(islice(rows, ROWS_PER_BATCH)):
@@ -284,7 +288,7 @@ def _summed(pairs: Iterator[Pair]) -> Iterator[Pair]:
 
 
 def _batches(dataset: Dataset, pairs: Iterator[Pair]) -> Iterator[pa.RecordBatch]:
-    schema = _arrow_schema(dataset)
+    schema = arrow_schema(dataset)
     rows: list[tuple[Any, ...]] = []
     for key, values in pairs:
         rows.append(key + values)
@@ -295,7 +299,8 @@ def _batches(dataset: Dataset, pairs: Iterator[Pair]) -> Iterator[pa.RecordBatch
         yield _batch(rows, schema)
 
 
-def _arrow_schema(dataset: Dataset) -> pa.Schema:
+def arrow_schema(dataset: Dataset) -> pa.Schema:
+    """Its columns as Arrow has them, key first."""
     return pa.schema([(name, ARROW_TYPES[dataset.schema.column(name).type]) for name in _order(dataset)])
 
 

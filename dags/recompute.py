@@ -39,6 +39,11 @@ def recompute(group: Group, schedule: str | None) -> DAG:
             ),
             "wiki": Param("", type="string", description="Of that folder, unless the folder tells it."),
             "cut": Param("", type="string", description="Offsets of the log, as 10,12,9,14; empty: its end."),
+            "full": Param(
+                default=False,
+                type="boolean",
+                description="Whether all of history is computed again, in place of what was said since the last run.",
+            ),
             "parity": Param(
                 default=True, type="boolean", description="Whether merged and recomputed rows are compared."
             ),
@@ -68,7 +73,10 @@ def recompute(group: Group, schedule: str | None) -> DAG:
             run, end = context["dag_run"], context.get("data_interval_end")
             is_backfill = str(run.run_type).rpartition(".")[2].lower().startswith("backfill")
             now = ["--now", _instant(end)] if is_backfill and end else []
-            published: list[dict[str, Any]] = wikibraid_json("batch", "run", *names, "--cut", where, *now)
+            full = ["--full"] if context["params"]["full"] else []
+            published: list[dict[str, Any]] = wikibraid_json(
+                "batch", "run", *names, "--cut", where, *now, *full
+            )
             return published
 
         @task(pool=POOL)

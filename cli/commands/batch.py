@@ -55,6 +55,12 @@ def run(
         bool,
         typer.Option(help="Publish though a wiki has grown or shrunk more than the audit allows."),
     ] = False,
+    full: Annotated[
+        bool,
+        typer.Option(
+            help="Take nothing from earlier runs: all of history again, in place of what was said since the last run."
+        ),
+    ] = False,
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:
@@ -71,7 +77,9 @@ def run(
     ):
         where = parse_cut(cut, log)
         related = with_relatives(store, datasets)
-        made = recompute(place, log, store, related, where, progress, despite_growth=despite_growth)
+        made = recompute(
+            place, log, store, related, where, progress, despite_growth=despite_growth, full=full
+        )
         place.set_now(now)
     rows = [
         {
@@ -241,10 +249,11 @@ def recompute(
     progress: Meter,
     *,
     despite_growth: bool = False,
+    full: bool = False,
 ) -> Published:
     """One batch run: archive, compute, audit, load, prepare, flip.
 
-    `despite_growth` publishes what grew or shrank too much; the audit says so nevertheless.
+    `despite_growth` publishes what grew or shrank too much; the audit says so nevertheless. `full` takes nothing from earlier runs.
 
     Raises:
         Failure: an audit failed; nothing of the run is published.
@@ -256,7 +265,7 @@ def recompute(
     bootstraps = {made.id: folder / STATES for folder, made in home.bootstraps_known()}
     code = {dataset.name: fingerprint(dataset) for dataset in datasets}
     purges = tuple(plan.id for plan in purges_begun(home.purges))
-    run = run_id(cut, [*bootstraps, *purges], code)
+    run = run_id(cut, [*bootstraps, *purges, *(["full"] if full else [])], code)
     progress.say("archiving the log")
     with home.keeping_archive("batch run"):
         archive(log, home.archive, cut)
@@ -265,7 +274,7 @@ def recompute(
         for dataset in datasets
         if (made := store.published(dataset.name)) and _goes_on(made.cut, cut)
     }
-    inputs = Inputs(bootstraps, home.archive, cut, purges, published)
+    inputs = Inputs(bootstraps, home.archive, cut, purges, published, full)
     get_ready()
     result = compute(spark_session(home), datasets, inputs, home.path, run, code, progress.say)
     failed = [
@@ -279,7 +288,7 @@ def recompute(
             "the audit failed, nothing is published: "
             + "; ".join(failed)
             + "; the rows are in delta/quarantine. What only grew or shrank is published, without computing it again, by "
-            + f"`{despite_growth_command(home, datasets, cut)}`"
+            + f"`{despite_growth_command(home, datasets, cut, full=full)}`"
         )
         raise Failure(message, AUDIT_FAILED)
     lanes: list[tuple[Dataset, Generation]] = []
@@ -317,10 +326,11 @@ def recompute(
     return Published([made for _, made in lanes], result.largest_groups)
 
 
-def despite_growth_command(home: Home, datasets: tuple[Dataset, ...], cut: Cut) -> str:
+def despite_growth_command(home: Home, datasets: tuple[Dataset, ...], cut: Cut, *, full: bool) -> str:
     """The command that publishes what this run has made; with another cut it would be another run."""
     names = [] if len(datasets) == len(registry) else [dataset.name for dataset in datasets]
-    where = ["--cut", ",".join(map(str, cut)), "--despite-growth", "--home", str(home.path)]
+    where = ["--cut", ",".join(map(str, cut)), *(["--full"] if full else []), "--despite-growth"]
+    where += ["--home", str(home.path)]
     return shlex.join(["wikibraid", "batch", "run", *names, *where])
 
 

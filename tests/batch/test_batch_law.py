@@ -113,15 +113,15 @@ def test_a_run_goes_on_from_the_states_of_the_last_one(spark: SparkSession, tmp_
     # when all of the log and another bootstrap have come
     everything = Inputs({"first": first, "second": second}, tmp_path / "archive", ends)
     states = tmp_path / "home" / "delta" / "entity_states"
-    known = earlier(states, everything)
+    known = next(earlier(states, everything), None)
     assert known is not None
     assert (known.bootstraps, known.cut) == ({"first"}, half)
     # then what is made of the earlier states is what is made of everything, byte for byte
     wanted = run("other", dict(everything.bootstraps), ends)
     assert run("home", dict(everything.bootstraps), ends) == wanted
     # but what a purge has rewritten since, or a cut that is not after it, is begun anew
-    assert earlier(states, replace(everything, purges=("p",))) is None
-    assert earlier(states, replace(everything, cut=(*half[:-1], half[-1] - 1))) is None
+    assert list(earlier(states, replace(everything, purges=("p",)))) == []
+    assert list(earlier(states, replace(everything, cut=(*half[:-1], half[-1] - 1)))) == []
 
 
 def test_the_audit_stops_a_bad_row_and_keeps_it(spark: SparkSession, tmp_path: Path) -> None:

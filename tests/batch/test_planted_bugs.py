@@ -36,7 +36,7 @@ def without_adding_up(patch: pytest.MonkeyPatch) -> None:
     """Of the sums that tasks have of one key, one is taken."""
     patch.setattr(
         lowering,
-        "_totals",
+        "totals",
         lambda dataset, rows: rows.dropDuplicates([*dataset.schema.key_names]),
     )
 

@@ -125,13 +125,13 @@ def run(home: Path, configuration: dict[str, Any], variables: dict[str, str]) ->
 @pytest.mark.e2e
 def test_a_run_announces_what_was_published(tmp_path: Path, fake: dict[str, str]) -> None:
     # when the DAG runs
-    told, calls = run(tmp_path, {"bootstrap": "/tables", "wiki": "w"}, fake)
+    told, calls = run(tmp_path, {"bootstrap": "/tables", "wiki": "w", "full": True}, fake)
     # then it calls the command step by step
     assert told["state"] == "success"
     assert calls == [
         ["ingest", "tables", "/tables", "--wiki", "w", "--json"],
         ["cut"],
-        ["batch", "run", "identity_reverts", "--cut", "3,4,5,6", "--json"],
+        ["batch", "run", "identity_reverts", "--cut", "3,4,5,6", "--full", "--json"],
         ["parity", "identity_reverts", "--json"],
     ]
     # and consumers are told exactly what they can read

@@ -1,0 +1,129 @@
+"""The next table of a dataset that reads things, from the last one and the entities of which something was said since.
+
+Rows of what was said nothing new of are taken over, and sums get what the others give now less what they gave then, so that a run costs
+what has changed. The rows are those that `batch.lowering` would make of all states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
+from pyspark.sql import types as t
+
+from batch.lowering import (
+    HIDDEN,
+    HIDDEN_ARROW,
+    HIDDEN_TYPE,
+    ROWS_PER_BATCH,
+    Batches,
+    Named,
+    arrow_schema,
+    in_column,
+    one_column,
+    struct_of,
+    totals,
+)
+from batch.state_table import COLUMNS
+from shared_logic.entities import Entity, Kind, State, decode
+from shared_logic.kernel import Changes, Described, Rows, change, entity_rows
+from shared_logic.language import Dataset
+from shared_logic.page_state import PageState, hidden
+
+BEFORE = "wikibraid_before"
+"""The column of an entity's state as the last table was made of it; null: nothing was known of it."""
+REMOVED = "wikibraid_removed"
+"""The column that is true of a row that is no more."""
+KEYS_CHANGED = 20_000
+"""Rollup keys and rows that a task keeps before it passes them on, of each of the datasets that it computes."""
+ENTITY = tuple(COLUMNS[:-1])
+
+
+def touched(states: DataFrame, before: DataFrame, said: DataFrame) -> DataFrame:
+    """The states of the entities that `said` tells of, each with what it was before."""
+    keys = said.select(*ENTITY).distinct()
+    was = before.withColumnRenamed(COLUMNS[-1], BEFORE).join(keys, list(ENTITY), "left_semi")
+    return states.join(keys, list(ENTITY), "left_semi").join(was, list(ENTITY), "left")
+
+
+def changes_of_things(datasets: Sequence[Dataset], touched: DataFrame) -> DataFrame:
+    """What becomes otherwise in the tables of datasets that read things; columns as those of `rows_of_things`.
+
+    A row tells its key and values, or that it is removed; sums are differences.
+    """
+    struct = t.StructType([t.StructField(dataset.name, _struct(dataset)) for dataset in datasets])
+    return touched.mapInArrow(_task(datasets), struct.add(HIDDEN, HIDDEN_TYPE))
+
+
+def changed(dataset: Dataset, before: DataFrame, changes: DataFrame) -> DataFrame:
+    """The table of a dataset, from the one before and what `changes_of_things` found."""
+    mine = one_column(changes, dataset.name)
+    if dataset.is_rollup:
+        return totals(dataset, before.unionByName(mine))
+    keys = list(dataset.schema.key_names)
+    stays = before.join(mine.select(*keys), keys, "left_anti")
+    return stays.unionByName(mine.where(~f.col(REMOVED)).drop(REMOVED))
+
+
+def _struct(dataset: Dataset) -> t.StructType:
+    made = struct_of(dataset)
+    return (
+        made if dataset.is_rollup else t.StructType([*made.fields, t.StructField(REMOVED, t.BooleanType())])
+    )
+
+
+def _arrow(dataset: Dataset) -> pa.Schema:
+    made = arrow_schema(dataset)
+    return made if dataset.is_rollup else made.append(pa.field(REMOVED, pa.bool_()))
+
+
+def _task(datasets: Sequence[Dataset]) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+    named = [Named.of(dataset) for dataset in datasets]
+
+    def task(batches: Batches) -> Iterator[pa.RecordBatch]:
+        return _changes([one.dataset() for one in named], batches)
+
+    return task
+
+
+def _changes(datasets: Sequence[Dataset], batches: Batches) -> Iterator[pa.RecordBatch]:
+    columns = pa.schema(
+        [(dataset.name, pa.struct(_arrow(dataset))) for dataset in datasets]
+        + [(HIDDEN, pa.struct(HIDDEN_ARROW))]
+    )
+    found = [Changes() for _ in datasets]
+    of_hidden: list[tuple[Any, ...]] = []
+    for entity, was, state in _pairs(batches):
+        old = None if was is None else Described(entity, was)
+        new = Described(entity, state)
+        for place, dataset in enumerate(datasets):
+            rows: Rows = {} if old is None else entity_rows(dataset, old)
+            change(dataset, rows, entity_rows(dataset, new), found[place])
+            if len(found[place].rows) + len(found[place].sums) >= KEYS_CHANGED:
+                yield from in_column(columns, place, _told(dataset, found[place]))
+                found[place] = Changes()
+        if isinstance(state, PageState):
+            of_hidden += ((entity.wiki, *told) for told in hidden(state))
+            if len(of_hidden) >= ROWS_PER_BATCH:
+                yield from in_column(columns, len(datasets), iter(of_hidden))
+                of_hidden.clear()
+    for place, dataset in enumerate(datasets):
+        yield from in_column(columns, place, _told(dataset, found[place]))
+    yield from in_column(columns, len(datasets), iter(of_hidden))
+
+
+def _told(dataset: Dataset, changes: Changes) -> Iterator[tuple[Any, ...]]:
+    if dataset.is_rollup:
+        return (key + sums for key, sums in changes.sums.items())
+    nothing = (None,) * len(dataset.schema.value_names)
+    return ((*key, *(nothing if now is None else now), now is None) for key, (_, now) in changes.rows.items())
+
+
+def _pairs(batches: Batches) -> Iterator[tuple[Entity, State | None, State]]:
+    for batch in batches:
+        columns = [batch[name].to_pylist() for name in (*COLUMNS, BEFORE)]
+        for wiki, kind, number, state, was in zip(*columns, strict=True):
+            yield Entity(wiki, Kind(kind), number), None if was is None else decode(was), decode(state)

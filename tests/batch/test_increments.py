@@ -1,0 +1,185 @@
+"""A run that goes on from the tables of the last one gives what one over all of history gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+import shared_logic.datasets  # noqa: F401  registers them
+from batch import increments
+from batch import run as runs
+from batch.archive import archive
+from batch.increments import changed, changes_of_things, touched
+from batch.lowering import lower_rows, one_column, rows_of_things
+from batch.run import Inputs, compute
+from batch.states import SCHEMA
+from shared_logic.entities import encode
+from shared_logic.kernel import Rows
+from shared_logic.keys import decode_key, decode_values
+from shared_logic.language import Dataset, registry
+from shared_logic.reference import States, reference, told, united
+from speed.ingest import ingest
+from speed.sqlite_log import SqliteLog
+from tests import sample
+from tests.batch.spark_tables import rows_of
+from tests.strategies.relocated import found_out, relocated, told_by
+
+pytestmark = pytest.mark.spark
+OF_THINGS = tuple(dataset for dataset in registry.values() if dataset.source is None)
+SOME = registry.closure(["page_current", "daily_edits"])
+
+
+def table(dataset: Dataset, frame: DataFrame) -> Rows:
+    schema = dataset.schema
+    return {decode_key(schema, key): decode_values(schema, row) for key, row in rows_of(dataset, frame)}
+
+
+def frame(spark: SparkSession, states: States) -> DataFrame:
+    return spark.createDataFrame(
+        [(*entity, encode(state)) for entity, state in states.items()], SCHEMA
+    ).persist()
+
+
+def test_what_has_changed_turns_the_old_table_into_the_new_one(spark: SparkSession) -> None:
+    # given the tables of the first four fifths of a real wiki's events, and what the rest says
+    events = sample.events()
+    place = len(events) * 4 // 5
+    old, said = told(events[:place]).states, told(events[place:]).states
+    said |= {entity: state for entity, state in told(events).states.items() if entity not in old}
+    new = relocated(united(old.items(), said.items()), events)
+    said |= {entity: new[entity] for entity in new if new[entity] != old.get(entity)}
+    before, after = frame(spark, old), frame(spark, new)
+    tables = rows_of_things(OF_THINGS, before).persist()
+    # when only entities of which something was said are looked at
+    changes = changes_of_things(OF_THINGS, touched(after, before, frame(spark, said))).persist()
+    # then every table is the reference's over all, row for row
+    expected = reference(OF_THINGS, new)
+    for dataset in OF_THINGS:
+        found = changed(dataset, lower_rows(dataset, tables), changes)
+        assert table(dataset, found) == expected[dataset.name], dataset.name
+
+
+@pytest.fixture(scope="module")
+def two_runs(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> TwoRuns:
+    """All datasets over the first four fifths of a log, and what the next run reads."""
+    home = tmp_path_factory.mktemp("two-runs")
+    states = told(sample.events()).states
+    found, _ = found_out(states, told_by(sample.events()))
+    with SqliteLog(home / "log.db") as log:
+        ingest(log, "real", [*sample.events(), *found])
+        ends = log.ends()
+        archive(log, home / "archive", ends)
+    cut = tuple(end * 4 // 5 for end in ends)
+    first = compute(
+        spark,
+        SOME,
+        Inputs({}, home / "archive", cut),
+        home,
+        "one",
+        dict.fromkeys(registry, "code"),
+        _silent,
+    )
+    first.release()
+    inputs = Inputs({}, home / "archive", ends, published=dict.fromkeys(registry, "one"))
+    return TwoRuns(home, inputs, relocated(states, sample.events()))
+
+
+@dataclass(frozen=True)
+class TwoRuns:
+    home: Path
+    inputs: Inputs
+    states: States
+
+    def second(self, spark: SparkSession, run: str, **otherwise: object) -> Mapping[str, Rows]:
+        """The tables of the next run."""
+        code = dict.fromkeys(registry, "code")
+        inputs = replace(self.inputs, **otherwise)  # type: ignore[arg-type]
+        made = compute(spark, SOME, inputs, self.home, run, code, _silent)
+        made.release()
+        return {name: table(view.dataset, view.table) for name, view in made.views.items()}
+
+
+def _silent(_: str) -> None:
+    """Tell nobody."""
+
+
+def test_a_run_goes_on_from_the_tables_of_the_last_one(
+    spark: SparkSession, two_runs: TwoRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a run, and what was said of most entities since, of which none is looked at but those
+    monkeypatch.setattr(runs, "_is_most", lambda *_: False)
+    looked_at: list[str] = []
+    monkeypatch.setattr(
+        runs,
+        "rows_of_things",
+        lambda datasets, states: looked_at.extend(datasets) or rows_of_things([], states),
+    )
+    # when the next run goes on from its tables
+    found = two_runs.second(spark, "two")
+    # then each table is the reference's over all, row for row
+    assert looked_at == []
+    expected = reference(SOME, two_runs.states)
+    for dataset in SOME:
+        assert found[dataset.name] == expected[dataset.name], dataset.name
+
+
+def test_a_table_that_is_not_what_readers_read_is_made_anew(spark: SparkSession, two_runs: TwoRuns) -> None:
+    # given readers who went back to an older run than the one whose states are the newest, in some of the tables
+    published = {**two_runs.inputs.published, "page_current": "an older one"}
+    # when the next run is made
+    found = two_runs.second(spark, "three", published=published)
+    # then all tables are right
+    expected = reference(SOME, two_runs.states)
+    for dataset in SOME:
+        assert found[dataset.name] == expected[dataset.name], dataset.name
+
+
+def forget_what_was(states: DataFrame, before: DataFrame, said: DataFrame) -> DataFrame:
+    return increments_touched(states, before.limit(0), said)
+
+
+def forget_what_is_gone(dataset: Dataset, before: DataFrame, changes: DataFrame) -> DataFrame:
+    mine = one_column(changes, dataset.name)
+    if dataset.is_rollup:
+        return increments_changed(dataset, before, changes)
+    return before.unionByName(mine.where("not wikibraid_removed").drop("wikibraid_removed")).dropDuplicates(
+        list(dataset.schema.key_names)
+    )
+
+
+increments_touched, increments_changed = increments.touched, increments.changed
+
+
+@pytest.mark.parametrize(
+    "name, bug, shown_by",
+    [("touched", forget_what_was, "daily_edits"), ("changed", forget_what_is_gone, "page_current")],
+)
+def test_a_bug_in_going_on_is_seen(
+    spark: SparkSession,
+    two_runs: TwoRuns,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    bug: Callable[..., DataFrame],
+    shown_by: str,
+) -> None:
+    # given a run that forgets what the changed entities gave before, or the rows that are no more
+    monkeypatch.setattr(runs, "_is_most", lambda *_: False)
+    monkeypatch.setattr(runs, name, bug)
+    # then a table is another one than the reference's
+    found = two_runs.second(spark, name)
+    assert found[shown_by] != reference(SOME, two_runs.states)[shown_by]
+
+
+def test_a_full_run_takes_nothing_from_earlier_ones(
+    spark: SparkSession, two_runs: TwoRuns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given earlier states and tables
+    monkeypatch.setattr(runs, "earlier", lambda *_: pytest.fail("it was asked for them"))
+    # when a full run is made
+    found = two_runs.second(spark, "full", full=True)
+    # then its tables are the reference's
+    assert found["daily_edits"] == reference(SOME, two_runs.states)["daily_edits"]
