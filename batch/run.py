@@ -255,10 +255,7 @@ def _made_of(
     if run is None:
         return None
     wanted = views.Made(run, known.bootstrap, known.cut, fingerprints[dataset.name])
-    return next(
-        (version for version, made in views.made(path) if made == wanted and views.is_whole(path, version)),
-        None,
-    )
+    return views.version_of(path, wanted)
 
 
 def _is_most(said: DataFrame, states: DataFrame) -> bool:

@@ -39,9 +39,9 @@ class Made:
 
 def write(table: DataFrame, path: Path, made: Made) -> int:
     """Replace the view's content and return the Delta version; a run that wrote it already is not repeated."""
-    known = version_of(path, made.run)
-    if known is not None:
-        return known
+    written = version_of(path, made)
+    if written is not None:
+        return written
     # Of each attempt its own: tasks of one whose driver was killed may still write.
     folder = path / f"{made.run}-{token_hex(4)}"
     table.write.mode("overwrite").parquet(str(folder))
@@ -69,10 +69,10 @@ def _added(file: Path, table: Path) -> AddAction:
     )
 
 
-def version_of(path: Path, run: str) -> int | None:
-    """The version that the run wrote; None: it did not, was killed before its commit, or its files were given up since."""
+def version_of(path: Path, wanted: Made) -> int | None:
+    """The version that was made so; None: none was, a run was killed before its commit, or its files were given up since."""
     return next(
-        (version for version, known in made(path) if known.run == run and is_whole(path, version)), None
+        (version for version, known in made(path) if known == wanted and is_whole(path, version)), None
     )
 
 

@@ -251,7 +251,7 @@ def recompute(
     despite_growth: bool = False,
     full: bool = False,
 ) -> Published:
-    """One batch run: archive, compute, audit, load, prepare, flip.
+    """One batch run of a family of datasets: archive, compute, audit, load, prepare, flip.
 
     `despite_growth` publishes what grew or shrank too much; the audit says so nevertheless. `full` takes nothing from earlier runs.
 
@@ -266,6 +266,8 @@ def recompute(
     code = {dataset.name: fingerprint(dataset) for dataset in datasets}
     purges = tuple(plan.id for plan in purges_begun(home.purges))
     run = run_id(cut, [*bootstraps, *purges, *(["full"] if full else [])], code)
+    asked, datasets = datasets, _with_hidden_names(store, datasets)
+    code |= {dataset.name: fingerprint(dataset) for dataset in datasets}
     progress.say("archiving the log")
     with home.keeping_archive("batch run"):
         archive(log, home.archive, cut)
@@ -288,7 +290,7 @@ def recompute(
             "the audit failed, nothing is published: "
             + "; ".join(failed)
             + "; the rows are in delta/quarantine. What only grew or shrank is published, without computing it again, by "
-            + f"`{despite_growth_command(home, datasets, cut, full=full)}`"
+            + f"`{despite_growth_command(home, asked, cut, full=full)}`"
         )
         raise Failure(message, AUDIT_FAILED)
     lanes: list[tuple[Dataset, Generation]] = []
@@ -340,16 +342,21 @@ def _goes_on(before: Cut, cut: Cut) -> bool:
 
 
 def with_relatives(store: Store, datasets: tuple[Dataset, ...]) -> tuple[Dataset, ...]:
-    """The datasets, and what is published of those that read the same tables: a family is of one run, or it can't be kept.
-
-    Tables that name accounts come with `hidden_names`, without which readers could not know whose names are hidden.
-    """
-    if store.published(hidden_names.name) is None and any(map(names_accounts, datasets)):
-        datasets = (*datasets, hidden_names)
+    """The datasets, and what is published of those that read the same tables: a family is of one run, or it can't be kept."""
     wanted = {dataset.name for dataset in datasets}
     related = {member.name for dataset in datasets for member in registry.family(dataset)}
     wanted |= {name for name in related if store.published(name) is not None}
     return registry.closure(sorted(wanted))
+
+
+def _with_hidden_names(store: Store, datasets: tuple[Dataset, ...]) -> tuple[Dataset, ...]:
+    """Tables that name accounts come with `hidden_names`, if it is not there: readers could not know whose names are hidden.
+
+    It is no part of what identifies the run, which is the same once it is there.
+    """
+    if store.published(hidden_names.name) is not None or not any(map(names_accounts, datasets)):
+        return datasets
+    return registry.closure(sorted({*(dataset.name for dataset in datasets), hidden_names.name}))
 
 
 def spark_session(home: Home) -> SparkSession:

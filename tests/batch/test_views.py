@@ -26,7 +26,7 @@ def test_the_same_run_writes_once(spark: SparkSession, tmp_path: Path) -> None:
     # when the run is repeated, as after a kill
     again = views.write(spark.range(3), path, made("one"))
     # then there is one commit, one version and no row twice
-    assert again == first == views.version_of(path, "one")
+    assert again == first == views.version_of(path, made("one"))
     assert len(list((path / "_delta_log").glob("*.json"))) == 1
     assert views.read(spark, path, again).count() == 3
 
@@ -61,10 +61,10 @@ def test_what_no_kept_run_holds_is_forgotten_and_made_again_when_asked_for(
     # when only one is kept beside the newest
     assert views.forget(path, {"one"}) > 0
     # then both are whole, and nothing else is there
-    kept = [views.version_of(path, run) for run in ("one", "three")]
+    kept = [views.version_of(path, made(run)) for run in ("one", "three")]
     found = [sorted(row[0] for row in views.read(spark, path, version or 0).collect()) for version in kept]
     assert found == [[0, 1], [2, 3]]
-    assert views.version_of(path, "two") is None
+    assert views.version_of(path, made("two")) is None
     assert not (path / "part-left-behind.parquet").exists()
     assert {one.name.partition("-")[0] for one in path.glob("[!.]*")} == {"_delta_log", "one", "three"}
     # and the run whose files are gone writes them again
@@ -157,4 +157,4 @@ def test_a_version_that_delta_no_longer_knows_is_not_whole(spark: SparkSession, 
 
 
 def test_no_table_has_no_version(tmp_path: Path) -> None:
-    assert views.version_of(tmp_path / "none", "one") is None
+    assert views.version_of(tmp_path / "none", made("one")) is None

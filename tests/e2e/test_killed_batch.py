@@ -107,3 +107,7 @@ def test_killed_in_each_phase_it_goes_on(layer: str, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     # then both are alike: generations, versions, states, and every merged row
     assert kept(broken) == kept(unbroken)
+    # and the same command once more is the same run
+    done = wikibraid(broken, *run, layer=layer)
+    assert done.returncode == 0, done.stderr
+    assert kept(broken) == kept(unbroken)
