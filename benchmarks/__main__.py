@@ -9,14 +9,36 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import api, batch, history, history_speed, recovery, serving, similar_users, speed, sustained
+from benchmarks import (
+    api,
+    batch,
+    history,
+    history_speed,
+    next_run,
+    recovery,
+    serving,
+    similar_users,
+    speed,
+    sustained,
+)
 
 RESULTS = Path(__file__).parent / "results.json"
 
 
 def main() -> None:
     """Run, print, write."""
-    measured = (speed, serving, api, batch, similar_users, history, history_speed, recovery, sustained)
+    measured = (
+        speed,
+        serving,
+        api,
+        batch,
+        next_run,
+        similar_users,
+        history,
+        history_speed,
+        recovery,
+        sustained,
+    )
     results = [result for module in measured for result in module.results()]
     table = Table("what", "ours", "peer", "ratio", "aim")
     for result in results:

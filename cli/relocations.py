@@ -49,6 +49,28 @@ def look_up_all(place: Home, intake: Intake, store: Store) -> Outcome:
         raise Failure(str(why), CANNOT_KNOW) from why
 
 
+def followed(place: Home, store: Store, what: str) -> bool:
+    """Look up where history merges and restores took revisions, at the end of a command; whether the log says anything new of it.
+
+    Where another process brings input in, it is told that these wait.
+    """
+    with place.notes() as notes:
+        waiting = len(notes.relocations())
+    if not waiting:
+        return False
+    try:
+        with place.writing_log(what), place.intake() as intake:
+            outcome = look_up_all(place, intake, store)
+    except Failure as why:
+        message = f"{waiting:,} history merges or restores are not followed: {why}; `wikibraid ingest relocations` does it later"
+        err.print(message, markup=False, soft_wrap=True)
+        return False
+    if outcome.unresolved:
+        message = f"{len(outcome.unresolved):,} history merges can't be followed; `wikibraid ingest relocations` tells why"
+        err.print(message, markup=False, soft_wrap=True)
+    return outcome.revisions > 0
+
+
 class LookingUp:
     """Looks up what was noted while input is brought in, as soon as the merged tables include what came before."""
 

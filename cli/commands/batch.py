@@ -25,7 +25,9 @@ from cli.options import (
 )
 from cli.output import Meter, err, meter, out, print_json, print_outcome, print_records
 from cli.purges import begun as purges_begun
+from cli.relocations import followed
 from cli.temporary import temporary
+from shared_logic.datasets.page_history import page_titles
 from shared_logic.datasets.user_current import hidden_names
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import Dataset, names_accounts, registry
@@ -81,6 +83,11 @@ def run(
             place, log, store, related, where, progress, despite_growth=despite_growth, full=full
         )
         place.set_now(now)
+        lanes = [(registry[one.dataset], one) for one in made.generations]
+        if any(dataset.name == page_titles.name for dataset, _ in lanes):
+            progress.say("following history merges and restores")
+            if followed(place, store, "batch run"):
+                catch_up(log, store, lanes, EngineName.LOOP)
     rows = [
         {
             "dataset": one.dataset,

@@ -10,7 +10,6 @@ import typer
 
 from cli.daemons import answering, on_signal
 from cli.failures import CANNOT_KNOW, Failure
-from cli.home import Home
 from cli.options import (
     DEFAULT_HOME,
     HOST,
@@ -22,7 +21,7 @@ from cli.options import (
     home_at,
 )
 from cli.output import err, meter, out, print_json
-from cli.relocations import look_up_all, unresolved
+from cli.relocations import followed
 from shared_logic.datasets.page_history import page_titles
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import Dataset, registry
@@ -58,7 +57,9 @@ def run(
     with place.writing_store("speed run"), place.log() as log, place.store() as store:
         lanes = published(store, _with_families(datasets_named(names or [])))
         done = _caught_up(log, store, lanes, engine)
-        if any(dataset.name == page_titles.name for dataset, _ in lanes) and _relocated(place, store):
+        if any(dataset.name == page_titles.name for dataset, _ in lanes) and followed(
+            place, store, "speed run"
+        ):
             done.add(_caught_up(log, store, lanes, engine))
     if json:
         print_json({"messages": done.messages, "unreadable": done.unreadable, "failures": len(done.failures)})
@@ -108,24 +109,6 @@ def _caught_up(
     """The lanes are at the end of the log; how far they are is shown meanwhile."""
     with meter("messages", sum(log.ends())) as progress:
         return catch_up(log, store, lanes, engine, lambda: progress.at(standing(log, store, lanes)))
-
-
-def _relocated(place: Home, store: Store) -> bool:
-    """Look up where history merges and restores took revisions; whether the log says anything new of it."""
-    with place.notes() as notes:
-        waiting = len(notes.relocations())
-    if not waiting:
-        return False
-    try:
-        with place.writing_log("speed run"), place.intake() as intake:
-            outcome = look_up_all(place, intake, store)
-    except Failure as why:
-        message = f"{waiting:,} history merges or restores are not followed: {why}; `wikibraid ingest relocations` does it later"
-        err.print(message, markup=False, soft_wrap=True)
-        return False
-    for line in unresolved(outcome):
-        err.print(line, markup=False, soft_wrap=True)
-    return outcome.revisions > 0
 
 
 def _with_families(datasets: tuple[Dataset, ...]) -> tuple[Dataset, ...]:
