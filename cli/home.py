@@ -23,7 +23,7 @@ from cli.configuration import (
 )
 from cli.failures import BUSY, MISTAKE, Failure
 from cli.temporary import remove_unused
-from serving.cassandra_session import Address, connected
+from serving.cassandra_session import PATIENCE_SECONDS, Address, connected
 from serving.cassandra_store import CassandraStore
 from serving.sqlite_store import SqliteStore
 from shared_logic.language import DefinitionError, registry
@@ -253,11 +253,15 @@ class Home:
 
     def _partitions_made_for(self) -> int | None:
         """None: nothing was ever brought in from here, as where only daemons run."""
-        path = self.path / "log.db"
-        if not path.exists():
+        if not self.has_notes:
             return None
-        with SqliteLog(path) as notes:
+        with self.notes() as notes:
             return notes.partitions
+
+    @property
+    def has_notes(self) -> bool:
+        """Whether anything was ever brought in from here; where only daemons or batch runs are at work it was not."""
+        return (self.path / "log.db").exists()
 
     @contextmanager
     def notes(self) -> Iterator[SqliteLog]:
@@ -272,14 +276,14 @@ class Home:
         return files_of(self.delta, made)
 
     @contextmanager
-    def store(self) -> Iterator[Store]:
-        """The store that readers read."""
+    def store(self, patience: float = PATIENCE_SECONDS) -> Iterator[Store]:
+        """The store that readers read; `patience` is how long, in seconds, servers that don't answer are asked again."""
         address = self.address()
         if address is None:
             with SqliteStore(self.path / "store.db") as store:
                 yield store
         else:
-            with connected(address, cassandra_security()) as cql:
+            with connected(address, cassandra_security(), patience) as cql:
                 yield CassandraStore(cql, registry.values())
 
     def topic(self) -> Topic | None:

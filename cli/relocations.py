@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from sqlite3 import OperationalError
 
 from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home, Intake
@@ -13,12 +14,19 @@ from serving.sqlite_store import StoreError
 from serving.stored_pages import StoredPages
 from shared_logic.protocols import Cut, Store
 from shared_logic.relocations import Merge, Told
-from speed.relocations import Outcome, resolve
+from speed.relocations import SECONDS_UNTIL_SETTLED, Outcome, resolve
+from speed.sqlite_log import Relocation
 
 SECONDS_BETWEEN = 30.0
+"""How often it is looked whether anything waits, and how long events of other streams are waited for that belong to it."""
+MOST_SECONDS_BETWEEN = 600.0
+"""Where the tables can't be read, or do not include what came before."""
+PATIENCE_SECONDS = 2.0
+"""Nothing is brought in meanwhile."""
+AT_ONCE = 20
 
 
-def look_up(intake: Intake, store: Store, events: Collection[bytes], before: Cut) -> Outcome:
+def look_up(intake: Intake, store: Store, noted: Collection[Relocation], before: Cut) -> Outcome:
     """Look these up and append what is found; `before` is where the log ended when they had come.
 
     Raises:
@@ -27,10 +35,10 @@ def look_up(intake: Intake, store: Store, events: Collection[bytes], before: Cut
     pages = StoredPages(store)
     lag = lag_of(before, pages.through)
     if lag:
-        message = f"the merged tables are {lag:,} messages behind; `wikibraid speed run`, or the daemons, bring them on"
+        message = "the merged tables are behind the log; `wikibraid speed run`, or the daemons, bring them on"
         raise NotPublished(message)
     try:
-        return resolve(intake.notes, pages, events)
+        return resolve(intake.notes, pages, noted)
     finally:
         intake.relay()
 
@@ -44,7 +52,7 @@ def look_up_all(place: Home, intake: Intake, store: Store) -> Outcome:
     with place.log() as log:
         ends = log.ends()
     try:
-        return look_up(intake, store, intake.notes.relocations().keys(), ends)
+        return look_up(intake, store, intake.notes.relocations(), ends)
     except NotPublished as why:
         raise Failure(str(why), CANNOT_KNOW) from why
 
@@ -54,16 +62,19 @@ def followed(place: Home, store: Store, what: str) -> bool:
 
     Where another process brings input in, it is told that these wait.
     """
+    if not place.has_notes:
+        return False
     with place.notes() as notes:
-        waiting = len(notes.relocations())
+        waiting = notes.relocations()
     if not waiting:
         return False
     try:
         with place.writing_log(what), place.intake() as intake:
             outcome = look_up_all(place, intake, store)
     except Failure as why:
-        message = f"{waiting:,} history merges or restores are not followed: {why}; `wikibraid ingest relocations` does it later"
-        err.print(message, markup=False, soft_wrap=True)
+        if not all(one.looked_up for one in waiting):
+            message = f"{_waiting(waiting)}: {why}; `wikibraid ingest relocations` does it later"
+            err.print(message, markup=False, soft_wrap=True)
         return False
     if outcome.unresolved:
         message = f"{len(outcome.unresolved):,} history merges can't be followed; `wikibraid ingest relocations` tells why"
@@ -77,30 +88,50 @@ class LookingUp:
     def __init__(self, place: Home, intake: Intake) -> None:
         """Begin with what earlier processes noted."""
         self._place, self._intake = place, intake
-        self._next = 0.0
-        self._waiting: tuple[Collection[bytes], Cut] | None = None
+        self._next, self._between = 0.0, SECONDS_BETWEEN
+        self._waiting: tuple[list[Relocation], Cut] | None = None
+        self._said = ""
 
     def __call__(self) -> None:
-        """See whether it is time, and whether anything waits."""
-        now = time.monotonic()
-        if now < self._next:
+        """See whether it is time, and whether anything waits; of much a little at a time."""
+        if time.monotonic() < self._next:
             return
-        self._next = now + SECONDS_BETWEEN
-        if self._waiting is None:
-            events = [event for event, why in self._intake.notes.relocations().items() if not why]
-            if not events:
-                return
+        if self._waiting is None and (due := self._due()):
             with self._place.log() as log:
-                self._waiting = events, log.ends()
+                self._waiting = due, log.ends()
+        if self._waiting is not None:
+            self._look(*self._waiting)
+        pause = 0.0 if self._waiting is not None and self._between == SECONDS_BETWEEN else self._between
+        self._next = time.monotonic() + pause
+
+    def _due(self) -> list[Relocation]:
+        """What has been noted for a while and was not looked up since, and the same once more when it is settled."""
+        now = time.time()
+        return [
+            one
+            for one in self._intake.notes.relocations()
+            if now - one.noted
+            >= (SECONDS_UNTIL_SETTLED if one.looked_up and not one.why else SECONDS_BETWEEN)
+            and not (one.looked_up and one.why)
+        ]
+
+    def _look(self, due: list[Relocation], before: Cut) -> None:
         try:
-            with self._place.store() as store:
-                outcome = look_up(self._intake, store, *self._waiting)
-        except (NotPublished, StoreError) as why:
-            err.print(f"{_waiting(self._waiting[0])}: {why}", markup=False, soft_wrap=True)
+            with self._place.store(PATIENCE_SECONDS) as store:
+                outcome = look_up(self._intake, store, due[:AT_ONCE], before)
+        except (NotPublished, StoreError, OperationalError) as why:
+            self._between = min(2 * self._between, MOST_SECONDS_BETWEEN)
+            self._say(f"{_waiting(due)}: {why}")
             return
-        self._waiting = None
+        self._between = SECONDS_BETWEEN
+        self._waiting = (due[AT_ONCE:], before) if due[AT_ONCE:] else None
         for line in unresolved(outcome):
+            self._say(line)
+
+    def _say(self, line: str) -> None:
+        if line != self._said:
             err.print(line, markup=False, soft_wrap=True)
+        self._said = line
 
 
 def unresolved(outcome: Outcome) -> list[str]:
@@ -108,8 +139,8 @@ def unresolved(outcome: Outcome) -> list[str]:
     return [f"{_named(what)} can't be followed: {why}" for what, why in outcome.unresolved.items()]
 
 
-def _waiting(events: Collection[bytes]) -> str:
-    return f"{len(events):,} history merges or restores wait to be followed"
+def _waiting(noted: Collection[Relocation]) -> str:
+    return f"{len(noted):,} history merges or restores wait to be followed"
 
 
 def _named(what: Told) -> str:

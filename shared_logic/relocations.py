@@ -198,13 +198,18 @@ def _alive_as(
 
 def _titles(state: PageState, at: int) -> set[tuple[int, str]]:
     """What the page was called in that second: events tell the moves since, else it is called so today."""
+    second = at // SECOND_MS
     moves = [one for one in state.happenings if one.kind == "move"]
     titles = {(state.title[3], state.title[4])} if state.title else set()
-    for move in reversed(moves):
-        if _second(move) > at // SECOND_MS:
-            titles = {(move.old_namespace, move.old_title)}
-        elif _second(move) == at // SECOND_MS:
-            titles |= {(move.old_namespace, move.old_title), (move.namespace, move.title)}
+    since = [one for one in moves if _second(one) > second]
+    if since:
+        # Several of one second stand in no order: the first left a title that none of them gave.
+        first = [one for one in since if _second(one) == min(map(_second, since))]
+        left = {(one.old_namespace, one.old_title) for one in first}
+        titles = left - {(one.namespace, one.title) for one in first} or left
+    for one in moves:
+        if _second(one) == second:
+            titles |= {(one.old_namespace, one.old_title), (one.namespace, one.title)}
     return titles
 
 
@@ -302,17 +307,30 @@ def _restored(restore: Restore, pages: Pages) -> Iterator[r.RevisionsRelocated]:
     for page_id, other in called.items():
         if page_id == restore.page_id:
             continue
-        both = {
-            rev_id: join_revisions(here.revisions[rev_id], other.revisions[rev_id])
+        said = {
+            rev_id: _of_both(here.revisions[rev_id], other.revisions[rev_id])
             for rev_id in here.revisions.keys() & other.revisions.keys()
         }
         news = {
-            rev_id: one
-            for rev_id, one in both.items()
-            if one != here.revisions[rev_id] or one != other.revisions[rev_id]
+            rev_id: revision
+            for rev_id, revision in said.items()
+            if any(
+                join_revisions(page.revisions[rev_id], revision) != page.revisions[rev_id]
+                for page in (here, other)
+            )
         }
-        at = max((one.presence[0] for one in news.values() if one.presence), default=0)
-        yield from _events(restore.wiki, at, page_id, restore.page_id, news, None)
+        yield from _events(restore.wiki, restore.at, page_id, restore.page_id, news, None)
+
+
+def _of_both(one: RevisionState, other: RevisionState) -> RevisionState:
+    """All that two pages say of a revision, but of its text, comment and author what the one says that holds it.
+
+    What was hidden in the archive no event told: the copy that came out of it lacks it, and the page of before may still know it.
+    """
+    holder = max(one, other, key=lambda revision: revision.presence or ())
+    return msgspec.structs.replace(
+        join_revisions(one, other), sha1=holder.sha1, comment=holder.comment, author=holder.author
+    )
 
 
 def _events(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -122,7 +123,7 @@ class Ingestion:
                 counts.kept += 1
                 counts.streams[found.event.meta.stream] += 1
                 if relocations.told(found) is not None:
-                    self._log.note_relocation(raw)
+                    self._log.note_relocation(raw, time.time())
                 yield from messages
 
     def _check(self, found: Read) -> None:
@@ -201,7 +202,7 @@ def replay(log: SqliteLog, numbers: Collection[int] = ()) -> tuple[int, int]:
         with log.atomically():
             log.append(router.routed(found, letter.value))
             if relocations.told(found) is not None:
-                log.note_relocation(letter.value)
+                log.note_relocation(letter.value, time.time())
             log.mark_replayed(letter.id)
             log.remember(ROUTING, router.encoded())
         alive += 1

@@ -1,14 +1,24 @@
-"""What ingest noted of revisions that went elsewhere is looked up, and appended to the log."""
+"""What ingest noted of revisions that went elsewhere is looked up, and appended to the log.
+
+Streams are not ordered among one another: what belongs to an event may come after it. So each is looked up at least twice, the last
+time when it has been noted for long; what is known already is not said again. A merge that comes late may have been gone on from by
+later ones, so that merges are remembered, and those after it looked up again with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from shared_logic.events.read import read
+from shared_logic.entities import page
+from shared_logic.events.read import DeadLetter, Read, read
 from shared_logic.events.records import RevisionsRelocated
-from shared_logic.relocations import Pages, Told, Unresolved, resolved, told
-from speed.sqlite_log import SqliteLog
+from shared_logic.relocations import Merge, Pages, Told, Unresolved, resolved, told
+from speed.sqlite_log import Relocation, SqliteLog
+
+SECONDS_UNTIL_SETTLED = 3_600.0
+"""How long after an event others are waited for that belong to it."""
 
 
 @dataclass
@@ -23,36 +33,83 @@ class Outcome:
     """Why it could not be looked up; it stays noted, and is tried again the next time."""
 
 
-def resolve(log: SqliteLog, pages: Pages, events: Collection[bytes]) -> Outcome:
-    """Append what the pages tell of these events, which the log notes; `pages` include what the log held when they came."""
+def resolve(log: SqliteLog, pages: Pages, noted: Collection[Relocation]) -> Outcome:
+    """Append what the pages tell of these events; `pages` include what the log held when the newest had come."""
     outcome = Outcome()
-    noted: dict[Told, list[bytes]] = {}
-    for raw in events:
-        what = told(read(raw))
+    pending: dict[Told, list[Relocation]] = {}
+    for one in noted:
+        what = _told(one.event)
         if what is None:
             # Its title was taken out of it by a purge.
-            log.settle_relocation(raw)
+            log.settle_relocation(one.event, remember=False)
         else:
-            noted.setdefault(what, []).append(raw)
-    for what, found in resolved(noted, pages):
+            pending.setdefault(what, []).append(one)
+    gone_on_from = set(_later_merges(log, pending))
+    for what, found in resolved({*pending, *gone_on_from}, pages):
         with log.atomically():
-            if isinstance(found, Unresolved):
-                for raw in noted[what]:
-                    log.put_off_relocation(raw, str(found))
-                outcome.unresolved[what] = str(found)
-                continue
-            for event in found:
-                _append(log, event, outcome)
-            for raw in noted[what]:
-                log.settle_relocation(raw)
+            why = str(found) if isinstance(found, Unresolved) else _appended(log, found, outcome)
+            if what in gone_on_from:
+                # It was resolved before, by what was known then.
+                why = ""
+            for one in pending.get(what, ()):
+                if why or time.time() - one.noted < SECONDS_UNTIL_SETTLED:
+                    log.put_off_relocation(one.event, why)
+                else:
+                    log.settle_relocation(one.event, remember=isinstance(what, Merge))
+        if why:
+            outcome.unresolved[what] = why
+        elif what in pending:
             outcome.resolved += 1
     return outcome
 
 
-def _append(log: SqliteLog, raw: bytes, outcome: Outcome) -> None:
-    found = read(raw)
-    log.append([(entity, raw) for entity in found.entities])
-    if isinstance(found.event, RevisionsRelocated):
-        for rev_id in found.event.revisions:
-            log.note_restored(found.event.wiki_id, rev_id, found.event.to_page_id)
-        outcome.revisions += len(found.event.revisions)
+def given_up(log: SqliteLog) -> int:
+    """Forget what could not be looked up; returns how many events."""
+    with log.atomically():
+        vain = [one.event for one in log.relocations() if one.why]
+        for event in vain:
+            log.settle_relocation(event, remember=False)
+    return len(vain)
+
+
+def _told(raw: bytes) -> Told | None:
+    try:
+        return told(read(raw))
+    except DeadLetter:
+        return None
+
+
+def _later_merges(log: SqliteLog, pending: Collection[Told]) -> Iterator[Told]:
+    """Merges that were settled, of the wikis of pending ones and not before these."""
+    earliest: dict[str, int] = {}
+    for what in pending:
+        if isinstance(what, Merge):
+            earliest[what.wiki] = min(what.at, earliest.get(what.wiki, what.at))
+    for raw in log.settled_relocations() if earliest else ():
+        settled = _told(raw)
+        if isinstance(settled, Merge) and settled.at >= earliest.get(settled.wiki, settled.at + 1):
+            yield settled
+
+
+def _appended(log: SqliteLog, events: Collection[bytes], outcome: Outcome) -> str:
+    """Append these events; why they can't be, else empty."""
+    found: list[tuple[bytes, Read]] = []
+    for raw in events:
+        try:
+            found.append((raw, read(raw)))
+        except DeadLetter as why:
+            return str(why)
+    for raw, said in found:
+        log.append([(entity, raw) for entity in said.entities])
+        if isinstance(said.event, RevisionsRelocated):
+            _follow_marks(log, said.event)
+            outcome.revisions += len(said.event.revisions)
+    return ""
+
+
+def _follow_marks(log: SqliteLog, event: RevisionsRelocated) -> None:
+    """Marks that were told to the old page go to the new one: also those that the tables do not include yet, and later ones."""
+    reached = page(event.wiki_id, event.to_page_id)
+    for rev_id in event.revisions:
+        log.note_restored(event.wiki_id, rev_id, event.to_page_id)
+        log.append([(reached, mark) for mark in log.marks(event.wiki_id, rev_id)])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 from uuid import UUID, uuid4
 
 from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
@@ -31,9 +31,8 @@ _PATIENT = Retrying(
 ROUTING = "routing"
 """The fact that is the memory of `shared_logic.routing`."""
 _IDENTITY = "identity"
-_RELOCATIONS = (
-    """CREATE TABLE relocations (value BLOB PRIMARY KEY, why TEXT NOT NULL DEFAULT '') WITHOUT ROWID"""
-)
+_RELOCATIONS = """CREATE TABLE relocations (value BLOB PRIMARY KEY, noted REAL NOT NULL, looked_up INTEGER NOT NULL DEFAULT 0,
+    why TEXT NOT NULL DEFAULT '', settled INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID"""
 _TABLES = (
     """CREATE TABLE messages (partition INTEGER, position INTEGER, key TEXT NOT NULL, value BLOB NOT NULL,
     PRIMARY KEY (partition, position)) WITHOUT ROWID""",
@@ -63,6 +62,17 @@ class DeadEvent:
     detail: str
     value: bytes
     replayed: bool
+
+
+class Relocation(NamedTuple):
+    """An event that is to be looked up."""
+
+    event: bytes
+    noted: float
+    """When it came, seconds since 1970."""
+    looked_up: bool
+    why: str
+    """Why it could not be the last time; empty: it could, or nobody tried."""
 
 
 class SqliteLog:
@@ -228,10 +238,14 @@ class SqliteLog:
                     "DELETE FROM marks WHERE wiki=? AND rev_id=? AND value=?", (wiki, rev_id, value)
                 )
                 self.note_mark(wiki, rev_id, rewrite(value))
-            for event, why in self.relocations().items():
-                self.settle_relocation(event)
-                self.note_relocation(rewritten_event := rewrite(event))
-                self.put_off_relocation(rewritten_event, why)
+            for event, noted, settled in self._db.execute(
+                "SELECT value, noted, settled FROM relocations"
+            ).fetchall():
+                if (rest := rewrite(event)) != event:
+                    self.settle_relocation(event, remember=False)
+                    self.note_relocation(rest, noted)
+                    if settled:
+                        self.settle_relocation(rest, remember=True)
             self._db.execute("UPDATE dead_letters SET value=?", (zlib.compress(b""),))
             memory = self.recall(ROUTING)
             if memory is not None:
@@ -293,21 +307,31 @@ class SqliteLog:
         rows = self._db.execute("SELECT page_id FROM restored WHERE wiki=? AND rev_id=?", (wiki, rev_id))
         return [page_id for (page_id,) in rows]
 
-    def note_relocation(self, event: bytes) -> None:
-        """Keep an event that tells of revisions to be looked up later (see `shared_logic.relocations`)."""
-        self._db.execute("INSERT OR IGNORE INTO relocations (value) VALUES (?)", (event,))
+    def note_relocation(self, event: bytes, at: float) -> None:
+        """Keep an event that tells of revisions to be looked up later (see `shared_logic.relocations`); `at` is now, in seconds."""
+        self._db.execute("INSERT OR IGNORE INTO relocations (value, noted) VALUES (?,?)", (event, at))
 
-    def relocations(self) -> Mapping[bytes, str]:
-        """Those events, with why they could not be looked up the last time (empty: nobody tried)."""
-        return dict(self._db.execute("SELECT value, why FROM relocations").fetchall())
+    def relocations(self) -> list[Relocation]:
+        """Those that are not settled, oldest first."""
+        rows = self._db.execute(
+            "SELECT value, noted, looked_up, why FROM relocations WHERE NOT settled ORDER BY noted"
+        )
+        return [Relocation(value, noted, bool(looked_up), why) for value, noted, looked_up, why in rows]
 
-    def settle_relocation(self, event: bytes) -> None:
-        """The log says it revision by revision now."""
-        self._db.execute("DELETE FROM relocations WHERE value=?", (event,))
+    def settled_relocations(self) -> list[bytes]:
+        """Those that were settled and are remembered, since earlier ones may still come."""
+        return [value for (value,) in self._db.execute("SELECT value FROM relocations WHERE settled")]
+
+    def settle_relocation(self, event: bytes, *, remember: bool) -> None:
+        """It needs not be looked up again; `remember` it among those that are settled, or not at all."""
+        if remember:
+            self._db.execute("UPDATE relocations SET settled=1, why='' WHERE value=?", (event,))
+        else:
+            self._db.execute("DELETE FROM relocations WHERE value=?", (event,))
 
     def put_off_relocation(self, event: bytes, why: str) -> None:
-        """It could not be looked up."""
-        self._db.execute("UPDATE relocations SET why=? WHERE value=?", (why, event))
+        """It was looked up and is looked up again later; `why` it could not be, else empty."""
+        self._db.execute("UPDATE relocations SET looked_up=1, why=? WHERE value=?", (why, event))
 
     def remember(self, name: str, value: bytes) -> None:
         """Keep a small fact beside the log."""
