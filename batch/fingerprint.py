@@ -21,6 +21,8 @@ TAKING = (
 """Modules of batch that make bootstraps of tables and dumps."""
 UNITING = ("state_table", "states")
 """Modules of batch that make entity states of bootstraps and the log."""
+COMPUTING = ("arrow_types", "groups", "increments", "lowering", "state_table", "states")
+"""Modules of batch that make tables of entity states."""
 
 
 def taking_fingerprint() -> str:
@@ -31,6 +33,11 @@ def taking_fingerprint() -> str:
 def uniting_fingerprint() -> str:
     """16 hex digits over what makes entity states of bootstraps and the log."""
     return _digest(UNITING)
+
+
+def computing_fingerprint() -> str:
+    """16 hex digits over what makes tables of entity states, beside the datasets' own code."""
+    return _digest(COMPUTING)
 
 
 def _digest(modules: tuple[str, ...]) -> str:

@@ -35,6 +35,8 @@ from shared_logic.page_state import PageState, hidden
 
 BEFORE = "wikibraid_before"
 """The column of an entity's state as the last table was made of it; null: nothing was known of it."""
+HAD = "wikibraid_had"
+"""The column that is true of a row that takes the place of another one."""
 REMOVED = "wikibraid_removed"
 """The column that is true of a row that is no more."""
 KEYS_CHANGED = 20_000
@@ -42,9 +44,8 @@ KEYS_CHANGED = 20_000
 ENTITY = tuple(COLUMNS[:-1])
 
 
-def touched(states: DataFrame, before: DataFrame, said: DataFrame) -> DataFrame:
-    """The states of the entities that `said` tells of, each with what it was before."""
-    keys = said.select(*ENTITY).distinct()
+def touched(states: DataFrame, before: DataFrame, keys: DataFrame) -> DataFrame:
+    """The states of these entities, each with what it was before."""
     was = before.withColumnRenamed(COLUMNS[-1], BEFORE).join(keys, list(ENTITY), "left_semi")
     return states.join(keys, list(ENTITY), "left_semi").join(was, list(ENTITY), "left")
 
@@ -64,20 +65,21 @@ def changed(dataset: Dataset, before: DataFrame, changes: DataFrame) -> DataFram
     if dataset.is_rollup:
         return totals(dataset, before.unionByName(mine))
     keys = list(dataset.schema.key_names)
-    stays = before.join(mine.select(*keys), keys, "left_anti")
-    return stays.unionByName(mine.where(~f.col(REMOVED)).drop(REMOVED))
+    # A row that comes beside one of another entity stands twice, for the audit.
+    stays = before.join(mine.where(HAD).select(*keys), keys, "left_anti")
+    return stays.unionByName(mine.where(~f.col(REMOVED)).drop(HAD, REMOVED))
 
 
 def _struct(dataset: Dataset) -> t.StructType:
     made = struct_of(dataset)
-    return (
-        made if dataset.is_rollup else t.StructType([*made.fields, t.StructField(REMOVED, t.BooleanType())])
-    )
+    flags = [t.StructField(name, t.BooleanType()) for name in (HAD, REMOVED)]
+    return made if dataset.is_rollup else t.StructType([*made.fields, *flags])
 
 
 def _arrow(dataset: Dataset) -> pa.Schema:
     made = arrow_schema(dataset)
-    return made if dataset.is_rollup else made.append(pa.field(REMOVED, pa.bool_()))
+    flags = [pa.field(name, pa.bool_()) for name in (HAD, REMOVED)]
+    return made if dataset.is_rollup else pa.schema([*made, *flags])
 
 
 def _task(datasets: Sequence[Dataset]) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
@@ -119,7 +121,10 @@ def _told(dataset: Dataset, changes: Changes) -> Iterator[tuple[Any, ...]]:
     if dataset.is_rollup:
         return (key + sums for key, sums in changes.sums.items())
     nothing = (None,) * len(dataset.schema.value_names)
-    return ((*key, *(nothing if now is None else now), now is None) for key, (_, now) in changes.rows.items())
+    return (
+        (*key, *(nothing if now is None else now), was is not None, now is None)
+        for key, (was, now) in changes.rows.items()
+    )
 
 
 def _pairs(batches: Batches) -> Iterator[tuple[Entity, State | None, State]]:

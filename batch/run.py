@@ -11,10 +11,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as f
 
 from batch import views
 from batch.audit import Audit, audit, counts_of, keep
-from batch.fingerprint import uniting_fingerprint
+from batch.fingerprint import computing_fingerprint, uniting_fingerprint
 from batch.groups import groups, largest
 from batch.increments import ENTITY, changed, changes_of_things, touched
 from batch.lowering import HIDDEN, lower, lower_rows, one_column, rows_of_things
@@ -28,6 +29,8 @@ from shared_logic.protocols import Cut
 STATES_AT_ONCE = 1_000
 BUFFER_BYTES = 1 << 20
 """Of a file of states that is in memory at a time."""
+BROADCAST = 200_000
+"""Keys of entities that each task is given, so that no state is shuffled to be looked at."""
 AT_ONCE = 3
 """Datasets that are computed at once: small ones cost planning more than work, and planning uses one core."""
 
@@ -153,26 +156,10 @@ def compute(
     told: Callable[[str], None],
 ) -> Result:
     """Compute the datasets (sources first) over the bootstraps and the archived log before the cut."""
-    identify = full_base_id if inputs.full else base_id
-    base = identify((*inputs.bootstraps, *inputs.purges), inputs.cut, uniting_fingerprint())
+    code = {name: f"{hash_}-{computing_fingerprint()}" for name, hash_ in fingerprints.items()}
     bootstrap = ",".join((*inputs.bootstraps, *inputs.purges))
     told("uniting what was said of every entity")
-    states_path = home / "delta" / "entity_states"
-    of_things = [one for one in datasets if one.source is None]
-    known, last = _last(home, of_things, inputs, fingerprints)
-    said = _kept(_said_since(spark, inputs, known))
-    all_said = said if known is None else said.unionByName(views.read(spark, states_path, known.version))
-    version = views.write(united(all_said), states_path, views.Made(base, bootstrap, inputs.cut, ""))
-    states = views.read(spark, states_path, version)
-    if last and _is_most(said, states):
-        last = {}
-    anew = [one for one in of_things if one.name not in last]
-    rows = _kept(rows_of_things(anew, states))
-    changes = rows
-    if known is not None and last:
-        going_on = [one for one in of_things if one.name in last]
-        those = touched(states, views.read(spark, states_path, known.version), said)
-        changes = _kept(changes_of_things(going_on, those))
+    things = _things(spark, [one for one in datasets if one.source is None], inputs, home, code)
     before = counts_of(home, inputs.published)
     linked = {one.source.name for one in datasets if one.source is not None and one.is_linked}
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -188,11 +175,9 @@ def compute(
             tables = {one.name: computing[one.name].result().table for one in dataset.inputs}
             told(f"computing {dataset.name}")
             path = home / "delta" / dataset.name
-            made = views.Made(run, bootstrap, inputs.cut, fingerprints[dataset.name])
-            if dataset.name in last:
-                found = changed(dataset, views.read(spark, path, last[dataset.name]), changes)
-            elif dataset.source is None:
-                found = lower_rows(dataset, rows)
+            made = views.Made(run, bootstrap, inputs.cut, code[dataset.name])
+            if dataset.source is None:
+                found = things.table(spark, dataset, path)
             else:
                 found = lower(
                     dataset, tables, {name: grouping[name].result() for name in linked & tables.keys()}
@@ -211,14 +196,61 @@ def compute(
         found = {name: future.result() for name, future in computing.items()}
     keep([view.audit for view in found.values()], home)
     sizes = {name: largest(grouping[name].result(), found[name].dataset.schema) for name in sorted(linked)}
-    return Result(
-        base,
-        found,
-        sizes,
-        views.files(states_path, version),
-        rows if anew else changes,
-        (said, rows, changes),
-    )
+    return Result(things.base, found, sizes, things.states, things.hidden, things.kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Things:
+    """What the tables of datasets that read things are made of."""
+
+    base: str
+    states: Sequence[Path]
+    rows: DataFrame
+    """Of all states, of the datasets that are made anew."""
+    last: Mapping[str, int]
+    """By dataset the version of the table that it goes on from."""
+    changes: DataFrame
+    """Of these."""
+    hidden: DataFrame
+    """Which of both tells what is hidden: all of that, where a table is made anew."""
+    kept: Sequence[DataFrame]
+
+    def table(self, spark: SparkSession, dataset: Dataset, path: Path) -> DataFrame:
+        """The table of one of the datasets."""
+        if dataset.name not in self.last:
+            return lower_rows(dataset, self.rows)
+        return changed(dataset, views.read(spark, path, self.last[dataset.name]), self.changes)
+
+
+def _things(
+    spark: SparkSession, datasets: Sequence[Dataset], inputs: Inputs, home: Path, code: Mapping[str, str]
+) -> _Things:
+    """Unite the states, and see which tables go on from those that readers read."""
+    path = home / "delta" / "entity_states"
+    identify = full_base_id if inputs.full else base_id
+    told = (*inputs.bootstraps, *inputs.purges)
+    base = identify(told, inputs.cut, uniting_fingerprint())
+    known, last = _last(home, datasets, inputs, code)
+    said = _said_since(spark, inputs, known)
+    if last:
+        said = _kept(said)
+    all_said = said if known is None else said.unionByName(views.read(spark, path, known.version))
+    version = views.write(united(all_said), path, views.Made(base, ",".join(told), inputs.cut, ""))
+    states = views.read(spark, path, version)
+    told_of = said.select(*ENTITY).distinct()
+    number = told_of.count() if last else 0
+    if 2 * number > states.count():
+        # To look at all of them, once, costs less than at these, twice.
+        last = {}
+    anew = [one for one in datasets if one.name not in last]
+    rows = _kept(rows_of_things(anew, states))
+    changes = rows
+    if known is not None and last:
+        keys = f.broadcast(told_of) if number <= BROADCAST else told_of
+        those = touched(states, views.read(spark, path, known.version), keys)
+        changes = _kept(changes_of_things([one for one in datasets if one.name in last], those))
+    hidden = rows if anew else changes
+    return _Things(base, views.files(path, version), rows, last, changes, hidden, (said, rows, changes))
 
 
 def _kept(rows: DataFrame) -> DataFrame:
@@ -233,34 +265,28 @@ def _last(
 
     Of several states those that most of these tables were made of; a run that was killed may have made newer ones already.
     """
+    if inputs.full:
+        return None, {}
+    tables = {
+        dataset.name: (version, made)
+        for dataset in datasets
+        for version, made in views.made(home / "delta" / dataset.name)
+        if (made.run, made.fingerprint) == (inputs.published.get(dataset.name), fingerprints[dataset.name])
+        and views.is_whole(home / "delta" / dataset.name, version)
+    }
     best: Earlier | None = None
     found: dict[str, int] = {}
-    for known in () if inputs.full else earlier(home / "delta" / "entity_states", inputs):
-        tables = {
-            dataset.name: version
-            for dataset in datasets
-            if (version := _made_of(home, dataset, known, inputs, fingerprints)) is not None
+    for known in earlier(home / "delta" / "entity_states", inputs):
+        of_these = {
+            name: version
+            for name, (version, made) in tables.items()
+            if (made.bootstrap, made.cut) == (known.bootstrap, known.cut)
         }
-        if best is None or len(tables) > len(found):
-            best, found = known, tables
-        if len(found) == len(datasets):
+        if best is None or len(of_these) > len(found):
+            best, found = known, of_these
+        if len(found) == len(tables):
             break
     return best, found
-
-
-def _made_of(
-    home: Path, dataset: Dataset, known: Earlier, inputs: Inputs, fingerprints: Mapping[str, str]
-) -> int | None:
-    path, run = home / "delta" / dataset.name, inputs.published.get(dataset.name)
-    if run is None:
-        return None
-    wanted = views.Made(run, known.bootstrap, known.cut, fingerprints[dataset.name])
-    return views.version_of(path, wanted)
-
-
-def _is_most(said: DataFrame, states: DataFrame) -> bool:
-    """Whether it tells of so many entities that looking at all of them, once, costs less than at these, twice."""
-    return 2 * said.select(*ENTITY).distinct().count() > states.count()
 
 
 def _said_since(spark: SparkSession, inputs: Inputs, known: Earlier | None) -> DataFrame:

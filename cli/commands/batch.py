@@ -267,12 +267,13 @@ def recompute(
     """
     from batch.archive import archive
     from batch.audit import GROWTH, get_ready
+    from batch.fingerprint import computing_fingerprint
     from batch.run import Inputs, compute
 
     bootstraps = {made.id: folder / STATES for folder, made in home.bootstraps_known()}
     code = {dataset.name: fingerprint(dataset) for dataset in datasets}
     purges = tuple(plan.id for plan in purges_begun(home.purges))
-    run = run_id(cut, [*bootstraps, *purges, *(["full"] if full else [])], code)
+    run = run_id(cut, [*bootstraps, *purges, *(["full"] if full else []), computing_fingerprint()], code)
     asked, datasets = datasets, _with_hidden_names(store, datasets)
     code |= {dataset.name: fingerprint(dataset) for dataset in datasets}
     progress.say("archiving the log")
@@ -311,7 +312,12 @@ def recompute(
     for dataset in datasets:
         progress.say(f"loading {dataset.name}")
         made = next(
-            (found for found in store.generations(dataset.name) if found.run == run), None
+            (
+                found
+                for found in store.generations(dataset.name)
+                if (found.run, found.fingerprint) == (run, code[dataset.name])
+            ),
+            None,
         ) or Generation(
             dataset=dataset.name,
             number=next_number(store, dataset),
@@ -363,7 +369,9 @@ def _with_hidden_names(store: Store, datasets: tuple[Dataset, ...]) -> tuple[Dat
     """
     if store.published(hidden_names.name) is not None or not any(map(names_accounts, datasets)):
         return datasets
-    return registry.closure(sorted({*(dataset.name for dataset in datasets), hidden_names.name}))
+    return with_relatives(
+        store, registry.closure(sorted({*(dataset.name for dataset in datasets), hidden_names.name}))
+    )
 
 
 def spark_session(home: Home) -> SparkSession:

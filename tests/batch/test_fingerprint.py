@@ -11,7 +11,14 @@ import pytest
 import batch
 from batch import fingerprint
 from batch.bootstrap import identity
-from batch.fingerprint import TAKING, UNITING, taking_fingerprint, uniting_fingerprint
+from batch.fingerprint import (
+    COMPUTING,
+    TAKING,
+    UNITING,
+    computing_fingerprint,
+    taking_fingerprint,
+    uniting_fingerprint,
+)
 
 FOLDER = Path(batch.__file__).parent
 APART = {"fingerprint", "spark_error", "archive_error"}
@@ -48,7 +55,15 @@ def test_a_fix_of_what_unites_makes_other_states(sources: Path, name: str) -> No
     assert uniting_fingerprint() != before
 
 
-@pytest.mark.parametrize("modules", [TAKING, UNITING])
+@pytest.mark.parametrize("name", COMPUTING)
+def test_a_fix_of_what_computes_goes_on_from_no_table(sources: Path, name: str) -> None:
+    before = computing_fingerprint()
+    path = sources / f"{name}.py"
+    path.write_text(path.read_text() + "\nfixed = 1\n")
+    assert computing_fingerprint() != before
+
+
+@pytest.mark.parametrize("modules", [TAKING, UNITING, COMPUTING])
 def test_what_they_import_of_batch_is_among_them(modules: tuple[str, ...]) -> None:
     for name in modules:
         for node in ast.walk(ast.parse((FOLDER / f"{name}.py").read_text())):

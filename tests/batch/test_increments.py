@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from shared_logic.entities import encode
 from shared_logic.kernel import Rows
 from shared_logic.keys import decode_key, decode_values
 from shared_logic.language import Dataset, registry
+from shared_logic.page_state import PageState, hidden
 from shared_logic.reference import States, reference, told, united
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
@@ -55,7 +56,8 @@ def test_what_has_changed_turns_the_old_table_into_the_new_one(spark: SparkSessi
     before, after = frame(spark, old), frame(spark, new)
     tables = rows_of_things(OF_THINGS, before).persist()
     # when only entities of which something was said are looked at
-    changes = changes_of_things(OF_THINGS, touched(after, before, frame(spark, said))).persist()
+    keys = frame(spark, said).select(*increments.ENTITY)
+    changes = changes_of_things(OF_THINGS, touched(after, before, keys)).persist()
     # then every table is the reference's over all, row for row
     expected = reference(OF_THINGS, new)
     for dataset in OF_THINGS:
@@ -93,12 +95,15 @@ class TwoRuns:
     home: Path
     inputs: Inputs
     states: States
+    hidden: list[set[tuple[str, int, int, int]]] = field(default_factory=list)
+    """What runs told to be hidden, the newest last."""
 
     def second(self, spark: SparkSession, run: str, **otherwise: object) -> Mapping[str, Rows]:
         """The tables of the next run."""
         code = dict.fromkeys(registry, "code")
         inputs = replace(self.inputs, **otherwise)  # type: ignore[arg-type]
         made = compute(spark, SOME, inputs, self.home, run, code, _silent)
+        self.hidden.append(set(made.hidden()))
         made.release()
         return {name: table(view.dataset, view.table) for name, view in made.views.items()}
 
@@ -107,48 +112,80 @@ def _silent(_: str) -> None:
     """Tell nobody."""
 
 
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the datasets for which all states were looked at."""
+    names: list[str] = []
+
+    def rows(datasets: Sequence[Dataset], states: DataFrame) -> DataFrame:
+        names.extend(dataset.name for dataset in datasets)
+        return rows_of_things(datasets, states)
+
+    monkeypatch.setattr(runs, "rows_of_things", rows)
+    return names
+
+
 def test_a_run_goes_on_from_the_tables_of_the_last_one(
-    spark: SparkSession, two_runs: TwoRuns, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, two_runs: TwoRuns, looked_at: list[str]
 ) -> None:
-    # given a run, and what was said of most entities since, of which none is looked at but those
-    monkeypatch.setattr(runs, "_is_most", lambda *_: False)
-    looked_at: list[str] = []
-    monkeypatch.setattr(
-        runs,
-        "rows_of_things",
-        lambda datasets, states: looked_at.extend(datasets) or rows_of_things([], states),
-    )
-    # when the next run goes on from its tables
+    # when the next run goes on from the tables of one before
     found = two_runs.second(spark, "two")
-    # then each table is the reference's over all, row for row
+    # then no dataset looks at all states, and each table is the reference's over all, row for row
     assert looked_at == []
     expected = reference(SOME, two_runs.states)
     for dataset in SOME:
         assert found[dataset.name] == expected[dataset.name], dataset.name
+    # and what is hidden of revisions of which something was said is told
+    assert two_runs.hidden[-1]
 
 
-def test_a_table_that_is_not_what_readers_read_is_made_anew(spark: SparkSession, two_runs: TwoRuns) -> None:
-    # given readers who went back to an older run than the one whose states are the newest, in some of the tables
+def test_a_table_that_is_not_what_readers_read_is_made_anew(
+    spark: SparkSession, two_runs: TwoRuns, looked_at: list[str]
+) -> None:
+    # given readers who went back to an older run than the one whose states are the newest, in one of the tables
     published = {**two_runs.inputs.published, "page_current": "an older one"}
     # when the next run is made
     found = two_runs.second(spark, "three", published=published)
-    # then all tables are right
+    # then that one is made of all states, and all tables are right
+    assert looked_at == ["page_current"]
     expected = reference(SOME, two_runs.states)
     for dataset in SOME:
         assert found[dataset.name] == expected[dataset.name], dataset.name
+    # and all that is hidden is told
+    assert two_runs.hidden[-1] == {
+        (entity.wiki, *told)
+        for entity, state in two_runs.states.items()
+        if isinstance(state, PageState)
+        for told in hidden(state)
+    }
 
 
-def forget_what_was(states: DataFrame, before: DataFrame, said: DataFrame) -> DataFrame:
-    return increments_touched(states, before.limit(0), said)
+def test_a_row_of_two_entities_stands_twice_for_the_audit(spark: SparkSession) -> None:
+    # given a table with a row of one page, and another page that comes to give a row of the same key
+    dataset = registry["page_current"]
+    states = told(sample.events()).states
+    some = {entity: state for entity, state in states.items() if isinstance(state, PageState)}
+    rows = lower_rows(dataset, rows_of_things([dataset], frame(spark, some)))
+    changes = changes_of_things(
+        [dataset], frame(spark, some).selectExpr("*", "CAST(NULL AS BINARY) AS wikibraid_before")
+    )
+    # when the table goes on
+    found = changed(dataset, rows, changes)
+    # then neither gives way to the other
+    assert found.count() == 2 * rows.count() > 0
+
+
+def forget_what_was(states: DataFrame, before: DataFrame, keys: DataFrame) -> DataFrame:
+    return increments_touched(states, before.limit(0), keys)
 
 
 def forget_what_is_gone(dataset: Dataset, before: DataFrame, changes: DataFrame) -> DataFrame:
     mine = one_column(changes, dataset.name)
     if dataset.is_rollup:
         return increments_changed(dataset, before, changes)
-    return before.unionByName(mine.where("not wikibraid_removed").drop("wikibraid_removed")).dropDuplicates(
-        list(dataset.schema.key_names)
-    )
+    return before.unionByName(
+        mine.where("not wikibraid_removed").drop("wikibraid_had", "wikibraid_removed")
+    ).dropDuplicates(list(dataset.schema.key_names))
 
 
 increments_touched, increments_changed = increments.touched, increments.changed
@@ -167,7 +204,6 @@ def test_a_bug_in_going_on_is_seen(
     shown_by: str,
 ) -> None:
     # given a run that forgets what the changed entities gave before, or the rows that are no more
-    monkeypatch.setattr(runs, "_is_most", lambda *_: False)
     monkeypatch.setattr(runs, name, bug)
     # then a table is another one than the reference's
     found = two_runs.second(spark, name)
