@@ -30,7 +30,7 @@ STATES_AT_ONCE = 1_000
 BUFFER_BYTES = 1 << 20
 """Of a file of states that is in memory at a time."""
 BROADCAST = 200_000
-"""Keys of entities that each task is given, so that no state is shuffled to be looked at."""
+"""Keys of entities that each task is given."""
 AT_ONCE = 3
 """Datasets that are computed at once: small ones cost planning more than work, and planning uses one core."""
 
@@ -232,13 +232,15 @@ def _things(
     base = identify(told, inputs.cut, uniting_fingerprint())
     known, last = _last(home, datasets, inputs, code)
     said = _said_since(spark, inputs, known)
-    if last:
+    whole, told_of, number = united(said), said, 0
+    if known is not None:
         said = _kept(said)
-    all_said = said if known is None else said.unionByName(views.read(spark, path, known.version))
-    version = views.write(united(all_said), path, views.Made(base, ",".join(told), inputs.cut, ""))
+        before = views.read(spark, path, known.version)
+        told_of, number = _few_or_many(said.select(*ENTITY).distinct())
+        news = said.unionByName(before.join(told_of, [*ENTITY], "left_semi"))
+        whole = united(news).unionByName(before.join(told_of, [*ENTITY], "left_anti"))
+    version = views.write(whole, path, views.Made(base, ",".join(told), inputs.cut, ""))
     states = views.read(spark, path, version)
-    told_of = said.select(*ENTITY).distinct()
-    number = told_of.count() if last else 0
     if 2 * number > states.count():
         # To look at all of them, once, costs less than at these, twice.
         last = {}
@@ -246,11 +248,16 @@ def _things(
     rows = _kept(rows_of_things(anew, states))
     changes = rows
     if known is not None and last:
-        keys = f.broadcast(told_of) if number <= BROADCAST else told_of
-        those = touched(states, views.read(spark, path, known.version), keys)
+        those = touched(states, views.read(spark, path, known.version), told_of)
         changes = _kept(changes_of_things([one for one in datasets if one.name in last], those))
     hidden = rows if anew else changes
     return _Things(base, views.files(path, version), rows, last, changes, hidden, (said, rows, changes))
+
+
+def _few_or_many(keys: DataFrame) -> tuple[DataFrame, int]:
+    """The keys and their number; few are given to each task, so that no state is shuffled for them."""
+    number = keys.count()
+    return (f.broadcast(keys) if number <= BROADCAST else keys), number
 
 
 def _kept(rows: DataFrame) -> DataFrame:
