@@ -96,35 +96,62 @@ def _changes(datasets: Sequence[Dataset], batches: Batches) -> Iterator[pa.Recor
         [(dataset.name, pa.struct(_arrow(dataset))) for dataset in datasets]
         + [(HIDDEN, pa.struct(HIDDEN_ARROW))]
     )
-    found = [Changes() for _ in datasets]
+    outputs = [_Differences() if dataset.is_rollup else _Replaced(dataset) for dataset in datasets]
     of_hidden: list[tuple[Any, ...]] = []
     for entity, was, state in _pairs(batches):
         old = None if was is None else Described(entity, was)
         new = Described(entity, state)
-        for place, dataset in enumerate(datasets):
+        for place, (dataset, output) in enumerate(zip(datasets, outputs, strict=True)):
             rows: Rows = {} if old is None else entity_rows(dataset, old)
-            change(dataset, rows, entity_rows(dataset, new), found[place])
-            if len(found[place].rows) + len(found[place].sums) >= KEYS_CHANGED:
-                yield from in_column(columns, place, _told(dataset, found[place]))
-                found[place] = Changes()
+            change(dataset, rows, entity_rows(dataset, new), output.changes)
+            if output.is_full():
+                yield from in_column(columns, place, output.taken())
         if isinstance(state, PageState):
             of_hidden += ((entity.wiki, *told) for told in hidden(state))
             if len(of_hidden) >= ROWS_PER_BATCH:
                 yield from in_column(columns, len(datasets), iter(of_hidden))
                 of_hidden.clear()
-    for place, dataset in enumerate(datasets):
-        yield from in_column(columns, place, _told(dataset, found[place]))
+    for place, output in enumerate(outputs):
+        yield from in_column(columns, place, output.taken())
     yield from in_column(columns, len(datasets), iter(of_hidden))
 
 
-def _told(dataset: Dataset, changes: Changes) -> Iterator[tuple[Any, ...]]:
-    if dataset.is_rollup:
-        return (key + sums for key, sums in changes.sums.items())
-    nothing = (None,) * len(dataset.schema.value_names)
-    return (
-        (*key, *(nothing if now is None else now), was is not None, now is None)
-        for key, (was, now) in changes.rows.items()
-    )
+class _Differences:
+    """Sums to be added, by key, over entities."""
+
+    def __init__(self) -> None:
+        self.changes = Changes()
+
+    def is_full(self) -> bool:
+        """Whether it is time to pass them on; called after each entity."""
+        return len(self.changes.sums) >= KEYS_CHANGED
+
+    def taken(self) -> Iterator[tuple[Any, ...]]:
+        """What waits, no longer kept."""
+        sums, self.changes = self.changes.sums, Changes()
+        return (key + values for key, values in sums.items())
+
+
+class _Replaced:
+    """Rows of one entity after the other: those of two with one key are not one row, for the audit."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.changes = Changes()
+        self._nothing = (None,) * len(dataset.schema.value_names)
+        self._rows: list[tuple[Any, ...]] = []
+
+    def is_full(self) -> bool:
+        """Whether it is time to pass them on; called after each entity."""
+        for key, (was, now) in self.changes.rows.items():
+            self._rows.append((*key, *(self._nothing if now is None else now), was is not None, now is None))
+        if self.changes.rows:
+            self.changes = Changes()
+        return len(self._rows) >= KEYS_CHANGED
+
+    def taken(self) -> Iterator[tuple[Any, ...]]:
+        """What waits, no longer kept."""
+        rows, self._rows = self._rows, []
+        return iter(rows)
 
 
 def _pairs(batches: Batches) -> Iterator[tuple[Entity, State | None, State]]:

@@ -14,6 +14,7 @@ from serving.sqlite_store import StoreError
 from serving.stored_pages import StoredPages
 from shared_logic.protocols import Cut, Store
 from shared_logic.relocations import Merge, Told
+from speed.log_error import LogError
 from speed.relocations import SECONDS_UNTIL_SETTLED, Outcome, resolve
 from speed.sqlite_log import Relocation
 
@@ -71,7 +72,7 @@ def followed(place: Home, store: Store, what: str) -> bool:
     try:
         with place.writing_log(what), place.intake() as intake:
             outcome = look_up_all(place, intake, store)
-    except Failure as why:
+    except (Failure, StoreError, LogError, OperationalError) as why:
         if not all(one.looked_up for one in waiting):
             message = f"{_waiting(waiting)}: {why}; `wikibraid ingest relocations` does it later"
             err.print(message, markup=False, soft_wrap=True)
@@ -88,7 +89,9 @@ class LookingUp:
     def __init__(self, place: Home, intake: Intake) -> None:
         """Begin with what earlier processes noted."""
         self._place, self._intake = place, intake
-        self._next, self._between = 0.0, SECONDS_BETWEEN
+        self._next, self._failures = 0.0, 0
+        self._tried_again = set[bytes]()
+        """What could not be followed once more, when all that belongs to it should have come."""
         self._waiting: tuple[list[Relocation], Cut] | None = None
         self._said = ""
 
@@ -101,30 +104,35 @@ class LookingUp:
                 self._waiting = due, log.ends()
         if self._waiting is not None:
             self._look(*self._waiting)
-        pause = 0.0 if self._waiting is not None and self._between == SECONDS_BETWEEN else self._between
-        self._next = time.monotonic() + pause
+        pause = min(SECONDS_BETWEEN * 2 ** max(0, self._failures - 1), MOST_SECONDS_BETWEEN)
+        self._next = time.monotonic() + (0.0 if self._waiting is not None and not self._failures else pause)
 
     def _due(self) -> list[Relocation]:
-        """What has been noted for a while and was not looked up since, and the same once more when it is settled."""
+        """What has been noted for a while and was not looked up since, and the same once more when it is old."""
         now = time.time()
         return [
             one
             for one in self._intake.notes.relocations()
-            if now - one.noted
-            >= (SECONDS_UNTIL_SETTLED if one.looked_up and not one.why else SECONDS_BETWEEN)
-            and not (one.looked_up and one.why)
+            if now - one.noted >= (SECONDS_UNTIL_SETTLED if one.looked_up else SECONDS_BETWEEN)
+            and one.event not in self._tried_again
         ]
 
     def _look(self, due: list[Relocation], before: Cut) -> None:
+        some, rest = due[:AT_ONCE], due[AT_ONCE:]
         try:
             with self._place.store(PATIENCE_SECONDS) as store:
-                outcome = look_up(self._intake, store, due[:AT_ONCE], before)
+                outcome = look_up(self._intake, store, some, before)
         except (NotPublished, StoreError, OperationalError) as why:
-            self._between = min(2 * self._between, MOST_SECONDS_BETWEEN)
+            self._failures += 1
             self._say(f"{_waiting(due)}: {why}")
             return
-        self._between = SECONDS_BETWEEN
-        self._waiting = (due[AT_ONCE:], before) if due[AT_ONCE:] else None
+        self._failures, self._said = 0, ""
+        self._tried_again |= {one.event for one in some if one.looked_up and one.why}
+        if rest and outcome.revisions:
+            # A merge may go on from one before it, which the tables must include then.
+            with self._place.log() as log:
+                before = log.ends()
+        self._waiting = (rest, before) if rest else None
         for line in unresolved(outcome):
             self._say(line)
 

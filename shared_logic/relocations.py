@@ -308,7 +308,7 @@ def _restored(restore: Restore, pages: Pages) -> Iterator[r.RevisionsRelocated]:
         if page_id == restore.page_id:
             continue
         said = {
-            rev_id: _of_both(here.revisions[rev_id], other.revisions[rev_id])
+            rev_id: _of_both(restore.page_id, here.revisions[rev_id], page_id, other.revisions[rev_id])
             for rev_id in here.revisions.keys() & other.revisions.keys()
         }
         news = {
@@ -322,15 +322,15 @@ def _restored(restore: Restore, pages: Pages) -> Iterator[r.RevisionsRelocated]:
         yield from _events(restore.wiki, restore.at, page_id, restore.page_id, news, None)
 
 
-def _of_both(one: RevisionState, other: RevisionState) -> RevisionState:
-    """All that two pages say of a revision, but of its text, comment and author what the one says that holds it.
+def _of_both(page_id: int, here: RevisionState, other_id: int, there: RevisionState) -> RevisionState:
+    """All that two pages say of a revision, but of its text, comment and author what the one says that holds it; if none does, nothing.
 
     What was hidden in the archive no event told: the copy that came out of it lacks it, and the page of before may still know it.
     """
-    holder = max(one, other, key=lambda revision: revision.presence or ())
-    return msgspec.structs.replace(
-        join_revisions(one, other), sha1=holder.sha1, comment=holder.comment, author=holder.author
-    )
+    both = join_revisions(here, there)
+    held_by = both.presence[3] if both.presence is not None else None
+    holder = {page_id: here, other_id: there}.get(held_by or 0, RevisionState())
+    return msgspec.structs.replace(both, sha1=holder.sha1, comment=holder.comment, author=holder.author)
 
 
 def _events(

@@ -52,7 +52,7 @@ def resolve(log: SqliteLog, pages: Pages, noted: Collection[Relocation]) -> Outc
                 # It was resolved before, by what was known then.
                 why = ""
             for one in pending.get(what, ()):
-                if why or time.time() - one.noted < SECONDS_UNTIL_SETTLED:
+                if why or not one.looked_up or time.time() - one.noted < SECONDS_UNTIL_SETTLED:
                     log.put_off_relocation(one.event, why)
                 else:
                     log.settle_relocation(one.event, remember=isinstance(what, Merge))
@@ -112,4 +112,6 @@ def _follow_marks(log: SqliteLog, event: RevisionsRelocated) -> None:
     reached = page(event.wiki_id, event.to_page_id)
     for rev_id in event.revisions:
         log.note_restored(event.wiki_id, rev_id, event.to_page_id)
-        log.append([(reached, mark) for mark in log.marks(event.wiki_id, rev_id)])
+    marks = [(reached, mark) for rev_id in event.revisions for mark in log.marks(event.wiki_id, rev_id)]
+    if marks:
+        log.append(marks)

@@ -21,7 +21,7 @@ from shared_logic.protocols import Cut, Message
 from shared_logic.restores import rewritten
 from speed.log_error import LogError
 
-FORMAT = 4
+FORMAT = 5
 _PATIENT = Retrying(
     retry=retry_if_exception_message(match=".*database is locked"),
     stop=stop_after_delay(5),
@@ -46,8 +46,8 @@ _TABLES = (
     detail TEXT NOT NULL, value BLOB NOT NULL, replayed INTEGER NOT NULL DEFAULT 0, UNIQUE (source, position))""",
     _RELOCATIONS,
 )
-_ADDED = {3: (_RELOCATIONS,)}
-"""By format what the next one has in addition."""
+_ADDED = {3: (_RELOCATIONS,), 4: ("DROP TABLE relocations", _RELOCATIONS)}
+"""By format what makes the next one of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,8 @@ def test_whoever_brings_events_in_looks_them_up_as_soon_as_they_are_applied(
         end = intake.notes.ends()
         for _ in waiting[:: relocations.AT_ONCE]:
             look()
+            with place.writing_log("ingest live"):
+                ran("speed", "run", "--engine", "loop", "--home", str(home))
         # then the log says which revisions went where, a few at a time, and nothing is due for an hour
         assert all(one.looked_up and not one.why for one in intake.notes.relocations())
         assert intake.notes.ends() > end

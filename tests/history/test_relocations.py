@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 
 from shared_logic.clock import Rank, from_iso, stamp
@@ -166,6 +167,10 @@ def test_what_was_hidden_in_the_archive_stays_with_the_old_page() -> None:
     both = event.revisions[1]
     assert (both.comment, both.author, both.sha1) == (None, None, None)
     assert (both.tags, both.size, both.presence) == (old.tags, 5, restored.presence)
+    # nor is it when the old page is restored itself, and both know by now who holds it
+    equal = {7: page("Kettle", {1: msgspec.structs.replace(old, presence=restored.presence)}), 8: states[8]}
+    again = said(Restore(wiki="w", page_id=7, at=MERGED, title="Kettle"), equal)
+    assert again is None or again.revisions[1].comment is None
     # and when that is known, nothing is said again
     known = {7: page("Kettle", {1: both}), 8: page("Kettle", {1: both})}
     assert said(Restore(wiki="w", page_id=8, at=MERGED, title="Kettle"), known) is None
