@@ -9,13 +9,12 @@ from serving.moment import published_together
 from serving.reader import NotPublished, through_of
 from shared_logic.datasets.page_history import namespaces_of, page_titles
 from shared_logic.datasets.sites import SiteNamespaces, site_namespaces
-from shared_logic.entities import State, decode, page
-from shared_logic.entities import join as joined
+from shared_logic.entities import decode, page
 from shared_logic.history.page_events import Namespaces
 from shared_logic.keys import decode_key, decode_values, encode_key
 from shared_logic.language import Dataset, Key
 from shared_logic.merge import merged
-from shared_logic.page_state import EMPTY, PageState
+from shared_logic.page_state import EMPTY, PageState, united
 from shared_logic.partitions import partition
 from shared_logic.protocols import Cut, Lane, Store
 
@@ -65,7 +64,4 @@ class StoredPages:
         number = partition(key, len(self._cut))
         tails = self._store.tails_of(number, [key], self._cut[number], self.through[number])
         told = [*self._store.states_of(self._base, [key]).values(), *tails.get(key, ())]
-        state: State = EMPTY
-        for said in told:
-            state = joined(state, decode(said))
-        return state if isinstance(state, PageState) else EMPTY
+        return united(state for state in map(decode, told) if isinstance(state, PageState))

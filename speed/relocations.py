@@ -38,7 +38,11 @@ def resolve(log: SqliteLog, pages: Pages, noted: Collection[Relocation]) -> Outc
     outcome = Outcome()
     pending: dict[Told, list[Relocation]] = {}
     for one in noted:
-        what = _told(one.event)
+        try:
+            what = told(read(one.event))
+        except DeadLetter as unreadable:
+            log.put_off_relocation(one.event, str(unreadable))
+            continue
         if what is None:
             # Its title was taken out of it by a purge.
             log.settle_relocation(one.event, remember=False)
@@ -72,13 +76,6 @@ def given_up(log: SqliteLog) -> int:
     return len(vain)
 
 
-def _told(raw: bytes) -> Told | None:
-    try:
-        return told(read(raw))
-    except DeadLetter:
-        return None
-
-
 def _later_merges(log: SqliteLog, pending: Collection[Told]) -> Iterator[Told]:
     """Merges that were settled, of the wikis of pending ones and not before these."""
     earliest: dict[str, int] = {}
@@ -86,7 +83,7 @@ def _later_merges(log: SqliteLog, pending: Collection[Told]) -> Iterator[Told]:
         if isinstance(what, Merge):
             earliest[what.wiki] = min(what.at, earliest.get(what.wiki, what.at))
     for raw in log.settled_relocations() if earliest else ():
-        settled = _told(raw)
+        settled = told(read(raw))
         if isinstance(settled, Merge) and settled.at >= earliest.get(settled.wiki, settled.at + 1):
             yield settled
 
