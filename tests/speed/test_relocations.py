@@ -76,6 +76,11 @@ class Home:
             for page_id in page_ids
         }
 
+    def places(self) -> set[tuple[object, object]]:
+        """Every revision with its page."""
+        facts = reference(DATASETS, states_before(self.log, self.log.ends(), {}))["revision_facts"]
+        return {(page_id, rev_id) for _, page_id, rev_id in facts}
+
     def tags(self, page_id: int, rev_id: int) -> object:
         """Of a revision of that page."""
         facts = reference(DATASETS, states_before(self.log, self.log.ends(), {}))["revision_facts"]
@@ -156,10 +161,7 @@ def test_what_comes_later_follows_when_it_is_looked_up_once_more(tmp_path: Path,
     resolve(home.log, StoredPages(home.store), home.log.relocations())
     home.catch_up()
     # then all revisions are where the wiki has them
-    facts = reference(DATASETS, states_before(home.log, home.log.ends(), {}))["revision_facts"]
-    assert {(page_id, rev_id) for _, page_id, rev_id in facts} == {
-        (one.page_id, one.rev_id) for one in wiki.everything
-    }
+    assert home.places() == {(one.page_id, one.rev_id) for one in wiki.everything}
 
 
 def test_marks_that_the_tables_do_not_include_yet_follow_too(home: Home) -> None:
@@ -202,10 +204,7 @@ def test_a_merge_that_comes_late_is_gone_on_from_by_those_after_it(
     resolve(home.log, StoredPages(home.store), home.log.relocations())
     home.catch_up()
     # then all revisions are where the wiki has them
-    facts = reference(DATASETS, states_before(home.log, home.log.ends(), {}))["revision_facts"]
-    assert {(page_id, rev_id) for _, page_id, rev_id in facts} == {
-        (one.page_id, one.rev_id) for one in wiki.everything
-    }
+    assert home.places() == {(one.page_id, one.rev_id) for one in wiki.everything}
 
 
 def test_a_revision_of_which_only_marks_are_known_stops_nothing(tmp_path: Path) -> None:
