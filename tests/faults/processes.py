@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
@@ -118,10 +119,10 @@ class Service(Program):
         return self.asked(path)[0] == 200
 
     def metric(self, line: str) -> float:
-        """The value in its metrics of what that line begins with, added up; 0 where there is none."""
+        """The value in its metrics of what that line begins with, added up; no number where there is none."""
         _, text = self.asked("/metrics/")
         found = [one for one in text.decode().splitlines() if one.startswith(line)]
-        return sum(float(one.rpartition(" ")[2]) for one in found)
+        return sum(float(one.rpartition(" ")[2]) for one in found) if found else math.nan
 
 
 def daemon(home: Path, share: str, datasets: Sequence[str], name: str = "") -> Service:

@@ -84,8 +84,9 @@ def test_whoever_dies_nothing_is_lost_or_doubled(
             lanes = assert_whole(log, store, bootstrap())
             assert len({made.run for _, made in lanes}) == 1
             assert all(made.number > 1 for _, made in lanes)
-        # and each tells how it is, and ends in order when it is asked to
-        assert all(one.metric('wikibraid_lag_messages{dataset="') == 0 for one in daemons)
+        # and each tells how it is, which it looks at once a second, and ends in order when it is asked to
+        for one in daemons:
+            eventually(lambda one=one: one.metric('wikibraid_lag_messages{dataset="') == 0, one.said, 30)
         assert [one.stop() for one in daemons] == [0, 0]
     # and no reader was ever told what was not so
     with home.log() as log:
