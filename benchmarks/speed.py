@@ -1,4 +1,4 @@
-"""Speed: events a second to durable merged rows, a page that is edited without end, latency, a killed process, and a peer.
+"""Speed: events a second to durable merged rows, pages that are edited without end, latency, a killed process, and a peer.
 
 `HOT_EVENTS=10000000 python -m benchmarks.speed` gives the hot page another tail than a million events.
 """
@@ -92,7 +92,8 @@ def results() -> Iterator[Result]:
         yield _throughput(place / "reverts.db", log, [reverts], "identity_reverts: events a second", 20_000)[
             1
         ]
-        yield _hot_page(place, rollup)
+        yield _hot_page(place / "rollup", rollup)
+        yield _hot_page(place / "reverts", reverts)
         yield _latency(place / "latency.db", SqliteLog(place / "latency-log.db", 1), events)
         yield _restart(place / "restart", events)
 
@@ -153,7 +154,7 @@ def _peer(place: Path, file: Path, ours: Spent, totals: Sums) -> Result:
     )
 
 
-# --- a page that is edited without end
+# --- pages that are edited without end
 
 
 class _Rest(Log):
@@ -176,6 +177,7 @@ class _Rest(Log):
 
 def _hot_page(place: Path, dataset: Dataset) -> Result:
     """What an event of one page costs after a short and a long tail of events, batches of both in turn."""
+    place.mkdir()
     workers = [_hot_worker(place / f"hot-{tail}.db", dataset, tail) for tail in (SHORT_TAIL, LONG_TAIL)]
     opened = []
     for worker, first, _ in workers:

@@ -55,6 +55,42 @@ def {name}(page: Page) -> Iterator[{table}]:
     if sizes:
         yield {table}(wiki=page.wiki, page_id=page.page_id, largest=max(sizes))
 ''',
+    "fold": '''"""One line that says what {name} is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from shared_logic.folds import Fold
+from shared_logic.language import Clustering, Partition, Table, about, dataset
+from shared_logic.things import Revision
+
+
+class {table}(Table, frozen=True, kw_only=True):
+    """What one row is."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    page_id: Annotated[Partition[int], about("id of the page", at_least=1)]
+    rev_id: Annotated[Clustering[int], about("id of the revision", at_least=1)]
+    size: Annotated[int, about("length that the page never had before", unit="bytes", at_least=1)]
+
+
+class Longest(Fold):
+    """What is kept from one revision of a page to the next."""
+
+    size = 0
+
+
+@dataset
+def {name}(revision: Revision, so_far: Longest) -> Iterator[{table}]:
+    """One revision after the other, in own order, archived ones too."""
+    if not revision.is_deleted and (revision.size or 0) > so_far.size:
+        so_far.size = revision.size or 0
+        yield {table}(
+            wiki=revision.wiki, page_id=revision.page_id, rev_id=revision.rev_id, size=so_far.size
+        )
+''',
     "rollup": '''"""One line that says what {name} is for."""
 
 from __future__ import annotations
@@ -89,8 +125,8 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from shared_logic.language import Clustering, Partition, Sum, Table, about, dataset
-from shared_logic.pairs import Turn, pairs
-from shared_logic.things import Page
+from shared_logic.pairs import Pairs
+from shared_logic.things import Revision
 
 WINDOW = 5
 """Of a page's edits: so many before, and one less after."""
@@ -107,11 +143,11 @@ class {table}(Table, frozen=True, kw_only=True):
 
 
 @dataset
-def {name}(page: Page) -> Iterator[{table}]:
+def {name}(revision: Revision, so_far: Pairs) -> Iterator[{table}]:
     """The pairs that met on one page, each once; whom they count as editors is yours to choose."""
-    turns = [Turn(edit.user.key, edit.at) for edit in page.revisions if edit.user and not edit.minor]
-    for editor, neighbour in pairs(turns, WINDOW):
-        yield {table}(wiki=page.wiki, editor=editor, neighbour=neighbour, pages=1)
+    if revision.user and not (revision.is_deleted or revision.minor):
+        for editor, neighbour in so_far.met(revision.user.key, WINDOW):
+            yield {table}(wiki=revision.wiki, editor=editor, neighbour=neighbour, pages=1)
 ''',
     "derived": '''"""One line that says what {name} is for."""
 

@@ -2,21 +2,32 @@
 
 What is said of it is joined, and noted is what that changes of each dataset's table. A dataset that each revision gives rows or
 sums of its own is made again for the revisions that the change concerns (see `page_outline`), so that an edit costs the same on a
-page of ten revisions and on one of ten million. Every other one is made again whole.
+page of ten revisions and on one of ten million. A fold goes on from the revisions before (see `incremental_fold`). Every other one
+is made again whole.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
 from shared_logic.entities import Entity, Kind, State, join
+from shared_logic.incremental_fold import IncrementalFold
 from shared_logic.kernel import Changes, Described, Failed, Rows, change, read_of, reads, rows_of
 from shared_logic.language import Dataset
-from shared_logic.page_outline import Concerned, Outline
+from shared_logic.page_outline import Outline
 from shared_logic.page_state import PageState, news, united, with_news
-from shared_logic.things import Revision, described, own_order, page_with
+from shared_logic.things import (
+    PageFacts,
+    Revision,
+    described,
+    last_archived,
+    own_order,
+    page_facts,
+    page_with,
+)
 
 
 class Readers(NamedTuple):
@@ -24,20 +35,25 @@ class Readers(NamedTuple):
 
     whole: tuple[Dataset, ...]
     """Those whose rows are made again all at once."""
-    by_revision: tuple[Dataset, ...]
+    by_revision: tuple[Dataset, ...] = ()
     """Those whose rows are made again for some of its revisions."""
+    folds: tuple[Dataset, ...] = ()
+    """Those that go on from the revisions before."""
 
 
 def readers(datasets: Collection[Dataset]) -> Mapping[Kind, Readers]:
     """By kind of entity, the datasets that read it."""
     found = {}
     for kind in Kind:
-        of_kind = [dataset for dataset in datasets if reads(dataset, kind)]
-        found[kind] = Readers(
-            tuple(one for one in of_kind if kind is not Kind.PAGE or not one.is_by_revision),
-            tuple(one for one in of_kind if kind is Kind.PAGE and one.is_by_revision),
-        )
+        of_kind = tuple(dataset for dataset in datasets if reads(dataset, kind))
+        found[kind] = Readers(of_kind) if kind is not Kind.PAGE else _readers_of_pages(of_kind)
     return found
+
+
+def _readers_of_pages(datasets: Sequence[Dataset]) -> Readers:
+    folds = tuple(one for one in datasets if one.fold is not None)
+    by_revision = tuple(one for one in datasets if one.is_by_revision)
+    return Readers(tuple(one for one in datasets if one not in {*folds, *by_revision}), by_revision, folds)
 
 
 class IncrementalEntity:
@@ -51,8 +67,8 @@ class IncrementalEntity:
         self._rows: dict[str, Rows] = {}
         """What the datasets gave last whose rows are made again all at once."""
         self._outline: Outline | None = None
-        self._history: list[Revision] = []
-        """Of a page that is read as a whole: its revisions as they were described last."""
+        self._whole: _WholePage | None = None
+        """Of a page, for those who read more of it than single revisions."""
 
     def take(self, said: Sequence[State], into: Mapping[str, Changes], failed: Failed) -> None:
         """Join what is said (at least one state), and note by dataset what that changes."""
@@ -71,45 +87,117 @@ class IncrementalEntity:
 
     def _change_all(self, thing: object | None, into: Mapping[str, Changes], failed: Failed) -> None:
         rows = self._rows_of_all(thing, failed)
-        for dataset in self._readers.whole:
-            change(dataset, self._rows[dataset.name], rows[dataset.name], into[dataset.name])
+        _note(self._readers.whole, self._rows, rows, into)
         self._rows = rows
 
     def _rows_of_all(self, thing: object | None, failed: Failed) -> dict[str, Rows]:
-        return {
-            dataset.name: rows_of(
-                dataset, self._place, () if thing is None else read_of(thing, dataset), failed
-            )
-            for dataset in self._readers.whole
-        }
+        return _rows_of_all(self._readers.whole, self._place, thing, failed)
 
     def _take_page(self, told: PageState, into: Mapping[str, Changes], failed: Failed) -> None:
-        whole, by_revision = self._readers
         wiki, _, page_id = self.entity
         known = self._state if isinstance(self._state, PageState) else None
         state = known or PageState()
         outline = self._outline or Outline(page_id, state)
-        if whole and not self._rows:
-            self._history = described(wiki, page_id, state, state.revisions, outline.imported)
-            page = None if known is None else page_with(wiki, page_id, state, self._history)
-            self._rows = self._rows_of_all(page, _ignored)
+        if self._whole is None and (self._readers.whole or self._readers.folds):
+            history = described(wiki, page_id, state, state.revisions, outline.imported)
+            self._whole = _WholePage(self.entity, self._readers, known, history)
         new = news(state, told)
         concerned = outline.concerned(state, new)
         before: Sequence[Revision] = ()
-        if by_revision:
+        if self._readers.by_revision:
             ids = state.revisions if concerned is None else concerned.again
             before = described(wiki, page_id, state, ids, outline.imported)
         self._state = state = with_news(state, new)
         self._outline = outline = Outline(page_id, state) if concerned is None else outline
         ids = state.revisions if concerned is None else concerned.again + concerned.new
         after = described(wiki, page_id, state, ids, outline.imported)
-        for dataset in by_revision:
+        for dataset in self._readers.by_revision:
             was = rows_of(dataset, self._place, _reachable(before))
             now = rows_of(dataset, self._place, _reachable(after), failed)
             change(dataset, was, now, into[dataset.name])
-        if whole:
-            self._history = after if concerned is None else _replaced(self._history, after, concerned)
-            self._change_all(page_with(wiki, page_id, state, self._history), into, failed)
+        if self._whole is not None:
+            replace = self._whole.replace_all if concerned is None else self._whole.replace
+            self._whole.take(state, replace(after), into, failed)
+
+
+class _WholePage:
+    """A page as it is kept for those who read more of it than single revisions."""
+
+    def __init__(
+        self, entity: Entity, readers: Readers, state: PageState | None, history: list[Revision]
+    ) -> None:
+        """Begin with the page in a state and its revisions as `described` gives them; with None it is not known yet."""
+        self._entity, self._readers = entity, readers
+        self._history = history
+        self._last_archived_at = last_archived(history)
+        self._facts = self._told(state or PageState())
+        page = None if state is None else page_with(self._facts, state, history)
+        self._rows = _rows_of_all(readers.whole, entity.key, page, _ignored)
+        self._folds = [
+            (dataset.name, IncrementalFold(dataset, dataset.fold, self._facts, history))
+            for dataset in readers.folds
+            if dataset.fold is not None
+        ]
+
+    def replace_all(self, history: list[Revision]) -> int:
+        """Take another history; the place of the first revision that is otherwise."""
+        known, self._history = self._history, history
+        self._last_archived_at = last_archived(history)
+        same = (place for place, pair in enumerate(zip(known, history, strict=False)) if pair[0] != pair[1])
+        return next(same, min(len(known), len(history)))
+
+    def replace(self, described: Sequence[Revision]) -> int:
+        """Take these revisions in the place of those with their ids, or beside the others; the place of the first."""
+        first = len(self._history)
+        is_archive_otherwise = False
+        for revision in described:
+            place = bisect_left(self._history, own_order(revision), key=own_order)
+            known = self._history[place : place + 1]
+            if known == [revision]:
+                continue
+            if known and known[0].rev_id == revision.rev_id:
+                is_archive_otherwise |= known[0].is_deleted
+                self._history[place] = revision
+            else:
+                self._history.insert(place, revision)
+            is_archive_otherwise |= revision.is_deleted
+            first = min(first, place)
+        if is_archive_otherwise:
+            self._last_archived_at = last_archived(self._history)
+        return first
+
+    def take(self, state: PageState, first: int, into: Mapping[str, Changes], failed: Failed) -> None:
+        """Note what it changes that the page is in this state, and its history otherwise from a place on."""
+        self._facts = self._told(state)
+        for name, fold in self._folds:
+            fold.take(self._facts, self._history, first, self._entity.key, into[name], failed)
+        if self._readers.whole:
+            page = page_with(self._facts, state, self._history)
+            rows = _rows_of_all(self._readers.whole, self._entity.key, page, failed)
+            _note(self._readers.whole, self._rows, rows, into)
+            self._rows = rows
+
+    def _told(self, state: PageState) -> PageFacts:
+        return page_facts(self._entity.wiki, self._entity.id, state, self._last_archived_at)
+
+
+def _rows_of_all(
+    datasets: Iterable[Dataset], place: str, thing: object | None, failed: Failed
+) -> dict[str, Rows]:
+    return {
+        dataset.name: rows_of(dataset, place, () if thing is None else read_of(thing, dataset), failed)
+        for dataset in datasets
+    }
+
+
+def _note(
+    datasets: Iterable[Dataset],
+    before: Mapping[str, Rows],
+    after: Mapping[str, Rows],
+    into: Mapping[str, Changes],
+) -> None:
+    for dataset in datasets:
+        change(dataset, before[dataset.name], after[dataset.name], into[dataset.name])
 
 
 def _state(told: Iterable[State]) -> State | None:
@@ -127,17 +215,6 @@ def _state(told: Iterable[State]) -> State | None:
 def _reachable(history: Iterable[Revision]) -> Sequence[Revision]:
     """What readers of single revisions are given."""
     return [revision for revision in history if not revision.is_deleted]
-
-
-def _replaced(history: list[Revision], described: list[Revision], concerned: Concerned) -> list[Revision]:
-    """The history with those that are described anew."""
-    if concerned.again:
-        again = {revision.rev_id: revision for revision in described}
-        history = [again.get(revision.rev_id, revision) for revision in history]
-    new = set(concerned.new)
-    history += [revision for revision in described if revision.rev_id in new]
-    history.sort(key=own_order)
-    return history
 
 
 def _ignored(dataset: str, place: str, error: str) -> None:

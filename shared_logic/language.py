@@ -2,6 +2,7 @@
 
     def f(revision: Revision)        -> Iterator[SomeTable]   an enrichment
     def f(page: Page)                -> Iterator[SomeTable]   an entity; so are Account, LogEntry, Site, and unions of them
+    def f(revision: Revision, so_far: MyFold) ...             a fold over a page's history in own order (see `shared_logic.folds`)
     def f(total: SumTable)           -> Iterator[SomeTable]   derived from a rollup's finished totals
     def f(total: SumTable, of: Row | None)  ...               derived, with the row of another table that bears the first key columns
     def f(rows: Linked[LinkTable])   -> Iterator[SomeTable]   linked: from all rows that name one another; a second
@@ -29,6 +30,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, 
 
 import msgspec
 
+from shared_logic.folds import Fold
 from shared_logic.things import Account, InputIssue, LogEntry, Page, Revision, Site, StrayRevision
 
 T = TypeVar("T")
@@ -231,15 +233,19 @@ class Dataset:
     """The dataset whose table it reads; None: it reads things."""
     joined: Dataset | None = None
     """The dataset whose row of the same first key columns it is given beside the total."""
+    fold: type[Fold] | None = None
+    """What is handed from one revision to the next; None: the function is given the thing as a whole."""
     settings: Settings | None = None
     """What the function is given by name; None: it takes no settings."""
     doc: str = field(default="", compare=False)
 
     @property
     def shape(self) -> str:
-        """enrichment, entity, derived or linked."""
+        """enrichment, fold, entity, derived or linked."""
         if self.source is not None:
             return "linked" if self.is_linked else "derived"
+        if self.fold is not None:
+            return "fold"
         return "enrichment" if self.reads == (Revision,) else "entity"
 
     @cached_property
@@ -259,7 +265,7 @@ class Dataset:
     def reading(self) -> str:
         """What it reads, in words."""
         names = [one.name for one in self.inputs] or [thing.__name__ for thing in self.reads]
-        return ", ".join(names)
+        return ", ".join(names) + (", revision by revision" if self.fold is not None else "")
 
     @property
     def inputs(self) -> tuple[Dataset, ...]:
@@ -279,11 +285,22 @@ class Dataset:
 
     def __call__(self, *things: Any) -> Iterator[Any]:
         """The rows of one thing."""
+        return self.step(*things) if self.fold is None else self._folded(self.fold, *things)
+
+    def step(self, *things: Any) -> Iterator[Any]:
+        """What one call of the author's function gives."""
         return (
             self.function(*things)
             if self.settings is None
             else self.function(*things, settings=self.settings)
         )
+
+    def _folded(self, fold: type[Fold], thing: Page | StrayRevision) -> Iterator[Any]:
+        facts, history = (thing, thing.history) if isinstance(thing, Page) else (thing.facts, (thing,))
+        so_far = fold(facts)
+        for revision in history:
+            yield from self.step(revision, so_far)
+        so_far.check()
 
 
 def names_accounts(dataset: Dataset) -> bool:
@@ -308,7 +325,9 @@ class Registry(dict[str, Dataset]):
             raise DefinitionError(message)
         read, beside, table, settings = _signature(function)
         source = joined = None
-        things = _arms(read)
+        things, fold = _arms(read), None
+        if isinstance(beside, type) and issubclass(beside, Fold):
+            things, fold, beside = _folded_things(name, things), beside, None
         if get_origin(read) is Linked:
             (linked,) = get_args(read)
             things, source = (
@@ -328,6 +347,7 @@ class Registry(dict[str, Dataset]):
             function=function,
             source=source,
             joined=joined,
+            fold=fold,
             settings=settings,
             doc=inspect.cleandoc(function.__doc__ or ""),
         )
@@ -510,6 +530,17 @@ def _signature(function: Callable[..., Any]) -> tuple[Any, Any, type, Settings |
         message = f"dataset {function.__name__}: {arguments[0]} is no Table; make a class of columns that extends Table"
         raise DefinitionError(message)
     return read[0], read[1] if len(read) > 1 else None, arguments[0], settings
+
+
+def _folded_things(name: str, things: tuple[Any, ...]) -> tuple[type, ...]:
+    """What holds the revisions that a fold is given."""
+    if Revision not in things or not set(things) <= {Revision, StrayRevision}:
+        message = (
+            f"dataset {name}: a fold goes from revision to revision; write it as def f(revision: Revision, so_far: MyFold), or "
+            "with Revision | StrayRevision"
+        )
+        raise DefinitionError(message)
+    return tuple(Page if thing is Revision else thing for thing in things)
 
 
 def _arms(hint: Any) -> tuple[Any, ...]:

@@ -10,9 +10,11 @@ whole history: a revision that is deleted, hidden or late moves the window, and 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+from shared_logic.folds import Fold
+from shared_logic.things import PageFacts
 
 Pair = tuple[str, str]
 """An editor and a neighbour."""
@@ -39,47 +41,69 @@ class Meeting(NamedTuple):
     """Whether the editor's first revision stands before the neighbour's first."""
 
 
-def pairs(turns: Sequence[Turn], window: int) -> Iterator[Pair]:
-    """Each editor with each neighbour, once; turns are in own order. Costs at most 2 `window` steps a turn.
+class Pairs(Fold):
+    """Who met on a page so far."""
 
-    >>> sorted(pairs([Turn("a", 1), Turn("b", 2), Turn("c", 3)], 1))
-    [('b', 'a'), ('c', 'b')]
-    """
-    editors = [turn.editor for turn in turns]
-    found: set[Pair] = set()
-    for place, editor in enumerate(editors):
-        for other in {*editors[max(0, place - window) : place + window]}:
-            if other != editor:
-                found.add((editor, other))
-    return iter(found)
+    def __init__(self, page: PageFacts) -> None:
+        """Nobody was there."""
+        super().__init__(page)
+        self._recent: tuple[str, ...] = ()
+        self._met: set[Pair] = set()
 
+    def met(self, editor: str, window: int) -> Iterator[Pair]:
+        """Each editor with each neighbour who meet by the editor's next turn and have not met before; turns are in own order.
 
-def encounters(turns: Sequence[Turn], window: int) -> Counter[Pair]:
-    """How many turns of a neighbour stand in the windows of an editor's turns; the pairs are those of `pairs`.
-
-    >>> encounters([Turn("a", 1), Turn("b", 2), Turn("a", 3)], 1)
-    Counter({('b', 'a'): 1, ('a', 'b'): 1})
-    """
-    return Counter(
-        (turn.editor, other.editor)
-        for place, turn in enumerate(turns)
-        for other in turns[max(0, place - window) : place + window]
-        if other.editor != turn.editor
-    )
+        Costs at most 2 `window` steps.
+        """
+        for pair in encounters(self._recent, editor, window):
+            if pair not in self._met:
+                self._met.add(pair)
+                yield pair
+        self._recent = (*self._recent, editor)[-window:]
 
 
-def meetings(turns: Sequence[Turn], window: int) -> Iterator[Meeting]:
-    """What happened between every pair of `pairs`; turns are in own order. Costs at most 3 `window` steps a turn."""
-    first: dict[str, int] = {}
-    follows: dict[tuple[str, str], tuple[int, int]] = {}
-    for place, turn in enumerate(turns):
-        first.setdefault(turn.editor, place)
-        nearest = {other.editor: other.at for other in turns[max(0, place - window) : place]}
-        nearest.pop(turn.editor, None)
+class Meetings(Fold):
+    """What happened between those who met on a page so far."""
+
+    def __init__(self, page: PageFacts) -> None:
+        """Nobody was there."""
+        super().__init__(page)
+        self._recent: tuple[Turn, ...] = ()
+        self._turns = 0
+        self._first: dict[str, int] = {}
+        self._met: dict[Pair, tuple[int, int | None]] = {}
+
+    def met(self, turn: Turn, window: int) -> Iterator[Meeting]:
+        """What is new between the turn's editor and neighbours; turns are in own order. Costs at most 3 `window` steps."""
+        editor = turn.editor
+        self._first.setdefault(editor, self._turns)
+        self._turns += 1
+        nearest = {other.editor: other.at for other in self._recent if other.editor != editor}
         for neighbour, at in nearest.items():
-            pair = turn.editor, neighbour
-            count, soonest = follows.get(pair, (0, turn.at - at))
-            follows[pair] = count + 1, min(soonest, turn.at - at)
-    for editor, neighbour in pairs(turns, window):
-        count, least = follows.get((editor, neighbour), (0, None))
-        yield Meeting(editor, neighbour, count, least, came_first=first[editor] < first[neighbour])
+            count, soonest = self._met.get((editor, neighbour), (0, None))
+            after = turn.at - at
+            yield self._told(editor, neighbour, count + 1, after if soonest is None else min(soonest, after))
+        for pair in encounters([other.editor for other in self._recent], editor, window):
+            if pair not in self._met:
+                yield self._told(*pair, 0, None)
+        self._recent = (*self._recent, turn)[-window:]
+
+    def _told(self, editor: str, neighbour: str, follows: int, soonest: int | None) -> Meeting:
+        self._met[editor, neighbour] = follows, soonest
+        return Meeting(
+            editor, neighbour, follows, soonest, came_first=self._first[editor] < self._first[neighbour]
+        )
+
+
+def encounters(recent: Sequence[str], editor: str, window: int) -> Iterator[Pair]:
+    """Who meets by a turn of an editor whom these came before: a pair for each of them in whose window it is, or who is in its own.
+
+    >>> list(encounters(["a", "b"], "c", 2))
+    [('c', 'a'), ('c', 'b'), ('b', 'c')]
+    """
+    before = recent[-window:]
+    for place, other in enumerate(before, window - len(before)):
+        if other != editor:
+            yield editor, other
+            if place:
+                yield other, editor

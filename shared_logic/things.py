@@ -197,8 +197,8 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """As MediaWiki stores them; see `shared_logic.history.php`."""
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The whole history of one page id, live and archived."""
+class PageFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a page is now, without its history."""
 
     wiki: str
     page_id: int
@@ -206,6 +206,13 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     namespace: int | None
     is_redirect: bool | None
     is_deleted: bool
+    last_archived_at: int | None
+    """Own time of the newest revision in its archive, milliseconds since 1970 UTC; None: there is none."""
+
+
+class Page(PageFacts, frozen=True, kw_only=True, gc=False):
+    """The whole history of one page id, live and archived."""
+
     history: tuple[Revision, ...]
     """Every revision that is on this page or in its archive, in own order (time, rev_id)."""
     happenings: tuple[Happening, ...]
@@ -214,6 +221,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def revisions(self) -> tuple[Revision, ...]:
         """The revisions that readers of the wiki can reach: those not in the archive."""
+        if self.last_archived_at is None:
+            return self.history
         return tuple(revision for revision in self.history if not revision.is_deleted)
 
 
@@ -224,26 +233,41 @@ def page(wiki: str, page_id: int, state: PageState) -> Page:
     tables, which would have listed it; it is archived when that was "in the archive", or was said before the page's newest
     deletion. A revision whose time nobody told is not shown yet.
     """
-    return page_with(
-        wiki,
-        page_id,
-        state,
-        described(wiki, page_id, state, state.revisions, Outline(page_id, state).imported),
-    )
+    history = described(wiki, page_id, state, state.revisions, Outline(page_id, state).imported)
+    return page_with(page_facts(wiki, page_id, state, last_archived(history)), state, history)
 
 
-def page_with(wiki: str, page_id: int, state: PageState, history: Iterable[Revision]) -> Page:
-    """The page that a state describes, with its revisions as `described` gives them."""
-    return Page(
+def page_facts(wiki: str, page_id: int, state: PageState, last_archived_at: int | None) -> PageFacts:
+    """What a state says of the page itself, whose archive's newest revision is of that time."""
+    return PageFacts(
         wiki=wiki,
         page_id=page_id,
         title=state.title[4] if state.title else None,
         namespace=state.title[3] if state.title else None,
         is_redirect=state.redirect[3] if state.redirect else None,
         is_deleted=state.existence is not None and not state.existence[3],
+        last_archived_at=last_archived_at,
+    )
+
+
+def page_with(facts: PageFacts, state: PageState, history: Iterable[Revision]) -> Page:
+    """The page that a state describes, with its facts as `page_facts` and its revisions as `described` gives them."""
+    return Page(
+        wiki=facts.wiki,
+        page_id=facts.page_id,
+        title=facts.title,
+        namespace=facts.namespace,
+        is_redirect=facts.is_redirect,
+        is_deleted=facts.is_deleted,
+        last_archived_at=facts.last_archived_at,
         history=tuple(history),
         happenings=state.happenings,
     )
+
+
+def last_archived(history: Iterable[Revision]) -> int | None:
+    """Own time of the newest revision that is in the archive."""
+    return max((revision.at for revision in history if revision.is_deleted), default=None)
 
 
 class StrayRevision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -253,6 +277,19 @@ class StrayRevision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Of its page, no prefix, blanks as underscores."""
     revision: Revision
     """Its page id is 0."""
+
+    @property
+    def facts(self) -> PageFacts:
+        """What is known of its page."""
+        return PageFacts(
+            wiki=self.revision.wiki,
+            page_id=0,
+            title=self.title,
+            namespace=self.revision.namespace,
+            is_redirect=None,
+            is_deleted=True,
+            last_archived_at=self.revision.at,
+        )
 
 
 def stray_revision(wiki: str, state: PageState) -> StrayRevision | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shared_logic.folds import Fold
 from shared_logic.language import (
     Clustering,
     Link,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Account",
     "Clustering",
+    "Fold",
     "Link",
     "Linked",
     "LogEntry",

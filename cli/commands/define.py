@@ -111,7 +111,7 @@ def describe(dataset: Dataset) -> dict[str, object]:
 def new(
     name: Annotated[str, typer.Argument(help="Name of the dataset, in lower case with underscores.")],
     shape: Annotated[
-        str, typer.Option(help="enrichment, entity, rollup, pair, derived or linked.")
+        str, typer.Option(help="enrichment, entity, fold, rollup, pair, derived or linked.")
     ] = "enrichment",
     folder: Annotated[Path, typer.Option(help="Where the module is written.")] = Path(
         "shared_logic/datasets"

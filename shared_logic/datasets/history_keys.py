@@ -14,8 +14,9 @@ from shared_logic.datasets.page_history import PageTitle, page_states
 from shared_logic.datasets.sites import SiteNamespaces
 from shared_logic.datasets.user_current import UserName, name_digest
 from shared_logic.datasets.user_history import user_states
+from shared_logic.folds import Fold
 from shared_logic.language import Clustering, Linked, Partition, Sum, Table, about, dataset
-from shared_logic.things import Page, Revision, StrayRevision
+from shared_logic.things import Revision, StrayRevision
 
 _PRIVATE = "tells what one person did"
 
@@ -33,19 +34,19 @@ class UserRevision(Table, frozen=True, kw_only=True):
 
 
 @dataset
-def user_revisions(holder: Page | StrayRevision) -> Iterator[UserRevision]:
+def user_revisions(told: Revision | StrayRevision, _: Fold) -> Iterator[UserRevision]:
     """The revisions of every account, by month."""
-    for revision in _held(holder):
-        if revision.user is not None and revision.user.user_id:
-            yield UserRevision(
-                wiki=revision.wiki,
-                user_id=revision.user.user_id,
-                month=revision.month,
-                event_timestamp=revision.timestamp,
-                rev_id=revision.rev_id,
-                page_id=revision.page_id,
-                is_deleted=revision.is_deleted,
-            )
+    revision = _revision(told)
+    if revision.user is not None and revision.user.user_id:
+        yield UserRevision(
+            wiki=revision.wiki,
+            user_id=revision.user.user_id,
+            month=revision.month,
+            event_timestamp=revision.timestamp,
+            rev_id=revision.rev_id,
+            page_id=revision.page_id,
+            is_deleted=revision.is_deleted,
+        )
 
 
 class UserRevisionMonth(Table, frozen=True, kw_only=True):
@@ -58,13 +59,13 @@ class UserRevisionMonth(Table, frozen=True, kw_only=True):
 
 
 @dataset
-def user_revision_months(holder: Page | StrayRevision) -> Iterator[UserRevisionMonth]:
+def user_revision_months(told: Revision | StrayRevision, _: Fold) -> Iterator[UserRevisionMonth]:
     """Numbers of revisions of every account, by month."""
-    for revision in _held(holder):
-        if revision.user is not None and revision.user.user_id:
-            yield UserRevisionMonth(
-                wiki=revision.wiki, user_id=revision.user.user_id, month=revision.month, revisions=1
-            )
+    revision = _revision(told)
+    if revision.user is not None and revision.user.user_id:
+        yield UserRevisionMonth(
+            wiki=revision.wiki, user_id=revision.user.user_id, month=revision.month, revisions=1
+        )
 
 
 class DayRevision(Table, frozen=True, kw_only=True):
@@ -79,17 +80,17 @@ class DayRevision(Table, frozen=True, kw_only=True):
 
 
 @dataset
-def day_revisions(holder: Page | StrayRevision) -> Iterator[DayRevision]:
+def day_revisions(told: Revision | StrayRevision, _: Fold) -> Iterator[DayRevision]:
     """The revisions of every day."""
-    for revision in _held(holder):
-        yield DayRevision(
-            wiki=revision.wiki,
-            day=revision.day,
-            event_timestamp=revision.timestamp,
-            rev_id=revision.rev_id,
-            page_id=revision.page_id,
-            is_deleted=revision.is_deleted,
-        )
+    revision = _revision(told)
+    yield DayRevision(
+        wiki=revision.wiki,
+        day=revision.day,
+        event_timestamp=revision.timestamp,
+        rev_id=revision.rev_id,
+        page_id=revision.page_id,
+        is_deleted=revision.is_deleted,
+    )
 
 
 class RevisionPlace(Table, frozen=True, kw_only=True):
@@ -102,12 +103,12 @@ class RevisionPlace(Table, frozen=True, kw_only=True):
 
 
 @dataset
-def revision_places(holder: Page | StrayRevision) -> Iterator[RevisionPlace]:
+def revision_places(told: Revision | StrayRevision, _: Fold) -> Iterator[RevisionPlace]:
     """Page and length of every revision."""
-    for revision in _held(holder):
-        yield RevisionPlace(
-            wiki=revision.wiki, rev_id=revision.rev_id, page_id=revision.page_id, text_bytes=revision.size
-        )
+    revision = _revision(told)
+    yield RevisionPlace(
+        wiki=revision.wiki, rev_id=revision.rev_id, page_id=revision.page_id, text_bytes=revision.size
+    )
 
 
 class PageLifeKey(Table, frozen=True, kw_only=True):
@@ -192,5 +193,5 @@ def _found_by(began: datetime | None, user_id: int | None, name: str | None) -> 
         yield by_name(name)
 
 
-def _held(holder: Page | StrayRevision) -> tuple[Revision, ...]:
-    return holder.history if isinstance(holder, Page) else (holder.revision,)
+def _revision(told: Revision | StrayRevision) -> Revision:
+    return told if isinstance(told, Revision) else told.revision

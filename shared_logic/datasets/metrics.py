@@ -18,8 +18,9 @@ from shared_logic.clock import day
 from shared_logic.datasets.daily_edits import NAMESPACE_UNKNOWN, EditorDay, grown_by
 from shared_logic.datasets.sites import ContentNamespaces
 from shared_logic.datasets.user_current import UserCurrent
+from shared_logic.folds import Fold
 from shared_logic.language import Clustering, Partition, Sum, Table, about, dataset
-from shared_logic.things import LogEntry, Page, User, UserKind
+from shared_logic.things import LogEntry, Revision, User, UserKind
 from shared_logic.titles import MAIN
 
 ALL = "all"
@@ -142,24 +143,31 @@ class EditorPageDay(Table, frozen=True, kw_only=True):
     absolute_bytes: Annotated[Sum[int], about("bytes added and bytes removed", unit="bytes", at_least=0)]
 
 
+class _First(Fold):
+    """Whether the page's first revision was read."""
+
+    is_read = False
+
+
 @dataset
-def editor_page_days(page: Page) -> Iterator[EditorPageDay]:
+def editor_page_days(revision: Revision, first: _First) -> Iterator[EditorPageDay]:
     """Which editor edited which page on which day."""
-    first = page.history[0].rev_id if page.history else None
-    for revision in page.revisions:
-        grown = grown_by(revision)
-        yield EditorPageDay(
-            wiki=page.wiki,
-            editor=revision.user.key if revision.user else "",
-            day=revision.day,
-            page_id=page.page_id,
-            namespace=NAMESPACE_UNKNOWN if page.namespace is None else page.namespace,
-            is_redirect=bool(page.is_redirect),
-            edits=1,
-            created=revision.rev_id == first,
-            net_bytes=grown,
-            absolute_bytes=abs(grown),
-        )
+    is_first, first.is_read = not first.is_read, True
+    if revision.is_deleted:
+        return
+    page, grown = first.page, grown_by(revision)
+    yield EditorPageDay(
+        wiki=page.wiki,
+        editor=revision.user.key if revision.user else "",
+        day=revision.day,
+        page_id=page.page_id,
+        namespace=NAMESPACE_UNKNOWN if page.namespace is None else page.namespace,
+        is_redirect=bool(page.is_redirect),
+        edits=1,
+        created=is_first,
+        net_bytes=grown,
+        absolute_bytes=abs(grown),
+    )
 
 
 class PagePeriod(Table, frozen=True, kw_only=True):

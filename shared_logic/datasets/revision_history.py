@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
+from msgspec.structs import replace
+
 from shared_logic.clock import instant
-from shared_logic.datasets.identity_reverts import identity_reverts
 from shared_logic.language import Clustering, Partition, Table, about, dataset
 from shared_logic.page_state import COMMENT_HIDDEN, SUPPRESSED, TEXT_HIDDEN, USER_HIDDEN
-from shared_logic.things import Page, Revision, StrayRevision
+from shared_logic.reverts import Place, Reverts
+from shared_logic.things import PageFacts, Revision, StrayRevision
 
 
 class RevisionFacts(Table, frozen=True, kw_only=True):
@@ -76,43 +78,57 @@ class RevisionFacts(Table, frozen=True, kw_only=True):
     )
 
 
+class _SoFar(Reverts):
+    """Of a page: its reverts, how many revisions it had, and the rows of those that nothing has reverted."""
+
+    def __init__(self, page: PageFacts) -> None:
+        super().__init__(page)
+        self.count = 0
+        self.newest_at: int | None = None
+        self.standing: dict[Place, RevisionFacts] = {}
+
+
 @dataset
-def revision_facts(page: Page) -> Iterator[RevisionFacts]:
+def revision_facts(revision: Revision, so_far: _SoFar) -> Iterator[RevisionFacts]:
     """Facts of every revision, with reverts and running numbers over the page's whole history."""
-    reverts = {revert.rev_id: revert for revert in identity_reverts(page)}
-    last_archived = max((revision.at for revision in page.history if revision.is_deleted), default=None)
-    before: Revision | None = None
-    for number, revision in enumerate(page.history, 1):
-        revert = reverts.get(revision.rev_id)
-        yield RevisionFacts(
-            wiki=page.wiki,
-            page_id=page.page_id,
-            rev_id=revision.rev_id,
-            event_timestamp=revision.timestamp,
-            event_comment=None if revision.is_deleted else revision.comment,
-            user_id=(revision.user.user_id or None) if revision.user else None,
-            user_text=revision.user.name if revision.user else None,
-            page_title_at_deletion=page.title if revision.is_deleted else None,
-            page_namespace_at_deletion=page.namespace if revision.is_deleted else None,
-            page_revision_count=number,
-            page_seconds_since_previous_revision=None
-            if before is None
-            else (revision.at - before.at) // 1000,
-            revision_parent_id=revision.parent_id,
-            revision_minor_edit=revision.minor,
-            revision_deleted_parts=tuple(name for bit, name in PARTS if revision.hidden & bit),
-            revision_deleted_parts_are_suppressed=bool(revision.hidden & SUPPRESSED),
-            revision_text_bytes=revision.size,
-            revision_text_sha1=revision.sha1,
-            revision_is_deleted=revision.is_deleted,
-            page_last_archived_at=_instant(last_archived) if revision.is_deleted else None,
-            revision_is_identity_reverted=revert is not None and revert.is_reverted,
-            revision_first_identity_reverting_revision_id=revert.reverting_rev_id if revert else None,
-            revision_seconds_to_identity_revert=revert.seconds_to_revert if revert else None,
-            revision_is_identity_revert=revert is not None and revert.is_revert,
-            revision_tags=revision.tags or None,
+    page, before = so_far.page, so_far.newest_at
+    so_far.count, so_far.newest_at = so_far.count + 1, revision.at
+    reverted = so_far.reverted_by(revision)
+    facts = RevisionFacts(
+        wiki=revision.wiki,
+        page_id=revision.page_id,
+        rev_id=revision.rev_id,
+        event_timestamp=revision.timestamp,
+        event_comment=None if revision.is_deleted else revision.comment,
+        user_id=(revision.user.user_id or None) if revision.user else None,
+        user_text=revision.user.name if revision.user else None,
+        page_title_at_deletion=page.title if revision.is_deleted else None,
+        page_namespace_at_deletion=page.namespace if revision.is_deleted else None,
+        page_revision_count=so_far.count,
+        page_seconds_since_previous_revision=None if before is None else (revision.at - before) // 1000,
+        revision_parent_id=revision.parent_id,
+        revision_minor_edit=revision.minor,
+        revision_deleted_parts=tuple(name for bit, name in PARTS if revision.hidden & bit),
+        revision_deleted_parts_are_suppressed=bool(revision.hidden & SUPPRESSED),
+        revision_text_bytes=revision.size,
+        revision_text_sha1=revision.sha1,
+        revision_is_deleted=revision.is_deleted,
+        page_last_archived_at=_instant(page.last_archived_at) if revision.is_deleted else None,
+        revision_is_identity_reverted=False,
+        revision_first_identity_reverting_revision_id=None,
+        revision_seconds_to_identity_revert=None,
+        revision_is_identity_revert=reverted is not None,
+        revision_tags=revision.tags or None,
+    )
+    yield facts
+    so_far.standing[revision.at, revision.rev_id] = facts
+    for place in reverted or ():
+        yield replace(
+            so_far.standing.pop(place),
+            revision_is_identity_reverted=True,
+            revision_first_identity_reverting_revision_id=revision.rev_id,
+            revision_seconds_to_identity_revert=(revision.at - place[0]) // 1000,
         )
-        before = revision
 
 
 class StrayFacts(Table, frozen=True, kw_only=True):

@@ -8,16 +8,16 @@ column is public. Who is a bot, by name or group, or hidden, and ranks are matte
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Annotated
 
 import msgspec
 
+from shared_logic.folds import Fold
 from shared_logic.language import Clustering, Partition, Settings, Sum, Table, about, dataset
-from shared_logic.pairs import Turn, meetings, pairs
-from shared_logic.things import Page, Revision, UserKind
+from shared_logic.pairs import Meetings, Pairs, Turn
+from shared_logic.things import PageFacts, Revision, UserKind
 
 _PRIVATE = "tells what one person did"
 _DEFAULT_NAMESPACES = (0, 1, 118)
@@ -50,10 +50,13 @@ class Coedit(Table, frozen=True, kw_only=True):
 
 
 @dataset
-def coedits(page: Page, *, settings: SimilarUsersSettings = _SETTINGS) -> Iterator[Coedit]:
+def coedits(
+    revision: Revision, so_far: Pairs, *, settings: SimilarUsersSettings = _SETTINGS
+) -> Iterator[Coedit]:
     """Pairs of editors, by the pages on which both edited within the window."""
-    for editor, neighbour in pairs(turns(page, settings), settings.window):
-        yield Coedit(wiki=page.wiki, editor=editor, neighbour=neighbour, pages=1)
+    if counts(revision, settings):
+        for editor, neighbour in so_far.met(_editor(revision), settings.window):
+            yield Coedit(wiki=revision.wiki, editor=editor, neighbour=neighbour, pages=1)
 
 
 class CoeditPage(Table, frozen=True, kw_only=True):
@@ -74,24 +77,28 @@ class CoeditPage(Table, frozen=True, kw_only=True):
 
 
 @dataset
-def coedit_pages(page: Page, *, settings: SimilarUsersSettings = _SETTINGS) -> Iterator[CoeditPage]:
+def coedit_pages(
+    revision: Revision, so_far: Meetings, *, settings: SimilarUsersSettings = _SETTINGS
+) -> Iterator[CoeditPage]:
     """The evidence behind `coedits`: on which pages, in which order, how soon after."""
-    for met in meetings(turns(page, settings), settings.window):
-        yield CoeditPage(
-            wiki=page.wiki,
-            editor=met.editor,
-            neighbour=met.neighbour,
-            page_id=page.page_id,
-            follows=met.follows,
-            soonest=None if met.soonest is None else met.soonest // 1_000,
-            came_first=met.came_first,
-        )
+    if counts(revision, settings):
+        for met in so_far.met(Turn(_editor(revision), revision.at), settings.window):
+            yield CoeditPage(
+                wiki=revision.wiki,
+                editor=met.editor,
+                neighbour=met.neighbour,
+                page_id=revision.page_id,
+                follows=met.follows,
+                soonest=None if met.soonest is None else met.soonest // 1_000,
+                came_first=met.came_first,
+            )
 
 
 _ON_DAY = about("edits that count, on that day of the week, UTC", at_least=0, private=_PRIVATE)
 _IN_HOUR = about("edits that count, in that hour of the day, UTC", at_least=0, private=_PRIVATE)
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 HOURS = tuple(f"hour_{hour}" for hour in range(24))
+_NEVER = dict.fromkeys((*DAYS, *HOURS), 0)
 
 
 class UserActivity(Table, frozen=True, kw_only=True):
@@ -134,23 +141,25 @@ class UserActivity(Table, frozen=True, kw_only=True):
     hour_23: Annotated[Sum[int], _IN_HOUR]
 
 
+class _Editors(Fold):
+    """Who edited a page so far."""
+
+    def __init__(self, page: PageFacts) -> None:
+        super().__init__(page)
+        self.seen: set[str] = set()
+
+
 @dataset
-def user_activity(page: Page, *, settings: SimilarUsersSettings = _SETTINGS) -> Iterator[UserActivity]:
+def user_activity(
+    revision: Revision, editors: _Editors, *, settings: SimilarUsersSettings = _SETTINGS
+) -> Iterator[UserActivity]:
     """Edits, edited pages, days and hours of every editor."""
-    edits: dict[str, list[datetime]] = {}
-    for revision in counted(page, settings):
-        edits.setdefault(_editor(revision), []).append(revision.timestamp)
-    for editor, times in edits.items():
-        days = Counter(DAYS[at.weekday()] for at in times)
-        hours = Counter(HOURS[at.hour] for at in times)
-        yield UserActivity(
-            wiki=page.wiki,
-            editor=editor,
-            edits=len(times),
-            pages=1,
-            **{name: days[name] for name in DAYS},
-            **{name: hours[name] for name in HOURS},
-        )
+    if counts(revision, settings):
+        editor, at = _editor(revision), revision.timestamp
+        is_first = editor not in editors.seen
+        editors.seen.add(editor)
+        edited = {DAYS[at.weekday()]: 1, HOURS[at.hour]: 1}
+        yield UserActivity(wiki=revision.wiki, editor=editor, edits=1, pages=is_first, **(_NEVER | edited))
 
 
 class UserHour(Table, frozen=True, kw_only=True):
@@ -222,8 +231,10 @@ def user_edits(revision: Revision, *, settings: SimilarUsersSettings = _SETTINGS
 
 
 def counts(revision: Revision, settings: SimilarUsersSettings) -> bool:
-    """Whether a revision that readers can reach is compared: on such a page, of such an editor."""
-    if revision.user is None or (settings.namespaces and revision.namespace not in settings.namespaces):
+    """Whether a revision is compared: one that readers can reach, on such a page, of such an editor."""
+    if revision.is_deleted or revision.user is None:
+        return False
+    if settings.namespaces and revision.namespace not in settings.namespaces:
         return False
     match revision.user.kind:
         case UserKind.ANONYMOUS:
@@ -232,16 +243,6 @@ def counts(revision: Revision, settings: SimilarUsersSettings) -> bool:
             return settings.temporary
         case _:
             return True
-
-
-def counted(page: Page, settings: SimilarUsersSettings) -> Iterator[Revision]:
-    """The page's revisions that are compared, in own order."""
-    return (revision for revision in page.revisions if counts(revision, settings))
-
-
-def turns(page: Page, settings: SimilarUsersSettings) -> list[Turn]:
-    """The same as turns of `shared_logic.pairs`."""
-    return [Turn(_editor(revision), revision.at) for revision in counted(page, settings)]
 
 
 def _editor(revision: Revision) -> str:

@@ -54,6 +54,7 @@ def without_groups(patch: pytest.MonkeyPatch) -> None:
 
 PLANTS: Mapping[str, Plant] = {
     "entity": without_uniting,
+    "fold": without_uniting,
     "enrichment": without_adding_up,
     "rollup": without_adding_up,
     "derived": without_adding_up,

@@ -21,7 +21,8 @@ from tests import sample
 
 ENGINES = {"loop": loop_engine, "bytewax": bytewax_engine}
 SHAPES = {
-    "entity": "identity_reverts",
+    "entity": "page_current",
+    "fold": "identity_reverts",
     "enrichment": "editor_days",
     "rollup": "user_activity",
     "derived": "active_editors",
@@ -37,6 +38,17 @@ def without_tombstones(patch: pytest.MonkeyPatch) -> None:
 
     def planted(store: MemoryStore, lane: Lane, rows: Mapping[bytes, bytes | None]) -> None:
         write(store, lane, {key: row for key, row in rows.items() if row is not None})
+
+    patch.setattr(MemoryStore, "write_rows", planted)
+
+
+def without_changing(patch: pytest.MonkeyPatch) -> None:
+    """A row that is there stays as it is."""
+    write = MemoryStore.write_rows
+
+    def planted(store: MemoryStore, lane: Lane, rows: Mapping[bytes, bytes | None]) -> None:
+        known = store.speed_rows_of(lane, list(rows)).keys() | store.batch_rows_of(lane, list(rows)).keys()
+        write(store, lane, {key: row for key, row in rows.items() if key not in known})
 
     patch.setattr(MemoryStore, "write_rows", planted)
 
@@ -78,7 +90,8 @@ def without_links(patch: pytest.MonkeyPatch) -> None:
 
 
 PLANTS: Mapping[str, Plant] = {
-    "entity": without_tombstones,
+    "entity": without_changing,
+    "fold": without_tombstones,
     "enrichment": without_taking_back,
     "rollup": without_what_was_there,
     "derived": passed_on_twice,
@@ -151,7 +164,7 @@ def test_a_bug_of_the_reference_is_found(log: SqliteLog, shape: str, monkeypatch
     assert broken(shape, log, loop_engine)
 
 
-@pytest.mark.parametrize("shape", ["entity", "linked"])
+@pytest.mark.parametrize("shape", ["entity", "fold", "linked"])
 def test_a_table_of_the_reference_that_lacks_rows_is_found(
     log: SqliteLog, shape: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

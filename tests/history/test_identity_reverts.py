@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared_logic.datasets.identity_reverts import identity_reverts
-from shared_logic.things import Page, Revision
+from shared_logic.things import Page, Revision, last_archived
 
 Told = tuple[int, str | None, int]
 """Second, text, id of the parent."""
@@ -46,6 +46,7 @@ def reverts(*revisions: Revision) -> dict[int, tuple[bool, int | None]]:
         namespace=0,
         is_redirect=False,
         is_deleted=False,
+        last_archived_at=last_archived(history),
         history=history,
         happenings=(),
     )

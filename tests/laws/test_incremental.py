@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import Annotated, Any
@@ -9,19 +10,23 @@ from typing import Annotated, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from shared_logic import page_outline
+from shared_logic import incremental_fold, page_outline
 from shared_logic.clock import SECOND_MS, stamp
 from shared_logic.datasets.daily_edits import editor_days
 from shared_logic.datasets.identity_reverts import identity_reverts
 from shared_logic.datasets.page_current import page_current
 from shared_logic.entities import Kind, join, page
-from shared_logic.incremental import IncrementalEntity, readers
+from shared_logic.folds import Fold
+from shared_logic.incremental import IncrementalEntity, _WholePage, readers
+from shared_logic.incremental_fold import IncrementalFold
 from shared_logic.kernel import Changes, Described, Rows, add, entity_rows
-from shared_logic.language import Clustering, Partition, Registry, Table, about
+from shared_logic.language import Clustering, Partition, Registry, Sum, Table, about
 from shared_logic.page_outline import Concerned, Outline
 from shared_logic.page_state import PageState, RevisionState
-from shared_logic.things import Revision
+from shared_logic.reverts import Reverts
+from shared_logic.things import PageFacts, Revision
 
 PAGE = page("testwiki", 1)
 private = Registry()
@@ -73,7 +78,77 @@ def children(revision: Revision) -> Iterator[Child]:
     yield Child(wiki=revision.wiki, rev_id=revision.parent_id or revision.rev_id, child=revision.rev_id)
 
 
-DATASETS = (everything, editor_days, identity_reverts, page_current, newest, children)
+class Step(Table, frozen=True, kw_only=True):
+    """One row per revision that the page had, of all that a fold can see."""
+
+    wiki: Annotated[Partition[str], about("wiki")]
+    rev_id: Annotated[Clustering[int], about("revision")]
+    seen: Annotated[str, about("all of it")]
+    before: Annotated[tuple[str, ...], about("the two before it")]
+    after: Annotated[int | None, about("the one after it")]
+
+
+class Before(Fold):
+    """What was read, in containers of every kind."""
+
+    def __init__(self, page: PageFacts) -> None:
+        super().__init__(page)
+        self.recent: deque[str] = deque(maxlen=2)
+        self.rows: list[Step] = []
+        self.ids: set[int] = set()
+        self.sizes: dict[int, int] = {}
+        self.reverts = Reverts(page)
+
+
+@private.dataset
+def steps(revision: Revision, so_far: Before) -> Iterator[Step]:
+    """A row that says all that was kept, and the row before it again; of some the function raises."""
+    if revision.size == 13:
+        message = "unlucky"
+        raise ValueError(message)
+    kept = (sorted(so_far.ids), sorted(so_far.sizes.items()), so_far.reverts.reverted_by(revision))
+    row = Step(
+        wiki=revision.wiki,
+        rev_id=revision.rev_id,
+        seen=repr((revision, so_far.page.title, so_far.page.last_archived_at, kept)),
+        before=tuple(so_far.recent),
+        after=None,
+    )
+    if so_far.rows:
+        yield replace(so_far.rows[-1], after=revision.rev_id)
+    yield row
+    so_far.rows.append(row)
+    so_far.recent.append(str(revision.rev_id))
+    so_far.ids.add(revision.rev_id)
+    so_far.sizes[revision.rev_id] = revision.size or 0
+
+
+class Sizes(Table, frozen=True, kw_only=True):
+    """How much an editor wrote after whom; it may be nothing, or less."""
+
+    wiki: Annotated[Partition[str], about("wiki")]
+    editor: Annotated[Clustering[str], about("who")]
+    grown: Annotated[Sum[int], about("bytes")]
+    edits: Annotated[Sum[int], about("by others in between")]
+
+
+class Last(Fold):
+    """The one before."""
+
+    size = 12
+    editor = ""
+
+
+@private.dataset
+def sizes(revision: Revision, last: Last) -> Iterator[Sizes]:
+    """Sums of differences, which may come to nothing."""
+    editor, size = revision.user.key if revision.user else "", revision.size or 0
+    yield Sizes(wiki=revision.wiki, editor=editor, grown=size - last.size, edits=editor != last.editor)
+    last.editor, last.size = editor, size
+
+
+FOLDS = (steps, sizes, identity_reverts)
+DATASETS = (everything, editor_days, page_current, newest, children, *FOLDS)
 
 moments = st.builds(
     stamp, st.integers(1, 6).map(lambda second: second * SECOND_MS), st.integers(0, 2), st.integers(0, 3)
@@ -167,11 +242,13 @@ def whole(state: Any) -> dict[str, Rows]:
 
 
 @settings(max_examples=150)
-@given(batches=pieces, data=st.data())
+@given(batches=pieces, stride=st.sampled_from([1, 2, 500]), data=st.data())
 def test_what_is_made_again_is_what_the_whole_gives(
-    batches: list[list[PageState]], data: st.DataObject
+    batches: list[list[PageState]], stride: int, data: st.DataObject
 ) -> None:
-    check(batches, data.draw(st.integers(0, len(batches))))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(incremental_fold, "STRIDE", stride)
+        check(batches, data.draw(st.integers(0, len(batches))))
 
 
 def test_a_new_edit_concerns_itself_alone_however_long_the_page_is() -> None:
@@ -265,3 +342,96 @@ def test_a_reason_that_is_left_out_is_missed(left_out: str, monkeypatch: pytest.
     # then what is made again is not what the whole gives
     with pytest.raises(AssertionError):
         check(PLANTED[left_out], 1)
+
+
+LATE = [[edit(1, 1, 0)], [edit(2, 3, 1), edit(3, 4, 2)], [edit(4, 2, 3)], [edit(5, 5, 4)]]
+"""Edits, of which the fourth is imported before the two that were the newest."""
+
+
+def shared(fold: Fold) -> Fold:
+    """A copy that is none."""
+    return fold
+
+
+def nothing_undone(fold: IncrementalFold, first: int, before: dict[Any, Any]) -> None:
+    """Go back without the rows that were given since."""
+    fold._read, fold._so_far = 0, fold._fold(fold._page)
+
+
+def appended(page: _WholePage, told: Sequence[Revision]) -> int:
+    """Whatever is told comes last."""
+    page._history += told
+    return len(page._history) - len(told)
+
+
+FORGOTTEN = {
+    "what is marked stays as it was": (Fold, "copied", shared),
+    "what was given since a mark is taken back": (IncrementalFold, "_go_back", nothing_undone),
+    "a revision comes late": (_WholePage, "replace", appended),
+}
+
+
+@pytest.mark.parametrize("what", FORGOTTEN)
+def test_a_fold_that_forgets_something_is_found(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given pieces of a page over which folds go on as they should
+    monkeypatch.setattr(incremental_fold, "STRIDE", 2)
+    check(LATE, 0)
+    # when something is forgotten
+    monkeypatch.setattr(*FORGOTTEN[what])
+    # then what is made again is not what the whole gives
+    with pytest.raises(AssertionError):
+        check(LATE, 0)
+
+
+def test_a_fold_goes_on_from_the_newest_mark_before_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a page of which every second place is marked
+    monkeypatch.setattr(incremental_fold, "STRIDE", 2)
+    read: list[int] = []
+    step = IncrementalFold._step
+
+    def noting(fold: IncrementalFold, revision: Revision, before: Any) -> None:
+        read.append(revision.rev_id)
+        step(fold, revision, before)
+
+    monkeypatch.setattr(IncrementalFold, "_step", noting)
+    followed = IncrementalEntity(PAGE, readers([identity_reverts])[Kind.PAGE])
+
+    def take(*said: PageState) -> list[int]:
+        read.clear()
+        followed.take(said, {"identity_reverts": Changes()}, lambda *_: None)
+        return list(read)
+
+    # then each edit is read once, in order
+    assert take(*(edit(number, 10 * number, number - 1) for number in range(1, 10))) == list(range(1, 10))
+    assert take(edit(10, 100, 9)) == [10]
+    # and one that comes late is read with those after the mark before it
+    assert take(edit(11, 85, 10)) == [11, 9, 10]
+    assert take(edit(12, 88, 11)) == [11, 12, 9, 10]
+    # and what is told twice is not read again
+    assert take(edit(11, 85, 10)) == []
+    # and one before all marks makes it read the whole
+    assert take(edit(13, 5, 12)) == [13, *range(1, 9), 11, 12, 9, 10]
+
+
+def test_what_can_change_in_what_can_change_is_refused() -> None:
+    # given a fold that keeps lists in a dict, of which a copy would share them
+    class Nested(Fold):
+        def __init__(self, page: PageFacts) -> None:
+            super().__init__(page)
+            self.by_editor: dict[str, list[int]] = {}
+
+    def nested(revision: Revision, so_far: Nested) -> Iterator[Edit]:
+        so_far.by_editor.setdefault("somebody", []).append(revision.rev_id)
+        yield Edit(wiki=revision.wiki, rev_id=revision.rev_id, seen="")
+
+    nested.__annotations__ = {"revision": Revision, "so_far": Nested, "return": Iterator[Edit]}
+    # when it has read a page
+    failed: list[str] = []
+    rows = entity_rows(
+        Registry().dataset(nested), Described(PAGE, edit(1, 1, 0)), lambda *why: failed.append(why[2])
+    )
+    # then the page has no rows, and it is told what to do
+    assert rows == {}
+    assert failed == [
+        "TypeError: Nested.by_editor holds what can change; keep tuples in it, and put a new one in the place of the old"
+    ]

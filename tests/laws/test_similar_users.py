@@ -24,12 +24,12 @@ from shared_logic.language import Dataset, DefinitionError, registry
 from shared_logic.laws import handover
 from shared_logic.memory_store import MemoryStore
 from shared_logic.page_state import PageState
-from shared_logic.pairs import Turn, encounters, meetings, pairs
+from shared_logic.pairs import Meetings, Pairs, Turn, encounters
 from shared_logic.protocols import Generation, Log, Store
 from shared_logic.reference import Tables, reference, united
 from shared_logic.routing import Router
 from shared_logic.similarity import edit_overlap, overlap, profile, ranked
-from shared_logic.things import Page, UserKind
+from shared_logic.things import Page, PageFacts, UserKind
 from speed import loop_engine
 from speed.memory_log import MemoryLog
 from speed.worker import Worker
@@ -51,18 +51,33 @@ def brute_force(names: Sequence[str], window: int) -> set[tuple[str, str]]:
     }
 
 
-def turns(names: Sequence[str]) -> list[Turn]:
-    return [Turn(name, 1_000 * place) for place, name in enumerate(names)]
+NOWHERE = PageFacts(
+    wiki="w",
+    page_id=1,
+    title=None,
+    namespace=0,
+    is_redirect=None,
+    is_deleted=False,
+    last_archived_at=None,
+)
 
 
 @given(names=editors, window=st.integers(1, 7))
 def test_pairs_are_those_of_the_definition(names: list[str], window: int) -> None:
-    assert set(pairs(turns(names), window)) == brute_force(names, window)
+    # given a page that was edited by these, one after the other
+    so_far = Pairs(NOWHERE)
+    met = [pair for name in names for pair in so_far.met(name, window)]
+    # then each pair of the definition has met, once
+    assert set(met) == brute_force(names, window)
+    assert len(met) == len(set(met))
 
 
 @given(names=editors, window=st.integers(1, 7))
 def test_meetings_tell_the_order_and_the_time(names: list[str], window: int) -> None:
-    found = {(met.editor, met.neighbour): met for met in meetings(turns(names), window)}
+    so_far = Meetings(NOWHERE)
+    turns = [Turn(name, 1_000 * place) for place, name in enumerate(names)]
+    # what is told last of a pair stands
+    found = {(met.editor, met.neighbour): met for turn in turns for met in so_far.met(turn, window)}
     # every pair has its meeting
     assert found.keys() == brute_force(names, window)
     for (editor, neighbour), met in found.items():
@@ -77,8 +92,10 @@ def test_meetings_tell_the_order_and_the_time(names: list[str], window: int) -> 
 
 @given(names=editors, window=st.integers(1, 7))
 def test_encounters_are_the_places_behind_pairs(names: list[str], window: int) -> None:
-    found = encounters(turns(names), window)
-    assert set(found) == set(pairs(turns(names), window))
+    found = Counter(
+        pair for place, name in enumerate(names) for pair in encounters(names[:place], name, window)
+    )
+    assert set(found) == brute_force(names, window)
     for (editor, neighbour), count in found.items():
         assert count == sum(
             names[i] == editor and names[j] == neighbour
@@ -89,9 +106,9 @@ def test_encounters_are_the_places_behind_pairs(names: list[str], window: int) -
 
 def test_a_page_of_many_editors_stays_linear() -> None:
     # given a page with 50,000 editors, each once
-    many = [Turn(str(number), number) for number in range(50_000)]
+    so_far = Pairs(NOWHERE)
     # then it contributes no more pairs than the window allows
-    assert sum(1 for _ in pairs(many, 5)) <= 50_000 * 9
+    assert sum(1 for number in range(50_000) for _ in so_far.met(str(number), 5)) <= 50_000 * 9
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,111 @@
+"""A fold that goes on: what it gave for a page's history, made again from a little before the first revision that is otherwise.
+
+Copies of what was kept are marked at every `STRIDE`th revision, of which the newest two stay: a new edit is one step, what is told
+again or late of one of the last `STRIDE` revisions is at most twice as many steps, and only what concerns an earlier one is the
+whole history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from shared_logic.folds import Fold
+from shared_logic.kernel import Changes, Failed, Rows, add, change
+from shared_logic.language import Dataset, Key, Values
+from shared_logic.things import PageFacts, Revision
+
+STRIDE = 500
+_MARKS = 2
+
+
+@dataclass(slots=True)
+class _Mark:
+    """Where a fold can go on."""
+
+    place: int
+    """So many revisions were read."""
+    so_far: Fold
+    """A copy that nobody changes."""
+    were: dict[Key, Values | None] = field(default_factory=dict)
+    """The rows that were given since, and not after the next mark, as they were here; None: there was none."""
+
+
+class IncrementalFold:
+    """What one fold gives for one page."""
+
+    def __init__(
+        self, dataset: Dataset, fold: type[Fold], page: PageFacts, history: Sequence[Revision]
+    ) -> None:
+        """Read the history. What fails was told when it was new."""
+        self._dataset, self._fold, self._page = dataset, fold, page
+        self._rows: Rows = {}
+        """By key: of a rollup the page's sums, which may all be zero."""
+        self._so_far: Fold = fold(page)
+        self._read = 0
+        self._marks: list[_Mark] = []
+        self._has_failed = False
+        self.take(page, history, 0, "", Changes(), lambda *_: None)
+
+    def take(
+        self,
+        page: PageFacts,
+        history: Sequence[Revision],
+        first: int,
+        place: str,
+        into: Changes,
+        failed: Failed,
+    ) -> None:
+        """Note what it changes that the page is so now, and its history is otherwise from the place `first` on.
+
+        Where the author's function raises, which is told with `place`, the page has no rows.
+        """
+        before: dict[Key, Values | None] = {}
+        if page != self._page or self._has_failed:
+            self._page = page
+            self._go_back(-1, before)
+        elif first < self._read:
+            self._go_back(first, before)
+        try:
+            for revision in islice(history, self._read, None):
+                if self._read % STRIDE == 0 and self._read + _MARKS * STRIDE > len(history):
+                    self._marks = [*self._marks[1 - _MARKS :], _Mark(self._read, self._so_far.copied())]
+                self._step(revision, before)
+                self._read += 1
+            self._has_failed = False
+        except Exception as error:  # noqa: BLE001  whatever an author's function raises concerns this page only
+            failed(self._dataset.name, place, f"{type(error).__name__}: {error}")
+            before = {**self._rows, **before}
+            self._rows, self._has_failed = {}, True
+        after = {key: self._rows[key] for key in before if key in self._rows}
+        was = {key: values for key, values in before.items() if values is not None}
+        change(self._dataset, was, after, into)
+
+    def _go_back(self, first: int, before: dict[Key, Values | None]) -> None:
+        """To the newest mark that is not after `first`, else to the beginning; rows that go are noted in `before`."""
+        were: dict[Key, Values | None] = dict.fromkeys(self._rows)
+        kept = [mark for mark in self._marks if mark.place <= first]
+        if kept:
+            were = {}
+            for mark in reversed(self._marks[len(kept) - 1 :]):
+                were |= mark.were
+            kept[-1].were.clear()
+            self._read, self._so_far = kept[-1].place, kept[-1].so_far.copied()
+        else:
+            self._read, self._so_far = 0, self._fold(self._page)
+        self._marks = kept
+        for key, values in were.items():
+            before[key] = self._rows.get(key)
+            if values is None:
+                self._rows.pop(key, None)
+            else:
+                self._rows[key] = values
+
+    def _step(self, revision: Revision, before: dict[Key, Values | None]) -> None:
+        were = self._marks[-1].were if self._marks else {}
+        for key, values in map(self._dataset.schema.split, self._dataset.step(revision, self._so_far)):
+            old = self._rows.get(key)
+            were.setdefault(key, old)
+            before.setdefault(key, old)
+            self._rows[key] = add(old, values) if old is not None and self._dataset.is_rollup else values
