@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ from batch.bootstrap import state_files
 from batch.states import Batches, entities, said_by_bootstraps
 from shared_logic.entities import Entity, State, encode, entity
 from shared_logic.events.read import DeadLetter, read
-from shared_logic.purge import Subject, purged_event, purged_state, told_by
+from shared_logic.purge import Hidden, Subject, purged_event, purged_state, told_by
 
 _TOLD = "wiki string, kind string, id long, at array<long>, bits int"
 _ARROW = pa.schema(
@@ -35,7 +35,7 @@ _ROWS_AT_ONCE = 5_000
 _MESSAGES_AT_ONCE = 100_000
 
 
-def hidden(spark: SparkSession, archive: Path, bootstraps: list[Path]) -> dict[Subject, int]:
+def hidden_parts(spark: SparkSession, archive: Path, bootstraps: list[Path]) -> dict[Subject, int]:
     """What is hidden now by all that was said, as bits of revisions and log rows."""
     told = said_by_bootstraps(spark, bootstraps).mapInArrow(_told_by_states, _TOLD)
     if DeltaTable.is_deltatable(str(archive)):
@@ -50,7 +50,7 @@ def hidden(spark: SparkSession, archive: Path, bootstraps: list[Path]) -> dict[S
     }
 
 
-def purge_archive(folder: Path, gone: Mapping[Subject, int], purge: str) -> int:
+def purge_archive(folder: Path, gone: Hidden, purge: str) -> int:
     """Rewrite the archive without what is hidden; returns how many messages were changed, 0 if this purge did it already.
 
     The new table is written beside the old one and takes its place at the end, so that a purge that was killed is begun again.
@@ -99,7 +99,7 @@ def settle(folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def purge_bootstrap(folder: Path, gone: Mapping[Subject, int], purge: str) -> int:
+def purge_bootstrap(folder: Path, gone: Hidden, purge: str) -> int:
     """Rewrite a bootstrap's states without what is hidden; returns how many were changed, 0 if this purge did it already."""
     if _is_done(folder, purge):
         return 0
@@ -108,7 +108,7 @@ def purge_bootstrap(folder: Path, gone: Mapping[Subject, int], purge: str) -> in
     return changed
 
 
-def _purge_part(path: Path, gone: Mapping[Subject, int]) -> int:
+def _purge_part(path: Path, gone: Hidden) -> int:
     beside = path.with_name(f".{path.name}.purging")
     changed = 0
     with pq.ParquetFile(path) as old, pq.ParquetWriter(beside, old.schema_arrow, compression="zstd") as new:

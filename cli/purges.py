@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 
 from cli.failures import Failure
-from shared_logic.purge import Subject
+from shared_logic.purge import Hidden
+from shared_logic.purged_names import WikiAndDigest
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +17,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     hidden: tuple[tuple[str, str, int, int], ...]
     """Wiki, "revision" or "log", id, and bits of what is hidden; in order."""
+    names: tuple[WikiAndDigest, ...] = ()
+    """Wikis and digests of names of hidden accounts, in order."""
     state: str = "planned"
     """planned, begun or done."""
     after: int = 0
@@ -25,18 +27,20 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def id(self) -> str:
         """12 hex digits over what is taken out, and the purges before it."""
-        return sha256(msgspec.msgpack.encode((self.hidden, self.after))).hexdigest()[:12]
+        taken_out = (self.hidden, self.names) if self.names else (self.hidden,)
+        return sha256(msgspec.msgpack.encode((*taken_out, self.after))).hexdigest()[:12]
 
     @property
-    def subjects(self) -> Mapping[Subject, int]:
-        """Bits by subject."""
-        return {(wiki, kind, number): bits for wiki, kind, number, bits in self.hidden}
+    def taken_out(self) -> Hidden:
+        """The same, to look things up in."""
+        parts = {(wiki, kind, number): bits for wiki, kind, number, bits in self.hidden}
+        return Hidden(parts, frozenset(self.names))
 
 
-def plan_of(folder: Path, hidden: Mapping[Subject, int]) -> Plan:
+def plan_of(folder: Path, hidden: Hidden) -> Plan:
     """Note a plan that takes this out, and nothing else."""
-    entries = tuple((*subject, bits) for subject, bits in sorted(hidden.items()))
-    made = Plan(hidden=entries, after=len(begun(folder)))
+    entries = tuple((*subject, bits) for subject, bits in sorted(hidden.parts.items()))
+    made = Plan(hidden=entries, names=tuple(sorted(hidden.names)), after=len(begun(folder)))
     path = folder / f"{made.id}.json"
     return known(path) if path.exists() else noted(folder, made)
 

@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Any, Protocol, runtime_checkable
 
-from shared_logic.datasets.user_current import hidden_names, name_digest
+from shared_logic.datasets.user_current import hidden_names
+from shared_logic.hidden_names import name_digest
 from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
 from shared_logic.language import Column, Dataset, DefinitionError, Key, Values
 from shared_logic.merge import merged_of

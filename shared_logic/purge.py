@@ -1,12 +1,12 @@
-"""What is left of states and events when what is hidden of revisions and log rows is taken out of them for good.
+"""What is left of states and events when what is hidden is taken out of them for good: parts of revisions and log rows, and names.
 
 Authors never see what is hidden (`shared_logic.things`), so that a state without it gives the same rows. Identities stay: ids, times,
-sizes, who hid what and when.
+sizes, who hid what and when. In the place of hidden accounts' names stand others: see `shared_logic.purged_names`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,6 +17,16 @@ from shared_logic.events.records import RevisionsRelocated
 from shared_logic.events.streams import RELOCATED
 from shared_logic.log_state import LogState
 from shared_logic.page_state import PageState, RevisionState
+from shared_logic.purged_names import (
+    HiddenNames,
+    WikiAndDigest,
+    event_without_names,
+    log_row_without_names,
+    page_without_names,
+    revision_without_name,
+    user_without_names,
+)
+from shared_logic.user_state import UserState
 
 Subject = tuple[str, str, int]
 """Wiki, "revision" or "log", id."""
@@ -33,6 +43,15 @@ class Told(NamedTuple):
     """Of rev_deleted or log_deleted; 0: nothing is."""
 
 
+class Hidden(NamedTuple):
+    """What is taken out."""
+
+    parts: Mapping[Subject, int]
+    """Bits of what is hidden of each subject."""
+    names: Collection[WikiAndDigest] = frozenset()
+    """Those of hidden accounts, as digests."""
+
+
 def told_by(entity: Entity, state: State) -> Iterator[Told]:
     """What the state tells of what is hidden."""
     if isinstance(state, PageState):
@@ -44,26 +63,36 @@ def told_by(entity: Entity, state: State) -> Iterator[Told]:
         yield Told((entity.wiki, LOG_ROW, entity.id), (state.visibility[0], 0, 0), state.visibility[1])
 
 
-def purged_state(entity: Entity, state: State, hidden: Mapping[Subject, int]) -> State:
-    """The state without what is hidden, by bits of each subject."""
-    if isinstance(state, PageState):
-        found = {
-            rev_id: hidden[subject]
-            for rev_id in state.revisions
-            if (subject := (entity.wiki, REVISION, rev_id)) in hidden
-        }
-        if not found:
+def purged_state(entity: Entity, state: State, hidden: Hidden) -> State:
+    """The state without what is hidden; the very state, if nothing of it is."""
+    names = HiddenNames(entity.wiki, hidden.names)
+    match state:
+        case PageState():
+            return page_without_names(_page(entity.wiki, state, hidden.parts), names)
+        case LogState():
+            row = _log_row(state, hidden.parts.get((entity.wiki, LOG_ROW, entity.id), 0))
+            return log_row_without_names(row, names)
+        case UserState():
+            return user_without_names(state, names)
+        case _:
             return state
-        revisions = dict(state.revisions)
-        for rev_id, bits in found.items():
-            revisions[rev_id] = _revision(revisions[rev_id], bits)
-        return msgspec.structs.replace(state, revisions=revisions)
-    if isinstance(state, LogState):
-        return _log_row(state, hidden.get((entity.wiki, LOG_ROW, entity.id), 0))
-    return state
 
 
-def purged_event(raw: bytes, hidden: Mapping[Subject, int]) -> bytes:
+def _page(wiki: str, state: PageState, hidden: Mapping[Subject, int]) -> PageState:
+    found = {
+        rev_id: hidden[subject]
+        for rev_id in state.revisions
+        if (subject := (wiki, REVISION, rev_id)) in hidden
+    }
+    if not found:
+        return state
+    revisions = dict(state.revisions)
+    for rev_id, bits in found.items():
+        revisions[rev_id] = _revision(revisions[rev_id], bits)
+    return msgspec.structs.replace(state, revisions=revisions)
+
+
+def purged_event(raw: bytes, hidden: Hidden) -> bytes:
     """The event without what is hidden; the very bytes, if nothing of it is, or if they are no event."""
     try:
         event = msgspec.json.decode(raw)
@@ -72,8 +101,16 @@ def purged_event(raw: bytes, hidden: Mapping[Subject, int]) -> bytes:
     if not isinstance(event, dict):
         return raw
     wiki = str(event.get("wiki_id") or event.get("database") or event.get("wiki") or "")
+    names = HiddenNames(wiki, hidden.names)
     if str(event.get("$schema", "")).startswith(f"/{RELOCATED}/"):
-        return _purged_relocation(raw, wiki, hidden)
+        return _purged_relocation(raw, wiki, hidden.parts, names)
+    changed = _purge_parts(event, wiki, hidden.parts)
+    if names:
+        changed |= event_without_names(event, names)
+    return msgspec.json.encode(event) if changed else raw
+
+
+def _purge_parts(event: dict[str, Any], wiki: str, hidden: Mapping[Subject, int]) -> bool:
     changed = False
     bits = hidden.get((wiki, REVISION, _number(event.get("rev_id"))), 0)
     if bits:
@@ -91,13 +128,13 @@ def purged_event(raw: bytes, hidden: Mapping[Subject, int]) -> bytes:
     if "log_id" in event:
         bits = hidden.get((wiki, LOG_ROW, _number(event["log_id"])), 0)
         changed |= _purge(event, bits, _LOG_FIELDS)
-    return msgspec.json.encode(event) if changed else raw
+    return changed
 
 
-def _purged_relocation(raw: bytes, wiki: str, hidden: Mapping[Subject, int]) -> bytes:
+def _purged_relocation(raw: bytes, wiki: str, hidden: Mapping[Subject, int], names: HiddenNames) -> bytes:
     event = _relocations.decode(raw)
     revisions = {
-        rev_id: _revision(state, hidden.get((wiki, REVISION, rev_id), 0))
+        rev_id: revision_without_name(_revision(state, hidden.get((wiki, REVISION, rev_id), 0)), names)
         for rev_id, state in event.revisions.items()
     }
     if revisions == event.revisions:
@@ -118,6 +155,8 @@ def _revision(state: RevisionState, bits: int) -> RevisionState:
 
 
 def _log_row(state: LogState, bits: int) -> LogState:
+    if not bits:
+        return state
     action, user = bits & log_state.ACTION_HIDDEN, bits & log_state.USER_HIDDEN
     return msgspec.structs.replace(
         state,

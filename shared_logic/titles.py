@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 MAIN = 0
+USER = 2
 _BAD_TITLE = re.compile(r"^Special:Badtitle/NS-?\d+:")
 
 

@@ -17,9 +17,13 @@ from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
 from cli.output import Meter, meter, out, print_json, print_outcome
 from cli.purges import Plan, noted, plan_of, planned
 from cli.sinks import outputs
+from shared_logic.datasets.user_current import hidden_names
+from shared_logic.keys import decode_key
 from shared_logic.language import registry
-from shared_logic.protocols import Cut, Log, Store
-from shared_logic.purge import REVISION, purged_event
+from shared_logic.merge import merged
+from shared_logic.protocols import Cut, Lane, Log, Store
+from shared_logic.purge import REVISION, Hidden, purged_event
+from shared_logic.purged_names import WikiAndDigest
 from speed.kafka_log import KafkaLog
 
 app = typer.Typer(
@@ -31,22 +35,27 @@ app = typer.Typer(
 def plan(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """Print what is hidden now and what a purge would do about it; nothing is changed."""
     from batch.archive import archive
-    from batch.purge import hidden
+    from batch.purge import hidden_parts
 
     place = home_at(home)
-    with place.log() as log, place.notes() as notes, meter("reading what is hidden"):
+    with place.log() as log, place.store() as store, place.notes() as notes, meter("reading what is hidden"):
         with place.keeping_archive("purge plan"):
             archive(log, place.archive, log.ends())
         files = [folder / STATES for folder, _ in place.bootstraps_known()]
-        made = plan_of(place.purges, hidden(spark_session(place), place.archive, files))
+        parts = hidden_parts(spark_session(place), place.archive, files)
+        names = _hidden_names(store)
+        made = plan_of(place.purges, Hidden(parts, names or ()))
         letters = sum(bool(letter.value) for letter in notes.dead_letters())
     kinds = Counter(kind for _, kind, _, _ in made.hidden)
     if json:
         about = {"plan": made.id, "state": made.state, "revisions": kinds[REVISION], "log_rows": kinds["log"]}
-        print_json({**about, "dead_letters": letters})
+        print_json({**about, "names": None if names is None else len(names), "dead_letters": letters})
         return
     lines = [
         f"plan {made.id} ({made.state}): {kinds[REVISION]:,} revisions and {kinds['log']:,} log rows of which something is hidden",
+        "  names of hidden accounts stay where they are, since no table tells them: `wikibraid batch run hidden_names` makes it"
+        if names is None
+        else f"  {len(names):,} names of hidden accounts, in the place of which pseudonyms are put",
         "  the archive and the bootstraps are rewritten without it",
         "  every published table is computed again from them; older generations and Delta's older versions are removed",
         "  the log gives up what is archived; what stays in it is rewritten",
@@ -76,7 +85,9 @@ def execute(
     place = home_at(home)
     wanted = planned(place.purges, name)
     if wanted.state == "done":
-        print_outcome({"plan": name, "emptied": 0}, f"plan {name} was executed already", json=json)
+        print_outcome(
+            {"plan": name, "emptied": 0, "names": 0}, f"plan {name} was executed already", json=json
+        )
         return
     with (
         place.writing_log("purge execute"),
@@ -95,10 +106,21 @@ def execute(
         _purge_log(place, log, cut, wanted)
         noted(place.purges, msgspec.structs.replace(wanted, state="done"))
     print_outcome(
-        {"plan": name, "emptied": len(wanted.hidden)},
-        f"plan {name} was executed: {len(wanted.hidden):,} revisions and log rows hold nothing hidden any more",
+        {"plan": name, "emptied": len(wanted.hidden), "names": len(wanted.names)},
+        f"plan {name} was executed: {len(wanted.hidden):,} revisions and log rows hold nothing hidden any more, and "
+        f"{len(wanted.names):,} names of hidden accounts are in nothing that is stored",
         json=json,
     )
+
+
+def _hidden_names(store: Store) -> list[WikiAndDigest] | None:
+    """The names of hidden accounts that readers are not shown; None: no table tells them."""
+    made = store.published(hidden_names.name)
+    if made is None:
+        return None
+    rows = merged(store, hidden_names, Lane(hidden_names.name, made.number), b"")
+    found = (decode_key(hidden_names.schema, key) for key, _ in rows)
+    return [(wiki, digest) for wiki, digest in found]
 
 
 def _rewrite(place: Home, log: Log, cut: Cut, wanted: Plan, progress: Meter) -> None:
@@ -109,10 +131,10 @@ def _rewrite(place: Home, log: Log, cut: Cut, wanted: Plan, progress: Meter) -> 
         settle(place.archive)
         archive(log, place.archive, cut)
         progress.say("rewriting the archive")
-        purge_archive(place.archive, wanted.subjects, wanted.id)
+        purge_archive(place.archive, wanted.taken_out, wanted.id)
     for folder in sorted(path for path in place.bootstraps.glob("*") if (path / STATES).exists()):
         progress.say(f"rewriting bootstrap {folder.name}")
-        purge_bootstrap(folder, wanted.subjects, wanted.id)
+        purge_bootstrap(folder, wanted.taken_out, wanted.id)
 
 
 def _recompute(place: Home, log: Log, store: Store, cut: Cut, progress: Meter) -> None:
@@ -131,7 +153,7 @@ def _recompute(place: Home, log: Log, store: Store, cut: Cut, progress: Meter) -
 
 
 def _purge_log(place: Home, log: Log, cut: Cut, wanted: Plan) -> None:
-    rewrite = partial(purged_event, hidden=wanted.subjects)
+    rewrite = partial(purged_event, hidden=wanted.taken_out)
     if isinstance(log, KafkaLog):
         for partition, end in enumerate(cut):
             if end:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from hashlib import blake2b
 from typing import Annotated
 
 from shared_logic.clock import instant, milliseconds
+from shared_logic.hidden_names import name_digest
 from shared_logic.history.log_row import Actor, Issue, LogRow
 from shared_logic.history.names import Renames, name_since, renames_of
 from shared_logic.history.user_events import UserEvent, UserEventType, hides_name, user_events
@@ -205,11 +205,6 @@ def hidden_names(said: Linked[UserName]) -> Iterator[HiddenName]:
     shown = set(name_now.values()) - hidden
     for name in {name for now in hidden for name in names[now]} - shown:
         yield HiddenName(wiki=said.rows[0].wiki, digest=name_digest(name))
-
-
-def name_digest(name: str) -> str:
-    """The name as `hidden_names` keeps it: 32 hex digits of its BLAKE2b, of which nobody reads it."""
-    return blake2b(name.encode(errors="replace"), digest_size=16).hexdigest()
 
 
 def hidden_now(said: Linked[UserName], renames: Renames) -> set[str]:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from shared_logic.history.php import serialised
+
 PLACES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "block": {"duration": "5::duration", "flags": "6::flags", "restrictions": "7::restrictions"},
@@ -28,28 +30,4 @@ def as_stored(log_type: str, told: Any) -> str | None:
     if not isinstance(told, dict):
         return told if isinstance(told, str) and told else None
     places = PLACES.get(log_type, {})
-    return _serialised({places.get(name, name): value for name, value in told.items()})
-
-
-def _serialised(value: Any) -> str:
-    """A JSON value in the form of PHP's `serialize`; lengths of strings are bytes."""
-    match value:
-        case None:
-            return "N;"
-        case bool():
-            return f"b:{value:d};"
-        case int():
-            return f"i:{value};"
-        case float():
-            return f"d:{value!r};"
-        case str():
-            return f's:{len(value.encode(errors="surrogatepass"))}:"{value}";'
-        case list():
-            return _array(dict(enumerate(value)))
-        case _:
-            return _array(value)
-
-
-def _array(entries: Mapping[Any, Any]) -> str:
-    inner = "".join(f"{_serialised(key)}{_serialised(value)}" for key, value in entries.items())
-    return f"a:{len(entries)}:{{{inner}}}"
+    return serialised({places.get(name, name): value for name, value in told.items()})

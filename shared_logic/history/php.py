@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from math import isfinite, isnan
 from types import MappingProxyType
+from typing import Any
 
 Value = None | bool | int | float | str | dict[str, "Value"]
 UNPARSED = "unparsed"
@@ -31,6 +32,39 @@ def parsed(text: str | None) -> Mapping[str, Value]:
     except ValueError:
         return {UNPARSED: text}
     return value if isinstance(value, dict) and reader.at_end else {UNPARSED: text}
+
+
+def serialised(value: Any) -> str:
+    """A value in the form of PHP's `serialize`: what `parsed` takes apart, and lists as arrays from 0 on.
+
+    >>> serialised({"4::olduser": "Ä", "0": None})
+    'a:2:{s:10:"4::olduser";s:2:"Ä";i:0;N;}'
+    """
+    match value:
+        case None:
+            return "N;"
+        case bool():
+            return f"b:{value:d};"
+        case int():
+            return f"i:{value};"
+        case float():
+            return f"d:{_PHP_FLOATS.get(str(value), repr(value))};"
+        case str():
+            return f's:{len(value.encode(errors="surrogatepass"))}:"{value}";'
+        case list():
+            return serialised({str(place): entry for place, entry in enumerate(value)})
+        case _:
+            entries = "".join(f"{_key(key)}{serialised(entry)}" for key, entry in value.items())
+            return f"a:{len(value)}:{{{entries}}}"
+
+
+def _key(key: str) -> str:
+    """PHP's arrays have whole numbers where a key is the text of one."""
+    return serialised(int(key) if _WHOLE.fullmatch(key) else key)
+
+
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
+_PHP_FLOATS = MappingProxyType({"nan": "NAN", "inf": "INF", "-inf": "-INF"})
 
 
 def as_text(params: Mapping[str, Value]) -> dict[str, str]:

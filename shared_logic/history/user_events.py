@@ -65,7 +65,7 @@ class UserEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 def user_events(row: LogRow) -> Iterator[UserEvent | Issue]:
     """What a log row tells of an account: one event or one issue, none where it tells of something else."""
-    event_type = _TYPES.get(row.log_type)
+    event_type = TYPES.get(row.log_type)
     if event_type is None or (row.title and _NOT_A_NAME.search(row.title)):
         return
     if row.at < EARLIEST:
@@ -100,14 +100,14 @@ LOGS_OF_HIDING = frozenset({"block", "suppress"})
 _HIDING_FLAGS = frozenset({"hiddenname", "hideuser", "hidename"})
 """The flag of a block that hides the name, as new and old rows call it."""
 
-_TYPES = {
+TYPES = {
     "newusers": UserEventType.CREATE,
     "renameuser": UserEventType.RENAME,
     "rights": UserEventType.ALTERGROUPS,
     "block": UserEventType.ALTERBLOCKS,
 }
 _NOT_A_NAME = re.compile(r"\d+\.\d+\.\d+\.\d+|(?:[0-9A-F]{1,4}:){7}[0-9A-F]{1,4}|^#\d+$")
-_LINK = re.compile(r"\[\[[^\]|:]*:([^\]|]*)\|")
+LINK = re.compile(r"\[\[[^\]|:]*:([^\]|]*)\|")
 
 
 class _UnreadableError(Exception):
@@ -117,7 +117,7 @@ class _UnreadableError(Exception):
 
 
 def _create(row: LogRow, params: Mapping[str, php.Value]) -> UserEvent:
-    link = _LINK.search(row.comment or "")
+    link = LINK.search(row.comment or "")
     name = link[1] if link else row.title
     if not name:
         raise _UnreadableError("log_title", "no-name", "neither the comment nor the title names the account")
@@ -136,7 +136,7 @@ def _create(row: LogRow, params: Mapping[str, php.Value]) -> UserEvent:
 def _rename(row: LogRow, params: Mapping[str, php.Value]) -> UserEvent:
     old, new = params.get("4::olduser"), params.get("5::newuser")
     if not (isinstance(old, str) and isinstance(new, str)):
-        links = _LINK.findall(row.comment or "")
+        links = LINK.findall(row.comment or "")
         raw = params.get(php.UNPARSED)
         if len(links) > 1:
             old, new = links[0], links[1]

@@ -32,7 +32,9 @@ from tests.e2e.commands import ran
 pytestmark = [pytest.mark.e2e, pytest.mark.spark]
 DATASETS = ("daily_edits", "page_current", "identity_reverts", "revision_facts", "user_current")
 CANARIES = ("Canary-in-a-comment", "Canary Account", "canary0sha1", "Canary-in-a-dead-letter")
-PAGE, REVISION, ACCOUNT = 900_001, 900_002, 900_003
+NAMES = ("Canary Vandal", "Canary Before")
+"""Of an account that a block hides, and that had another name."""
+PAGE, REVISION, ACCOUNT, VANDAL = 900_001, 900_002, 900_003, 900_004
 
 
 def event(schema: str, stream: str, second: int, **fields: object) -> bytes:
@@ -82,8 +84,19 @@ EARLY = (
         },
     ),
     b'{"broken": "' + CANARIES[3].encode() + b'"',
+    old_event("revision/create", "revision-create", 2, rev_id=REVISION + 10, rev_timestamp="2022-03-01T00:00:02Z",
+        comment="Shown", performer={"user_id": VANDAL, "user_text": NAMES[1]}),
+    event("/mediawiki/recentchange/1.0.0", "mediawiki.recentchange", 3, wiki=sample.WIKI, type="log", namespace=2,
+        log_id=900_100, log_type="renameuser", log_action="renameuser", title=f"User:{NAMES[1]}", timestamp=1_646_092_803,
+        log_params={"olduser": NAMES[1], "newuser": NAMES[0], "edits": 1}, user="Admin", comment="asked for",
+        log_action_comment=f"renamed {NAMES[1]} to {NAMES[0]}", title_url="https://example.org/wiki/User:Canary_Before"),
+    old_event("revision/create", "revision-create", 4, rev_id=REVISION + 11, rev_timestamp="2022-03-01T00:00:04Z",
+        rev_parent_id=REVISION + 10, comment="Shown too", performer={"user_id": VANDAL, "user_text": NAMES[0]}),
 )  # fmt: skip
 LATE = (
+    event("/mediawiki/user/blocks-change/1.1.0", "mediawiki.user-blocks-change", 8, database=sample.WIKI, user_id=VANDAL,
+        user_text=NAMES[0], blocks={"name": True, "email": True, "user_talk": True, "account_create": True},
+        performer={"user_id": 1, "user_text": "Admin"}),
     old_event("revision/visibility-change", "revision-visibility-change", 9, prior_state={"visibility": {}}, **HIDING),
     # a further revision, which stays as it is
     old_event("revision/create", "revision-create", 20, rev_id=REVISION + 1, rev_parent_id=REVISION,
@@ -211,12 +224,13 @@ def test_no_hidden_byte_is_left(home: Path, tmp_path: Path, monkeypatch: pytest.
     for left in ("bootstraps/half", "temporary/half"):
         (home / left).mkdir(parents=True)
         (home / left / "copy").write_text(CANARIES[0])
-    canaries = (*CANARIES, *hidden_comments_of_tables())
+    canaries = (*CANARIES, *NAMES, "Canary_Before", *hidden_comments_of_tables())
     for canary, places in places_of(home, canaries).items():
         assert places or canary == CANARIES[3], canary
     # when a purge is planned, dies in the middle, and is executed
     plan = json.loads(run(home, "purge", "plan", "--json"))
     assert plan["revisions"] > 0
+    assert plan["names"] >= len(NAMES)
     assert plan["dead_letters"] == 1
     with pytest.raises(Failure, match="no plan nothing"):
         run(home, "purge", "execute", "nothing")
@@ -238,5 +252,9 @@ def test_no_hidden_byte_is_left(home: Path, tmp_path: Path, monkeypatch: pytest.
     assert json.loads(run(home, "parity", "daily_edits", "page_current", "--json"))["differences"] == []
     assert "was executed already" in run(home, "purge", "execute", plan["plan"])
     again = json.loads(run(home, "purge", "plan", "--json"))
-    assert (again["revisions"], again["dead_letters"]) == (plan["revisions"], 0)
+    assert (again["revisions"], again["names"], again["dead_letters"]) == (
+        plan["revisions"],
+        plan["names"],
+        0,
+    )
     assert re.fullmatch("[0-9a-f]{12}", again["plan"])

@@ -20,8 +20,8 @@ from serving.arrow import table
 from serving.layers import FilesGone, put_together, whole_table
 from serving.reader import Layers, Reader
 from shared_logic.clock import from_iso
-from shared_logic.datasets.user_current import name_digest
 from shared_logic.eventify.tables import states
+from shared_logic.hidden_names import name_digest
 from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
 from shared_logic.language import Dataset, registry
 from shared_logic.laws import load_generation

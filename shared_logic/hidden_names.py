@@ -1,0 +1,40 @@
+"""How names of hidden accounts are known by who has not seen them, and what stands in their place after a purge."""
+
+from __future__ import annotations
+
+import re
+from hashlib import blake2b
+
+from shared_logic.things import User, UserKind
+
+
+def name_digest(name: str) -> str:
+    """The name as `hidden_names` keeps it: 32 hex digits of its BLAKE2b, of which nobody reads it.
+
+    That of a pseudonym is that of the name in whose place it stands.
+
+    >>> name_digest("Alice") == name_digest(pseudonym("Alice"))
+    True
+    """
+    stands_for = _PSEUDONYM.fullmatch(name)
+    return stands_for[1] if stands_for else blake2b(name.encode(errors="replace"), digest_size=16).hexdigest()
+
+
+def pseudonym(name: str) -> str:
+    """What stands in the place of a name: of the same kind (see `User.kind`), and no name that MediaWiki would allow.
+
+    >>> pseudonym("Alice")[:11], pseudonym("Alice's Bot")[-4:], pseudonym("~2025-17")[:7]
+    ('Hidden#eba1', '-bot', '~2025-#')
+    """
+    digest = name_digest(name)
+    match User(1, name).kind:
+        case UserKind.TEMPORARY:
+            return f"{name[:_YEAR_AND_DASH]}#{digest}"
+        case UserKind.BOT:
+            return f"Hidden#{digest}-bot"
+        case _:
+            return f"Hidden#{digest}"
+
+
+_YEAR_AND_DASH = len("~2025-")
+_PSEUDONYM = re.compile(r"(?:Hidden|~2\d{3}-)#([0-9a-f]{32})(?:-bot)?", re.ASCII)

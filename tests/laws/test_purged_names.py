@@ -1,0 +1,263 @@
+"""A hidden account's names can be taken out of everything for good, and rows are what they were but for these names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import shared_logic.datasets  # noqa: F401  registers them
+from batch.table_files import read_table_folder
+from shared_logic import entities
+from shared_logic.clock import from_iso
+from shared_logic.entities import Entity, State, page, user
+from shared_logic.eventify.tables import states
+from shared_logic.events.read import DeadLetter, OutOfScope, read
+from shared_logic.hidden_names import name_digest, pseudonym
+from shared_logic.history import php
+from shared_logic.language import Dataset, registry
+from shared_logic.log_state import LogState
+from shared_logic.page_state import Happening, PageState, RevisionState
+from shared_logic.purge import Hidden, purged_event, purged_state
+from shared_logic.reference import reference, told, united
+from shared_logic.routing import Router
+from shared_logic.things import User
+from shared_logic.user_state import UserState
+from tests import sample
+
+WIKI = sample.WIKI
+AS_WRITTEN = {"title", "params", "comment", "source_log_params", "source_log_comment"}
+"""Columns that hold what a log row says, in which a name may be anywhere."""
+KEYS = {"editor", "neighbour"}
+"""Columns that hold a name where there is no id."""
+names = st.text(st.sampled_from("AbotBOT ~2025-.é#1"), min_size=1, max_size=12)
+
+
+def hiding(*hidden: str) -> Hidden:
+    return Hidden({}, {(WIKI, name_digest(name)) for name in hidden})
+
+
+@given(name=names)
+def test_a_pseudonym_is_of_the_same_kind_and_stands_for_itself(name: str) -> None:
+    shown = pseudonym(name)
+    assert User(7, shown).kind == User(7, name).kind
+    assert name_digest(shown) == name_digest(name)
+    assert pseudonym(shown) == shown
+
+
+# --- rows
+
+
+@cache
+def known() -> Mapping[Entity, State]:
+    """A real wiki, as tables and events tell it together."""
+    tables = states(read_table_folder(sample.FINAL), WIKI, from_iso("2023-01-01T00:00:00Z"), print)
+    return united([*tables, *told(sample.events()).states.items()])
+
+
+@cache
+def accounts() -> tuple[str, ...]:
+    return tuple(
+        sorted(
+            {name for state in known().values() if isinstance(state, UserState) for name, _ in state.names}
+        )
+    )
+
+
+@cache
+def rows_of_all() -> Mapping[str, Mapping[Any, Any]]:
+    return reference(tuple(registry.values()), known())
+
+
+def renamed(value: Any, shown: Mapping[str, str]) -> Any:
+    if isinstance(value, tuple):
+        return tuple(renamed(one, shown) for one in value)
+    return shown.get(value, value) if isinstance(value, str) else value
+
+
+def with_names(dataset: Dataset, rows: Mapping[Any, Any], shown: Mapping[str, str]) -> set[tuple[Any, ...]]:
+    """The rows without what log rows say; lists of names in no order."""
+    schema = dataset.schema
+    found = set()
+    for key, values in rows.items():
+        row = schema.record(key, values)
+        for name in AS_WRITTEN & row.keys():
+            del row[name]
+        for name, value in row.items():
+            told = renamed(value, shown) if schema.column(name).names_account or name in KEYS else value
+            row[name] = frozenset(told) if isinstance(told, tuple) else told
+        found.add(tuple(row.values()))
+    return found
+
+
+@settings(max_examples=8)
+@given(data=st.data())
+def test_rows_are_what_they_were_but_for_the_names(data: st.DataObject) -> None:
+    # given a real wiki, of which some accounts are to be known by no name any more
+    gone = data.draw(st.sets(st.sampled_from(accounts()), min_size=1, max_size=len(accounts())))
+    # when these names are taken out of all that is stored
+    hidden = hiding(*gone)
+    after = reference(
+        tuple(registry.values()),
+        {about: purged_state(about, state, hidden) for about, state in known().items()},
+    )
+    # then each table is what it was, under the names that stand in their place
+    shown = {name: pseudonym(name) for name in gone}
+    for name, rows in after.items():
+        dataset = registry[name]
+        assert with_names(dataset, rows, {}) == with_names(dataset, rows_of_all()[name], shown), name
+
+
+def test_an_event_says_what_its_state_says_after_the_purge() -> None:
+    # given every event of a real wiki, all accounts of which are to be known by no name
+    hidden, router, changed = hiding(*accounts()), Router(), 0
+    for raw in sample.events():
+        try:
+            routed = list(router.routed(read(raw), raw))
+        except (DeadLetter, OutOfScope):
+            continue
+        # when its names are taken out
+        after = purged_event(raw, hidden)
+        changed += after is not raw
+        assert purged_event(after, hidden) is after
+        # then what it says is what is left of what it said
+        for about, _ in routed:
+            assert read(after).state(about) == purged_state(about, read(raw).state(about), hidden)
+    assert changed > 1_000
+
+
+# --- what is found where
+
+HIDDEN = "Canary Äccount"
+STANDS = pseudonym(HIDDEN)
+AT = (1, 0, 0)
+ABOUT = {PageState: page(WIKI, 1), UserState: user(WIKI, 1), LogState: entities.log_row(WIKI, 1)}
+
+
+def log_row(**told: Any) -> LogState:
+    return LogState(at=1, namespace=2, **told)
+
+
+STATES: list[tuple[State, State]] = [
+    (
+        PageState(
+            revisions={
+                1: RevisionState(author=(*AT, 7, HIDDEN), comment=f"by {HIDDEN}"),
+                2: RevisionState(author=(*AT, 8, "Somebody")),
+            }
+        ),
+        # what is said of an account in a summary stays
+        PageState(
+            revisions={
+                1: RevisionState(author=(*AT, 7, STANDS), comment=f"by {HIDDEN}"),
+                2: RevisionState(author=(*AT, 8, "Somebody")),
+            }
+        ),
+    ),
+    (
+        PageState(happenings=(Happening(1, "create", 0, "A", 0, "A", 7, HIDDEN, None),)),
+        PageState(happenings=(Happening(1, "create", 0, "A", 0, "A", 7, STANDS, None),)),
+    ),
+    (
+        UserState(names=((HIDDEN, AT), ("Somebody", AT))),
+        UserState(names=((STANDS, AT), ("Somebody", AT))),
+    ),
+    (
+        log_row(log_type="delete", user_name=HIDDEN, title=(1, "Canary_Äccount"), comment=HIDDEN),
+        # the title is a page's
+        log_row(log_type="delete", user_name=STANDS, title=(1, "Canary_Äccount"), comment=HIDDEN),
+    ),
+    (
+        log_row(
+            log_type="block",
+            user_name="Admin",
+            title=(1, "Canary_Äccount"),
+            comment=f"{HIDDEN} and Canary_Äccounts and {HIDDEN}!",
+            params='a:1:{s:11:"5::duration";s:5:"1 day";}',
+        ),
+        log_row(
+            log_type="block",
+            user_name="Admin",
+            title=(1, STANDS),
+            comment=f"{STANDS} and Canary_Äccounts and {STANDS}!",
+            params='a:1:{s:11:"5::duration";s:5:"1 day";}',
+        ),
+    ),
+    (
+        log_row(
+            log_type="renameuser",
+            title=(1, "Before"),
+            params=php.serialised({"4::olduser": "Before", "5::newuser": HIDDEN, "6::edits": 3}),
+            comment=f"[[User:Before|Before]] is [[User:Canary_Äccount|{HIDDEN}]] now",
+        ),
+        log_row(
+            log_type="renameuser",
+            title=(1, "Before"),
+            params=php.serialised({"4::olduser": "Before", "5::newuser": STANDS, "6::edits": 3}),
+            comment=f"[[User:Before|Before]] is [[User:{STANDS}|{STANDS}]] now",
+        ),
+    ),
+    (
+        log_row(log_type="renameuser", title=(1, "Canary_Äccount"), params="After"),
+        log_row(log_type="renameuser", title=(1, STANDS), params="After"),
+    ),
+    (
+        # an old row, whose names only the comment tells
+        log_row(log_type="newusers", comment="([[User talk:Canary Äccount|Talk]])"),
+        log_row(log_type="newusers", comment=f"([[User talk:{STANDS}|Talk]])"),
+    ),
+]
+
+
+@pytest.mark.parametrize("before,after", STATES)
+def test_what_is_left_of_a_state(before: State, after: State) -> None:
+    about = ABOUT[type(before)]
+    assert purged_state(about, before, hiding(HIDDEN)) == after
+    # and of another wiki's account of that name nothing is taken
+    assert purged_state(about, before, Hidden({}, {("other", name_digest(HIDDEN))})) is before
+
+
+def events() -> Iterator[dict[str, Any]]:
+    account = {"user_text": HIDDEN, "user_id": 7}
+    yield {"$schema": "/mediawiki/revision/create/2.0.0", "database": WIKI, "performer": account}
+    yield {
+        "$schema": "/mediawiki/page/change/1.1.0",
+        "wiki_id": WIKI,
+        "performer": account,
+        "revision": {"rev_id": 1, "editor": account},
+        "prior_state": {"revision": {"rev_id": 2, "editor": account}},
+    }
+    uri = {"meta": {"uri": "https://example.org/wiki/User:Canary_%C3%84ccount"}}
+    yield {"$schema": "/mediawiki/user/blocks-change/1.1.0", "database": WIKI, "user_text": HIDDEN, **uri}
+    yield {"$schema": "/development/mediawiki_user_change/1.0.0", "wiki_id": WIKI, "user": account, **uri}
+    row = {"$schema": "/mediawiki/recentchange/1.0.0", "wiki": WIKI, "type": "log", "namespace": 2, **uri}
+    yield row | {
+        "log_type": "block",
+        "title": f"Utente:{HIDDEN}",
+        "title_url": uri["meta"]["uri"],
+        "comment": f"of {HIDDEN}",
+        "parsedcomment": f"of <i>{HIDDEN}</i>",
+        "log_action_comment": f"blocked [[User:{HIDDEN}]]",
+    }
+    yield row | {
+        "log_type": "renameuser",
+        "title": "User:Before",
+        "log_params": {"olduser": "Before", "newuser": HIDDEN, "edits": 3},
+        "log_action_comment": f"renamed to {HIDDEN}",
+    }
+    yield row | {"log_type": "newusers", "title": f"User:{HIDDEN}", "user": HIDDEN, "comment": ""}
+
+
+@pytest.mark.parametrize(
+    "event", list(events()), ids=lambda event: f"{event['$schema']}, {event.get('log_type')}"
+)
+def test_no_form_of_the_name_is_left_in_an_event(event: dict[str, Any]) -> None:
+    raw = json.dumps(event, ensure_ascii=False).encode()
+    after = purged_event(raw, hiding(HIDDEN)).decode()
+    assert STANDS in after
+    assert "ccount" not in after
