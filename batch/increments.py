@@ -7,7 +7,7 @@ what has changed. The rows are those that `batch.lowering` would make of all sta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -16,13 +16,11 @@ from pyspark.sql import types as t
 
 from batch.lowering import (
     HIDDEN,
-    HIDDEN_ARROW,
     HIDDEN_TYPE,
-    ROWS_PER_BATCH,
     Batches,
     Named,
     arrow_schema,
-    in_column,
+    by_column,
     one_column,
     struct_of,
     totals,
@@ -31,7 +29,6 @@ from batch.state_table import COLUMNS
 from shared_logic.entities import Entity, Kind, State, decode
 from shared_logic.kernel import Changes, Described, Rows, change, entity_rows
 from shared_logic.language import Dataset
-from shared_logic.page_state import PageState, hidden
 
 BEFORE = "wikibraid_before"
 """The column of an entity's state as the last table was made of it; null: nothing was known of it."""
@@ -92,43 +89,37 @@ def _task(datasets: Sequence[Dataset]) -> Callable[[Batches], Iterator[pa.Record
 
 
 def _changes(datasets: Sequence[Dataset], batches: Batches) -> Iterator[pa.RecordBatch]:
-    columns = pa.schema(
-        [(dataset.name, pa.struct(_arrow(dataset))) for dataset in datasets]
-        + [(HIDDEN, pa.struct(HIDDEN_ARROW))]
-    )
-    outputs = [_Differences() if dataset.is_rollup else _Replaced(dataset) for dataset in datasets]
-    of_hidden: list[tuple[Any, ...]] = []
-    for entity, was, state in _pairs(batches):
-        old = None if was is None else Described(entity, was)
-        new = Described(entity, state)
-        for place, (dataset, output) in enumerate(zip(datasets, outputs, strict=True)):
-            rows: Rows = {} if old is None else entity_rows(dataset, old)
-            change(dataset, rows, entity_rows(dataset, new), output.changes)
-            if output.is_full():
-                yield from in_column(columns, place, output.taken())
-        if isinstance(state, PageState):
-            of_hidden += ((entity.wiki, *told) for told in hidden(state))
-            if len(of_hidden) >= ROWS_PER_BATCH:
-                yield from in_column(columns, len(datasets), iter(of_hidden))
-                of_hidden.clear()
-    for place, output in enumerate(outputs):
-        yield from in_column(columns, place, output.taken())
-    yield from in_column(columns, len(datasets), iter(of_hidden))
+    schemas = {dataset.name: _arrow(dataset) for dataset in datasets}
+    outputs = [_Differences(dataset) if dataset.is_rollup else _Replaced(dataset) for dataset in datasets]
+    return by_column(schemas, outputs, _pairs(batches))
+
+
+class _Entity(NamedTuple):
+    """What was said of it until the last table, and by now."""
+
+    before: Described | None
+    after: Described
+
+    def change(self, dataset: Dataset, into: Changes) -> None:
+        """Note what becomes otherwise."""
+        rows: Rows = {} if self.before is None else entity_rows(dataset, self.before)
+        change(dataset, rows, entity_rows(dataset, self.after), into)
 
 
 class _Differences:
     """Sums to be added, by key, over entities."""
 
-    def __init__(self) -> None:
-        self.changes = Changes()
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset, self._changes = dataset, Changes()
 
-    def is_full(self) -> bool:
-        """Whether it is time to pass them on; called after each entity."""
-        return len(self.changes.sums) >= KEYS_CHANGED
+    def is_full_with(self, seen: _Entity) -> bool:
+        """See `batch.lowering.Output`."""
+        seen.change(self._dataset, self._changes)
+        return len(self._changes.sums) >= KEYS_CHANGED
 
     def taken(self) -> Iterator[tuple[Any, ...]]:
-        """What waits, no longer kept."""
-        sums, self.changes = self.changes.sums, Changes()
+        """See `batch.lowering.Output`."""
+        sums, self._changes = self._changes.sums, Changes()
         return (key + values for key, values in sums.items())
 
 
@@ -136,26 +127,28 @@ class _Replaced:
     """Rows of one entity after the other: those of two with one key are not one row, for the audit."""
 
     def __init__(self, dataset: Dataset) -> None:
-        self.changes = Changes()
+        self._dataset = dataset
         self._nothing = (None,) * len(dataset.schema.value_names)
         self._rows: list[tuple[Any, ...]] = []
 
-    def is_full(self) -> bool:
-        """Whether it is time to pass them on; called after each entity."""
-        for key, (was, now) in self.changes.rows.items():
+    def is_full_with(self, seen: _Entity) -> bool:
+        """See `batch.lowering.Output`."""
+        changes = Changes()
+        seen.change(self._dataset, changes)
+        for key, (was, now) in changes.rows.items():
             self._rows.append((*key, *(self._nothing if now is None else now), was is not None, now is None))
-        if self.changes.rows:
-            self.changes = Changes()
         return len(self._rows) >= KEYS_CHANGED
 
     def taken(self) -> Iterator[tuple[Any, ...]]:
-        """What waits, no longer kept."""
+        """See `batch.lowering.Output`."""
         rows, self._rows = self._rows, []
         return iter(rows)
 
 
-def _pairs(batches: Batches) -> Iterator[tuple[Entity, State | None, State]]:
+def _pairs(batches: Batches) -> Iterator[tuple[Entity, State, _Entity]]:
     for batch in batches:
         columns = [batch[name].to_pylist() for name in (*COLUMNS, BEFORE)]
         for wiki, kind, number, state, was in zip(*columns, strict=True):
-            yield Entity(wiki, Kind(kind), number), None if was is None else decode(was), decode(state)
+            entity, now = Entity(wiki, Kind(kind), number), decode(state)
+            before = None if was is None else Described(entity, decode(was))
+            yield entity, now, _Entity(before, Described(entity, now))

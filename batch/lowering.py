@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from importlib import import_module
 from itertools import groupby, islice, repeat
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -17,6 +17,7 @@ from pyspark.sql import types as t
 from batch.arrow_types import ARROW_TYPES
 from batch.groups import GROUP, in_groups
 from batch.states import entities
+from shared_logic.entities import Entity, State
 from shared_logic.kernel import Described, Rows, add, derive, entity_rows, linked_rows
 from shared_logic.language import Dataset, Key, Settings, Values, registry
 from shared_logic.page_state import PageState, hidden
@@ -50,6 +51,7 @@ BESIDE = "wikibraid_beside"
 
 Batches = Iterable[pa.RecordBatch]
 Pair = tuple[Key, Values]
+Seen_contra = TypeVar("Seen_contra", contravariant=True)
 
 
 def lower(dataset: Dataset, tables: Mapping[str, DataFrame], groups: Mapping[str, DataFrame]) -> DataFrame:
@@ -153,60 +155,80 @@ class Named(NamedTuple):
 
 
 def _rows_of_things(datasets: Sequence[Dataset], batches: Batches) -> Iterator[pa.RecordBatch]:
-    schemas = [arrow_schema(dataset) for dataset in datasets]
+    schemas = {dataset.name: arrow_schema(dataset) for dataset in datasets}
+    outputs = [_Summed(dataset) if dataset.is_rollup else _Listed(dataset) for dataset in datasets]
+    seen = ((entity, state, Described(entity, state)) for entity, state in entities(batches))
+    return by_column(schemas, outputs, seen)
+
+
+class Output(Protocol[Seen_contra]):
+    """Rows of one dataset that wait to be passed on."""
+
+    def is_full_with(self, seen: Seen_contra) -> bool:
+        """Add what an entity gives; whether it is time to pass them on."""
+
+    def taken(self) -> Iterator[tuple[Any, ...]]:
+        """What waits, no longer kept."""
+
+
+def by_column(
+    schemas: Mapping[str, pa.Schema],
+    outputs: Sequence[Output[Seen_contra]],
+    seen: Iterable[tuple[Entity, State, Seen_contra]],
+) -> Iterator[pa.RecordBatch]:
+    """What each output makes of all that is seen, in a column of its name and schema; what is hidden of the states in the last."""
     columns = pa.schema(
-        [(dataset.name, pa.struct(schema)) for dataset, schema in zip(datasets, schemas, strict=True)]
-        + [(HIDDEN, pa.struct(HIDDEN_ARROW))]
+        [(name, pa.struct(schema)) for name, schema in schemas.items()] + [(HIDDEN, pa.struct(HIDDEN_ARROW))]
     )
-    outputs = [_Summed() if dataset.is_rollup else _Listed() for dataset in datasets]
     of_hidden: list[tuple[Any, ...]] = []
-    for entity, state in entities(batches):
-        described = Described(entity, state)
-        for place, (dataset, output) in enumerate(zip(datasets, outputs, strict=True)):
-            if output.is_full_with(entity_rows(dataset, described)):
+    for entity, state, one in seen:
+        for place, output in enumerate(outputs):
+            if output.is_full_with(one):
                 yield from in_column(columns, place, output.taken())
         if isinstance(state, PageState):
             of_hidden += ((entity.wiki, *told) for told in hidden(state))
             if len(of_hidden) >= ROWS_PER_BATCH:
-                yield from in_column(columns, len(datasets), iter(of_hidden))
+                yield from in_column(columns, len(outputs), iter(of_hidden))
                 of_hidden.clear()
     for place, output in enumerate(outputs):
         yield from in_column(columns, place, output.taken())
-    yield from in_column(columns, len(datasets), iter(of_hidden))
+    yield from in_column(columns, len(outputs), iter(of_hidden))
 
 
 class _Listed:
-    """Rows of one dataset that wait to be passed on; what stands twice is passed on twice, for the audit."""
+    """Rows; what stands twice is passed on twice, for the audit."""
 
-    def __init__(self) -> None:
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
         self._rows: list[tuple[Any, ...]] = []
 
-    def is_full_with(self, rows: Rows) -> bool:
-        """Add rows; whether it is time to pass them on."""
-        self._rows += [key + values for key, values in rows.items()]
+    def is_full_with(self, seen: Described) -> bool:
+        """See `Output`."""
+        self._rows += [key + values for key, values in entity_rows(self._dataset, seen).items()]
         return len(self._rows) >= ROWS_PER_BATCH
 
     def taken(self) -> Iterator[tuple[Any, ...]]:
-        """What waits, no longer kept."""
+        """See `Output`."""
         rows, self._rows = self._rows, []
         return iter(rows)
 
 
 class _Summed:
-    """Sums of one dataset that wait to be passed on, by key."""
+    """Sums by key."""
 
-    def __init__(self) -> None:
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
         self._sums: Rows = {}
 
-    def is_full_with(self, rows: Rows) -> bool:
-        """Add rows; whether it is time to pass them on."""
-        for key, values in rows.items():
+    def is_full_with(self, seen: Described) -> bool:
+        """See `Output`."""
+        for key, values in entity_rows(self._dataset, seen).items():
             known = self._sums.get(key)
             self._sums[key] = values if known is None else add(known, values)
         return len(self._sums) >= KEYS_COMBINED
 
     def taken(self) -> Iterator[tuple[Any, ...]]:
-        """What waits, no longer kept."""
+        """See `Output`."""
         sums, self._sums = self._sums, {}
         return (key + values for key, values in sums.items())
 

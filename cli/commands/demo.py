@@ -22,9 +22,9 @@ from batch import bootstrap
 from batch.compressed import InputError
 from batch.fingerprint import taking_fingerprint
 from batch.table_files import read_table_folder
-from cli.commands.batch import recompute
+from cli.batch_run import recompute
+from cli.catching_up import EngineName, catch_up, published
 from cli.commands.ingest_history import opened_dump
-from cli.commands.speed import EngineName, catch_up, published
 from cli.failures import DIFFERS, Failure
 from cli.home import Home
 from cli.output import meter, out

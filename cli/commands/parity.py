@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.commands.batch import spark_session
+from cli.batch_run import spark_session
 from cli.drift import Drift, note
 from cli.failures import CANNOT_KNOW, DIFFERS, Failure
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, home_at

@@ -11,7 +11,7 @@ import msgspec
 import typer
 
 from batch.bootstrap import STATES
-from cli.commands.batch import recompute, spark_session, with_relatives
+from cli.batch_run import recompute, spark_session, with_relatives
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
 from cli.output import Meter, meter, out, print_json, print_outcome

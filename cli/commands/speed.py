@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from cli.catching_up import EngineName, catch_up, published, standing
 from cli.daemons import answering, on_signal
 from cli.failures import CANNOT_KNOW, Failure
 from cli.options import (
@@ -23,23 +22,15 @@ from cli.options import (
 from cli.output import err, meter, out, print_json
 from cli.relocations import followed
 from shared_logic.datasets.page_history import page_titles
-from shared_logic.fingerprint import fingerprint
 from shared_logic.language import Dataset, registry
-from shared_logic.protocols import Generation, Lane, Log, Store
-from speed import loop_engine, process
+from shared_logic.protocols import Generation, Log, Store
+from speed import process
 from speed.daemon import Daemon
 from speed.shares import Share
-from speed.worker import LogTooShort, Outcome, Worker, alike
+from speed.worker import LogTooShort, Outcome
 
 app = typer.Typer(help="Keep the merged tables current from the log.", no_args_is_help=True)
 PORT = 9464
-
-
-class EngineName(StrEnum):
-    """Which engine runs the worker."""
-
-    BYTEWAX = "bytewax"
-    LOOP = "loop"
 
 
 @app.command()
@@ -115,72 +106,6 @@ def _with_families(datasets: tuple[Dataset, ...]) -> tuple[Dataset, ...]:
     """With all that read the same tables: whoever stays behind its source could not be caught up without it."""
     names = {member.name for dataset in datasets for member in registry.family(dataset)}
     return tuple(dataset for dataset in registry.values() if dataset.name in names)
-
-
-def published(store: Store, datasets: tuple[Dataset, ...]) -> list[tuple[Dataset, Generation]]:
-    """The lanes of what readers read.
-
-    Raises:
-        Failure: nothing is published yet, or what is was made by other code.
-    """
-    lanes = [(dataset, made) for dataset in datasets if (made := store.published(dataset.name)) is not None]
-    if not lanes:
-        message = "nothing is published yet; `wikibraid batch run` makes the first generation"
-        raise Failure(message, CANNOT_KNOW)
-    changed = [dataset.name for dataset, made in lanes if made.fingerprint != fingerprint(dataset)]
-    if changed:
-        message = (
-            f"the code of {', '.join(changed)} is not that of the published generation, and the two must not be mixed; "
-            f"`wikibraid batch run {' '.join(changed)}` makes generations with this code"
-        )
-        raise Failure(message, CANNOT_KNOW)
-    return lanes
-
-
-def catch_up(
-    log: Log,
-    store: Store,
-    lanes: list[tuple[Dataset, Generation]],
-    engine: EngineName,
-    applied: Callable[[], None] = lambda: None,
-) -> Outcome:
-    """Bring the lanes to the end of the log."""
-    total = Outcome()
-
-    def after(_: object) -> bool:
-        applied()
-        return True
-
-    for group in alike(store, range(log.partitions), lanes):
-        try:
-            worker = Worker(log, store, group)
-        except LogTooShort as error:
-            raise Failure(str(error), CANNOT_KNOW) from error
-        _run_until_idle(engine)(worker, applied=after)
-        total.add(worker.outcome)
-    return total
-
-
-def _run_until_idle(engine: EngineName) -> Callable[..., None]:
-    """How that engine works off the log."""
-    if engine is EngineName.LOOP:
-        return loop_engine.run_until_idle
-    from speed import bytewax_engine
-
-    return bytewax_engine.run_until_idle
-
-
-def standing(log: Log, store: Store, lanes: list[tuple[Dataset, Generation]]) -> int:
-    """How many messages of the log are included by the lane that is furthest behind."""
-    return min(
-        sum(
-            made.cut[partition]
-            if (at := store.progress(Lane(dataset.name, made.number), partition)) is None
-            else at
-            for partition in range(log.partitions)
-        )
-        for dataset, made in lanes
-    )
 
 
 def _share(text: str) -> Share:

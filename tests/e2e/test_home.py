@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from batch.bootstrap import Bootstrap, begin, describe
 from batch.fingerprint import taking_fingerprint
-from cli.commands.batch import despite_growth_command, with_relatives
+from cli.batch_run import despite_growth_command, with_relatives
 from cli.failures import Failure
 from cli.home import Home
 from cli.main import app

@@ -1,0 +1,182 @@
+"""One batch run of a family of datasets: archive, compute, audit, load, prepare, flip."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from batch.bootstrap import STATES
+from cli.catching_up import EngineName, catch_up
+from cli.failures import AUDIT_FAILED, Failure
+from cli.home import Home
+from cli.output import Meter
+from cli.purges import begun as purges_begun
+from cli.temporary import temporary
+from shared_logic.datasets.user_current import hidden_names
+from shared_logic.fingerprint import fingerprint
+from shared_logic.language import Dataset, names_accounts, registry
+from shared_logic.protocols import Cut, Generation, Log, Store
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a batch run published."""
+
+    generations: list[Generation]
+    largest_groups: Mapping[str, int]
+    """See `batch.run.Result`."""
+
+
+def recompute(
+    home: Home,
+    log: Log,
+    store: Store,
+    datasets: tuple[Dataset, ...],
+    cut: Cut,
+    progress: Meter,
+    *,
+    despite_growth: bool = False,
+    full: bool = False,
+) -> Published:
+    """One batch run of a family of datasets: archive, compute, audit, load, prepare, flip.
+
+    `despite_growth` publishes what grew or shrank too much; the audit says so nevertheless. `full` takes nothing from earlier runs.
+
+    Raises:
+        Failure: an audit failed; nothing of the run is published.
+    """
+    from batch.archive import archive
+    from batch.audit import GROWTH, get_ready
+    from batch.fingerprint import computing_fingerprint
+    from batch.run import Inputs, compute
+
+    bootstraps = {made.id: folder / STATES for folder, made in home.bootstraps_known()}
+    code = {dataset.name: fingerprint(dataset) for dataset in datasets}
+    purges = tuple(plan.id for plan in purges_begun(home.purges))
+    run = run_id(cut, [*bootstraps, *purges, *(["full"] if full else []), computing_fingerprint()], code)
+    asked, datasets = datasets, _with_hidden_names(store, datasets)
+    code |= {dataset.name: fingerprint(dataset) for dataset in datasets}
+    progress.say("archiving the log")
+    with home.keeping_archive("batch run"):
+        archive(log, home.archive, cut)
+    published = {
+        dataset.name: made.run
+        for dataset in datasets
+        if (made := store.published(dataset.name)) and _goes_on(made.cut, cut)
+    }
+    inputs = Inputs(bootstraps, home.archive, cut, purges, published, full)
+    get_ready()
+    result = compute(spark_session(home), datasets, inputs, home.path, run, code, progress.say)
+    failed = [
+        f"{view.dataset.name}: {check.expectation}"
+        for view in result.views.values()
+        for check in view.audit.checks
+        if not check.success and not (despite_growth and check.expectation.startswith(GROWTH))
+    ]
+    if failed:
+        message = (
+            "the audit failed, nothing is published: "
+            + "; ".join(failed)
+            + "; the rows are in delta/quarantine. What only grew or shrank is published, without computing it again, by "
+            + f"`{despite_growth_command(home, asked, cut, full=full)}`"
+        )
+        raise Failure(message, AUDIT_FAILED)
+    lanes: list[tuple[Dataset, Generation]] = []
+    progress.say("loading entity states")
+    if not store.has_states(result.base):
+        with store.atomically():
+            for hiding in result.hidden():
+                store.redact(*hiding)
+            store.load_states(result.base, result.entity_states())
+    result.release()
+    for dataset in datasets:
+        progress.say(f"loading {dataset.name}")
+        made = next(
+            (
+                found
+                for found in store.generations(dataset.name)
+                if (found.run, found.fingerprint) == (run, code[dataset.name])
+            ),
+            None,
+        ) or Generation(
+            dataset=dataset.name,
+            number=next_number(store, dataset),
+            cut=cut,
+            bootstrap=",".join((*bootstraps, *purges)),
+            base=result.base,
+            fingerprint=code[dataset.name],
+            delta_version=result.views[dataset.name].version,
+            run=run,
+            columns=dataset.schema.signature,
+        )
+        with temporary(home.temporary) as spill, store.atomically():
+            store.add_generation(made)
+            store.load(dataset.name, made.number, result.views[dataset.name].rows(spill))
+        lanes.append((dataset, made))
+    progress.say("catching up with the log")
+    catch_up(log, store, lanes, EngineName.LOOP)
+    with store.atomically():
+        for dataset, made in lanes:
+            store.publish(dataset.name, made.number)
+    return Published([made for _, made in lanes], result.largest_groups)
+
+
+def despite_growth_command(home: Home, datasets: tuple[Dataset, ...], cut: Cut, *, full: bool) -> str:
+    """The command that publishes what this run has made; with another cut it would be another run."""
+    names = [] if len(datasets) == len(registry) else [dataset.name for dataset in datasets]
+    where = ["--cut", ",".join(map(str, cut)), *(["--full"] if full else []), "--despite-growth"]
+    where += ["--home", str(home.path)]
+    return shlex.join(["wikibraid", "batch", "run", *names, *where])
+
+
+def _goes_on(before: Cut, cut: Cut) -> bool:
+    """Whether all that lies before the one cut lies before the other: of less than that nothing has to have grown."""
+    return len(before) == len(cut) and all(one <= other for one, other in zip(before, cut, strict=True))
+
+
+def with_relatives(store: Store, datasets: tuple[Dataset, ...]) -> tuple[Dataset, ...]:
+    """The datasets, and what is published of those that read the same tables: a family is of one run, or it can't be kept."""
+    wanted = {dataset.name for dataset in datasets}
+    related = {member.name for dataset in datasets for member in registry.family(dataset)}
+    wanted |= {name for name in related if store.published(name) is not None}
+    return registry.closure(sorted(wanted))
+
+
+def _with_hidden_names(store: Store, datasets: tuple[Dataset, ...]) -> tuple[Dataset, ...]:
+    """Tables that name accounts come with `hidden_names`, if it is not there: readers could not know whose names are hidden.
+
+    It is no part of what identifies the run, which is the same once it is there.
+    """
+    if store.published(hidden_names.name) is not None or not any(map(names_accounts, datasets)):
+        return datasets
+    return with_relatives(
+        store, registry.closure(sorted({*(dataset.name for dataset in datasets), hidden_names.name}))
+    )
+
+
+def spark_session(home: Home) -> SparkSession:
+    """The session of this process, started at its first use."""
+    from batch.session import session
+
+    return session("wikibraid", home.path / "warehouse")
+
+
+def run_id(cut: Cut, bootstraps: list[str], code: dict[str, str]) -> str:
+    """The same input and code give the same run, so that a run that was killed is gone on with."""
+    parts = [
+        ",".join(map(str, cut)),
+        *bootstraps,
+        *(f"{name} {hash_}" for name, hash_ in sorted(code.items())),
+    ]
+    return sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def next_number(store: Store, dataset: Dataset) -> int:
+    """The number of the dataset's next generation, abandoned ones counted."""
+    return max((made.number for made in store.generations(dataset.name)), default=0) + 1

@@ -1,0 +1,86 @@
+"""Published generations brought to the end of the log, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from cli.failures import CANNOT_KNOW, Failure
+from shared_logic.fingerprint import fingerprint
+from shared_logic.language import Dataset
+from shared_logic.protocols import Generation, Lane, Log, Store
+from speed import loop_engine
+from speed.worker import LogTooShort, Outcome, Worker, alike
+
+
+class EngineName(StrEnum):
+    """Which engine runs the worker."""
+
+    BYTEWAX = "bytewax"
+    LOOP = "loop"
+
+
+def published(store: Store, datasets: tuple[Dataset, ...]) -> list[tuple[Dataset, Generation]]:
+    """The lanes of what readers read.
+
+    Raises:
+        Failure: nothing is published yet, or what is was made by other code.
+    """
+    lanes = [(dataset, made) for dataset in datasets if (made := store.published(dataset.name)) is not None]
+    if not lanes:
+        message = "nothing is published yet; `wikibraid batch run` makes the first generation"
+        raise Failure(message, CANNOT_KNOW)
+    changed = [dataset.name for dataset, made in lanes if made.fingerprint != fingerprint(dataset)]
+    if changed:
+        message = (
+            f"the code of {', '.join(changed)} is not that of the published generation, and the two must not be mixed; "
+            f"`wikibraid batch run {' '.join(changed)}` makes generations with this code"
+        )
+        raise Failure(message, CANNOT_KNOW)
+    return lanes
+
+
+def catch_up(
+    log: Log,
+    store: Store,
+    lanes: list[tuple[Dataset, Generation]],
+    engine: EngineName,
+    applied: Callable[[], None] = lambda: None,
+) -> Outcome:
+    """Bring the lanes to the end of the log."""
+    total = Outcome()
+
+    def after(_: object) -> bool:
+        applied()
+        return True
+
+    for group in alike(store, range(log.partitions), lanes):
+        try:
+            worker = Worker(log, store, group)
+        except LogTooShort as error:
+            raise Failure(str(error), CANNOT_KNOW) from error
+        _run_until_idle(engine)(worker, applied=after)
+        total.add(worker.outcome)
+    return total
+
+
+def _run_until_idle(engine: EngineName) -> Callable[..., None]:
+    """How that engine works off the log."""
+    if engine is EngineName.LOOP:
+        return loop_engine.run_until_idle
+    from speed import bytewax_engine
+
+    return bytewax_engine.run_until_idle
+
+
+def standing(log: Log, store: Store, lanes: list[tuple[Dataset, Generation]]) -> int:
+    """How many messages of the log are included by the lane that is furthest behind."""
+    return min(
+        sum(
+            made.cut[partition]
+            if (at := store.progress(Lane(dataset.name, made.number), partition)) is None
+            else at
+            for partition in range(log.partitions)
+        )
+        for dataset, made in lanes
+    )
