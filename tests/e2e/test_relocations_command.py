@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import uuid
 from pathlib import Path
 
 import msgspec
@@ -15,12 +16,16 @@ from cli import relocations
 from cli.failures import CANNOT_KNOW, MISTAKE, Failure
 from cli.home import Home
 from cli.main import app
+from serving.reader import Reader
 from shared_logic.fingerprint import fingerprint
 from shared_logic.language import registry
 from shared_logic.laws import load_generation
 from speed.ingest import ingest
+from stack.cassandra_node import CassandraNode
+from stack.kafka_broker import KafkaBroker
 from tests import sample
 from tests.e2e.commands import ran
+from tests.faults.installation import begin
 
 pytestmark = pytest.mark.e2e
 DATASETS = tuple(registry.values())
@@ -41,6 +46,20 @@ def home(tmp_path: Path) -> Path:
     return place.path
 
 
+@pytest.fixture
+def on_servers(tmp_path: Path, broker: KafkaBroker, node: CassandraNode) -> Path:
+    """The same in Kafka and Cassandra, of the datasets that tell where revisions are."""
+    folder, name = tmp_path / "home", f"relocations_{uuid.uuid4().hex}"
+    store_at = f"cassandra://127.0.0.1:{node.settings.port}/{name}"
+    ran("init", "--log", f"kafka://{broker.address}/{name}", "--store", store_at, "--home", str(folder))
+    place = Home(folder)
+    begin(place, {}, ("page_titles", "revision_facts", "site_namespaces", "hidden_names"))
+    with place.intake() as intake:
+        ingest(intake.notes, "events", sample.events())
+        intake.relay()
+    return place.path
+
+
 def revisions(home: Path) -> int:
     rows = json.loads(ran("sql", REVISIONS, "--json", "--home", str(home)).stdout)
     return rows["rows"][0]["revisions"] if isinstance(rows, dict) else rows[0]["revisions"]
@@ -54,6 +73,22 @@ def test_speed_run_follows_them(home: Path) -> None:
         held = [row for row in csv.DictReader(file, delimiter="\t") if row["rev_page"] == MERGED_INTO]
     assert revisions(home) == len(held) > 0
     done = json.loads(ran("ingest", "relocations", "--json", "--home", str(home)).stdout)
+    assert (done["revisions"], done["unresolved"]) == (0, 0)
+
+
+@pytest.mark.cassandra
+@pytest.mark.kafka
+def test_speed_run_follows_them_on_servers(on_servers: Path) -> None:
+    # when all events are applied
+    ran("speed", "run", "--engine", "loop", "--home", str(on_servers))
+    # then the page that a merge reached has the revisions of both
+    with gzip.open(sample.FINAL / "revision.tsv.gz", "rt") as file:
+        held = [row for row in csv.DictReader(file, delimiter="\t") if row["rev_page"] == MERGED_INTO]
+    with Home(on_servers).store() as store:
+        rows = Reader(store).scan(registry["revision_facts"], (sample.WIKI, int(MERGED_INTO))).rows
+        assert {row["rev_id"] for row in rows} == {int(row["rev_id"]) for row in held} != set()
+    # and nothing waits
+    done = json.loads(ran("ingest", "relocations", "--json", "--home", str(on_servers)).stdout)
     assert (done["revisions"], done["unresolved"]) == (0, 0)
 
 
