@@ -42,10 +42,10 @@ class IncrementalFold:
         self._dataset, self._fold, self._page = dataset, fold, page
         self._rows: Rows = {}
         """By key: of a rollup the page's sums, which may all be zero."""
-        self._so_far: Fold = fold(page)
+        self._so_far: Fold | None = None
+        """None: nothing was read."""
         self._read = 0
         self._marks: list[_Mark] = []
-        self._has_failed = False
         self.take(page, history, 0, "", Changes(), lambda *_: None)
 
     def take(
@@ -62,25 +62,47 @@ class IncrementalFold:
         Where the author's function raises, which is told with `place`, the page has no rows.
         """
         before: dict[Key, Values | None] = {}
-        if page != self._page or self._has_failed:
-            self._page = page
-            self._go_back(-1, before)
-        elif first < self._read:
-            self._go_back(first, before)
         try:
-            for revision in islice(history, self._read, None):
-                if self._read % STRIDE == 0 and self._read + _MARKS * STRIDE > len(history):
-                    self._marks = [*self._marks[1 - _MARKS :], _Mark(self._read, self._so_far.copied())]
-                self._step(revision, before)
-                self._read += 1
-            self._has_failed = False
+            is_same = self._is_same_on(page)
+            if first < self._read or not is_same:
+                self._go_back(first if is_same else -1, before)
+            self._read_on(history, before)
         except Exception as error:  # noqa: BLE001  whatever an author's function raises concerns this page only
             failed(self._dataset.name, place, f"{type(error).__name__}: {error}")
             before = {**self._rows, **before}
-            self._rows, self._has_failed = {}, True
-        after = {key: self._rows[key] for key in before if key in self._rows}
+            self._rows, self._so_far, self._read, self._marks = {}, None, 0, []
         was = {key: values for key, values in before.items() if values is not None}
-        change(self._dataset, was, after, into)
+        now = {key: self._rows[key] for key in before if key in self._rows}
+        if self._dataset.is_rollup:
+            was, now = _without_zeros(was), _without_zeros(now)
+        change(self._dataset, was, now, into)
+
+    def _is_same_on(self, page: PageFacts) -> bool:
+        """Whether what was kept would be the same had the page always been so."""
+        if page == self._page:
+            return True
+        self._page = page
+        kept = [mark.so_far for mark in self._marks] + ([] if self._so_far is None else [self._so_far])
+        for fold in kept:
+            fold.put_on(page)
+        return not any(fold.has_asked for fold in kept)
+
+    def _read_on(self, history: Sequence[Revision], before: dict[Key, Values | None]) -> None:
+        if not history:
+            return
+        so_far = self._so_far
+        if so_far is None:
+            so_far = self._so_far = self._fold()
+            so_far.put_on(self._page)
+        for revision in islice(history, self._read, None):
+            is_marked = bool(self._marks) and self._marks[-1].place == self._read
+            if self._read % STRIDE == 0 and self._read + _MARKS * STRIDE > len(history) and not is_marked:
+                self._marks = [*self._marks[1 - _MARKS :], _Mark(self._read, so_far.copied())]
+            self._step(revision, so_far, before)
+            self._read += 1
+        if self._read <= STRIDE:
+            # On a longer page it is checked when it is copied.
+            so_far.check()
 
     def _go_back(self, first: int, before: dict[Key, Values | None]) -> None:
         """To the newest mark that is not after `first`, else to the beginning; rows that go are noted in `before`."""
@@ -93,7 +115,7 @@ class IncrementalFold:
             kept[-1].were.clear()
             self._read, self._so_far = kept[-1].place, kept[-1].so_far.copied()
         else:
-            self._read, self._so_far = 0, self._fold(self._page)
+            self._read, self._so_far = 0, None
         self._marks = kept
         for key, values in were.items():
             before[key] = self._rows.get(key)
@@ -102,10 +124,14 @@ class IncrementalFold:
             else:
                 self._rows[key] = values
 
-    def _step(self, revision: Revision, before: dict[Key, Values | None]) -> None:
+    def _step(self, revision: Revision, so_far: Fold, before: dict[Key, Values | None]) -> None:
         were = self._marks[-1].were if self._marks else {}
-        for key, values in map(self._dataset.schema.split, self._dataset.step(revision, self._so_far)):
+        for key, values in map(self._dataset.schema.split, self._dataset.step(revision, so_far)):
             old = self._rows.get(key)
             were.setdefault(key, old)
             before.setdefault(key, old)
             self._rows[key] = add(old, values) if old is not None and self._dataset.is_rollup else values
+
+
+def _without_zeros(sums: Rows) -> Rows:
+    return {key: values for key, values in sums.items() if any(values)}

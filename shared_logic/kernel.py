@@ -58,28 +58,36 @@ def rows_of(dataset: Dataset, place: str, things: Sequence[object], failed: Fail
 
     A thing for which the author's function raises has none, in every layer alike.
     """
-    if not things:
-        return {}
-    made: list[tuple[Key, Values]] = []
+    rows: Rows = {}
     for thing in things:
-        made += _made(dataset, place, (thing,), failed)
-    return _collected(dataset, made)
+        made = _made(dataset, place, (thing,), failed)
+        if not rows:
+            rows = made
+        elif dataset.is_rollup:
+            for key, sums in made.items():
+                known = rows.get(key)
+                rows[key] = add(known, sums) if known else sums
+        else:
+            rows |= made
+    return _finished(dataset, rows)
 
 
-def _made(
-    dataset: Dataset, place: str, things: Sequence[object], failed: Failed
-) -> Sequence[tuple[Key, Values]]:
-    """What one call of the author's function yields; nothing where it raises, which is told."""
+def _made(dataset: Dataset, place: str, things: Sequence[object], failed: Failed) -> Rows:
+    """What one call of the author's function yields, sums of one key added up; nothing where it raises, which is told."""
+    rows: Rows = {}
+    is_rollup = dataset.is_rollup
     try:
-        made = list(map(dataset.schema.split, dataset(*things)))
-        _check_revision(dataset, things[0], made)
-        return made
+        for key, values in map(dataset.schema.split, dataset(*things)):
+            known = rows.get(key) if is_rollup else None
+            rows[key] = add(known, values) if known else values
+        _check_revision(dataset, things[0], rows)
+        return rows
     except Exception as error:  # noqa: BLE001  whatever an author's function raises concerns this place only
         failed(dataset.name, place, f"{type(error).__name__}: {error}")
-        return ()
+        return {}
 
 
-def _check_revision(dataset: Dataset, thing: object, made: Sequence[tuple[Key, Values]]) -> None:
+def _check_revision(dataset: Dataset, thing: object, made: Rows) -> None:
     """Refuse rows that name another revision than they are made of: who follows the log makes those of each by themselves.
 
     Raises:
@@ -89,7 +97,7 @@ def _check_revision(dataset: Dataset, thing: object, made: Sequence[tuple[Key, V
         return
     schema = dataset.schema
     place = schema.key_names.index("rev_id")
-    for key, _ in made:
+    for key in made:
         if key[place] != thing.rev_id:
             message = (
                 f"{schema.name}.rev_id is {key[place]} in a row of revision {thing.rev_id}; a rev_id in the key is that of the "
@@ -98,14 +106,11 @@ def _check_revision(dataset: Dataset, thing: object, made: Sequence[tuple[Key, V
             raise TypeError(message)
 
 
-def _collected(dataset: Dataset, made: Sequence[tuple[Key, Values]]) -> Rows:
-    if not dataset.is_rollup:
-        return dict(made)
-    rows: Rows = {}
-    for key, values in made:
-        known = rows.get(key)
-        rows[key] = add(known, values) if known else values
-    return rows if all(map(any, rows.values())) else {key: sums for key, sums in rows.items() if any(sums)}
+def _finished(dataset: Dataset, rows: Rows) -> Rows:
+    """The rows; of a rollup without keys whose sums are all zero."""
+    if not dataset.is_rollup or all(map(any, rows.values())):
+        return rows
+    return {key: values for key, values in rows.items() if any(values)}
 
 
 class Described:
@@ -214,7 +219,7 @@ def derive(
     if dataset.source is None or total is None or not any(total):
         return {}
     things = (dataset.source.schema.row(key, total), *_joined(dataset, key, beside))
-    return _collected(dataset, _made(dataset, _place(key), things, failed))
+    return _finished(dataset, _made(dataset, _place(key), things, failed))
 
 
 def _joined(dataset: Dataset, key: Key, beside: Values | None) -> tuple[object, ...]:
@@ -235,7 +240,7 @@ def linked_rows(
     linked = Linked(tuple(schema.row(key, values) for key, values in sorted(rows.items(), key=itemgetter(0))))
     first = partition_of(schema, min(rows))
     things = (linked, *_joined(dataset, first, beside))
-    return _collected(dataset, _made(dataset, _place(first), things, failed))
+    return _finished(dataset, _made(dataset, _place(first), things, failed))
 
 
 def linked(schema: Schema[Any], start: Key, partition: Callable[[Key], Rows]) -> Rows:

@@ -30,7 +30,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, 
 
 import msgspec
 
-from shared_logic.folds import Fold
+from shared_logic.folds import Fold, shared_by_all
 from shared_logic.things import Account, InputIssue, LogEntry, Page, Revision, Site, StrayRevision
 
 T = TypeVar("T")
@@ -297,7 +297,10 @@ class Dataset:
 
     def _folded(self, fold: type[Fold], thing: Page | StrayRevision) -> Iterator[Any]:
         facts, history = (thing, thing.history) if isinstance(thing, Page) else (thing.facts, (thing,))
-        so_far = fold(facts)
+        if not history:
+            return
+        so_far = fold()
+        so_far.put_on(facts)
         for revision in history:
             yield from self.step(revision, so_far)
         so_far.check()
@@ -327,7 +330,7 @@ class Registry(dict[str, Dataset]):
         source = joined = None
         things, fold = _arms(read), None
         if isinstance(beside, type) and issubclass(beside, Fold):
-            things, fold, beside = _folded_things(name, things), beside, None
+            things, fold, beside = _folded_things(name, things, beside), beside, None
         if get_origin(read) is Linked:
             (linked,) = get_args(read)
             things, source = (
@@ -532,8 +535,11 @@ def _signature(function: Callable[..., Any]) -> tuple[Any, Any, type, Settings |
     return read[0], read[1] if len(read) > 1 else None, arguments[0], settings
 
 
-def _folded_things(name: str, things: tuple[Any, ...]) -> tuple[type, ...]:
+def _folded_things(name: str, things: tuple[Any, ...], fold: type[Fold]) -> tuple[type, ...]:
     """What holds the revisions that a fold is given."""
+    if shared := shared_by_all(fold):
+        message = f"dataset {name}: all pages would share {fold.__name__}.{shared}; set it in __init__"
+        raise DefinitionError(message)
     if Revision not in things or not set(things) <= {Revision, StrayRevision}:
         message = (
             f"dataset {name}: a fold goes from revision to revision; write it as def f(revision: Revision, so_far: MyFold), or "

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from shared_logic.folds import Fold
-from shared_logic.things import PageFacts
 
 Pair = tuple[str, str]
 """An editor and a neighbour."""
@@ -44,9 +43,9 @@ class Meeting(NamedTuple):
 class Pairs(Fold):
     """Who met on a page so far."""
 
-    def __init__(self, page: PageFacts) -> None:
+    def __init__(self) -> None:
         """Nobody was there."""
-        super().__init__(page)
+        super().__init__()
         self._recent: tuple[str, ...] = ()
         self._met: set[Pair] = set()
 
@@ -65,9 +64,9 @@ class Pairs(Fold):
 class Meetings(Fold):
     """What happened between those who met on a page so far."""
 
-    def __init__(self, page: PageFacts) -> None:
+    def __init__(self) -> None:
         """Nobody was there."""
-        super().__init__(page)
+        super().__init__()
         self._recent: tuple[Turn, ...] = ()
         self._turns = 0
         self._first: dict[str, int] = {}
@@ -96,11 +95,17 @@ class Meetings(Fold):
 
 
 def encounters(recent: Sequence[str], editor: str, window: int) -> Iterator[Pair]:
-    """Who meets by a turn of an editor whom these came before: a pair for each of them in whose window it is, or who is in its own.
+    """Who meets by a turn of an editor before whom these had theirs: a pair for each of them in whose window it is, or who is in its own.
+
+    Raises:
+        ValueError: the window is less than one place.
 
     >>> list(encounters(["a", "b"], "c", 2))
     [('c', 'a'), ('c', 'b'), ('b', 'c')]
     """
+    if window < 1:
+        message = f"a window of {window} places: give one or more"
+        raise ValueError(message)
     before = recent[-window:]
     for place, other in enumerate(before, window - len(before)):
         if other != editor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from shared_logic.folds import Fold
-from shared_logic.things import PageFacts, Revision
+from shared_logic.things import Revision
 
 Place = tuple[int, int]
 """In own order: time, milliseconds since 1970 UTC, and id."""
@@ -42,9 +42,9 @@ class Reverts(Fold):
     it comes, and when it is reverted.
     """
 
-    def __init__(self, page: PageFacts) -> None:
+    def __init__(self) -> None:
         """No revision was read."""
-        super().__init__(page)
+        super().__init__()
         self._series: dict[str, _Series] = {}
         self._standing: list[_Block] = []
 

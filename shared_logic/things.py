@@ -75,7 +75,7 @@ class User(msgspec.Struct, frozen=True, gc=False):
         return f"#{self.user_id}" if self.user_id else self.name
 
 
-_TEMPORARY = re.compile(r"~2\d{3}-")
+_TEMPORARY = re.compile(r"~2\d{3}-", re.ASCII)
 _BOT = re.compile(r"(?i)bot([^a-z]|$)")
 
 

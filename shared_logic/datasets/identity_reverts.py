@@ -7,7 +7,7 @@ from typing import Annotated
 
 from shared_logic.language import Clustering, Partition, Table, about, dataset
 from shared_logic.reverts import Place, Reverts
-from shared_logic.things import PageFacts, Revision
+from shared_logic.things import Revision
 
 
 class IdentityRevert(Table, frozen=True, kw_only=True):
@@ -27,8 +27,8 @@ class IdentityRevert(Table, frozen=True, kw_only=True):
 class _SoFar(Reverts):
     """The reverts of a page, and which of them nothing has reverted."""
 
-    def __init__(self, page: PageFacts) -> None:
-        super().__init__(page)
+    def __init__(self) -> None:
+        super().__init__()
         self.reverts: set[Place] = set()
 
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated
-
-from msgspec.structs import replace
+from typing import Annotated, NamedTuple
 
 from shared_logic.clock import instant
 from shared_logic.language import Clustering, Partition, Table, about, dataset
 from shared_logic.page_state import COMMENT_HIDDEN, SUPPRESSED, TEXT_HIDDEN, USER_HIDDEN
 from shared_logic.reverts import Place, Reverts
-from shared_logic.things import PageFacts, Revision, StrayRevision
+from shared_logic.things import Revision, StrayRevision
 
 
 class RevisionFacts(Table, frozen=True, kw_only=True):
@@ -78,23 +76,44 @@ class RevisionFacts(Table, frozen=True, kw_only=True):
     )
 
 
-class _SoFar(Reverts):
-    """Of a page: its reverts, how many revisions it had, and the rows of those that nothing has reverted."""
+class _Numbered(NamedTuple):
+    """A revision that nothing has reverted, with what it was given when it came."""
 
-    def __init__(self, page: PageFacts) -> None:
-        super().__init__(page)
+    revision: Revision
+    number: int
+    since_previous: int | None
+    """Seconds."""
+    is_revert: bool
+
+
+class _SoFar(Reverts):
+    """Of a page: its reverts, how many revisions it had, and those that nothing has reverted."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self.count = 0
         self.newest_at: int | None = None
-        self.standing: dict[Place, RevisionFacts] = {}
+        self.standing: dict[Place, _Numbered] = {}
 
 
 @dataset
 def revision_facts(revision: Revision, so_far: _SoFar) -> Iterator[RevisionFacts]:
     """Facts of every revision, with reverts and running numbers over the page's whole history."""
-    page, before = so_far.page, so_far.newest_at
+    before = so_far.newest_at
     so_far.count, so_far.newest_at = so_far.count + 1, revision.at
     reverted = so_far.reverted_by(revision)
-    facts = RevisionFacts(
+    since_previous = None if before is None else (revision.at - before) // 1000
+    numbered = _Numbered(revision, so_far.count, since_previous, reverted is not None)
+    yield _facts(numbered, so_far, None)
+    so_far.standing[revision.at, revision.rev_id] = numbered
+    for place in reverted or ():
+        yield _facts(so_far.standing.pop(place), so_far, revision)
+
+
+def _facts(numbered: _Numbered, so_far: _SoFar, reverted_by: Revision | None) -> RevisionFacts:
+    revision = numbered.revision
+    page = so_far.page if revision.is_deleted else None
+    return RevisionFacts(
         wiki=revision.wiki,
         page_id=revision.page_id,
         rev_id=revision.rev_id,
@@ -102,10 +121,10 @@ def revision_facts(revision: Revision, so_far: _SoFar) -> Iterator[RevisionFacts
         event_comment=None if revision.is_deleted else revision.comment,
         user_id=(revision.user.user_id or None) if revision.user else None,
         user_text=revision.user.name if revision.user else None,
-        page_title_at_deletion=page.title if revision.is_deleted else None,
-        page_namespace_at_deletion=page.namespace if revision.is_deleted else None,
-        page_revision_count=so_far.count,
-        page_seconds_since_previous_revision=None if before is None else (revision.at - before) // 1000,
+        page_title_at_deletion=page.title if page else None,
+        page_namespace_at_deletion=page.namespace if page else None,
+        page_revision_count=numbered.number,
+        page_seconds_since_previous_revision=numbered.since_previous,
         revision_parent_id=revision.parent_id,
         revision_minor_edit=revision.minor,
         revision_deleted_parts=tuple(name for bit, name in PARTS if revision.hidden & bit),
@@ -113,22 +132,13 @@ def revision_facts(revision: Revision, so_far: _SoFar) -> Iterator[RevisionFacts
         revision_text_bytes=revision.size,
         revision_text_sha1=revision.sha1,
         revision_is_deleted=revision.is_deleted,
-        page_last_archived_at=_instant(page.last_archived_at) if revision.is_deleted else None,
-        revision_is_identity_reverted=False,
-        revision_first_identity_reverting_revision_id=None,
-        revision_seconds_to_identity_revert=None,
-        revision_is_identity_revert=reverted is not None,
+        page_last_archived_at=_instant(page.last_archived_at) if page else None,
+        revision_is_identity_reverted=reverted_by is not None,
+        revision_first_identity_reverting_revision_id=reverted_by.rev_id if reverted_by else None,
+        revision_seconds_to_identity_revert=(reverted_by.at - revision.at) // 1000 if reverted_by else None,
+        revision_is_identity_revert=numbered.is_revert,
         revision_tags=revision.tags or None,
     )
-    yield facts
-    so_far.standing[revision.at, revision.rev_id] = facts
-    for place in reverted or ():
-        yield replace(
-            so_far.standing.pop(place),
-            revision_is_identity_reverted=True,
-            revision_first_identity_reverting_revision_id=revision.rev_id,
-            revision_seconds_to_identity_revert=(revision.at - place[0]) // 1000,
-        )
 
 
 class StrayFacts(Table, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ import msgspec
 from shared_logic.folds import Fold
 from shared_logic.language import Clustering, Partition, Settings, Sum, Table, about, dataset
 from shared_logic.pairs import Meetings, Pairs, Turn
-from shared_logic.things import PageFacts, Revision, UserKind
+from shared_logic.things import Revision, UserKind
 
 _PRIVATE = "tells what one person did"
 _DEFAULT_NAMESPACES = (0, 1, 118)
@@ -144,8 +144,8 @@ class UserActivity(Table, frozen=True, kw_only=True):
 class _Editors(Fold):
     """Who edited a page so far."""
 
-    def __init__(self, page: PageFacts) -> None:
-        super().__init__(page)
+    def __init__(self) -> None:
+        super().__init__()
         self.seen: set[str] = set()
 
 
