@@ -27,6 +27,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def id(self) -> str:
         """12 hex digits over what is taken out, and the purges before it."""
+        # A plan without names has the id that it had before plans knew of names.
         taken_out = (self.hidden, self.names) if self.names else (self.hidden,)
         return sha256(msgspec.msgpack.encode((*taken_out, self.after))).hexdigest()[:12]
 

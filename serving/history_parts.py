@@ -24,6 +24,7 @@ from serving.analysis import Analysis
 from serving.moment import Moment
 from serving.reader import Stream
 from shared_logic.datasets.history_keys import by_name, by_user, on_day
+from shared_logic.hidden_names import name_digest
 from shared_logic.kernel import linked
 from shared_logic.language import Dataset, Key, registry
 from shared_logic.views.states import REVISIONS, REVISIONS_UNITED
@@ -277,7 +278,7 @@ class Gathered:
         names = {row["caused_by_user_text"] for row in states if row["caused_by_user_id"] is None}
         told = registry["user_names"].schema
         for name in sorted(names - {None}):
-            rows = linked(told, (self.wiki, name), self._named)
+            rows = linked(told, (self.wiki, name_digest(name)), self._named)
             self.take_users(key[3] for key in rows if key[2] == "account")
 
     def months_of(self, user_id: int) -> list[tuple[date, int]]:

@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from copy import copy
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Self
 
 from shared_logic.things import PageFacts
 
+_LOOKED_AT = 100
 _CONTAINERS = (dict, list, set, deque, bytearray)
 
 
@@ -95,10 +96,10 @@ def shared_by_all(fold: type[Fold]) -> str:
 
 
 def _held(value: Any) -> Iterator[Any]:
-    """What is in a container, and in the tuples in it; in a tuple."""
-    entries = chain(value, value.values()) if isinstance(value, dict) else value
+    """What is in a container, and in the tuples in it; in a tuple. Of many entries the first, which are as the others."""
     if isinstance(value, (*_CONTAINERS, tuple, frozenset)):
-        for entry in entries:
+        first = islice(value, _LOOKED_AT)
+        for entry in chain(first, islice(value.values(), _LOOKED_AT)) if isinstance(value, dict) else first:
             yield entry
             if isinstance(entry, tuple):
                 yield from entry

@@ -27,13 +27,14 @@ def pseudonym(name: str) -> str:
     ('Hidden#eba1', '-bot', '~2025-#')
     """
     digest = name_digest(name)
-    match User(1, name).kind:
-        case UserKind.TEMPORARY:
-            return f"{name[:_YEAR_AND_DASH]}#{digest}"
-        case UserKind.BOT:
-            return f"Hidden#{digest}-bot"
-        case _:
-            return f"Hidden#{digest}"
+    kind = User(1, name).kind
+    first = name[:_YEAR_AND_DASH] if kind is UserKind.TEMPORARY else "Hidden"
+    return f"{first}#{digest}{'-bot' if kind is UserKind.BOT else ''}"
+
+
+def is_pseudonym(name: str) -> bool:
+    """Whether it stands in the place of a name."""
+    return "#" in name and _PSEUDONYM.fullmatch(name) is not None
 
 
 _YEAR_AND_DASH = len("~2025-")

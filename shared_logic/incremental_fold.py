@@ -1,8 +1,8 @@
 """A fold that goes on: what it gave for a page's history, made again from a little before the first revision that is otherwise.
 
-Copies of what was kept are marked at every `STRIDE`th revision, of which the newest two stay: a new edit is one step, what is told
-again or late of one of the last `STRIDE` revisions is at most twice as many steps, and only what concerns an earlier one is the
-whole history.
+Copies of what was kept are marked every `STRIDE` revisions, of which the newest two stay: a new edit is one step, what is told again
+or late of one of the last `STRIDE` revisions is at most twice as many steps, and only what concerns an earlier one is the whole
+history. On pages of more than a million revisions marks are further apart.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from shared_logic.language import Dataset, Key, Values
 from shared_logic.things import PageFacts, Revision
 
 STRIDE = 500
+MOST_MARKED = 2_000
+"""How often a history is marked at most: what a copy costs grows with it, so that its share of an edit does not."""
 _MARKS = 2
 
 
@@ -94,9 +96,10 @@ class IncrementalFold:
         if so_far is None:
             so_far = self._so_far = self._fold()
             so_far.put_on(self._page)
+        stride = max(STRIDE, len(history) // MOST_MARKED)
         for revision in islice(history, self._read, None):
-            is_marked = bool(self._marks) and self._marks[-1].place == self._read
-            if self._read % STRIDE == 0 and self._read + _MARKS * STRIDE > len(history) and not is_marked:
+            is_near_the_end = self._read + _MARKS * stride > len(history)
+            if is_near_the_end and (not self._marks or self._read - self._marks[-1].place >= stride):
                 self._marks = [*self._marks[1 - _MARKS :], _Mark(self._read, so_far.copied())]
             self._step(revision, so_far, before)
             self._read += 1

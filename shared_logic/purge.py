@@ -68,11 +68,12 @@ def purged_state(entity: Entity, state: State, hidden: Hidden) -> State:
     names = HiddenNames(entity.wiki, hidden.names)
     match state:
         case PageState():
-            return page_without_names(_page(entity.wiki, state, hidden.parts), names)
+            page = _page(entity.wiki, state, hidden.parts)
+            return page_without_names(page, names) if names else page
         case LogState():
             row = _log_row(state, hidden.parts.get((entity.wiki, LOG_ROW, entity.id), 0))
-            return log_row_without_names(row, names)
-        case UserState():
+            return log_row_without_names(row, names) if names else row
+        case UserState() if names:
             return user_without_names(state, names)
         case _:
             return state

@@ -7,28 +7,32 @@ shown. Titles of pages and what others write of an account stay, as they do on t
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
 
 from shared_logic.hidden_names import name_digest, pseudonym
-from shared_logic.history import php
-from shared_logic.history.user_events import LINK, LOGS_OF_HIDING, TYPES
+from shared_logic.history.spelling import (
+    ABOUT_ACCOUNTS,
+    RENAMES,
+    Told,
+    in_params,
+    in_text,
+    in_title,
+    respelled,
+    texts,
+)
 from shared_logic.log_state import LogState
 from shared_logic.page_state import PageState, RevisionState
 from shared_logic.titles import USER
-from shared_logic.user_state import UserState
+from shared_logic.user_state import Seen, UserState
 
 WikiAndDigest = tuple[str, str]
-RENAMES = "renameuser"
-ABOUT_ACCOUNTS = TYPES.keys() | LOGS_OF_HIDING
-"""Types of log rows whose titles are names."""
 
 
 class HiddenNames:
-    """The names of one wiki's hidden accounts, known by their digests."""
+    """The names of one wiki's hidden accounts, known by their digests: see `shared_logic.history.spelling.Spelling`."""
 
     def __init__(self, wiki: str, hidden: Collection[WikiAndDigest]) -> None:
         """Of all wikis' names those of one count."""
@@ -41,22 +45,6 @@ class HiddenNames:
     def shown(self, name: str) -> str:
         """The name, or what stands in its place."""
         return pseudonym(name) if (self._wiki, name_digest(name)) in self._hidden else name
-
-    def titled(self, title: str) -> str:
-        """The same of a title without prefix."""
-        name = title.replace("_", " ")
-        shown = self.shown(name)
-        return title if shown == name else shown
-
-    def without_mentions(self, text: str, names: Collection[str]) -> str:
-        """The text with pseudonyms for those of these names, and of names that it links to, that are hidden."""
-        for name in sorted({*names, *LINK.findall(text)}, key=len, reverse=True):
-            spoken = name.replace("_", " ").strip()
-            shown = self.shown(spoken)
-            if spoken and shown != spoken:
-                written = re.escape(spoken).replace(r"\ ", "[ _]")
-                text = re.sub(rf"(?<!\w){written}(?!\w)", shown, text)
-        return text
 
 
 def page_without_names(state: PageState, names: HiddenNames) -> PageState:
@@ -82,43 +70,29 @@ def revision_without_name(state: RevisionState, names: HiddenNames) -> RevisionS
 
 def user_without_names(state: UserState, names: HiddenNames) -> UserState:
     """An account under pseudonyms, for those of its names that are hidden."""
-    shown = tuple(sorted((names.shown(name), seen) for name, seen in state.names))
-    return state if shown == state.names else msgspec.structs.replace(state, names=shown)
+    seen: dict[str, Seen] = {}
+    for name, at in state.names:
+        shown = names.shown(name)
+        seen[shown] = max(seen.get(shown, at), at)
+    told = tuple(sorted(seen.items()))
+    return state if told == state.names else msgspec.structs.replace(state, names=told)
 
 
 def log_row_without_names(state: LogState, names: HiddenNames) -> LogState:
     """A log row by a pseudonym, if a hidden account made it, and about one, if it tells of a hidden account."""
-    by, title, params, comment = state.user_name, state.title, state.params, state.comment
-    shown_by = None if by is None else names.shown(by)
-    if state.log_type in ABOUT_ACCOUNTS:
-        renamed = _texts(php.parsed(params)) if state.log_type == RENAMES else ()
-        told = [title[1] if title else "", by or "", *renamed]
-        title = None if title is None else (title[0], names.titled(title[1]))
-        params = params if state.log_type != RENAMES or params is None else _params(params, names)
-        comment = None if comment is None else names.without_mentions(comment, told)
-    made = msgspec.structs.replace(state, user_name=shown_by, title=title, params=params, comment=comment)
-    return state if made == state else made
-
-
-def _params(text: str, names: HiddenNames) -> str:
-    told = php.parsed(text)
-    if php.UNPARSED in told:
-        return names.titled(text)
-    shown = _titled(told, names)
-    return text if shown == told else php.serialised(shown)
-
-
-def _titled(told: Mapping[str, Any], names: HiddenNames) -> dict[str, Any]:
-    return {key: names.titled(value) if isinstance(value, str) else value for key, value in told.items()}
-
-
-def _texts(told: Mapping[str, Any]) -> list[str]:
-    return [value for value in told.values() if isinstance(value, str)]
+    told = Told(state.title[1] if state.title else None, state.params, state.comment, state.user_name)
+    shown = respelled(state.log_type, state.namespace, told, names)
+    if shown == told:
+        return state
+    title = state.title if state.title is None or shown.title is None else (state.title[0], shown.title)
+    return msgspec.structs.replace(
+        state, title=title, params=shown.params, comment=shown.comment, user_name=shown.by
+    )
 
 
 def event_without_names(event: dict[str, Any], names: HiddenNames) -> bool:
     """Put pseudonyms in an event, in the place of hidden accounts' names; whether there were any."""
-    is_about_accounts = event.get("log_type") in ABOUT_ACCOUNTS
+    is_about_accounts = event.get("log_type") in ABOUT_ACCOUNTS and event.get("namespace") == USER
     by = event.get("user")
     changed = _users(event, names)
     if is_about_accounts:
@@ -140,11 +114,12 @@ def _users(record: dict[str, Any], names: HiddenNames) -> bool:
     """Whoever is named as a user, at any depth."""
     changed = False
     for key, value in record.items():
-        if isinstance(value, dict):
-            changed |= _users(value, names)
-        elif key in _USER_FIELDS and isinstance(value, str):
+        if key in _USER_FIELDS and isinstance(value, str):
             record[key] = shown = names.shown(value)
             changed |= shown != value
+        else:
+            for inner in value if isinstance(value, list) else (value,):
+                changed |= isinstance(inner, dict) and _users(inner, names)
     return changed
 
 
@@ -155,13 +130,13 @@ def _log_event(event: dict[str, Any], names: HiddenNames, by: str) -> bool:
     """The title, the parameters and the comment of a log row about accounts."""
     before = dict(event)
     prefix, colon, title = str(event.get("title")).partition(":")
-    if colon and event.get("namespace") == USER:
-        event["title"] = f"{prefix}:{names.titled(title)}"
+    if colon:
+        event["title"] = f"{prefix}:{in_title(title, names)}"
     params = event.get("log_params")
-    told = [title, by]
+    named = [title, by]
     if event.get("log_type") == RENAMES and isinstance(params, dict):
-        told += _texts(params)
-        event["log_params"] = _titled(params, names)
+        named += texts(params)
+        event["log_params"] = in_params(params, names)
     if isinstance(event.get("comment"), str):
-        event["comment"] = names.without_mentions(event["comment"], told)
+        event["comment"] = in_text(event["comment"], named, names)
     return event != before

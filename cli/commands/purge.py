@@ -12,11 +12,13 @@ import typer
 
 from batch.bootstrap import STATES
 from cli.batch_run import recompute, spark_session, with_relatives
+from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
 from cli.output import Meter, meter, out, print_json, print_outcome
 from cli.purges import Plan, noted, plan_of, planned
 from cli.sinks import outputs
+from serving.reader import lag_of, through_of
 from shared_logic.datasets.user_current import hidden_names
 from shared_logic.keys import decode_key
 from shared_logic.language import registry
@@ -43,7 +45,7 @@ def plan(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
             archive(log, place.archive, log.ends())
         files = [folder / STATES for folder, _ in place.bootstraps_known()]
         parts = hidden_parts(spark_session(place), place.archive, files)
-        names = _hidden_names(store)
+        names = _hidden_names(log, store)
         made = plan_of(place.purges, Hidden(parts, names or ()))
         letters = sum(bool(letter.value) for letter in notes.dead_letters())
     kinds = Counter(kind for _, kind, _, _ in made.hidden)
@@ -107,17 +109,24 @@ def execute(
         noted(place.purges, msgspec.structs.replace(wanted, state="done"))
     print_outcome(
         {"plan": name, "emptied": len(wanted.hidden), "names": len(wanted.names)},
-        f"plan {name} was executed: {len(wanted.hidden):,} revisions and log rows hold nothing hidden any more, and "
-        f"{len(wanted.names):,} names of hidden accounts are in nothing that is stored",
+        f"plan {name} was executed: {len(wanted.hidden):,} revisions and log rows hold nothing hidden any more; pseudonyms stand "
+        f"wherever {len(wanted.names):,} names of hidden accounts told who did something or to whom",
         json=json,
     )
 
 
-def _hidden_names(store: Store) -> list[WikiAndDigest] | None:
-    """The names of hidden accounts that readers are not shown; None: no table tells them."""
+def _hidden_names(log: Log, store: Store) -> list[WikiAndDigest] | None:
+    """The names of hidden accounts that readers are not shown; None: no table tells them.
+
+    Raises:
+        Failure: the table does not include all that the log holds.
+    """
     made = store.published(hidden_names.name)
     if made is None:
         return None
+    if lag := lag_of(log.ends(), through_of(store, Lane(hidden_names.name, made.number), made.cut)):
+        message = f"{lag:,} messages of the log are in no table yet, of which some may hide names; let `wikibraid speed run` or the daemons catch up"
+        raise Failure(message, CANNOT_KNOW)
     rows = merged(store, hidden_names, Lane(hidden_names.name, made.number), b"")
     found = (decode_key(hidden_names.schema, key) for key, _ in rows)
     return [(wiki, digest) for wiki, digest in found]

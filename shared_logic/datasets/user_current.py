@@ -7,14 +7,17 @@ under, its renames since are followed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, NamedTuple
+
+from msgspec.structs import replace
 
 from shared_logic.clock import instant, milliseconds
-from shared_logic.hidden_names import name_digest
+from shared_logic.hidden_names import is_pseudonym, name_digest
 from shared_logic.history.log_row import Actor, Issue, LogRow
 from shared_logic.history.names import Renames, name_since, renames_of
+from shared_logic.history.spelling import Told, respelled
 from shared_logic.history.user_events import UserEvent, UserEventType, hides_name, user_events
 from shared_logic.history.user_history import UserSeed, bot_by
 from shared_logic.language import Clustering, Link, Linked, Partition, Table, about, dataset
@@ -27,11 +30,17 @@ class UserName(Table, frozen=True, kw_only=True):
     """A name, with an account that was seen under it or a log row that tells of it."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
-    name: Annotated[Partition[str], about("the name", private=_PERSONAL, hidden_with="account")]
+    digest: Annotated[Partition[str], about("of the name, see `hidden_names`", private=_PERSONAL)]
     said_by: Annotated[Clustering[str], about("what says so", one_of=("account", "log"))]
     id: Annotated[Clustering[int], about("user id or log id", at_least=1)]
+    name: Annotated[
+        str,
+        about(
+            "the name, or what stands in its place after a purge", private=_PERSONAL, hidden_with="account"
+        ),
+    ]
     other_names: Annotated[
-        Link[tuple[str, ...]], about("the subject's other names", private=_PERSONAL, hidden_with="account")
+        Link[tuple[str, ...]], about("digests of the subject's other names", private=_PERSONAL)
     ]
     at: Annotated[
         datetime,
@@ -65,14 +74,15 @@ class UserName(Table, frozen=True, kw_only=True):
 def user_names(subject: Account | LogEntry) -> Iterator[UserName]:
     """Names with the accounts that bore them and the log rows that tell of them."""
     if isinstance(subject, Account):
-        names = {name for name, _ in subject.names}
-        for name, seen in subject.names:
+        seen_under = _by_digest(subject.names)
+        for digest, (name, seen) in seen_under.items():
             yield UserName(
                 wiki=subject.wiki,
-                name=name,
+                digest=digest,
                 said_by="account",
                 id=subject.user_id,
-                other_names=tuple(sorted(names - {name})),
+                name=name,
+                other_names=tuple(sorted(seen_under.keys() - {digest})),
                 at=instant(seen),
                 registration=None if subject.registration is None else instant(subject.registration),
                 is_temporary=subject.is_temporary,
@@ -91,14 +101,15 @@ def user_names(subject: Account | LogEntry) -> Iterator[UserName]:
                 params=None,
             )
         return
-    names = _names_in(subject)
-    for name in names:
+    names = {name_digest(name): name for name in _names_in(subject)}
+    for digest, name in names.items():
         yield UserName(
             wiki=subject.wiki,
-            name=name,
+            digest=digest,
             said_by="log",
             id=subject.log_id,
-            other_names=tuple(sorted(names - {name})),
+            name=name,
+            other_names=tuple(sorted(names.keys() - {digest})),
             at=instant(subject.at),
             registration=None,
             is_temporary=None,
@@ -116,6 +127,46 @@ def user_names(subject: Account | LogEntry) -> Iterator[UserName]:
             comment=subject.comment,
             params=subject.params,
         )
+
+
+def _by_digest(names: Iterable[tuple[str, int]]) -> dict[str, tuple[str, int]]:
+    """The names with when each was seen last; a name, and not what stands in its place, if both were."""
+    found: dict[str, tuple[str, int]] = {}
+    for name, seen in names:
+        digest = name_digest(name)
+        known, at = found.get(digest, (name, seen))
+        found[digest] = name if is_pseudonym(known) else known, max(at, seen)
+    return found
+
+
+class _Spelled(NamedTuple):
+    """Names by digest, of which pseudonyms stand in the place: see `shared_logic.history.spelling.Spelling`."""
+
+    names: Mapping[str, str]
+
+    def shown(self, name: str) -> str:
+        """The name in whose place it stands, where that is known again."""
+        return self.names.get(name_digest(name), name) if is_pseudonym(name) else name
+
+
+def spelled(said: Linked[UserName]) -> Linked[UserName]:
+    """The rows with names where pseudonyms are that a purge left, if the names were told again since: both are one name."""
+    names = {row.digest: row.name for row in said.rows if not is_pseudonym(row.name)}
+    if not any(is_pseudonym(row.name) and row.digest in names for row in said.rows):
+        return said
+    return Linked(tuple(_respelled(row, _Spelled(names)) for row in said.rows))
+
+
+def _respelled(row: UserName, spelling: _Spelled) -> UserName:
+    told = respelled(row.log_type, None, Told(row.title, row.params, row.comment, row.user_name), spelling)
+    return replace(
+        row,
+        name=spelling.shown(row.name),
+        title=told.title,
+        params=told.params,
+        comment=told.comment,
+        user_name=told.by,
+    )
 
 
 class UserCurrent(Table, frozen=True, kw_only=True):
@@ -137,6 +188,7 @@ class UserCurrent(Table, frozen=True, kw_only=True):
 @dataset
 def user_current(said: Linked[UserName]) -> Iterator[UserCurrent]:
     """The name that every account bears now, and whether it is a bot."""
+    said = spelled(said)
     renames = renames_in(said)
     groups = _groups_told(said, renames)
     hidden = hidden_now(said, renames)
@@ -177,6 +229,7 @@ class UserByName(Table, frozen=True, kw_only=True):
 @dataset
 def user_by_name(said: Linked[UserName]) -> Iterator[UserByName]:
     """Whom every name means now; of several accounts that were last seen under one, the newest."""
+    said = spelled(said)
     for account in sorted(accounts_now(said, renames_in(said)), key=lambda account: account.user_id):
         user = User(account.user_id, account.name)
         yield UserByName(wiki=account.wiki, name=user.name, editor=user.key)
@@ -195,6 +248,7 @@ def hidden_names(said: Linked[UserName]) -> Iterator[HiddenName]:
 
     Of what log rows and the newest event of an account tell, the newest is so; of two of one time, that the name is hidden.
     """
+    said = spelled(said)
     renames = renames_in(said)
     name_now = {account.user_id: account.name for account in accounts_now(said, renames)}
     names: dict[str, set[str]] = {}
@@ -202,9 +256,9 @@ def hidden_names(said: Linked[UserName]) -> Iterator[HiddenName]:
         now = _name_now(row, name_now, renames)
         names.setdefault(now, {now}).add(row.name)
     hidden = hidden_now(said, renames)
-    shown = set(name_now.values()) - hidden
-    for name in {name for now in hidden for name in names[now]} - shown:
-        yield HiddenName(wiki=said.rows[0].wiki, digest=name_digest(name))
+    shown = {name_digest(name) for name in set(name_now.values()) - hidden}
+    for digest in {name_digest(name) for now in hidden for name in names[now]} - shown:
+        yield HiddenName(wiki=said.rows[0].wiki, digest=digest)
 
 
 def hidden_now(said: Linked[UserName], renames: Renames) -> set[str]:
@@ -248,7 +302,9 @@ def accounts_now(said: Linked[UserName], renames: Renames) -> Iterator[UserSeed]
     for row in said.rows:
         if row.said_by == "account":
             known = accounts.get(row.id)
-            accounts[row.id] = row if known is None or (known.at, known.name) < (row.at, row.name) else known
+            accounts[row.id] = (
+                row if known is None or (known.at, known.digest) < (row.at, row.digest) else known
+            )
     for user_id, account in accounts.items():
         yield UserSeed(
             wiki=account.wiki,

@@ -18,6 +18,7 @@ from shared_logic.datasets.user_current import (
     accounts_now,
     log_row,
     renames_in,
+    spelled,
 )
 from shared_logic.history.log_row import Issue, LogRow, without_copies
 from shared_logic.history.names import Renames, name_since
@@ -129,6 +130,7 @@ def user_issues(said: Linked[UserName]) -> Iterator[UserIssue]:
 
 
 def _rebuilt(said: Linked[UserName]) -> tuple[tuple[UserHistoryState, ...], list[Issue]]:
+    said = spelled(said)
     renames = renames_in(said)
     rows = {row.id: _titled_as_now(row, renames) for row in said.rows if row.said_by == "log"}
     events: list[UserEvent] = []

@@ -66,7 +66,7 @@ class UserEvent(msgspec.Struct, frozen=True, kw_only=True):
 def user_events(row: LogRow) -> Iterator[UserEvent | Issue]:
     """What a log row tells of an account: one event or one issue, none where it tells of something else."""
     event_type = TYPES.get(row.log_type)
-    if event_type is None or (row.title and _NOT_A_NAME.search(row.title)):
+    if event_type is None or (row.title and NOT_A_NAME.search(row.title)):
         return
     if row.at < EARLIEST:
         yield _issue(row, "log_timestamp", "bad-timestamp", "before 1990; the row is not used")
@@ -106,7 +106,7 @@ TYPES = {
     "rights": UserEventType.ALTERGROUPS,
     "block": UserEventType.ALTERBLOCKS,
 }
-_NOT_A_NAME = re.compile(r"\d+\.\d+\.\d+\.\d+|(?:[0-9A-F]{1,4}:){7}[0-9A-F]{1,4}|^#\d+$")
+NOT_A_NAME = re.compile(r"\d+\.\d+\.\d+\.\d+|(?:[0-9A-F]{1,4}:){7}[0-9A-F]{1,4}|^#\d+$")
 LINK = re.compile(r"\[\[[^\]|:]*:([^\]|]*)\|")
 
 

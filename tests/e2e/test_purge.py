@@ -104,6 +104,12 @@ LATE = (
 )  # fmt: skip
 
 
+LAST = (
+    old_event("revision/create", "revision-create", 30, rev_id=REVISION + 3, rev_parent_id=REVISION + 1,
+        rev_timestamp="2022-03-01T00:00:30Z", comment="Last", performer={"user_id": ACCOUNT + 1, "user_text": "Somebody"}),
+)  # fmt: skip
+
+
 @pytest.fixture
 def home(tmp_path: Path, spark: SparkSession) -> Path:
     return tmp_path / "home"
@@ -219,6 +225,11 @@ def test_no_hidden_byte_is_left(home: Path, tmp_path: Path, monkeypatch: pytest.
     run(home, "batch", "run", *DATASETS)
     ingest(home, tmp_path, "late.ndjson", (*events[2_500:], *LATE))
     run(home, "speed", "run", "--engine", "loop", *DATASETS)
+    # and nothing that is not followed yet
+    ingest(home, tmp_path, "later.ndjson", LAST)
+    with pytest.raises(Failure, match="messages of the log are in no table yet"):
+        run(home, "purge", "plan")
+    run(home, "speed", "run", "--engine", "loop", *DATASETS)
     before = shown(home)
     # and what killed processes left
     for left in ("bootstraps/half", "temporary/half"):
@@ -244,7 +255,7 @@ def test_no_hidden_byte_is_left(home: Path, tmp_path: Path, monkeypatch: pytest.
     assert shown(home) == before
     # and all goes on: events, speed, parity, another batch, another purge
     fresh = old_event(
-        "revision/create", "revision-create", 40, rev_id=REVISION + 2, rev_timestamp="2022-03-01T00:00:40Z"
+        "revision/create", "revision-create", 40, rev_id=REVISION + 4, rev_timestamp="2022-03-01T00:00:40Z"
     )
     ingest(home, tmp_path, "fresh.ndjson", (fresh,))
     run(home, "speed", "run", "--engine", "loop", *DATASETS)

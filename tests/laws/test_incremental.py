@@ -421,7 +421,7 @@ def test_a_fold_goes_on_from_the_newest_mark_before_a_change(monkeypatch: pytest
 
 
 def test_going_back_to_a_mark_keeps_the_one_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    # given a page of 25 edits, marked at the tenth and at the twentieth
+    # given a page of 25 edits, marked after the sixth and the sixteenth
     monkeypatch.setattr(incremental_fold, "STRIDE", 10)
     take = Reading(monkeypatch, identity_reverts).take
     take(*(edit(number, number, number - 1) for number in range(1, 26)))
@@ -430,10 +430,10 @@ def test_going_back_to_a_mark_keeps_the_one_before_it(monkeypatch: pytest.Monkey
         return PageState(revisions={rev_id: RevisionState(tags=(1, 0, 0, ("mw-reverted",)))})
 
     # when tags come of one after the newest mark, and then of one before it
-    assert take(tagged(24)) == [21, 22, 23, 24, 25]
+    assert take(tagged(24)) == list(range(17, 26))
     # then the older mark is still there
-    assert take(tagged(15)) == list(range(11, 26))
-    assert take(tagged(16)) == list(range(11, 26))
+    assert take(tagged(15)) == list(range(7, 26))
+    assert take(tagged(16)) == list(range(7, 26))
 
 
 def test_a_page_that_is_called_otherwise_is_read_again_by_whoever_asked(

@@ -20,10 +20,12 @@ from shared_logic.eventify.tables import states
 from shared_logic.events.read import DeadLetter, OutOfScope, read
 from shared_logic.hidden_names import name_digest, pseudonym
 from shared_logic.history import php
+from shared_logic.history.spelling import in_text
 from shared_logic.language import Dataset, registry
 from shared_logic.log_state import LogState
 from shared_logic.page_state import Happening, PageState, RevisionState
 from shared_logic.purge import Hidden, purged_event, purged_state
+from shared_logic.purged_names import HiddenNames
 from shared_logic.reference import reference, told, united
 from shared_logic.routing import Router
 from shared_logic.things import User
@@ -111,6 +113,69 @@ def test_rows_are_what_they_were_but_for_the_names(data: st.DataObject) -> None:
     for name, rows in after.items():
         dataset = registry[name]
         assert with_names(dataset, rows, {}) == with_names(dataset, rows_of_all()[name], shown), name
+
+
+@settings(max_examples=8)
+@given(data=st.data())
+def test_what_is_said_after_a_purge_belongs_to_what_was_said_before(data: st.DataObject) -> None:
+    # given a purge of some accounts' names at any moment of a real wiki's history
+    gone = data.draw(st.sets(st.sampled_from(accounts()), min_size=1, max_size=len(accounts())))
+    events = sample.events()
+    at = data.draw(st.integers(0, len(events)))
+    hidden = hiding(*gone)
+    before = [
+        (about, purged_state(about, state, hidden)) for about, state in told(events[:at]).states.items()
+    ]
+    # when events go on, with the names that are told on the wiki
+    after = united([*before, *told(events[at:]).states.items()])
+    # then tables are what they are without a purge, whichever name stands for whom
+    shown = {name: pseudonym(name) for name in gone}
+    whole = united(told(events).states.items())
+    names = ("user_current", "hidden_names", "user_lives", "user_names", "daily_edits", "editor_periods")
+    datasets = registry.closure(names)
+    with_purge, without = reference(datasets, after), reference(datasets, whole)
+    for dataset in datasets:
+        rows = (with_names(dataset, table[dataset.name], shown) for table in (with_purge, without))
+        assert next(rows) == next(rows), dataset.name
+
+
+def account(user_id: int, *names: tuple[str, int], hidden_at: int | None = None) -> tuple[Entity, State]:
+    hiding = None if hidden_at is None else (hidden_at, 0, 0, True)
+    seen = tuple(sorted((name, (at, 0, 0)) for name, at in names))
+    return user(WIKI, user_id), UserState(names=seen, hiding=hiding)
+
+
+def renamed_at(at: int, old: str, new: str) -> tuple[Entity, State]:
+    params = php.serialised({"4::olduser": old, "5::newuser": new})
+    row = LogState(log_type="renameuser", log_action="renameuser", at=at, namespace=2, params=params)
+    return entities.log_row(WIKI, at), row
+
+
+NOW = 1_600_000_000_000
+STORIES = {
+    "it is renamed afterwards": (
+        [account(7, ("Vandal", NOW), hidden_at=NOW)],
+        [renamed_at(NOW + 1, "Vandal", "Fresh Name")],
+        {"Vandal", "Fresh Name"},
+    ),
+    "another account takes the name that it had": (
+        [account(7, ("Old Name", NOW), ("Vandal", NOW + 2), hidden_at=NOW), renamed_at(NOW + 1, "Old Name", "Vandal")],
+        [account(8, ("Old Name", NOW + 3))],
+        {"Vandal"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", STORIES)
+def test_who_is_hidden_after_a_purge(what: str) -> None:
+    # given a hidden account, all names of which a purge takes out
+    before, after, hidden = STORIES[what]
+    purged = [(about, purged_state(about, state, hiding("Vandal", "Old Name"))) for about, state in before]
+    # when something is told of it, or of its name, afterwards
+    found = reference(registry.closure(["hidden_names"]), united([*purged, *after]))["hidden_names"]
+    # then the same names are hidden as without the purge
+    assert set(found) == {(WIKI, name_digest(name)) for name in hidden}
+    assert found == reference(registry.closure(["hidden_names"]), united([*before, *after]))["hidden_names"]
 
 
 def test_an_event_says_what_its_state_says_after_the_purge() -> None:
@@ -207,6 +272,15 @@ STATES: list[tuple[State, State]] = [
         log_row(log_type="renameuser", title=(1, STANDS), params="After"),
     ),
     (
+        # what is hidden from few is told of a page
+        LogState(log_type="suppress", log_action="delete", namespace=0, title=(1, "Canary_Äccount")),
+        LogState(log_type="suppress", log_action="delete", namespace=0, title=(1, "Canary_Äccount")),
+    ),
+    (
+        log_row(log_type="rights", title=(1, "Canary_Äccount@otherwiki")),
+        log_row(log_type="rights", title=(1, f"{STANDS}@otherwiki")),
+    ),
+    (
         # an old row, whose names only the comment tells
         log_row(log_type="newusers", comment="([[User talk:Canary Äccount|Talk]])"),
         log_row(log_type="newusers", comment=f"([[User talk:{STANDS}|Talk]])"),
@@ -219,7 +293,24 @@ def test_what_is_left_of_a_state(before: State, after: State) -> None:
     about = ABOUT[type(before)]
     assert purged_state(about, before, hiding(HIDDEN)) == after
     # and of another wiki's account of that name nothing is taken
-    assert purged_state(about, before, Hidden({}, {("other", name_digest(HIDDEN))})) is before
+    assert purged_state(about, before, Hidden({}, {("other", name_digest(HIDDEN))})) == before
+
+
+@pytest.mark.parametrize(
+    "text,shown",
+    [
+        ("荒らし太郎による荒らし", f"{pseudonym('荒らし太郎')}による荒らし"),
+        ("Hidden, Hiddens and unHidden", f"{pseudonym('Hidden')}, Hiddens and unHidden"),
+        (f"{STANDS} by Hidden", f"{STANDS} by {pseudonym('Hidden')}"),
+        ("Hidden Vandal and Hidden", f"{pseudonym('Hidden Vandal')} and {pseudonym('Hidden')}"),
+    ],
+)
+def test_whom_a_comment_names(text: str, shown: str) -> None:
+    told = ["荒らし太郎", "Hidden", "Hidden_Vandal", STANDS]
+    assert (
+        in_text(text, told, HiddenNames(WIKI, hiding(*(name.replace("_", " ") for name in told)).names))
+        == shown
+    )
 
 
 def events() -> Iterator[dict[str, Any]]:
