@@ -43,7 +43,7 @@ check: $(READY) ## Lint, formatting, types, import rules, and that the lock name
 	$(BIN)/python conf/check_lock.py
 
 test: check $(SERVERS) ## Everything that must pass before a merge: checks, then all tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY) ## Only the tests that start neither Spark nor Bytewax nor a server nor the whole pipeline
 	$(BIN)/python -m pytest -m "not slow and not spark and not bytewax and not cassandra and not kafka and not e2e"

@@ -70,6 +70,11 @@ class IncrementalEntity:
         self._whole: _WholePage | None = None
         """Of a page, for those who read more of it than single revisions."""
 
+    @property
+    def size(self) -> int:
+        """How many revisions it has, which is what it takes in memory; of what has none, one."""
+        return max(1, len(self._state.revisions)) if isinstance(self._state, PageState) else 1
+
     def take(self, said: Sequence[State], into: Mapping[str, Changes], failed: Failed) -> None:
         """Join what is said (at least one state), and note by dataset what that changes."""
         told = said[0] if len(said) == 1 else _state(said)

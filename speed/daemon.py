@@ -56,6 +56,11 @@ class Metrics:
             registry=self.collected,
         )
         self.held = Gauge("wikibraid_entities_held", "Entities' states in memory", registry=self.collected)
+        self.revisions_held = Gauge(
+            "wikibraid_revisions_held",
+            "Revisions of the pages in memory, which is what they take; of what has none, one",
+            registry=self.collected,
+        )
         self.since_cut = Gauge(
             "wikibraid_messages_since_cut",
             "Messages that speed has added to the batch: what it keeps, and a new generation takes over",
@@ -215,6 +220,7 @@ class Daemon:
             self.metrics.since_cut.labels(name).set(count)
         self._count()
         self.metrics.held.set(sum(worker.entities_held for worker in self._workers))
+        self.metrics.revisions_held.set(sum(worker.revisions_held for worker in self._workers))
         self.metrics.failing.set(sum(len(worker.outcome.failures) for worker in self._workers))
         if published and not behind:
             self.caught_up = True

@@ -33,6 +33,8 @@ from shared_logic.page_state import PageState, hidden
 from shared_logic.protocols import Accumulator, Generation, Lane, Log, Message, Store
 
 ENTITIES_CACHED = 20_000
+REVISIONS_CACHED = 250_000
+"""Of all entities in memory; a page of more alone is held while something is said of it."""
 
 
 class LogTooShort(Exception):  # noqa: N818  what is wrong, not that something is
@@ -90,6 +92,9 @@ class Worker:
         self._base, self._cut = lanes[0][1].base, lanes[0][1].cut
         self._readers = readers([dataset for dataset, _ in lanes])
         self._cache: OrderedDict[str, IncrementalEntity] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        """By key, of the entities in memory, before the batch that is under way."""
+        self._size = 0
         self._asked: dict[str, _Totals] = {}
         """By dataset: what was asked of its totals for the batch that is under way."""
         self.outcome = Outcome()
@@ -121,6 +126,11 @@ class Worker:
     def entities_held(self) -> int:
         """How many entities' states are in memory."""
         return len(self._cache)
+
+    @property
+    def revisions_held(self) -> int:
+        """How many revisions these have, as far as was counted; of what has none, one."""
+        return self._size
 
     def progress(self, partition: int) -> int:
         """The offset before which everything of that partition is included."""
@@ -204,9 +214,19 @@ class Worker:
         for key, one in new.items():
             told = (*([bases[key]] if key in bases else ()), *tails.get(key, ()))
             found[key] = cache[key] = IncrementalEntity(one, self._readers[one.kind], map(decode, told))
-        while len(cache) > ENTITIES_CACHED:
-            cache.popitem(last=False)
+        self._make_room(found)
         return found
+
+    def _make_room(self, needed: Mapping[str, IncrementalEntity]) -> None:
+        """Forget what was needed longest ago, where there is too much; what is needed now was looked up last."""
+        for key, one in needed.items():
+            self._size += one.size - self._sizes.get(key, 0)
+            self._sizes[key] = one.size
+        while len(self._cache) > len(needed) and (
+            len(self._cache) > ENTITIES_CACHED or self._size > REVISIONS_CACHED
+        ):
+            key, _ = self._cache.popitem(last=False)
+            self._size -= self._sizes.pop(key)
 
     def _said(
         self, messages: Iterable[Message], entities: Mapping[str, IncrementalEntity]

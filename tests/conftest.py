@@ -1,9 +1,10 @@
-"""One Spark session and one server of each kind per run, and how many examples Hypothesis draws."""
+"""One Spark session and one server of each kind per process, what is begun first, and how many examples Hypothesis draws."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,9 +22,20 @@ for profile, examples in (("dev", 50), ("ci", 200), ("soak", 3_000)):
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
 
+LONGEST = ("stack", "faults", "e2e", "dags", "batch")
+"""Folders of tests that wait for servers and engines: of two processes one waits while the other computes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that processes end together."""
+    order = {folder: place for place, folder in enumerate(LONGEST)}
+    root = Path(__file__).parent
+    items.sort(key=lambda item: order.get(item.path.relative_to(root).parts[0], len(order)))
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """The run's one Spark session."""
+    """The process' one Spark session."""
     made = session("tests", tmp_path_factory.mktemp("warehouse"))
     yield made
     made.stop()
@@ -31,7 +43,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _nothing_kept() -> Iterator[None]:
-    """What a module's tests had Spark keep goes with them: the run's session has memory for a few modules only."""
+    """What a module's tests had Spark keep goes with them: the session has memory for a few modules only."""
     yield
     if (session_there := SparkSession.getActiveSession()) is not None:
         session_there.catalog.clearCache()
@@ -39,13 +51,13 @@ def _nothing_kept() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraNode]:
-    """The run's one Cassandra node."""
+    """The process' one Cassandra node."""
     with CassandraNode(node_settings(tmp_path_factory.mktemp("cassandra"))) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
-    """The run's one Kafka broker."""
+    """The process' one Kafka broker."""
     with KafkaBroker(broker_settings(tmp_path_factory.mktemp("kafka"))) as made:
         yield made

@@ -20,7 +20,7 @@ from shared_logic.language import Dataset, registry
 from shared_logic.laws import differences, handover, load_generation, states_before
 from shared_logic.protocols import Generation, Log, Store
 from shared_logic.reference import reference
-from speed import bytewax_engine, loop_engine
+from speed import bytewax_engine, loop_engine, worker
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
 from speed.worker import LogTooShort, Worker
@@ -45,6 +45,37 @@ def test_the_law_on_real_events(tmp_path: Path, engine: ModuleType, share: float
 
     # then every merged table is the reference's over all events
     assert handover(log, store, DATASETS, {}, [cut], catch_up) == []
+
+
+@pytest.mark.parametrize("limit", [{"ENTITIES_CACHED": 3}, {"REVISIONS_CACHED": 20}], ids=str)
+def test_what_is_forgotten_is_read_again(
+    tmp_path: Path, limit: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a worker that holds a few pages, or a few revisions
+    for name, most in limit.items():
+        monkeypatch.setattr(worker, name, most)
+    log, store = SqliteLog(tmp_path / "log.db", 1), SqliteStore(tmp_path / "store.db")
+    ingest(log, "real", sample.events())
+    held: list[tuple[int, int]] = []
+
+    def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
+        one = Worker(log, store, lanes)
+
+        def look(_: object) -> bool:
+            held.append((one.entities_held, one.revisions_held))
+            return True
+
+        loop_engine.run_until_idle(one, most=1, applied=look)
+
+    # when it works off a real wiki's events one by one
+    assert (
+        handover(log, store, registry.closure(["revision_facts", "daily_edits"]), {}, [(0,)], catch_up) == []
+    )
+    # then it never holds more than that, but for the page of which something is said
+    if "ENTITIES_CACHED" in limit:
+        assert max(entities for entities, _ in held) == 3
+    else:
+        assert max(revisions for entities, revisions in held if entities > 1) <= 20
 
 
 @pytest.mark.bytewax
