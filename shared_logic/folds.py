@@ -15,23 +15,34 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from copy import copy
-from itertools import chain, islice
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from itertools import islice
+from types import NoneType
 from typing import Any, Self
+
+from msgspec import Struct
 
 from shared_logic.things import PageFacts
 
-_LOOKED_AT = 100
 _CONTAINERS = (dict, list, set, deque, bytearray)
+_FIXED = (int, float, complex, str, bytes, date, time, timedelta, Decimal, Enum, type, NoneType)
+_NESTED = 4
+"""Tuples in tuples that are looked into."""
+_LOOKED_AT = 3
 
 
 class Fold:
     """What is kept of the revisions so far: extend it, and set what there is in the beginning.
 
-    Its attributes are numbers, texts and others that never change; dicts, lists, sets and deques of such; or other folds.
+    Its attributes are numbers, texts, tuples and others that never change, or dicts, lists, sets and deques of such, which are made
+    in `__init__`.
     """
 
     _page: PageFacts | None = None
-    _has_asked = False
+    has_asked = False
+    """Whether the page was asked for: what was kept, and the rows, may depend on it."""
 
     @property
     def page(self) -> PageFacts:
@@ -39,67 +50,69 @@ class Fold:
         if self._page is None:
             message = f"{type(self).__name__}: the page is not known in __init__; ask for it where a revision is read"
             raise AttributeError(message)
-        self._has_asked = True
+        self.has_asked = True
         return self._page
-
-    @property
-    def has_asked(self) -> bool:
-        """Whether the page was asked for: what was kept, and the rows, may depend on it."""
-        return self._has_asked or any(fold.has_asked for fold in self._inner())
 
     def put_on(self, page: PageFacts) -> None:
         """Take the page as it is now."""
         self._page = page
-        for fold in self._inner():
-            fold.put_on(page)
-
-    def _inner(self) -> list[Fold]:
-        return [value for value in vars(self).values() if isinstance(value, Fold)]
 
     def copied(self) -> Self:
-        """One that goes on by itself.
-
-        Raises:
-            TypeError: as `check`.
-        """
-        self.check()
+        """One that goes on by itself."""
         made = copy(self)
         for name, value in vars(self).items():
-            if isinstance(value, Fold):
-                setattr(made, name, value.copied())
-            elif isinstance(value, _CONTAINERS):
+            if isinstance(value, _CONTAINERS):
                 setattr(made, name, value.copy())
         return made
 
     def check(self) -> None:
-        """Refuse what a copy would share.
+        """Refuse what a copy would share. Of many entries of a container the newest few are looked at.
 
         Raises:
-            TypeError: an attribute holds what can change in a container or a tuple.
+            TypeError: an attribute holds what can change, or may.
         """
         for name, value in vars(self).items():
-            if isinstance(value, Fold):
-                value.check()
-            elif any(isinstance(one, (*_CONTAINERS, Fold)) for one in _held(value)):
+            if not all(_is_fixed(one, _NESTED) for one in _entries(value)):
                 message = (
-                    f"{type(self).__name__}.{name} holds what can change; keep tuples in it, and put a new one in the place "
-                    "of the old"
+                    f"{type(self).__name__}.{name} holds what can change; keep numbers, texts and tuples in it, and put a new one in "
+                    "the place of the old"
                 )
                 raise TypeError(message)
 
 
 def shared_by_all(fold: type[Fold]) -> str:
-    """The name of an attribute of the class that all pages would change; empty: there is none."""
-    told = chain.from_iterable(vars(kind).items() for kind in fold.__mro__ if kind is not object)
-    shared = (name for name, value in told if isinstance(value, _CONTAINERS) and not name.startswith("__"))
-    return next(shared, "")
+    """The name of an attribute of the class that all pages, or all copies, would change; empty: there is none."""
+    for kind in fold.__mro__[: fold.__mro__.index(Fold)]:
+        if vars(kind).get("__slots__"):
+            return "__slots__"
+        for name, value in vars(kind).items():
+            if isinstance(value, (*_CONTAINERS, Fold)) and not name.startswith("__"):
+                return name
+    return ""
 
 
-def _held(value: Any) -> Iterator[Any]:
-    """What is in a container, and in the tuples in it; in a tuple. Of many entries the first, which are as the others."""
-    if isinstance(value, (*_CONTAINERS, tuple, frozenset)):
-        first = islice(value, _LOOKED_AT)
-        for entry in chain(first, islice(value.values(), _LOOKED_AT)) if isinstance(value, dict) else first:
-            yield entry
-            if isinstance(entry, tuple):
-                yield from entry
+def _entries(value: Any) -> Iterator[Any]:
+    """What is in a container; else the value."""
+    match value:
+        case dict():
+            newest = list(islice(reversed(value), _LOOKED_AT))
+            yield from newest
+            yield from (value[key] for key in newest)
+        case set():
+            yield from islice(value, _LOOKED_AT)
+        case list() | deque():
+            yield from islice(reversed(value), _LOOKED_AT)
+        case bytearray():
+            return
+        case _:
+            yield value
+
+
+def _is_fixed(value: Any, depth: int) -> bool:
+    if isinstance(value, _FIXED):
+        return True
+    if isinstance(value, Struct):
+        return value.__struct_config__.frozen
+    return isinstance(value, tuple | frozenset) and (
+        depth == 0 or all(_is_fixed(one, depth - 1) for one in value)
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from hashlib import blake2b
 
+from shared_logic.history.user_events import NOT_A_NAME
 from shared_logic.things import User, UserKind
 
 
@@ -29,7 +30,9 @@ def pseudonym(name: str) -> str:
     digest = name_digest(name)
     kind = User(1, name).kind
     first = name[:_YEAR_AND_DASH] if kind is UserKind.TEMPORARY else "Hidden"
-    return f"{first}#{digest}{'-bot' if kind is UserKind.BOT else ''}"
+    last = "-bot" if kind is UserKind.BOT else ""
+    # Log rows about what has an address in it are about no account: they are about none under the pseudonym.
+    return f"{first}#{digest}{last}{_ADDRESS if NOT_A_NAME.search(name) else ''}"
 
 
 def is_pseudonym(name: str) -> bool:
@@ -38,4 +41,5 @@ def is_pseudonym(name: str) -> bool:
 
 
 _YEAR_AND_DASH = len("~2025-")
-_PSEUDONYM = re.compile(r"(?:Hidden|~2\d{3}-)#([0-9a-f]{32})(?:-bot)?", re.ASCII)
+_ADDRESS = "-0.0.0.0"
+_PSEUDONYM = re.compile(r"(?:Hidden|~2\d{3}-)#([0-9a-f]{32})(?:-bot)?(?:-0\.0\.0\.0)?", re.ASCII)

@@ -146,10 +146,13 @@ class _WholePage:
 
     def replace_all(self, history: list[Revision]) -> int:
         """Take another history; the place of the first revision that is otherwise."""
-        known, self._history = self._history, history
-        self._last_archived_at = last_archived(history)
-        same = (place for place, pair in enumerate(zip(known, history, strict=False)) if pair[0] != pair[1])
-        return next(same, min(len(known), len(history)))
+        pairs = enumerate(zip(self._history, history, strict=False))
+        shorter = min(len(self._history), len(history))
+        first = next((place for place, (known, told) in pairs if known != told), shorter)
+        # Folds hold those before, which need not be there twice.
+        self._history[first:] = history[first:]
+        self._last_archived_at = last_archived(self._history)
+        return first
 
     def replace(self, described: Sequence[Revision]) -> int:
         """Take these revisions in the place of those with their ids, or beside the others; the place of the first."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 from shared_logic.folds import Fold
 from shared_logic.kernel import Changes, Failed, Rows, add, change
@@ -97,15 +96,13 @@ class IncrementalFold:
             so_far = self._so_far = self._fold()
             so_far.put_on(self._page)
         stride = max(STRIDE, len(history) // MOST_MARKED)
-        for revision in islice(history, self._read, None):
-            is_near_the_end = self._read + _MARKS * stride > len(history)
-            if is_near_the_end and (not self._marks or self._read - self._marks[-1].place >= stride):
-                self._marks = [*self._marks[1 - _MARKS :], _Mark(self._read, so_far.copied())]
-            self._step(revision, so_far, before)
+        for place in range(self._read, len(history)):
+            is_near_the_end = place + _MARKS * stride > len(history)
+            if is_near_the_end and (not self._marks or place - self._marks[-1].place >= stride):
+                self._marks = [*self._marks[1 - _MARKS :], _Mark(place, so_far.copied())]
+            self._step(history[place], so_far, before)
             self._read += 1
-        if self._read <= STRIDE:
-            # On a longer page it is checked when it is copied.
-            so_far.check()
+        so_far.check()
 
     def _go_back(self, first: int, before: dict[Key, Values | None]) -> None:
         """To the newest mark that is not after `first`, else to the beginning; rows that go are noted in `before`."""

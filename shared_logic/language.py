@@ -538,7 +538,9 @@ def _signature(function: Callable[..., Any]) -> tuple[Any, Any, type, Settings |
 def _folded_things(name: str, things: tuple[Any, ...], fold: type[Fold]) -> tuple[type, ...]:
     """What holds the revisions that a fold is given."""
     if shared := shared_by_all(fold):
-        message = f"dataset {name}: all pages would share {fold.__name__}.{shared}; set it in __init__"
+        message = (
+            f"dataset {name}: all pages would share {fold.__name__}.{shared}; set what it holds in __init__"
+        )
         raise DefinitionError(message)
     if Revision not in things or not set(things) <= {Revision, StrayRevision}:
         message = (

@@ -92,7 +92,7 @@ def log_row_without_names(state: LogState, names: HiddenNames) -> LogState:
 
 def event_without_names(event: dict[str, Any], names: HiddenNames) -> bool:
     """Put pseudonyms in an event, in the place of hidden accounts' names; whether there were any."""
-    is_about_accounts = event.get("log_type") in ABOUT_ACCOUNTS and event.get("namespace") == USER
+    is_about_accounts = event.get("log_type") in ABOUT_ACCOUNTS and event.get("namespace") in {None, USER}
     by = event.get("user")
     changed = _users(event, names)
     if is_about_accounts:
@@ -134,9 +134,11 @@ def _log_event(event: dict[str, Any], names: HiddenNames, by: str) -> bool:
         event["title"] = f"{prefix}:{in_title(title, names)}"
     params = event.get("log_params")
     named = [title, by]
-    if event.get("log_type") == RENAMES and isinstance(params, dict):
+    if event.get("log_type") in RENAMES and isinstance(params, dict):
         named += texts(params)
         event["log_params"] = in_params(params, names)
+    elif event.get("log_type") in RENAMES and isinstance(params, str):
+        event["log_params"] = in_title(params, names)
     if isinstance(event.get("comment"), str):
         event["comment"] = in_text(event["comment"], named, names)
     return event != before

@@ -34,7 +34,7 @@ from shared_logic.protocols import Accumulator, Generation, Lane, Log, Message, 
 
 ENTITIES_CACHED = 20_000
 REVISIONS_CACHED = 250_000
-"""Of all entities in memory; a page of more alone is held while something is said of it."""
+"""Of all entities in memory after a batch, but for those that it touched."""
 
 
 class LogTooShort(Exception):  # noqa: N818  what is wrong, not that something is
@@ -93,7 +93,7 @@ class Worker:
         self._readers = readers([dataset for dataset, _ in lanes])
         self._cache: OrderedDict[str, IncrementalEntity] = OrderedDict()
         self._sizes: dict[str, int] = {}
-        """By key, of the entities in memory, before the batch that is under way."""
+        """By key, of the entities in memory, after the last batch."""
         self._size = 0
         self._asked: dict[str, _Totals] = {}
         """By dataset: what was asked of its totals for the batch that is under way."""
@@ -129,7 +129,7 @@ class Worker:
 
     @property
     def revisions_held(self) -> int:
-        """How many revisions these have, as far as was counted; of what has none, one."""
+        """How many revisions these have; of what has none, one."""
         return self._size
 
     def progress(self, partition: int) -> int:
@@ -184,6 +184,7 @@ class Worker:
             self._note_passed(changes)
             for _, lane in self._lanes.values():
                 self._store.write_progress(lane, batch.partition, batch.end)
+        self._make_room(entities)
         self._applied[batch.partition] = batch.end
         self.outcome.messages += len(batch.messages)
 
@@ -214,11 +215,10 @@ class Worker:
         for key, one in new.items():
             told = (*([bases[key]] if key in bases else ()), *tails.get(key, ()))
             found[key] = cache[key] = IncrementalEntity(one, self._readers[one.kind], map(decode, told))
-        self._make_room(found)
         return found
 
     def _make_room(self, needed: Mapping[str, IncrementalEntity]) -> None:
-        """Forget what was needed longest ago, where there is too much; what is needed now was looked up last."""
+        """Forget what was needed longest ago, where there is too much after what these have become."""
         for key, one in needed.items():
             self._size += one.size - self._sizes.get(key, 0)
             self._sizes[key] = one.size

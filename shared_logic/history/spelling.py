@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from shared_logic.history import php
-from shared_logic.history.user_events import LINK, LOGS_OF_HIDING, NOT_A_NAME, TYPES
+from shared_logic.history.user_events import LINK, LOGS_OF_HIDING, TYPES
 from shared_logic.titles import USER
 
-RENAMES = "renameuser"
-ABOUT_ACCOUNTS = TYPES.keys() | LOGS_OF_HIDING | {"thanks", "gblblock", "globalauth", "usermerge"}
+RENAMES = frozenset({"renameuser", "usermerge"})
+"""Types of log rows whose parameters are names."""
+ABOUT_ACCOUNTS = TYPES.keys() | LOGS_OF_HIDING | RENAMES | {"thanks", "gblblock"}
 """Types of log rows whose titles, in the namespace of users, are names."""
 
 
@@ -41,7 +42,7 @@ def respelled(log_type: str | None, namespace: int | None, told: Told, spelling:
         return told._replace(by=by)
     params = told.params
     renamed: list[str] = []
-    if log_type == RENAMES and params is not None:
+    if log_type in RENAMES and params is not None:
         parsed = php.parsed(params)
         renamed = texts(parsed)
         shown = in_params(parsed, spelling)
@@ -57,12 +58,10 @@ def respelled(log_type: str | None, namespace: int | None, told: Told, spelling:
 
 
 def in_title(title: str, spelling: Spelling) -> str:
-    """A title of a row about accounts; one of another wiki's account has that wiki after an @."""
-    if NOT_A_NAME.search(title):
-        return title
-    name, at, wiki = title.replace("_", " ").partition("@")
+    """A title that is a name; that of another wiki's account, `Name@wiki`, is another name."""
+    name = title.replace("_", " ")
     shown = spelling.shown(name)
-    return title if shown == name else f"{shown}{at}{wiki}"
+    return title if shown == name else shown
 
 
 def in_params(told: Mapping[str, Any], spelling: Spelling) -> dict[str, Any]:
@@ -78,29 +77,28 @@ def texts(told: Mapping[str, Any]) -> list[str]:
 
 
 def in_text(text: str, named: Collection[str], spelling: Spelling) -> str:
-    """A comment that may mention these names, or link to others; a name within a longer word is none."""
-    spoken = {name.replace("_", " ").strip() for name in (*named, *LINK.findall(text))}
-    shown = {name: other for name in spoken if name and (other := spelling.shown(name)) != name}
-    if not shown:
+    """A comment that may mention these names, or link to others; what is part of a longer word or name is none."""
+    spoken = {name.replace("_", " ").strip() for name in (*named, *LINK.findall(text))} - {""}
+    shown = {name: spelling.shown(name) for name in spoken}
+    if all(name == other for name, other in shown.items()):
         return text
-    longest_first = sorted(shown, key=len, reverse=True)
-    written = "|".join(re.escape(name).replace(r"\ ", "[ _]") for name in longest_first)
-
-    def replaced(found: re.Match[str]) -> str:
-        before, after = text[: found.start()][-1:], text[found.end() :][:1]
-        if _are_one_word(before, found[0][:1]) or _are_one_word(found[0][-1:], after):
-            return found[0]
-        return shown[found[0].replace("_", " ")]
-
-    return re.sub(rf"(?:{written}){_NO_PSEUDONYM}", replaced, text)
+    # Names that stay are looked for as well, since one that goes may be how they begin.
+    longest_first = sorted(spoken, key=len, reverse=True)
+    written = "|".join(map(_alone, longest_first))
+    return re.sub(rf"(?:{written}){_NO_PSEUDONYM}", lambda found: shown[found[0].replace("_", " ")], text)
 
 
+def _alone(name: str) -> str:
+    """A pattern of the name with blanks or underscores, where no letter before or after belongs to it."""
+    before = rf"(?<!{_LETTER})" if re.match(_LETTER, name[0]) else ""
+    after = rf"(?!{_LETTER})" if re.match(_LETTER, name[-1]) else ""
+    return before + re.escape(name).replace(r"\ ", "[ _]") + after
+
+
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+"""Scripts in which words stand without blanks between them: Thai, Lao, Burmese, Khmer, Japanese and Chinese; Korean joins particles."""
+_MARKS = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0dff"
+_LETTER = f"(?:[^\\W{_UNSPACED}]|[{_MARKS}])"
+"""Letters, digits and marks of the others, and the underscore."""
 _NO_PSEUDONYM = r"(?!#[0-9a-f]{32})"
 """Not where what stands in the place of a name begins."""
-
-
-def _are_one_word(one: str, other: str) -> bool:
-    """Whether two characters side by side are of one word, in scripts that part words by blanks."""
-    return all(char.isdigit() or char.lower() != char.upper() for char in (one, other) if char) and bool(
-        one and other
-    )

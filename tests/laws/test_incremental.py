@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import reduce
+from itertools import count
 from typing import Annotated, Any, ClassVar
 
 import pytest
@@ -17,6 +18,7 @@ from shared_logic.clock import SECOND_MS, stamp
 from shared_logic.datasets.daily_edits import editor_days
 from shared_logic.datasets.identity_reverts import identity_reverts
 from shared_logic.datasets.page_current import page_current
+from shared_logic.datasets.revision_history import revision_facts
 from shared_logic.entities import Kind, join, page
 from shared_logic.folds import Fold
 from shared_logic.incremental import IncrementalEntity, _WholePage, readers
@@ -88,15 +90,15 @@ class Step(Table, frozen=True, kw_only=True):
     after: Annotated[int | None, about("the one after it")]
 
 
-class Before(Fold):
+class Before(Reverts):
     """What was read, in containers of every kind."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.recent: deque[str] = deque(maxlen=2)
         self.rows: list[Step] = []
         self.ids: set[int] = set()
         self.sizes: dict[int, int] = {}
-        self.reverts = Reverts()
 
 
 @private.dataset
@@ -105,7 +107,7 @@ def steps(revision: Revision, so_far: Before) -> Iterator[Step]:
     if revision.size == 13:
         message = "unlucky"
         raise ValueError(message)
-    kept = (sorted(so_far.ids), sorted(so_far.sizes.items()), so_far.reverts.reverted_by(revision))
+    kept = (sorted(so_far.ids), sorted(so_far.sizes.items()), so_far.reverted_by(revision))
     row = Step(
         wiki=revision.wiki,
         rev_id=revision.rev_id,
@@ -146,7 +148,7 @@ def sizes(revision: Revision, last: Last) -> Iterator[Sizes]:
     last.editor, last.size = editor, size
 
 
-FOLDS = (steps, sizes, identity_reverts)
+FOLDS = (steps, sizes, identity_reverts, revision_facts)
 DATASETS = (everything, editor_days, page_current, newest, children, *FOLDS)
 
 moments = st.builds(
@@ -354,7 +356,7 @@ def shared(fold: Fold) -> Fold:
 
 def nothing_undone(fold: IncrementalFold, first: int, before: dict[Any, Any]) -> None:
     """Go back without the rows that were given since."""
-    fold._read, fold._so_far = 0, fold._fold(fold._page)
+    fold._read, fold._so_far = 0, None
 
 
 def appended(page: _WholePage, told: Sequence[Revision]) -> int:
@@ -477,11 +479,17 @@ def test_what_all_pages_would_share_is_refused() -> None:
         yield from ()
 
     shared.__annotations__ = {"revision": Revision, "so_far": Shared, "return": Iterator[Edit]}
-    with pytest.raises(DefinitionError, match=r"all pages would share Shared\.seen; set it in __init__"):
+    with pytest.raises(
+        DefinitionError, match=r"all pages would share Shared\.seen; set what it holds in __init__"
+    ):
         Registry().dataset(shared)
 
 
-@pytest.mark.parametrize("kept", [{"somebody": [1]}, [([], 0)], (set[int](), 0)], ids=repr)
+@pytest.mark.parametrize(
+    "kept",
+    [{"somebody": [1]}, [([], 0)], (set[int](), 0), {1: (("a", []),)}, Fold(), count()],
+    ids=lambda kept: type(kept).__name__,
+)
 def test_what_can_change_in_what_can_change_is_refused(kept: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a fold that keeps what a copy would share
     class Nested(Fold):
@@ -503,6 +511,6 @@ def test_what_can_change_in_what_can_change_is_refused(kept: Any, monkeypatch: p
         failed
         == reading.failures
         == [
-            "TypeError: Nested.kept holds what can change; keep tuples in it, and put a new one in the place of the old"
+            "TypeError: Nested.kept holds what can change; keep numbers, texts and tuples in it, and put a new one in the place of the old"
         ]
     )
