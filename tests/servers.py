@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
@@ -30,9 +32,23 @@ def broker_settings(folder: Path) -> BrokerSettings:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on which nothing listens now."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
+    """Ports on which nothing listens now, each given once; in a row where all of these are free.
+
+    They lie below those that systems give to whoever connects, and each process of a run takes its own: between now and a server's
+    start nobody else takes them.
+    """
+    return list(islice(filter(_is_free, _PORTS), count))
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_FIRST, _EACH = 20_000, 6_000
+_PORTS = cycle(range(_FIRST + _EACH * (_WORKER % 2), _FIRST + _EACH * (_WORKER % 2 + 1)))
+next(islice(_PORTS, os.getpid() * 50 % _EACH, None))

@@ -57,7 +57,7 @@ def home(tmp_path: Path) -> Path:
     node_settings(tmp_path)
     made = tmp_path / "home"
     made.mkdir()
-    first = free_ports(1)[0]
+    first, *_ = free_ports(4)
     told = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     told |= {"spark_worker_port": first, "speed_processes": 1, "schedule": "@monthly", "wiki": sample.WIKI}
     (made / "stack.yaml").write_text(yaml.safe_dump(told))
