@@ -13,12 +13,10 @@ the log goes on from what was kept (`shared_logic.incremental_fold`), and a batc
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from copy import copy
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from itertools import islice
 from types import NoneType
 from typing import Any, Self
 
@@ -27,10 +25,10 @@ from msgspec import Struct
 from shared_logic.things import PageFacts
 
 _CONTAINERS = (dict, list, set, deque, bytearray)
-_FIXED = (int, float, complex, str, bytes, date, time, timedelta, Decimal, Enum, type, NoneType)
-_NESTED = 4
+_PLAIN = frozenset({int, bool, float, str, bytes, NoneType})
+_FIXED = (int, float, complex, str, bytes, date, time, timedelta, Decimal, Enum, type)
+_NESTED = 3
 """Tuples in tuples that are looked into."""
-_LOOKED_AT = 3
 
 
 class Fold:
@@ -66,13 +64,13 @@ class Fold:
         return made
 
     def check(self) -> None:
-        """Refuse what a copy would share. Of many entries of a container the newest few are looked at.
+        """Refuse what a copy would share. Of the entries of a container the newest is looked at.
 
         Raises:
             TypeError: an attribute holds what can change, or may.
         """
         for name, value in vars(self).items():
-            if not all(_is_fixed(one, _NESTED) for one in _entries(value)):
+            if type(value) not in _PLAIN and not _is_copied_whole(value):
                 message = (
                     f"{type(self).__name__}.{name} holds what can change; keep numbers, texts and tuples in it, and put a new one in "
                     "the place of the old"
@@ -91,28 +89,33 @@ def shared_by_all(fold: type[Fold]) -> str:
     return ""
 
 
-def _entries(value: Any) -> Iterator[Any]:
-    """What is in a container; else the value."""
+def _is_copied_whole(value: Any) -> bool:
+    """Whether a copy shares nothing that can change with what it was made of."""
+    if not value and isinstance(value, _CONTAINERS):
+        return True
     match value:
         case dict():
-            newest = list(islice(reversed(value), _LOOKED_AT))
-            yield from newest
-            yield from (value[key] for key in newest)
-        case set():
-            yield from islice(value, _LOOKED_AT)
+            newest = next(reversed(value))
+            return _is_fixed(newest, _NESTED) and _is_fixed(value[newest], _NESTED)
         case list() | deque():
-            yield from islice(reversed(value), _LOOKED_AT)
+            return _is_fixed(value[-1], _NESTED)
+        case set():
+            return _is_fixed(next(iter(value)), _NESTED)
         case bytearray():
-            return
+            return True
         case _:
-            yield value
+            return _is_fixed(value, _NESTED)
 
 
 def _is_fixed(value: Any, depth: int) -> bool:
-    if isinstance(value, _FIXED):
+    if type(value) in _PLAIN:
+        return True
+    if isinstance(value, tuple | frozenset):
+        if depth:
+            for one in value:
+                if type(one) not in _PLAIN and not _is_fixed(one, depth - 1):
+                    return False
         return True
     if isinstance(value, Struct):
         return value.__struct_config__.frozen
-    return isinstance(value, tuple | frozenset) and (
-        depth == 0 or all(_is_fixed(one, depth - 1) for one in value)
-    )
+    return isinstance(value, _FIXED)

@@ -59,6 +59,8 @@ def _readers_of_pages(datasets: Sequence[Dataset]) -> Readers:
 class IncrementalEntity:
     """One entity; nobody else changes its state."""
 
+    __slots__ = ("_outline", "_place", "_readers", "_rows", "_state", "_whole", "entity")
+
     def __init__(self, entity: Entity, readers: Readers, told: Iterable[State] = ()) -> None:
         """Begin with what was told so far; with nothing, the entity is not known yet."""
         self.entity, self._place = entity, entity.key
@@ -128,6 +130,8 @@ class IncrementalEntity:
 class _WholePage:
     """A page as it is kept for those who read more of it than single revisions."""
 
+    __slots__ = ("_entity", "_facts", "_folds", "_history", "_last_archived_at", "_readers", "_rows")
+
     def __init__(
         self, entity: Entity, readers: Readers, state: PageState | None, history: list[Revision]
     ) -> None:
@@ -156,22 +160,25 @@ class _WholePage:
 
     def replace(self, described: Sequence[Revision]) -> int:
         """Take these revisions in the place of those with their ids, or beside the others; the place of the first."""
-        first = len(self._history)
+        history = self._history
+        first = len(history)
         is_archive_otherwise = False
         for revision in described:
-            place = bisect_left(self._history, own_order(revision), key=own_order)
-            known = self._history[place : place + 1]
-            if known == [revision]:
-                continue
-            if known and known[0].rev_id == revision.rev_id:
-                is_archive_otherwise |= known[0].is_deleted
-                self._history[place] = revision
+            place = len(history)
+            if history and own_order(history[-1]) >= own_order(revision):
+                place = bisect_left(history, own_order(revision), key=own_order)
+            known = history[place] if place < len(history) else None
+            if known is None or known.rev_id != revision.rev_id:
+                history.insert(place, revision)
+            elif known != revision:
+                is_archive_otherwise |= known.is_deleted
+                history[place] = revision
             else:
-                self._history.insert(place, revision)
+                continue
             is_archive_otherwise |= revision.is_deleted
             first = min(first, place)
         if is_archive_otherwise:
-            self._last_archived_at = last_archived(self._history)
+            self._last_archived_at = last_archived(history)
         return first
 
     def take(self, state: PageState, first: int, into: Mapping[str, Changes], failed: Failed) -> None:

@@ -1,6 +1,6 @@
 """A fold that goes on: what it gave for a page's history, made again from a little before the first revision that is otherwise.
 
-Copies of what was kept are marked every `STRIDE` revisions, of which the newest two stay: a new edit is one step, what is told again
+After every `STRIDE` revisions a copy of what was kept is marked; the newest two stay: a new edit is one step, what is told again
 or late of one of the last `STRIDE` revisions is at most twice as many steps, and only what concerns an earlier one is the whole
 history. On pages of more than a million revisions marks are further apart.
 """
@@ -36,6 +36,8 @@ class _Mark:
 class IncrementalFold:
     """What one fold gives for one page."""
 
+    __slots__ = ("_dataset", "_fold", "_marks", "_page", "_read", "_rows", "_so_far")
+
     def __init__(
         self, dataset: Dataset, fold: type[Fold], page: PageFacts, history: Sequence[Revision]
     ) -> None:
@@ -47,7 +49,8 @@ class IncrementalFold:
         """None: nothing was read."""
         self._read = 0
         self._marks: list[_Mark] = []
-        self.take(page, history, 0, "", Changes(), lambda *_: None)
+        if history:
+            self.take(page, history, 0, "", Changes(), lambda *_: None)
 
     def take(
         self,
@@ -72,6 +75,8 @@ class IncrementalFold:
             failed(self._dataset.name, place, f"{type(error).__name__}: {error}")
             before = {**self._rows, **before}
             self._rows, self._so_far, self._read, self._marks = {}, None, 0, []
+        if not before:
+            return
         was = {key: values for key, values in before.items() if values is not None}
         now = {key: self._rows[key] for key in before if key in self._rows}
         if self._dataset.is_rollup:
@@ -96,13 +101,16 @@ class IncrementalFold:
             so_far = self._so_far = self._fold()
             so_far.put_on(self._page)
         stride = max(STRIDE, len(history) // MOST_MARKED)
+        last = self._marks[-1].place if self._marks else 0
         for place in range(self._read, len(history)):
-            is_near_the_end = place + _MARKS * stride > len(history)
-            if is_near_the_end and (not self._marks or place - self._marks[-1].place >= stride):
+            if place + _MARKS * stride > len(history) and place - last >= stride:
                 self._marks = [*self._marks[1 - _MARKS :], _Mark(place, so_far.copied())]
+                last = place
             self._step(history[place], so_far, before)
             self._read += 1
-        so_far.check()
+        if self._read & (self._read - 1) == 0:
+            # A fold that keeps what it must not does so from its first pages on: it is not looked for after every edit.
+            so_far.check()
 
     def _go_back(self, first: int, before: dict[Key, Values | None]) -> None:
         """To the newest mark that is not after `first`, else to the beginning; rows that go are noted in `before`."""
@@ -125,12 +133,13 @@ class IncrementalFold:
                 self._rows[key] = values
 
     def _step(self, revision: Revision, so_far: Fold, before: dict[Key, Values | None]) -> None:
-        were = self._marks[-1].were if self._marks else {}
+        rows, is_rollup = self._rows, self._dataset.is_rollup
         for key, values in map(self._dataset.schema.split, self._dataset.step(revision, so_far)):
-            old = self._rows.get(key)
-            were.setdefault(key, old)
+            old = rows.get(key)
+            if self._marks:
+                self._marks[-1].were.setdefault(key, old)
             before.setdefault(key, old)
-            self._rows[key] = add(old, values) if old is not None and self._dataset.is_rollup else values
+            rows[key] = add(old, values) if old is not None and is_rollup else values
 
 
 def _without_zeros(sums: Rows) -> Rows:

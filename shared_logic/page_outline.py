@@ -23,6 +23,8 @@ class Concerned(NamedTuple):
 class Outline:
     """What of a page's history tells whom a change concerns."""
 
+    __slots__ = ("_newest_at", "_newest_id", "_newest_parent", "_page_id", "imported")
+
     def __init__(self, page_id: int, state: PageState) -> None:
         """Go through the whole history once."""
         self._page_id = page_id

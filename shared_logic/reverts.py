@@ -84,5 +84,5 @@ class Reverts(Fold):
         if series is None:
             self._series[revision.sha1] = _Series(place, revision.rev_id)
             return None
-        self._series[revision.sha1] = series._replace(newest=revision.rev_id)
+        self._series[revision.sha1] = _Series(series.base, revision.rev_id)
         return None if revision.parent_id == series.newest else series.base

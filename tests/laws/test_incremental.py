@@ -345,8 +345,8 @@ def test_a_reason_that_is_left_out_is_missed(left_out: str, monkeypatch: pytest.
         check(PLANTED[left_out], 1)
 
 
-LATE = [[edit(1, 1, 0)], [edit(2, 3, 1), edit(3, 4, 2)], [edit(4, 2, 3)], [edit(5, 5, 4)]]
-"""Edits, of which the fourth is imported before the two that were the newest."""
+LATE = [[edit(1, 1, 0)], [edit(2, 3, 1), edit(3, 4, 2)], [edit(4, 6, 3)], [edit(5, 5, 4)], [edit(6, 2, 5)]]
+"""Edits, of which the fifth is imported before the one that was the newest, and the sixth before most."""
 
 
 def shared(fold: Fold) -> Fold:
@@ -423,7 +423,7 @@ def test_a_fold_goes_on_from_the_newest_mark_before_a_change(monkeypatch: pytest
 
 
 def test_going_back_to_a_mark_keeps_the_one_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    # given a page of 25 edits, marked after the sixth and the sixteenth
+    # given a page of 25 edits, marked after the tenth and the twentieth
     monkeypatch.setattr(incremental_fold, "STRIDE", 10)
     take = Reading(monkeypatch, identity_reverts).take
     take(*(edit(number, number, number - 1) for number in range(1, 26)))
@@ -432,10 +432,10 @@ def test_going_back_to_a_mark_keeps_the_one_before_it(monkeypatch: pytest.Monkey
         return PageState(revisions={rev_id: RevisionState(tags=(1, 0, 0, ("mw-reverted",)))})
 
     # when tags come of one after the newest mark, and then of one before it
-    assert take(tagged(24)) == list(range(17, 26))
+    assert take(tagged(24)) == list(range(21, 26))
     # then the older mark is still there
-    assert take(tagged(15)) == list(range(7, 26))
-    assert take(tagged(16)) == list(range(7, 26))
+    assert take(tagged(15)) == list(range(11, 26))
+    assert take(tagged(16)) == list(range(11, 26))
 
 
 def test_a_page_that_is_called_otherwise_is_read_again_by_whoever_asked(
