@@ -18,7 +18,7 @@ from shared_logic.events.streams import RELOCATED
 from shared_logic.log_state import LogState
 from shared_logic.page_state import PageState, RevisionState
 from shared_logic.purged_names import (
-    HiddenNames,
+    Pseudonyms,
     WikiAndDigest,
     event_without_names,
     log_row_without_names,
@@ -65,7 +65,7 @@ def told_by(entity: Entity, state: State) -> Iterator[Told]:
 
 def purged_state(entity: Entity, state: State, hidden: Hidden) -> State:
     """The state without what is hidden; the very state, if nothing of it is."""
-    names = HiddenNames(entity.wiki, hidden.names)
+    names = Pseudonyms(entity.wiki, hidden.names)
     match state:
         case PageState():
             page = _page(entity.wiki, state, hidden.parts)
@@ -102,7 +102,7 @@ def purged_event(raw: bytes, hidden: Hidden) -> bytes:
     if not isinstance(event, dict):
         return raw
     wiki = str(event.get("wiki_id") or event.get("database") or event.get("wiki") or "")
-    names = HiddenNames(wiki, hidden.names)
+    names = Pseudonyms(wiki, hidden.names)
     if str(event.get("$schema", "")).startswith(f"/{RELOCATED}/"):
         return _purged_relocation(raw, wiki, hidden.parts, names)
     changed = _purge_parts(event, wiki, hidden.parts)
@@ -132,7 +132,7 @@ def _purge_parts(event: dict[str, Any], wiki: str, hidden: Mapping[Subject, int]
     return changed
 
 
-def _purged_relocation(raw: bytes, wiki: str, hidden: Mapping[Subject, int], names: HiddenNames) -> bytes:
+def _purged_relocation(raw: bytes, wiki: str, hidden: Mapping[Subject, int], names: Pseudonyms) -> bytes:
     event = _relocations.decode(raw)
     revisions = {
         rev_id: revision_without_name(_revision(state, hidden.get((wiki, REVISION, rev_id), 0)), names)

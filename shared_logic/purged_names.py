@@ -31,11 +31,11 @@ from shared_logic.user_state import Seen, UserState
 WikiAndDigest = tuple[str, str]
 
 
-class HiddenNames:
-    """The names of one wiki's hidden accounts, known by their digests: see `shared_logic.history.spelling.Spelling`."""
+class Pseudonyms:
+    """What stands in the place of names of one wiki's hidden accounts: see `shared_logic.history.spelling.Spelling`."""
 
     def __init__(self, wiki: str, hidden: Collection[WikiAndDigest]) -> None:
-        """Of all wikis' names those of one count."""
+        """Names are known by their digests; of those of all wikis one wiki's count."""
         self._wiki, self._hidden = wiki, hidden
 
     def __bool__(self) -> bool:
@@ -47,7 +47,7 @@ class HiddenNames:
         return pseudonym(name) if (self._wiki, name_digest(name)) in self._hidden else name
 
 
-def page_without_names(state: PageState, names: HiddenNames) -> PageState:
+def page_without_names(state: PageState, names: Pseudonyms) -> PageState:
     """A page whose revisions and happenings are by pseudonyms, where they are by hidden accounts."""
     revisions = {rev_id: revision_without_name(told, names) for rev_id, told in state.revisions.items()}
     happenings = tuple(
@@ -59,7 +59,7 @@ def page_without_names(state: PageState, names: HiddenNames) -> PageState:
     return msgspec.structs.replace(state, revisions=revisions, happenings=happenings)
 
 
-def revision_without_name(state: RevisionState, names: HiddenNames) -> RevisionState:
+def revision_without_name(state: RevisionState, names: Pseudonyms) -> RevisionState:
     """A revision by a pseudonym, if it is by a hidden account."""
     if state.author is None:
         return state
@@ -68,7 +68,7 @@ def revision_without_name(state: RevisionState, names: HiddenNames) -> RevisionS
     return state if shown == name else msgspec.structs.replace(state, author=(*known, shown))
 
 
-def user_without_names(state: UserState, names: HiddenNames) -> UserState:
+def user_without_names(state: UserState, names: Pseudonyms) -> UserState:
     """An account under pseudonyms, for those of its names that are hidden."""
     seen: dict[str, Seen] = {}
     for name, at in state.names:
@@ -78,7 +78,7 @@ def user_without_names(state: UserState, names: HiddenNames) -> UserState:
     return state if told == state.names else msgspec.structs.replace(state, names=told)
 
 
-def log_row_without_names(state: LogState, names: HiddenNames) -> LogState:
+def log_row_without_names(state: LogState, names: Pseudonyms) -> LogState:
     """A log row by a pseudonym, if a hidden account made it, and about one, if it tells of a hidden account."""
     told = Told(state.title[1] if state.title else None, state.params, state.comment, state.user_name)
     shown = respelled(state.log_type, state.namespace, told, names)
@@ -90,7 +90,7 @@ def log_row_without_names(state: LogState, names: HiddenNames) -> LogState:
     )
 
 
-def event_without_names(event: dict[str, Any], names: HiddenNames) -> bool:
+def event_without_names(event: dict[str, Any], names: Pseudonyms) -> bool:
     """Put pseudonyms in an event, in the place of hidden accounts' names; whether there were any."""
     is_about_accounts = event.get("log_type") in ABOUT_ACCOUNTS and event.get("namespace") in {None, USER}
     by = event.get("user")
@@ -110,7 +110,7 @@ _ABOUT_ACCOUNTS = ("/mediawiki/user/", "/development/mediawiki_user_change/")
 """How the names of schemas of events about accounts begin."""
 
 
-def _users(record: dict[str, Any], names: HiddenNames) -> bool:
+def _users(record: dict[str, Any], names: Pseudonyms) -> bool:
     """Whoever is named as a user, at any depth."""
     changed = False
     for key, value in record.items():
@@ -126,7 +126,7 @@ def _users(record: dict[str, Any], names: HiddenNames) -> bool:
 _USER_FIELDS = frozenset({"user_text", "user"})
 
 
-def _log_event(event: dict[str, Any], names: HiddenNames, by: str) -> bool:
+def _log_event(event: dict[str, Any], names: Pseudonyms, by: str) -> bool:
     """The title, the parameters and the comment of a log row about accounts."""
     before = dict(event)
     prefix, colon, title = str(event.get("title")).partition(":")

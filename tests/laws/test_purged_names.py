@@ -26,7 +26,7 @@ from shared_logic.language import Dataset, registry
 from shared_logic.log_state import LogState
 from shared_logic.page_state import Happening, PageState, RevisionState
 from shared_logic.purge import Hidden, purged_event, purged_state
-from shared_logic.purged_names import HiddenNames
+from shared_logic.purged_names import Pseudonyms
 from shared_logic.reference import reference, told, united
 from shared_logic.routing import Router
 from shared_logic.things import User
@@ -317,7 +317,7 @@ def test_what_is_left_of_a_state(before: State, after: State) -> None:
 )
 def test_whom_a_comment_names(text: str, shown: str) -> None:
     told = ["荒らし太郎", "Hidden", "Hidden Vandal", "علي", "Foo@example.com", "Fan 10.0.0.1"]
-    hidden = HiddenNames(WIKI, hiding(*told).names)
+    hidden = Pseudonyms(WIKI, hiding(*told).names)
     expected = re.sub(r"\{([^}]+)\}", lambda found: pseudonym(found[1]), shown)
     assert in_text(text, [*told, STANDS], hidden) == expected
 
