@@ -25,7 +25,9 @@ from stack.cassandra_node import CassandraNode
 from stack.kafka_broker import KafkaBroker
 from tests import sample
 from tests.e2e.commands import ran
-from tests.faults.installation import begin
+from tests.faults.installation import alive, begin
+from tests.faults.processes import Service, daemon, eventually
+from tests.speed.event_service import EventService
 
 pytestmark = pytest.mark.e2e
 DATASETS = tuple(registry.values())
@@ -69,9 +71,7 @@ def test_speed_run_follows_them(home: Path) -> None:
     # when all events are applied
     ran("speed", "run", "--engine", "loop", "--home", str(home))
     # then the page that a merge reached has the revisions of both, and nothing waits
-    with gzip.open(sample.FINAL / "revision.tsv.gz", "rt") as file:
-        held = [row for row in csv.DictReader(file, delimiter="\t") if row["rev_page"] == MERGED_INTO]
-    assert revisions(home) == len(held) > 0
+    assert revisions(home) == len(revisions_held()) > 0
     done = json.loads(ran("ingest", "relocations", "--json", "--home", str(home)).stdout)
     assert (done["revisions"], done["unresolved"]) == (0, 0)
 
@@ -82,14 +82,51 @@ def test_speed_run_follows_them_on_servers(on_servers: Path) -> None:
     # when all events are applied
     ran("speed", "run", "--engine", "loop", "--home", str(on_servers))
     # then the page that a merge reached has the revisions of both
-    with gzip.open(sample.FINAL / "revision.tsv.gz", "rt") as file:
-        held = [row for row in csv.DictReader(file, delimiter="\t") if row["rev_page"] == MERGED_INTO]
-    with Home(on_servers).store() as store:
-        rows = Reader(store).scan(registry["revision_facts"], (sample.WIKI, int(MERGED_INTO))).rows
-        assert {row["rev_id"] for row in rows} == {int(row["rev_id"]) for row in held} != set()
+    assert revisions_kept(Home(on_servers)) == revisions_held() != set()
     # and nothing waits
     done = json.loads(ran("ingest", "relocations", "--json", "--home", str(on_servers)).stdout)
     assert (done["revisions"], done["unresolved"]) == (0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.bytewax
+def test_a_live_source_and_a_daemon_follow_them(tmp_path: Path) -> None:
+    # given a generation from before all events
+    place = Home(tmp_path / "home")
+    begin(place, {}, ("page_titles", "revision_facts", "site_namespaces", "hidden_names"))
+    service = EventService(sample.events())
+    with service.served() as url:
+        live = ("ingest", "live", "mediawiki.page_change", "--url", url, "--home", str(place.path))
+        source = Service("live", place.path, "cli.main", *live)
+        keeper = daemon(
+            place.path, "1/1", ("page_titles", "revision_facts", "site_namespaces", "hidden_names")
+        )
+        # when one process brings them in, and another one applies them
+        with alive(source, keeper):
+            # then the page that a merge reached has the revisions of both, a little later
+            eventually(lambda: revisions_kept(place) == revisions_held(), source.said, 180)
+            eventually(lambda: all_are_looked_up(place), source.said, 120)
+            assert source.stop() == 0
+
+
+def all_are_looked_up(place: Home) -> bool:
+    """Whether nothing that was noted waits."""
+    with place.notes() as notes:
+        return all(one.looked_up and not one.why for one in notes.relocations())
+
+
+def revisions_kept(place: Home) -> set[int]:
+    """The revisions that the merged table has of the page that a merge reached."""
+    with place.store() as store:
+        rows = Reader(store).scan(registry["revision_facts"], (sample.WIKI, int(MERGED_INTO))).rows
+        return {row["rev_id"] for row in rows}
+
+
+def revisions_held() -> set[int]:
+    """Those that the wiki's own table has in the end."""
+    with gzip.open(sample.FINAL / "revision.tsv.gz", "rt") as file:
+        rows = csv.DictReader(file, delimiter="\t")
+        return {int(row["rev_id"]) for row in rows if row["rev_page"] == MERGED_INTO}
 
 
 def test_they_wait_for_whoever_brings_input_in(home: Path) -> None:
