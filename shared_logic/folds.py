@@ -6,7 +6,7 @@
     def records(revision: Revision, so_far: Longest) -> Iterator[SomeTable]: ...
 
 It is given every revision of a page's history, archived ones too. Of rows with one key the last stands, and sums are added up, so
-that it can say more of an earlier revision by giving its row again. An edit costs the same however long the page is: whoever follows
+that it can say more of an earlier revision by giving its row again. An edit does not cost the page's length: whoever follows
 the log goes on from what was kept (`shared_logic.incremental_fold`), and a batch begins at the first revision.
 """
 

@@ -151,9 +151,9 @@ class _Spelled(NamedTuple):
 
 def spelled(said: Linked[UserName]) -> Linked[UserName]:
     """The rows with names where pseudonyms are that a purge left, if the names were told again since: both are one name."""
-    names = {row.digest: row.name for row in said.rows if not is_pseudonym(row.name)}
-    if not any(is_pseudonym(row.name) and row.digest in names for row in said.rows):
+    if not any(is_pseudonym(row.name) for row in said.rows):
         return said
+    names = {row.digest: row.name for row in said.rows if not is_pseudonym(row.name)}
     return Linked(tuple(_respelled(row, _Spelled(names)) for row in said.rows))
 
 

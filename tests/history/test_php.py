@@ -4,26 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared_logic.history.php import UNPARSED, as_text, parsed
-
-
-def serialised(value):
-    """PHP's form of a value."""
-    match value:
-        case None:
-            return "N;"
-        case bool():
-            return f"b:{value:d};"
-        case int():
-            return f"i:{value};"
-        case float():
-            return f"d:{value!r};"
-        case str():
-            return f's:{len(value.encode())}:"{value}";'
-        case dict():
-            entries = "".join(serialised(key) + serialised(entry) for key, entry in value.items())
-            return f"a:{len(value)}:{{{entries}}}"
-
+from shared_logic.history.php import UNPARSED, as_text, parsed, serialised
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
 values = st.recursive(
@@ -38,9 +19,17 @@ def test_what_php_writes_is_read_back(params):
     assert parsed(serialised(params)) == params
 
 
-@given(st.dictionaries(st.integers(), values, max_size=4))
-def test_numbers_as_keys_become_text(params):
-    assert parsed(serialised(params)) == {str(key): value for key, value in params.items()}
+@given(st.integers(-(10**17), 10**17))
+def test_numbers_as_keys_become_text_and_numbers_again(key):
+    written = f"a:1:{{i:{key};N;}}"
+    assert parsed(written) == {str(key): None}
+    assert serialised(parsed(written)) == written
+
+
+def test_a_list_is_an_array_from_zero_on():
+    assert serialised({"groups": ["sysop", "bot"]}) == (
+        'a:1:{s:6:"groups";a:2:{i:0;s:5:"sysop";i:1;s:3:"bot";}}'
+    )
 
 
 @given(st.dictionaries(text, values, min_size=1, max_size=4), st.data())
