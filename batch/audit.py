@@ -19,7 +19,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
 from batch.growth import Counts, Measure, Outlier, measures, outliers, wiki_of
-from shared_logic.language import Column, Dataset, DefinitionError
+from shared_logic.definition import Dataset
+from shared_logic.tables import Column, DefinitionError
 
 GROWTH = "since the last generation: "
 """How the names of checks of growth begin."""

@@ -11,8 +11,8 @@ from deltalake import DeltaTable, Field
 from deltalake.exceptions import TableNotFoundError
 
 from batch.arrow_types import ARROW_TYPES
-from shared_logic.language import Column, Key
 from shared_logic.sinks import Change, OutputTable, SinkError
+from shared_logic.tables import Column, Key
 
 _WRITES_BETWEEN_COMPACTIONS = 50
 _KEPT = timedelta(days=7)

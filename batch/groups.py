@@ -7,7 +7,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from shared_logic.language import Schema
+from shared_logic.tables import Schema
 
 GROUP = "wikibraid_group"
 """The column that names a row's group: the least name in it."""

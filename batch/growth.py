@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pyspark.sql import Column
 from pyspark.sql import functions as f
 
-from shared_logic.language import Dataset
+from shared_logic.definition import Dataset
 
 ROWS = "rows"
 """The measure that every table has."""

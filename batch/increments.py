@@ -26,9 +26,9 @@ from batch.lowering import (
     totals,
 )
 from batch.state_table import COLUMNS
+from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, Kind, State, decode
 from shared_logic.kernel import Changes, Described, Rows, change, entity_rows
-from shared_logic.language import Dataset
 
 BEFORE = "wikibraid_before"
 """The column of an entity's state as the last table was made of it; null: nothing was known of it."""

@@ -17,10 +17,12 @@ from pyspark.sql import types as t
 from batch.arrow_types import ARROW_TYPES
 from batch.groups import GROUP, in_groups
 from batch.states import entities
+from shared_logic.definition import Dataset, Settings
 from shared_logic.entities import Entity, State
 from shared_logic.kernel import Described, Rows, add, derive, entity_rows, linked_rows
-from shared_logic.language import Dataset, Key, Settings, Values, registry
 from shared_logic.page_state import PageState, hidden
+from shared_logic.registry import registry
+from shared_logic.tables import Key, Values
 
 SPARK_TYPES: dict[type, t.DataType] = {
     int: t.LongType(),

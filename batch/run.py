@@ -22,8 +22,8 @@ from batch.lowering import HIDDEN, lower, lower_rows, one_column, rows_of_things
 from batch.state_table import COLUMNS
 from batch.states import said_by_bootstraps, said_by_log, united
 from batch.store_rows import store_rows
+from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, Kind
-from shared_logic.language import Dataset
 from shared_logic.protocols import Cut
 
 STATES_AT_ONCE = 1_000

@@ -11,7 +11,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from batch.spark_error import SparkError
-from shared_logic.language import registry
+from shared_logic.registry import registry
 
 LOGGING = Path(__file__).parents[1] / "conf" / "log4j2.properties"
 SHIPPED = ("batch", "shared_logic", "wikibraid")

@@ -12,8 +12,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from shared_logic.definition import Dataset
 from shared_logic.keys import encode_key, encode_values
-from shared_logic.language import Dataset
 
 MEMORY = "1GB"
 """Of what is sorted at a time; the rest lies on disk."""

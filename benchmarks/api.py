@@ -37,10 +37,10 @@ from serving.similar_users import TABLES, NotComparable, SimilarUsers
 from serving.sqlite_store import SqliteStore
 from shared_logic.clock import from_iso
 from shared_logic.eventify.tables import states
-from shared_logic.language import registry
 from shared_logic.laws import load_generation
 from shared_logic.protocols import Store
 from shared_logic.reference import united
+from shared_logic.registry import registry
 from stack.cassandra_node import CassandraNode, NodeSettings
 
 SAMPLE = Path(__file__).parents[1] / "sample" / "final"

@@ -20,8 +20,9 @@ import shared_logic.datasets  # noqa: F401  registers the datasets
 from benchmarks.result import Result
 from benchmarks.story import START, WIKI, Edit, edits, event
 from serving.sqlite_store import SqliteStore
-from shared_logic.language import Dataset, registry
+from shared_logic.definition import Dataset
 from shared_logic.laws import load_generation
+from shared_logic.registry import registry
 from shared_logic.views import views
 from speed import bytewax_engine, process
 from speed.ingest import ingest

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import shared_logic.datasets  # noqa: F401  registers the datasets
 from serving.sqlite_store import SqliteStore
-from shared_logic.language import registry
+from shared_logic.registry import registry
 from speed import bytewax_engine, process
 from speed.sqlite_log import SqliteLog
 from speed.worker import Worker

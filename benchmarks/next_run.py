@@ -20,7 +20,7 @@ from benchmarks.story import Edit, edits, event
 from benchmarks.wiki_dump import write
 from cli.home import Home
 from serving.reader import Reader
-from shared_logic.language import registry
+from shared_logic.registry import registry
 
 REVISIONS, EVENTS, PAGES = 1_000_000, 4_000, 4_000
 NAMES = ("identity_reverts", "daily_edits")

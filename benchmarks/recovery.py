@@ -14,7 +14,7 @@ from benchmarks.story import edits, event
 from cli.home import Home
 from cli.main import app
 from serving.reader import Reader
-from shared_logic.language import registry
+from shared_logic.registry import registry
 from speed.ingest import ingest
 
 EVENTS = 200_000

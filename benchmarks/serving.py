@@ -16,9 +16,10 @@ from benchmarks.story import WIKI, edits, event
 from serving.reader import Reader
 from serving.sqlite_store import SqliteStore
 from shared_logic.keys import decode_values, encode_key
-from shared_logic.language import Key, registry
 from shared_logic.laws import load_generation, states_before
 from shared_logic.protocols import Lane
+from shared_logic.registry import registry
+from shared_logic.tables import Key
 from speed import loop_engine
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog

@@ -25,8 +25,8 @@ from benchmarks.wiki_tables import WIKI, write
 from serving.moment import Moment, published_together
 from serving.similar_users import TABLES, NotComparable, SimilarUsers
 from serving.sqlite_store import SqliteStore
-from shared_logic.language import registry
 from shared_logic.laws import load_generation
+from shared_logic.registry import registry
 from speed import loop_engine, process
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog

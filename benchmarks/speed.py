@@ -26,12 +26,13 @@ from benchmarks.result import Result
 from benchmarks.story import WIKI, edits, event
 from serving.reader import Reader
 from serving.sqlite_store import SqliteStore
+from shared_logic.definition import Dataset
 from shared_logic.entities import encode, page
 from shared_logic.events.read import read
 from shared_logic.kernel import Sums, add
-from shared_logic.language import Dataset, registry
 from shared_logic.laws import load_generation
 from shared_logic.protocols import Lane, Log, Message
+from shared_logic.registry import registry
 from speed import bytewax_engine, loop_engine, process
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog

@@ -30,10 +30,10 @@ from cli.home import Home
 from serving.cassandra_keyspace import create_store
 from serving.cassandra_session import Address, connected
 from shared_logic.fingerprint import fingerprint
-from shared_logic.language import registry
 from shared_logic.laws import load_generation
 from shared_logic.partitions import PARTITIONS, partition
 from shared_logic.protocols import Lane, Message
+from shared_logic.registry import registry
 from speed.kafka_log import KafkaLog, Topic, create_topic
 from stack.cassandra_node import CassandraNode, NodeSettings
 from stack.kafka_broker import BrokerSettings, KafkaBroker

@@ -16,9 +16,10 @@ from cli.output import Meter
 from cli.purges import begun as purges_begun
 from cli.temporary import temporary
 from shared_logic.datasets.user_current import hidden_names
+from shared_logic.definition import Dataset, names_accounts
 from shared_logic.fingerprint import fingerprint
-from shared_logic.language import Dataset, names_accounts, registry
 from shared_logic.protocols import Cut, Generation, Log, Store
+from shared_logic.registry import registry
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

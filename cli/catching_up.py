@@ -6,8 +6,8 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from cli.failures import CANNOT_KNOW, Failure
+from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
-from shared_logic.language import Dataset
 from shared_logic.protocols import Generation, Lane, Log, Store
 from speed import loop_engine
 from speed.worker import LogTooShort, Outcome, Worker, alike

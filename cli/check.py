@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cli.stories import messages
+from shared_logic.definition import Dataset
 from shared_logic.kernel import Described, entity_rows
-from shared_logic.language import Dataset, registry
 from shared_logic.laws import Difference, handover
 from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Generation, Log, Store
 from shared_logic.reference import told
+from shared_logic.registry import registry
 from speed import loop_engine
 from speed.memory_log import MemoryLog
 from speed.worker import Worker

@@ -8,7 +8,8 @@ import shared_logic.datasets  # noqa: F401  registers the datasets
 from serving.analysis import Analysis
 from serving.reader import Stream
 from shared_logic.clock import instant
-from shared_logic.language import Dataset, registry
+from shared_logic.definition import Dataset
+from shared_logic.registry import registry
 from shared_logic.views import View, views
 from shared_logic.views.dictionary import COLUMNS
 

@@ -26,8 +26,9 @@ from cli.temporary import remove_unused
 from serving.cassandra_session import PATIENCE_SECONDS, Address, connected
 from serving.cassandra_store import CassandraStore
 from serving.sqlite_store import SqliteStore
-from shared_logic.language import DefinitionError, registry
 from shared_logic.protocols import Generation, Log, Store
+from shared_logic.registry import registry
+from shared_logic.tables import DefinitionError
 from speed.kafka_log import KafkaLog, Topic
 from speed.outbox import relay
 from speed.sqlite_log import SqliteLog

@@ -26,8 +26,8 @@ from serving.http.operations import Kept
 from serving.http.source import Source
 from serving.sqlite_store import SqliteStore
 from shared_logic.events.dates import happened
-from shared_logic.language import registry
 from shared_logic.protocols import Cut, Message, Store
+from shared_logic.registry import registry
 from speed.kafka_log import KafkaLog
 from speed.log_error import LogError
 

@@ -32,7 +32,7 @@ from cli.failures import INTERRUPTED, MISTAKE, Failure
 from cli.output import err
 from serving.sqlite_store import StoreError
 from shared_logic.installed import BrokenPackage, register_datasets
-from shared_logic.language import DefinitionError
+from shared_logic.tables import DefinitionError
 from speed.log_error import LogError
 
 app = typer.Typer(

@@ -12,7 +12,9 @@ import shared_logic.datasets  # noqa: F401  registers the datasets
 from cli.failures import Failure
 from cli.home import Home
 from shared_logic.clock import from_iso
-from shared_logic.language import Dataset, DefinitionError, registry
+from shared_logic.definition import Dataset
+from shared_logic.registry import registry
+from shared_logic.tables import DefinitionError
 from shared_logic.views import views
 
 HomeOption = Annotated[

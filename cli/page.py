@@ -15,7 +15,7 @@ mpl.use("svg")
 import matplotlib.pyplot as plt
 
 from serving.reader import Reader
-from shared_logic.language import registry
+from shared_logic.registry import registry
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#202122}"

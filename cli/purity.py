@@ -8,8 +8,8 @@ from importlib import import_module
 
 import shared_logic.datasets  # noqa: F401  registers the datasets
 from cli.check import SAMPLE
-from shared_logic.language import registry
 from shared_logic.reference import reference, told
+from shared_logic.registry import registry
 
 if __name__ == "__main__":
     _, module, name = sys.argv

@@ -17,7 +17,7 @@ from serving.analysis import Analysis
 from serving.as_of import as_of
 from serving.reader import NotPublished, Reader, Stream
 from shared_logic.clock import instant
-from shared_logic.language import Dataset
+from shared_logic.definition import Dataset
 from shared_logic.protocols import Cut, Generation, Log, Store
 from speed import loop_engine
 from speed.worker import Worker

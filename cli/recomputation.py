@@ -14,7 +14,7 @@ from batch.states import said_by_bootstraps, said_by_log, united
 from batch.store_rows import store_rows
 from cli.home import Home
 from cli.temporary import temporary
-from shared_logic.language import Dataset
+from shared_logic.definition import Dataset
 from shared_logic.protocols import Cut, Log
 
 

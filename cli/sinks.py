@@ -14,7 +14,8 @@ from cli.configuration import Entries, cassandra_security, kafka_options, parsed
 from cli.failures import Failure
 from serving.cassandra_session import Address, Unreachable, connected
 from serving.ddl import create_keyspace
-from shared_logic.language import Dataset, registry
+from shared_logic.definition import Dataset
+from shared_logic.registry import registry
 from shared_logic.sinks import OutputTable, Sink, SinkError, public_table, whole_table
 from speed.kafka_log import KafkaUnreachable, Topic
 

@@ -62,8 +62,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from shared_logic.folds import Fold
-from shared_logic.language import Clustering, Partition, Table, about, dataset
+from shared_logic.language import Clustering, Fold, Partition, Table, about, dataset
 from shared_logic.things import Revision
 
 

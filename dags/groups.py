@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import reduce
 
+from shared_logic.definition import Dataset
 from shared_logic.installed import register_datasets
-from shared_logic.language import Dataset, registry
+from shared_logic.registry import registry
 from shared_logic.views import View, views
 
 register_datasets()

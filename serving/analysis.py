@@ -15,7 +15,8 @@ import pyarrow as pa
 from serving.arrow import batches
 from serving.layers import FilesGone, make_empty, put_together
 from serving.reader import Stream
-from shared_logic.language import Dataset, registry
+from shared_logic.definition import Dataset
+from shared_logic.registry import registry
 from shared_logic.views import View, views
 
 Read = Callable[[Dataset], Stream]

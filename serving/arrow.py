@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from shared_logic.language import Dataset
+from shared_logic.definition import Dataset
 
 ROWS_AT_ONCE = 20_000
 

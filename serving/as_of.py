@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from serving.overlay import Overlay
 from serving.reader import NotPublished
+from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
-from shared_logic.language import Dataset
 from shared_logic.protocols import Cut, Generation, Log, Message, Store
 
 Lanes = Sequence[tuple[Dataset, Generation]]

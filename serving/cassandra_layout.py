@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from zlib import crc32
 
 from serving.cassandra_session import Cql
-from shared_logic.language import Dataset
+from shared_logic.definition import Dataset
 
 _LEAST_COLUMNS = 2
 """One alone is the wiki, and a wiki would be one bucket."""

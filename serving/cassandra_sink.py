@@ -12,8 +12,8 @@ from typing import Any
 
 from serving.cassandra_session import Cql
 from serving.ddl import TYPES, add_column, create_table, quoted
-from shared_logic.language import Key
 from shared_logic.sinks import Change, OutputTable, SinkError
+from shared_logic.tables import Key
 
 _STEP_BITS = 40
 """Of a date: so many writes a process may do."""

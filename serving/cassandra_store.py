@@ -25,8 +25,8 @@ from serving.cassandra_session import Address, Cql, Unreachable, connected
 from serving.ddl import FORMAT
 from serving.difference import Counts, difference
 from serving.sqlite_file import StoreError, key_range
+from shared_logic.definition import Dataset
 from shared_logic.kernel import add
-from shared_logic.language import Dataset
 from shared_logic.protocols import Accumulator, Cut, Generation, Lane, Parts
 
 __all__ = ["Address", "CassandraStore", "LeaseLost", "StoreError", "Unreachable", "connected"]

@@ -14,7 +14,7 @@ from itertools import groupby, islice
 from typing import NamedTuple, Self
 
 from serving.reader import NotPublished, Reader
-from shared_logic.language import Dataset
+from shared_logic.definition import Dataset
 from shared_logic.protocols import Cut, Generation, Lane, Store
 from shared_logic.sinks import Change
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from shared_logic.language import Column
 from shared_logic.sinks import OutputTable
+from shared_logic.tables import Column
 
 TYPES: dict[type, str] = {
     int: "bigint",

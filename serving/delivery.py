@@ -12,8 +12,8 @@ import msgspec
 
 from serving.changes import Feed, Mark, MarkTooOld, changes
 from serving.reader import Reader
+from shared_logic.definition import Dataset
 from shared_logic.keys import encode_key
-from shared_logic.language import Dataset
 from shared_logic.protocols import Store
 from shared_logic.sinks import Change, OutputTable, Sink
 

@@ -11,7 +11,7 @@ import msgspec
 import pyarrow.parquet as pq
 
 from serving.arrow import arrow_schema, batches
-from shared_logic.language import Dataset
+from shared_logic.definition import Dataset
 
 Rows = Iterable[dict[str, Any]]
 

@@ -24,9 +24,11 @@ from serving.analysis import Analysis
 from serving.moment import Moment
 from serving.reader import Stream
 from shared_logic.datasets.history_keys import by_name, by_user, on_day
+from shared_logic.definition import Dataset
 from shared_logic.hidden_names import name_digest
 from shared_logic.kernel import linked
-from shared_logic.language import Dataset, Key, registry
+from shared_logic.registry import registry
+from shared_logic.tables import Key
 from shared_logic.views.states import REVISIONS, REVISIONS_UNITED
 
 Row = dict[str, Any]

@@ -17,7 +17,8 @@ import pyarrow as pa
 from serving.arrow import arrow_schema
 from serving.reader import Layers
 from serving.redaction import Redaction
-from shared_logic.language import Dataset, Key, Values
+from shared_logic.definition import Dataset
+from shared_logic.tables import Key, Values
 
 ROWS_AT_ONCE = 20_000
 

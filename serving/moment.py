@@ -8,10 +8,12 @@ from typing import Any
 from serving.reader import NotPublished, Stream, check_columns, lag_of, through_of
 from serving.redaction import HiddenNames, Redaction
 from shared_logic.datasets.user_current import hidden_names
+from shared_logic.definition import Dataset
 from shared_logic.keys import decode_key, decode_values, encode_key
-from shared_logic.language import Dataset, Key, registry
 from shared_logic.merge import merged, merged_of
 from shared_logic.protocols import Cut, Generation, Lane, Store
+from shared_logic.registry import registry
+from shared_logic.tables import Key
 
 Record = dict[str, Any]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared_logic.keys import decode_key, decode_values
-from shared_logic.language import Key, Schema
+from shared_logic.tables import Key, Schema
 
 Rows = Iterable[tuple[bytes, bytes]]
 

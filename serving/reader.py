@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from serving.redaction import HiddenNames, Redaction
+from shared_logic.definition import Dataset
 from shared_logic.kernel import add
 from shared_logic.keys import decode_key, decode_values, encode_key
-from shared_logic.language import Dataset, Key, Schema, Values
 from shared_logic.merge import merged, merged_of
 from shared_logic.protocols import Cut, Generation, Lane, Parts, Store
+from shared_logic.tables import Key, Schema, Values
 
 
 class NotPublished(Exception):  # noqa: N818  what is so, not that something failed

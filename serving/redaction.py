@@ -11,12 +11,13 @@ from itertools import groupby, islice
 from typing import Any, Protocol, runtime_checkable
 
 from shared_logic.datasets.user_current import hidden_names
+from shared_logic.definition import Dataset
 from shared_logic.hidden_names import name_digest
 from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
-from shared_logic.language import Column, Dataset, DefinitionError, Key, Values
 from shared_logic.merge import merged_of
 from shared_logic.page_state import COMMENT_HIDDEN, TEXT_HIDDEN, USER_HIDDEN
 from shared_logic.protocols import Generation, Lane, Store
+from shared_logic.tables import Column, DefinitionError, Key, Values
 
 BITS = {"text": TEXT_HIDDEN, "comment": COMMENT_HIDDEN, "user": USER_HIDDEN}
 ACCOUNT = "account"

@@ -9,14 +9,15 @@ from serving.moment import published_together
 from serving.reader import NotPublished, through_of
 from shared_logic.datasets.page_history import namespaces_of, page_titles
 from shared_logic.datasets.sites import SiteNamespaces, site_namespaces
+from shared_logic.definition import Dataset
 from shared_logic.entities import decode, page
 from shared_logic.history.page_events import Namespaces
 from shared_logic.keys import decode_key, decode_values, encode_key
-from shared_logic.language import Dataset, Key
 from shared_logic.merge import merged
 from shared_logic.page_state import EMPTY, PageState, united
 from shared_logic.partitions import partition
 from shared_logic.protocols import Cut, Lane, Store
+from shared_logic.tables import Key
 
 
 class StoredPages:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from serving.changes import Mark, changes
-from shared_logic.language import Dataset, registry
+from shared_logic.definition import Dataset
 from shared_logic.protocols import Store
+from shared_logic.registry import registry
 from shared_logic.sinks import Change
 from shared_logic.views import View
 

@@ -13,7 +13,7 @@ from hashlib import sha256
 from importlib import import_module
 from types import ModuleType
 
-from shared_logic.language import Dataset
+from shared_logic.definition import Dataset
 
 _ROOT = "shared_logic"
 _READING = (

@@ -13,10 +13,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
+from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, Kind, State, join
 from shared_logic.incremental_fold import IncrementalFold
 from shared_logic.kernel import Changes, Described, Failed, Rows, change, read_of, reads, rows_of
-from shared_logic.language import Dataset
 from shared_logic.page_outline import Outline
 from shared_logic.page_state import PageState, news, united, with_news
 from shared_logic.things import (

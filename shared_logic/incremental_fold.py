@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from shared_logic.definition import Dataset
 from shared_logic.folds import Fold
 from shared_logic.kernel import Changes, Failed, Rows, add, change
-from shared_logic.language import Dataset, Key, Values
+from shared_logic.tables import Key, Values
 from shared_logic.things import PageFacts, Revision
 
 STRIDE = 500

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from shared_logic.language import Column
 from shared_logic.sinks import OutputTable
+from shared_logic.tables import Column
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TYPES: dict[type, dict[str, Any]] = {

@@ -13,8 +13,9 @@ from operator import add as plus
 from operator import itemgetter
 from typing import Any
 
+from shared_logic.definition import Dataset, Linked
 from shared_logic.entities import Entity, Kind, State
-from shared_logic.language import Dataset, Key, Linked, Schema, Values
+from shared_logic.tables import Key, Schema, Values
 from shared_logic.things import (
     Account,
     InputIssue,

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from shared_logic.clock import instant, milliseconds
-from shared_logic.language import Key, Schema, Values
+from shared_logic.tables import Key, Schema, Values
 
 _OFFSET = 1 << 63
 _END = b"\x00\x00"

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, State, encode, entity
 from shared_logic.events.read import DeadLetter, read
 from shared_logic.kernel import Rows
 from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
-from shared_logic.language import Dataset
 from shared_logic.merge import merged
 from shared_logic.protocols import Cut, Generation, Lane, Log, Store
 from shared_logic.reference import States, Tables, reference, united

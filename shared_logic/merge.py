@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import TypeVar
 
+from shared_logic.definition import Dataset
 from shared_logic.kernel import add
 from shared_logic.keys import decode_values, encode_values
-from shared_logic.language import Dataset
 from shared_logic.protocols import Lane, Store
 
 T = TypeVar("T")

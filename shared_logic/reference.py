@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, State, join
 from shared_logic.events.read import DeadLetter, OutOfScope, read
 from shared_logic.kernel import Described, Rows, add, derive, entity_rows, linked, linked_rows, partition_of
-from shared_logic.language import Dataset, Key
 from shared_logic.routing import Router
+from shared_logic.tables import Key
 
 States = dict[Entity, State]
 Tables = dict[str, Rows]

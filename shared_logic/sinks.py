@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from shared_logic.language import Column, Dataset, Key
+from shared_logic.definition import Dataset
+from shared_logic.tables import Column, Key
 
 
 class SinkError(Exception):

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from shared_logic.clock import SECOND_MS
+from shared_logic.definition import Dataset
 from shared_logic.events.dates import happened
 from shared_logic.fingerprint import fingerprint
-from shared_logic.language import Dataset, registry
 from shared_logic.protocols import Generation, Log, Store
+from shared_logic.registry import registry
 from speed import bytewax_engine
 from speed.shares import Share, duties
 from speed.worker import Batch, Worker, alike

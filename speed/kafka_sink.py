@@ -16,8 +16,8 @@ from jsonschema import Draft202012Validator, ValidationError
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from shared_logic.json_schema import key_schema, row_schema
-from shared_logic.language import Key
 from shared_logic.sinks import Change, OutputTable, SinkError
+from shared_logic.tables import Key
 from speed.kafka_log import PATIENCE_SECONDS, KafkaUnreachable, Topic
 from speed.kafka_sending import DURABLE, REQUEST_SECONDS, send, waiting
 

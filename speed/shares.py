@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared_logic.language import Dataset, registry
+from shared_logic.definition import Dataset
+from shared_logic.registry import registry
 
 
 @dataclass(frozen=True, slots=True)

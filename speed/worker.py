@@ -7,34 +7,19 @@ same end, from the state before it; an accumulator says through which offset it 
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 
-from shared_logic.entities import Entity, Kind, State, decode, encode, entity
+from shared_logic.definition import Dataset
+from shared_logic.entities import State, encode
 from shared_logic.events.read import DeadLetter, read
 from shared_logic.incremental import IncrementalEntity, readers
-from shared_logic.kernel import (
-    Changes,
-    Rows,
-    Sums,
-    add,
-    change,
-    derive,
-    linked,
-    linked_rows,
-    partition_of,
-)
-from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
-from shared_logic.language import Dataset, Key, Values
-from shared_logic.merge import merged
+from shared_logic.kernel import Changes, Sums, add
+from shared_logic.keys import encode_key, encode_values
 from shared_logic.page_state import PageState, hidden
 from shared_logic.protocols import Accumulator, Generation, Lane, Log, Message, Store
-
-ENTITIES_CACHED = 20_000
-REVISIONS_CACHED = 250_000
-"""Of all entities in memory after a batch, but for those that it touched."""
+from speed.derived_rows import DerivedRows
+from speed.held_entities import HeldEntities
 
 
 class LogTooShort(Exception):  # noqa: N818  what is wrong, not that something is
@@ -89,14 +74,11 @@ class Worker:
         """
         self._log, self._store = log, store
         self._lanes = {dataset.name: (dataset, Lane(dataset.name, made.number)) for dataset, made in lanes}
-        self._base, self._cut = lanes[0][1].base, lanes[0][1].cut
-        self._readers = readers([dataset for dataset, _ in lanes])
-        self._cache: OrderedDict[str, IncrementalEntity] = OrderedDict()
-        self._sizes: dict[str, int] = {}
-        """By key, of the entities in memory, after the last batch."""
-        self._size = 0
-        self._asked: dict[str, _Totals] = {}
-        """By dataset: what was asked of its totals for the batch that is under way."""
+        self._cut = lanes[0][1].cut
+        self._held = HeldEntities(
+            store, lanes[0][1].base, self._cut, readers([dataset for dataset, _ in lanes])
+        )
+        self._derived = DerivedRows(store, self._lanes)
         self.outcome = Outcome()
         self.partitions = tuple(range(log.partitions)) if partitions is None else tuple(partitions)
         starts = log.starts()
@@ -125,12 +107,12 @@ class Worker:
     @property
     def entities_held(self) -> int:
         """How many entities' states are in memory."""
-        return len(self._cache)
+        return self._held.entities
 
     @property
     def revisions_held(self) -> int:
         """How many revisions these have; of what has none, one."""
-        return self._size
+        return self._held.revisions
 
     def progress(self, partition: int) -> int:
         """The offset before which everything of that partition is included."""
@@ -162,11 +144,13 @@ class Worker:
     def apply(self, batch: Batch) -> None:
         """Bring the lanes past the batch."""
         self._begun[batch.partition] = batch.end
-        self._asked.clear()
+        self._derived.begin()
         with self._store.atomically():
             for _, lane in self._lanes.values():
                 self._store.write_batch_end(lane, batch.partition, batch.end)
-            entities = self._entities(batch)
+            entities = self._held.of(
+                dict.fromkeys(message.key for message in batch.messages), batch.partition, batch.start
+            )
             said = self._said(batch.messages, entities)
             self._store.write_tails(
                 batch.partition,
@@ -177,14 +161,14 @@ class Worker:
                 entities[key].take([state for _, state in copies], changes, self._failed)
             for name, (dataset, lane) in self._lanes.items():
                 if dataset.is_linked:
-                    self._link(dataset, changes)
+                    self._derived.link(dataset, changes, self._failed)
                 elif dataset.source is not None:
-                    self._derive(dataset, changes)
+                    self._derived.derive(dataset, changes, self._failed)
                 self._write(batch, lane, changes[name])
-            self._note_passed(changes)
+            self._derived.note_passed(changes)
             for _, lane in self._lanes.values():
                 self._store.write_progress(lane, batch.partition, batch.end)
-        self._make_room(entities)
+        self._held.make_room(entities)
         self._applied[batch.partition] = batch.end
         self.outcome.messages += len(batch.messages)
 
@@ -195,38 +179,6 @@ class Worker:
     def is_applied(self, batch: Batch) -> bool:
         """Whether this worker has brought the lanes past the batch."""
         return self._applied[batch.partition] >= batch.end
-
-    def _entities(self, batch: Batch) -> dict[str, IncrementalEntity]:
-        """By key the entities of the batch that a dataset reads, and all its pages, as they are before the batch."""
-        cache = self._cache
-        found: dict[str, IncrementalEntity] = {}
-        new: dict[str, Entity] = {}
-        for key in {message.key: None for message in batch.messages}:
-            known = cache.get(key)
-            if known is not None:
-                cache.move_to_end(key)
-                found[key] = known
-            else:
-                one = entity(key)
-                if one.kind is Kind.PAGE or any(self._readers[one.kind]):
-                    new[key] = one
-        bases = self._store.states_of(self._base, list(new))
-        tails = self._store.tails_of(batch.partition, list(new), self._cut[batch.partition], batch.start)
-        for key, one in new.items():
-            told = (*([bases[key]] if key in bases else ()), *tails.get(key, ()))
-            found[key] = cache[key] = IncrementalEntity(one, self._readers[one.kind], map(decode, told))
-        return found
-
-    def _make_room(self, needed: Mapping[str, IncrementalEntity]) -> None:
-        """Forget what was needed longest ago, where there is too much after what these have become."""
-        for key, one in needed.items():
-            self._size += one.size - self._sizes.get(key, 0)
-            self._sizes[key] = one.size
-        while len(self._cache) > len(needed) and (
-            len(self._cache) > ENTITIES_CACHED or self._size > REVISIONS_CACHED
-        ):
-            key, _ = self._cache.popitem(last=False)
-            self._size -= self._sizes.pop(key)
 
     def _said(
         self, messages: Iterable[Message], entities: Mapping[str, IncrementalEntity]
@@ -275,149 +227,6 @@ class Worker:
             elif accumulator.version < batch.end:
                 new[key] = Accumulator(add(accumulator.sums, difference), batch.end)
         self._store.write_accumulators(lane, batch.partition, new)
-
-    def _link(self, dataset: Dataset, changes: dict[str, Changes]) -> None:
-        """Rows made of linked rows: those of every group that a changed row was in, and is in now."""
-        source, lane = self._source(dataset)
-        changed = changes[source.name].rows
-        touched = {partition_of(source.schema, key) for key in changed}
-        beside = _Beside({}, {})
-        if dataset.joined is not None:
-            beside = self._beside(dataset.joined, touched, changes[dataset.joined.name].rows)
-        before: Rows = {}
-        for rows in self._groups(source, lane, touched, {key: old for key, (old, _) in changed.items()}):
-            before |= linked_rows(dataset, rows, beside.of(dataset, min(rows, default=()))[0])
-        after: Rows = {}
-        for rows in self._groups(source, lane, touched, {key: new for key, (_, new) in changed.items()}):
-            after |= linked_rows(dataset, rows, beside.of(dataset, min(rows, default=()))[1], self._failed)
-        change(dataset, before, after, changes[dataset.name])
-
-    def _groups(
-        self, source: Dataset, lane: Lane, starts: Iterable[Key], instead: Mapping[Key, Values | None]
-    ) -> Iterator[Rows]:
-        """The groups of linked rows around these partitions, where the changed rows are as in `instead`.
-
-        What the store says of a changed row is not looked at: after a crash it may be the row before or after this batch.
-        """
-        replaced: dict[Key, Rows] = {}
-        for key, row in instead.items():
-            rows = replaced.setdefault(partition_of(source.schema, key), {})
-            if row is not None:
-                rows[key] = row
-
-        def partition(at: Key) -> Rows:
-            stored = (
-                (decode_key(source.schema, key), row)
-                for key, row in merged(self._store, source, lane, encode_key(at))
-            )
-            kept = {key: decode_values(source.schema, row) for key, row in stored if key not in instead}
-            return kept | replaced.get(at, {})
-
-        seen: set[Key] = set()
-        for start in starts:
-            if start not in seen:
-                rows = linked(source.schema, start, partition)
-                seen.update(partition_of(source.schema, key) for key in rows)
-                yield rows
-
-    def _derive(self, dataset: Dataset, changes: dict[str, Changes]) -> None:
-        """Rows made of totals: those whose total changed, and those whose joined row did."""
-        source, lane = self._source(dataset)
-        keys = {encode_key(key): key for key in changes[source.name].sums}
-        beside = _Beside({}, {})
-        if dataset.joined is not None:
-            changed = changes[dataset.joined.name].rows
-            for first in changed:
-                keys |= self._beginning_with(source, lane, first)
-            beside = self._beside(dataset.joined, keys.values(), changed)
-        totals = self._totals(source, lane, keys)
-        for encoded, key in keys.items():
-            old, new = beside.of(dataset, key)
-            change(
-                dataset,
-                derive(dataset, key, totals.passed[encoded], old),
-                derive(dataset, key, totals.now[encoded], new, self._failed),
-                changes[dataset.name],
-            )
-
-    def _beginning_with(self, source: Dataset, lane: Lane, first: Key) -> dict[bytes, Key]:
-        """Keys of a rollup that begin with these columns, whether in the batch or since."""
-        prefix = encode_key(first)
-        stored = (self._store.batch_rows(lane, prefix), self._store.accumulated(lane, prefix))
-        return {key: decode_key(source.schema, key) for rows in stored for key, _ in rows}
-
-    def _beside(
-        self, joined: Dataset, keys: Iterable[Key], changed: Mapping[Key, tuple[Values | None, Values | None]]
-    ) -> _Beside:
-        lane = self._lanes[joined.name][1]
-        before, after = {}, {}
-        for first in {key[: len(joined.schema.key_names)] for key in keys}:
-            if first in changed:
-                before[first], after[first] = changed[first]
-                continue
-            rows = merged(self._store, joined, lane, encode_key(first))
-            row = next((decode_values(joined.schema, row) for _, row in rows), None)
-            before[first] = after[first] = row
-        return _Beside(before, after)
-
-    def _totals(self, dataset: Dataset, lane: Lane, keys: Iterable[bytes]) -> _Totals:
-        """The totals of these keys and of others; the store is asked once a batch for each, after the batch is in them."""
-        totals = self._asked.setdefault(dataset.name, _Totals({}, {}))
-        new = [key for key in keys if key not in totals.now]
-        accumulators = self._store.accumulators(lane, new)
-        passed = self._store.passed(lane, new)
-        rows = self._store.batch_rows_of(lane, new)
-        nothing = (0,) * len(dataset.schema.sums)
-        for key in new:
-            row = rows.get(key)
-            base: Sums = decode_values(dataset.schema, row) if row is not None else nothing
-            parts = accumulators.get(key, {}).values()
-            totals.now[key] = reduce(add, (part.sums for part in parts), base)
-            totals.passed[key] = passed.get(key, base)
-        return totals
-
-    def _note_passed(self, changes: dict[str, Changes]) -> None:
-        """The totals now are what derived rows say, so that only what is added to them later is passed on.
-
-        What is derived last is noted first: as long as a total is not noted, a redone batch passes it on again, and so comes to
-        all that is derived from it.
-        """
-        read = {dataset.source.name for dataset, _ in self._lanes.values() if dataset.source is not None}
-        for name, (dataset, lane) in reversed(self._lanes.items()):
-            if name in read and changes[name].sums:
-                keys = [encode_key(key) for key in changes[name].sums]
-                totals = self._totals(dataset, lane, keys)
-                self._store.write_passed(
-                    lane, {key: totals.now[key] for key in keys if totals.now[key] != totals.passed[key]}
-                )
-
-    def _source(self, dataset: Dataset) -> tuple[Dataset, Lane]:
-        if dataset.source is None:
-            message = f"dataset {dataset.name} reads no table"
-            raise AssertionError(message)
-        return self._lanes[dataset.source.name]
-
-
-@dataclass(frozen=True, slots=True)
-class _Totals:
-    """Of a rollup, by key: the total now, and the total that was last passed on (in the beginning the batch's)."""
-
-    now: dict[bytes, Sums]
-    passed: dict[bytes, Sums]
-
-
-@dataclass(frozen=True, slots=True)
-class _Beside:
-    """Joined rows by their keys, before and after a batch."""
-
-    before: Mapping[Key, Values | None]
-    after: Mapping[Key, Values | None]
-
-    def of(self, dataset: Dataset, key: Key) -> tuple[Values | None, Values | None]:
-        if dataset.joined is None or not key:
-            return None, None
-        first = key[: len(dataset.joined.schema.key_names)]
-        return self.before[first], self.after[first]
 
 
 def alike(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shared_logic.folds import Fold
 from shared_logic.language import (
     Clustering,
+    Fold,
     Link,
     Linked,
     Partition,
@@ -15,8 +15,8 @@ from shared_logic.language import (
     Table,
     about,
     dataset,
-    registry,
 )
+from shared_logic.registry import registry
 from shared_logic.things import Account, LogEntry, Page, Revision, Site, User, UserKind
 
 if TYPE_CHECKING:

@@ -26,9 +26,10 @@ from serving.layers import FilesGone, whole_table
 from serving.moment import Moment, published_together
 from serving.reader import Reader, Stream
 from serving.sqlite_store import SqliteStore
+from shared_logic.definition import Dataset
 from shared_logic.installed import register_datasets
-from shared_logic.language import Dataset, registry
 from shared_logic.protocols import Store
+from shared_logic.registry import registry
 
 Format = Literal["arrow", "pandas", "polars", "spark"]
 

@@ -21,9 +21,10 @@ from cli.options import (
 from cli.output import err, meter, out, print_json, print_outcome, print_records
 from cli.relocations import followed
 from shared_logic.datasets.page_history import page_titles
+from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
-from shared_logic.language import Dataset, registry
 from shared_logic.protocols import Cut, Generation, Log, Store
+from shared_logic.registry import registry
 
 app = typer.Typer(help="Recompute datasets from all of history.", no_args_is_help=True)
 generations_app = typer.Typer(

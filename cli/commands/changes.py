@@ -16,7 +16,7 @@ from serving.changes import Mark, MarkTooOld
 from serving.changes import changes as changes_since
 from serving.reader import NotPublished
 from serving.view_changes import Marks, view_changes
-from shared_logic.language import Dataset
+from shared_logic.definition import Dataset
 from shared_logic.protocols import Store
 from shared_logic.sinks import Change
 from shared_logic.views import views

@@ -23,7 +23,8 @@ from cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from cli.output import out, print_json
 from cli.sinks import outputs
 from cli.streams import streams
-from shared_logic.language import DefinitionError, registry
+from shared_logic.registry import registry
+from shared_logic.tables import DefinitionError
 
 app = typer.Typer(help="What is configured, and what is wrong with it.", no_args_is_help=True)
 

@@ -12,9 +12,10 @@ from cli.failures import DIFFERS, Failure
 from cli.options import JsonOption, dataset_named
 from cli.output import out, print_json, print_records
 from cli.templates import TEMPLATES
+from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
-from shared_logic.language import Dataset, registry
 from shared_logic.reference import reference, told
+from shared_logic.registry import registry
 from shared_logic.views import View, views
 
 

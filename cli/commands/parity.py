@@ -20,7 +20,7 @@ from cli.temporary import temporary
 from serving.as_of import as_of
 from serving.parity import compare
 from serving.reader import Reader
-from shared_logic.language import Dataset
+from shared_logic.definition import Dataset
 from shared_logic.protocols import Cut, Generation, Lane, Log, Store
 
 if TYPE_CHECKING:

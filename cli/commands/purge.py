@@ -21,11 +21,11 @@ from cli.sinks import outputs
 from serving.reader import lag_of, through_of
 from shared_logic.datasets.user_current import hidden_names
 from shared_logic.keys import decode_key
-from shared_logic.language import registry
 from shared_logic.merge import merged
 from shared_logic.protocols import Cut, Lane, Log, Store
 from shared_logic.purge import REVISION, Hidden, purged_event
 from shared_logic.purged_names import WikiAndDigest
+from shared_logic.registry import registry
 from speed.kafka_log import KafkaLog
 
 app = typer.Typer(

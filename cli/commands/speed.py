@@ -22,8 +22,9 @@ from cli.options import (
 from cli.output import err, meter, out, print_json
 from cli.relocations import followed
 from shared_logic.datasets.page_history import page_titles
-from shared_logic.language import Dataset, registry
+from shared_logic.definition import Dataset
 from shared_logic.protocols import Generation, Log, Store
+from shared_logic.registry import registry
 from speed import process
 from speed.daemon import Daemon
 from speed.shares import Share

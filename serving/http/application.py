@@ -16,7 +16,7 @@ from serving.http.operations import Kept
 from serving.http.problems import Problem, answer, handle
 from serving.http.source import Source
 from serving.http.state_metrics import StateCollector
-from shared_logic.language import Dataset
+from shared_logic.definition import Dataset
 
 
 def application(

@@ -20,7 +20,8 @@ from serving.http.periods import Granularity, Span, day_of, short, span_of
 from serving.http.problems import RESPONSES, Problem
 from serving.http.sites import Sites, project_of
 from serving.http.source import Source
-from shared_logic.language import Key, registry
+from shared_logic.registry import registry
+from shared_logic.tables import Key
 
 RANKS = 100
 """Places of a list."""

@@ -19,7 +19,7 @@ from serving.http.similar_users import PAGE_HEADERS
 from serving.http.source import Source
 from serving.reader import NotPublished
 from shared_logic.clock import SECOND_MS
-from shared_logic.language import Dataset
+from shared_logic.definition import Dataset
 
 PREFIX = "/operations"
 PAGE = Path(__file__).parent / "pages" / "operations.html"

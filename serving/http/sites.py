@@ -10,7 +10,7 @@ from serving.http.source import Source
 from shared_logic.datasets.page_history import namespaces_of
 from shared_logic.datasets.sites import SiteNamespaces
 from shared_logic.history.page_events import Namespaces
-from shared_logic.language import registry
+from shared_logic.registry import registry
 from shared_logic.titles import MAIN, database_key, user_name
 
 SECONDS_SITES_ARE_KEPT = 60.0

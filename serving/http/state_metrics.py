@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from serving.http.operations import Kept, state_of
 from serving.http.source import Source
 from shared_logic.clock import SECOND_MS, from_iso
-from shared_logic.language import Dataset
+from shared_logic.definition import Dataset
 
 
 class StateCollector(Collector):

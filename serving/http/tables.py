@@ -18,7 +18,8 @@ from serving.http.answers import fresh
 from serving.http.problems import RESPONSES, Problem
 from serving.http.source import Source
 from serving.reader import Stream
-from shared_logic.language import Column, Dataset, Key
+from shared_logic.definition import Dataset
+from shared_logic.tables import Column, Key
 
 MOST_ROWS = 1_000
 USUAL_ROWS = 100

@@ -14,9 +14,8 @@ from shared_logic.datasets.page_history import PageTitle, page_states
 from shared_logic.datasets.sites import SiteNamespaces
 from shared_logic.datasets.user_current import UserName
 from shared_logic.datasets.user_history import user_states
-from shared_logic.folds import Fold
 from shared_logic.hidden_names import name_digest
-from shared_logic.language import Clustering, Linked, Partition, Sum, Table, about, dataset
+from shared_logic.language import Clustering, Fold, Linked, Partition, Sum, Table, about, dataset
 from shared_logic.things import Revision, StrayRevision
 
 _PRIVATE = "tells what one person did"

@@ -18,8 +18,7 @@ from shared_logic.clock import day
 from shared_logic.datasets.daily_edits import NAMESPACE_UNKNOWN, EditorDay, grown_by
 from shared_logic.datasets.sites import ContentNamespaces
 from shared_logic.datasets.user_current import UserCurrent
-from shared_logic.folds import Fold
-from shared_logic.language import Clustering, Partition, Sum, Table, about, dataset
+from shared_logic.language import Clustering, Fold, Partition, Sum, Table, about, dataset
 from shared_logic.things import LogEntry, Revision, User, UserKind
 from shared_logic.titles import MAIN
 

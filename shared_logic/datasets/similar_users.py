@@ -14,8 +14,7 @@ from typing import Annotated
 
 import msgspec
 
-from shared_logic.folds import Fold
-from shared_logic.language import Clustering, Partition, Settings, Sum, Table, about, dataset
+from shared_logic.language import Clustering, Fold, Partition, Settings, Sum, Table, about, dataset
 from shared_logic.pairs import Meetings, Pairs, Turn
 from shared_logic.things import Revision, UserKind
 

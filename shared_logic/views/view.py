@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared_logic.language import DefinitionError, registry
+from shared_logic.registry import registry
+from shared_logic.tables import DefinitionError
 
 
 @dataclass(frozen=True, slots=True)

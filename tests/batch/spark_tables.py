@@ -11,7 +11,8 @@ from pyspark.sql import DataFrame
 from batch.groups import groups
 from batch.lowering import lower, lower_rows, rows_of_things
 from batch.store_rows import store_rows
-from shared_logic.language import Dataset, registry
+from shared_logic.definition import Dataset
+from shared_logic.registry import registry
 
 
 def computed(

@@ -18,11 +18,13 @@ from batch.fingerprint import uniting_fingerprint
 from batch.lowering import lower, lower_rows, rows_of_things
 from batch.run import Inputs, base_id, compute, earlier
 from batch.states import SCHEMA, said_by_log, united
+from shared_logic.definition import Dataset
 from shared_logic.entities import encode
 from shared_logic.kernel import Rows
 from shared_logic.keys import decode_key, decode_values
-from shared_logic.language import Dataset, DefinitionError, Schema, registry
 from shared_logic.reference import reference, told
+from shared_logic.registry import registry
+from shared_logic.tables import DefinitionError, Schema
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
 from tests import sample

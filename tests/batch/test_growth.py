@@ -14,7 +14,8 @@ from pyspark.sql import SparkSession
 from batch import audit as audits
 from batch.growth import ROWS, Measure, Outlier, bounds, measures, outliers, wiki_of
 from shared_logic.datasets.revision_history import RevisionFacts
-from shared_logic.language import Schema, registry
+from shared_logic.registry import registry
+from shared_logic.tables import Schema
 
 
 @pytest.mark.parametrize(

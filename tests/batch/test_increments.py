@@ -17,12 +17,13 @@ from batch.increments import changed, changes_of_things, touched
 from batch.lowering import lower_rows, one_column, rows_of_things
 from batch.run import Inputs, compute
 from batch.states import SCHEMA
+from shared_logic.definition import Dataset
 from shared_logic.entities import encode
 from shared_logic.kernel import Rows
 from shared_logic.keys import decode_key, decode_values
-from shared_logic.language import Dataset, registry
 from shared_logic.page_state import PageState, hidden
 from shared_logic.reference import States, reference, told, united
+from shared_logic.registry import registry
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
 from tests import sample

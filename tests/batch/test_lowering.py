@@ -11,11 +11,12 @@ from pyspark.sql import DataFrame, SparkSession
 import shared_logic.datasets  # noqa: F401  registers them
 from batch.lowering import HIDDEN, one_column, rows_of_things
 from batch.states import SCHEMA, united
+from shared_logic.definition import Dataset
 from shared_logic.entities import encode
 from shared_logic.keys import encode_key, encode_values
-from shared_logic.language import Dataset, registry
 from shared_logic.page_state import PageState, hidden
 from shared_logic.reference import Tables, reference, told
+from shared_logic.registry import registry
 from tests.batch.spark_tables import computed, rows_of
 from tests.strategies import stories as s
 

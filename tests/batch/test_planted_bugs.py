@@ -12,11 +12,13 @@ from pyspark.sql import functions as f
 from batch import lowering, states
 from batch.groups import GROUP
 from batch.states import SCHEMA
+from shared_logic.definition import Dataset
 from shared_logic.entities import encode, entity
 from shared_logic.events.read import read
 from shared_logic.keys import encode_key, encode_values
-from shared_logic.language import Dataset, Schema, registry
 from shared_logic.reference import reference, told
+from shared_logic.registry import registry
+from shared_logic.tables import Schema
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
 from tests import sample

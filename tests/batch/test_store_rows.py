@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from batch.arrow_types import ARROW_TYPES
 from batch.store_rows import store_rows
+from shared_logic.definition import Dataset
 from shared_logic.keys import encode_key, encode_values
-from shared_logic.language import Clustering, Dataset, Partition, Registry, Table, about
+from shared_logic.language import Clustering, Partition, Table, about
+from shared_logic.registry import Registry
 from shared_logic.things import Page
 from tests.serving.tables import everything
 

@@ -15,7 +15,7 @@ import pytest
 
 import shared_logic.datasets  # noqa: F401  registers them
 from dags.groups import groups, of_view, readable_views
-from shared_logic.language import registry
+from shared_logic.registry import registry
 
 ROOT = Path(__file__).parents[2]
 FAKE = """#!/usr/bin/env python3

@@ -13,7 +13,7 @@ import shared_logic.datasets  # noqa: F401  registers them
 from cli.check import check_dataset
 from cli.documents import datasets_page
 from cli.templates import TEMPLATES
-from shared_logic.language import registry
+from shared_logic.registry import registry
 
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -23,7 +23,7 @@ LIMITS = {"section_edits": 40, "page_months": 60, "size_records": 60}
 def run_and_check(source: str, name: str, folder: Path) -> None:
     """Register a module's dataset in a process of its own, and try the law on it."""
     (folder / f"{name}.py").write_text(source)
-    program = f"import {name}; from cli.check import broken_law, failures; from shared_logic.language import registry; "
+    program = f"import {name}; from cli.check import broken_law, failures; from shared_logic.registry import registry; "
     program += f"d = registry['{name}']; assert broken_law(d, 60) + failures(d) == [], (broken_law(d, 60), failures(d))"
     done = subprocess.run(
         [sys.executable, "-c", program],

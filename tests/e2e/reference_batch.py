@@ -11,9 +11,9 @@ from batch.fingerprint import uniting_fingerprint
 from batch.run import Inputs, base_id
 from cli.commands import batch as command
 from cli.home import Home
+from shared_logic.definition import Dataset
 from shared_logic.entities import encode
 from shared_logic.keys import encode_key, encode_values
-from shared_logic.language import Dataset
 from shared_logic.laws import states_before
 from shared_logic.page_state import PageState, hidden
 from shared_logic.reference import States, Tables, reference

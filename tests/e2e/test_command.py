@@ -114,7 +114,7 @@ def test_from_tables_and_events_to_merged_rows(run: Run, tmp_path: Path) -> None
 
 def test_a_failing_audit_publishes_nothing(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # given a table whose rows can't meet an expectation
-    from shared_logic.language import registry
+    from shared_logic.registry import registry
 
     events = tmp_path / "events.ndjson"
     events.write_bytes(b"\n".join(sample.events()[:200]))

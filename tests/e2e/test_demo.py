@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from cli.commands import demo as module
 from cli.commands.demo import SHOWN
 from cli.failures import Failure
-from shared_logic.language import registry
+from shared_logic.registry import registry
 from tests.e2e.commands import ran
 from tests.eventify.test_dump import REVISION, page, wiki
 from tests.sample import WIKI

@@ -15,9 +15,9 @@ from cli.home import Home
 from serving.reader import Reader
 from shared_logic.kernel import Rows
 from shared_logic.keys import decode_key, decode_values
-from shared_logic.language import registry
 from shared_logic.laws import states_before
 from shared_logic.reference import reference
+from shared_logic.registry import registry
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
 from tests import sample

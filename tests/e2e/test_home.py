@@ -18,8 +18,8 @@ from cli.home import Home
 from cli.main import app
 from cli.temporary import LOCK, temporary
 from serving.sqlite_file import StoreError
-from shared_logic.language import registry
 from shared_logic.memory_store import MemoryStore
+from shared_logic.registry import registry
 from stack.cassandra_node import CassandraNode
 from tests import sample
 from tests.e2e.commands import ran

@@ -22,7 +22,7 @@ from cli.home import Home
 from cli.main import app
 from serving.cassandra_session import connected
 from serving.reader import Reader
-from shared_logic.language import registry
+from shared_logic.registry import registry
 from speed.kafka_log import KafkaLog
 from stack.cassandra_node import CassandraNode
 from stack.kafka_broker import KafkaBroker

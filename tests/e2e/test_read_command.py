@@ -20,10 +20,10 @@ from cli.main import app
 from cli.reading import replay
 from serving.reader import Reader
 from shared_logic.fingerprint import fingerprint
-from shared_logic.language import registry
 from shared_logic.laws import load_generation, states_before
 from shared_logic.protocols import Cut
 from shared_logic.reference import reference
+from shared_logic.registry import registry
 from speed.ingest import ingest
 from tests import sample
 from tests.e2e.commands import ran

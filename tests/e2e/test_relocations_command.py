@@ -18,8 +18,8 @@ from cli.home import Home
 from cli.main import app
 from serving.reader import Reader
 from shared_logic.fingerprint import fingerprint
-from shared_logic.language import registry
 from shared_logic.laws import load_generation
+from shared_logic.registry import registry
 from speed.ingest import ingest
 from stack.cassandra_node import CassandraNode
 from stack.kafka_broker import KafkaBroker

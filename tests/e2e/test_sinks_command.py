@@ -26,9 +26,9 @@ from cli.reading import replay
 from serving.cassandra_session import Address, connected
 from serving.reader import Reader
 from shared_logic.fingerprint import fingerprint
-from shared_logic.language import registry
 from shared_logic.laws import load_generation, states_before
 from shared_logic.protocols import Generation
+from shared_logic.registry import registry
 from shared_logic.sinks import public_table
 from speed.ingest import ingest
 from speed.kafka_log import Topic

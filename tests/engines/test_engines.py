@@ -16,11 +16,12 @@ import pytest
 
 import shared_logic.datasets  # noqa: F401  registers them
 from serving.sqlite_store import SqliteStore
-from shared_logic.language import Dataset, registry
+from shared_logic.definition import Dataset
 from shared_logic.laws import differences, handover, load_generation, states_before
 from shared_logic.protocols import Generation, Log, Store
 from shared_logic.reference import reference
-from speed import bytewax_engine, loop_engine, worker
+from shared_logic.registry import registry
+from speed import bytewax_engine, held_entities, loop_engine
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
 from speed.worker import Batch, LogTooShort, Worker
@@ -47,13 +48,13 @@ def test_the_law_on_real_events(tmp_path: Path, engine: ModuleType, share: float
     assert handover(log, store, DATASETS, {}, [cut], catch_up) == []
 
 
-@pytest.mark.parametrize("limit", [{"ENTITIES_CACHED": 3}, {"REVISIONS_CACHED": 20}], ids=str)
+@pytest.mark.parametrize("limit", [{"ENTITIES_HELD": 3}, {"REVISIONS_HELD": 20}], ids=str)
 def test_what_is_forgotten_is_read_again(
     tmp_path: Path, limit: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given a worker that holds a few pages, or a few revisions
     for name, most in limit.items():
-        monkeypatch.setattr(worker, name, most)
+        monkeypatch.setattr(held_entities, name, most)
     log, store = SqliteLog(tmp_path / "log.db", 1), SqliteStore(tmp_path / "store.db")
     ingest(log, "real", sample.events())
     held: list[tuple[int, int]] = []
@@ -63,7 +64,7 @@ def test_what_is_forgotten_is_read_again(
 
         def look(batch: Batch) -> bool:
             touched = len({message.key for message in batch.messages})
-            sizes = [entity.size for entity in one._cache.values()]
+            sizes = [entity.size for entity in one._held._by_key.values()]
             assert (one.entities_held, one.revisions_held) == (len(sizes), sum(sizes))
             held.append((len(sizes) - touched, sum(sizes)))
             return True
@@ -75,7 +76,7 @@ def test_what_is_forgotten_is_read_again(
         handover(log, store, registry.closure(["revision_facts", "daily_edits"]), {}, [(0,)], catch_up) == []
     )
     # then it never holds more than that, but for what the last ones were about
-    if "ENTITIES_CACHED" in limit:
+    if "ENTITIES_HELD" in limit:
         assert all(entities <= 3 for entities, _ in held)
     else:
         assert all(revisions <= 20 for entities, revisions in held if entities > 0)

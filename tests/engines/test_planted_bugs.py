@@ -8,12 +8,15 @@ from types import ModuleType
 import pytest
 
 import shared_logic.datasets  # noqa: F401  registers them
+from shared_logic.definition import Dataset
 from shared_logic.kernel import Rows, Sums
-from shared_logic.language import Dataset, Key, Schema, registry
 from shared_logic.laws import handover
 from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Accumulator, Generation, Lane, Log, Store
+from shared_logic.registry import registry
+from shared_logic.tables import Key, Schema
 from speed import bytewax_engine, loop_engine
+from speed.derived_rows import DerivedRows
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
 from speed.worker import Batch, Worker
@@ -77,7 +80,7 @@ def without_what_was_there(patch: pytest.MonkeyPatch) -> None:
 
 def passed_on_twice(patch: pytest.MonkeyPatch) -> None:
     """Nobody notes which totals were passed on."""
-    patch.setattr(Worker, "_note_passed", lambda *_: None)
+    patch.setattr(DerivedRows, "note_passed", lambda *_: None)
 
 
 def without_links(patch: pytest.MonkeyPatch) -> None:
@@ -86,7 +89,7 @@ def without_links(patch: pytest.MonkeyPatch) -> None:
     def planted(schema: Schema[object], start: Key, partition: Callable[[Key], Rows]) -> Rows:
         return dict(partition(start))
 
-    patch.setattr("speed.worker.linked", planted)
+    patch.setattr("speed.derived_rows.linked", planted)
 
 
 PLANTS: Mapping[str, Plant] = {

@@ -11,8 +11,8 @@ import shared_logic.datasets  # noqa: F401  registers them
 from batch.table_files import read_table_folder
 from shared_logic.clock import from_iso
 from shared_logic.eventify.tables import states
-from shared_logic.language import registry
 from shared_logic.reference import Tables, reference, united
+from shared_logic.registry import registry
 from tests import sample
 
 BEGINNING = from_iso("2023-01-01T00:00:00Z")

@@ -12,8 +12,8 @@ from pathlib import Path
 import shared_logic.datasets  # noqa: F401  registers them
 from cli.home import Home
 from shared_logic.keys import encode_key, encode_values
-from shared_logic.language import registry
 from shared_logic.protocols import Generation, Store
+from shared_logic.registry import registry
 
 ROWS = 1_000
 WIKI = "flipwiki"

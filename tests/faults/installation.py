@@ -15,12 +15,13 @@ from batch.table_files import read_table_folder
 from cli.home import Home
 from cli.main import app
 from shared_logic.clock import from_iso
+from shared_logic.definition import Dataset
 from shared_logic.eventify.tables import states
 from shared_logic.fingerprint import fingerprint
-from shared_logic.language import Dataset, registry
 from shared_logic.laws import differences, load_generation, states_before
 from shared_logic.protocols import Generation, Log, Store
 from shared_logic.reference import States, reference, united
+from shared_logic.registry import registry
 from tests import sample
 from tests.faults.processes import Program, eventually
 

@@ -12,7 +12,7 @@ from cli.failures import AUDIT_FAILED, Failure
 from cli.home import Home
 from cli.http_server import kept
 from cli.main import app
-from shared_logic.language import registry
+from shared_logic.registry import registry
 from tests import sample
 from tests.faults.installation import Run, alive, assert_whole, bootstrap
 from tests.faults.processes import daemon, eventually

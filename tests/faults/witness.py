@@ -19,9 +19,9 @@ from serving.reader import Reader
 from shared_logic.entities import Entity, State, entity, join, page
 from shared_logic.events.read import DeadLetter, read
 from shared_logic.kernel import Described, entity_rows
-from shared_logic.language import registry
 from shared_logic.partitions import partition
 from shared_logic.protocols import Cut, Log, Store
+from shared_logic.registry import registry
 
 TOLD = ("title", "namespace", "is_deleted", "revisions", "latest_rev_id")
 """Columns that every way of reading tells alike."""

@@ -15,8 +15,8 @@ import shared_logic.datasets  # noqa: F401  registers them
 from batch.table_files import read_table_folder
 from shared_logic.clock import from_iso, instant
 from shared_logic.eventify.tables import states
-from shared_logic.language import registry
 from shared_logic.reference import reference, united
+from shared_logic.registry import registry
 
 LOCAL = Path(__file__).parents[2].parent / "shared" / "data" / "mediawiki-local"
 WIKIS = [("a-sqlite-seed11", "gtawiki"), ("b-mysql-seed12", "gtbwiki")]

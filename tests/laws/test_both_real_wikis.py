@@ -18,8 +18,8 @@ from shared_logic.clock import from_iso
 from shared_logic.entities import Entity, State
 from shared_logic.eventify.tables import states
 from shared_logic.kernel import Rows
-from shared_logic.language import registry
 from shared_logic.reference import Tables, reference, told, united
+from shared_logic.registry import registry
 from tests.strategies.relocated import relocated
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "mediawiki-local"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from serving.changes import Mark, MarkTooOld, changes
 from serving.reader import NotPublished, Reader
-from shared_logic.language import Dataset
+from shared_logic.definition import Dataset
 from shared_logic.laws import load_generation, states_before
 from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Generation, Store

@@ -19,8 +19,8 @@ from shared_logic.eventify.authors import with_authors
 from shared_logic.eventify.dump import DumpReader, read_logging
 from shared_logic.eventify.log_dump import said_by_head, said_by_log_items
 from shared_logic.eventify.tables import states
-from shared_logic.language import registry
 from shared_logic.reference import Tables, reference, united
+from shared_logic.registry import registry
 
 LOCAL = Path(__file__).parents[2].parent / "shared" / "data" / "mediawiki-local"
 WIKIS = {"a-sqlite-seed11": "gtawiki", "b-mysql-seed12": "gtbwiki"}

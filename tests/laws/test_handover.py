@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 import shared_logic.datasets  # noqa: F401  registers them
 from cli.stories import messages
-from shared_logic.language import Dataset, registry
+from shared_logic.definition import Dataset
 from shared_logic.laws import handover
 from shared_logic.memory_store import MemoryStore
 from shared_logic.partitions import partition
 from shared_logic.protocols import Generation, Log, Store
+from shared_logic.registry import registry
 from speed import loop_engine
 from speed.memory_log import MemoryLog
 from speed.worker import Worker

@@ -16,18 +16,19 @@ import shared_logic.datasets  # noqa: F401  registers them
 from batch.table_files import read_table_folder
 from shared_logic import entities
 from shared_logic.clock import from_iso
+from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, State, page, user
 from shared_logic.eventify.tables import states
 from shared_logic.events.read import DeadLetter, OutOfScope, read
 from shared_logic.hidden_names import name_digest, pseudonym
 from shared_logic.history import php
 from shared_logic.history.spelling import in_text
-from shared_logic.language import Dataset, registry
 from shared_logic.log_state import LogState
 from shared_logic.page_state import Happening, PageState, RevisionState
 from shared_logic.purge import Hidden, purged_event, purged_state
 from shared_logic.purged_names import Pseudonyms
 from shared_logic.reference import reference, told, united
+from shared_logic.registry import registry
 from shared_logic.routing import Router
 from shared_logic.things import User
 from shared_logic.user_state import UserState

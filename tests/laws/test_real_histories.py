@@ -11,8 +11,8 @@ from batch.table_files import read_table_folder
 from shared_logic.clock import from_iso
 from shared_logic.entities import Entity, State
 from shared_logic.eventify.tables import states
-from shared_logic.language import registry
 from shared_logic.reference import Tables, reference, told, united
+from shared_logic.registry import registry
 from tests import sample
 
 SNAPSHOT_TAKEN = from_iso("2022-01-30T17:25:37Z")

@@ -18,10 +18,11 @@ from batch.table_files import read_table_folder
 from serving.analysis import Analysis
 from serving.reader import Stream
 from shared_logic.clock import from_iso, instant
+from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, State
 from shared_logic.eventify.tables import states
-from shared_logic.language import Dataset, registry
 from shared_logic.reference import Tables, reference, told, united
+from shared_logic.registry import registry
 from shared_logic.views import views
 from tests import sample
 

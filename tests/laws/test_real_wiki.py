@@ -13,8 +13,9 @@ from batch.table_files import read_table_folder
 from shared_logic.clock import from_iso
 from shared_logic.entities import Entity, State
 from shared_logic.eventify.tables import states
-from shared_logic.language import Key, registry
 from shared_logic.reference import Tables, reference, told, united
+from shared_logic.registry import registry
+from shared_logic.tables import Key
 from tests import sample
 from tests.strategies.relocated import relocated
 

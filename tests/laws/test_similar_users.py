@@ -18,17 +18,19 @@ from serving.reader import Reader
 from shared_logic import things
 from shared_logic.clock import from_iso
 from shared_logic.datasets.similar_users import SimilarUsersSettings, coedits
+from shared_logic.definition import Dataset
 from shared_logic.eventify.tables import states
 from shared_logic.events.read import DeadLetter, OutOfScope, read
-from shared_logic.language import Dataset, DefinitionError, registry
 from shared_logic.laws import handover
 from shared_logic.memory_store import MemoryStore
 from shared_logic.page_state import PageState
 from shared_logic.pairs import Meetings, Pairs, Turn, encounters
 from shared_logic.protocols import Generation, Log, Store
 from shared_logic.reference import Tables, reference, united
+from shared_logic.registry import registry
 from shared_logic.routing import Router
 from shared_logic.similarity import edit_overlap, overlap, profile, ranked
+from shared_logic.tables import DefinitionError
 from shared_logic.things import Page, UserKind
 from speed import loop_engine
 from speed.memory_log import MemoryLog

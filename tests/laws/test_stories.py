@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 
 import shared_logic.datasets  # noqa: F401  registers them
 from shared_logic.clock import SECOND_MS
+from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, State
 from shared_logic.eventify.tables import states
 from shared_logic.events.read import read
-from shared_logic.language import Dataset, registry
 from shared_logic.laws import handover
 from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Generation, Log, Store
 from shared_logic.reference import reference, told, united
+from shared_logic.registry import registry
 from shared_logic.routing import Router
 from speed import loop_engine
 from speed.memory_log import MemoryLog

@@ -13,9 +13,9 @@ from batch.table_files import read_table_folder
 from serving.sqlite_store import SqliteStore
 from shared_logic.clock import from_iso
 from shared_logic.eventify.tables import states
-from shared_logic.language import registry
 from shared_logic.laws import load_generation
 from shared_logic.reference import united
+from shared_logic.registry import registry
 from tests import sample
 
 ROOT = Path(__file__).parents[2]

@@ -8,11 +8,11 @@ import shared_logic.datasets  # noqa: F401  registers them
 from shared_logic.clock import SECOND_MS
 from shared_logic.eventify.tables import states
 from shared_logic.events.read import Read, read
-from shared_logic.language import registry
 from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
 from shared_logic.page_state import PageState, hidden
 from shared_logic.reference import States, united
+from shared_logic.registry import registry
 from shared_logic.routing import Router
 from speed import loop_engine
 from speed.memory_log import MemoryLog

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import Annotated, Any
 
+from shared_logic.definition import Dataset
 from shared_logic.keys import encode_key, encode_values
-from shared_logic.language import Clustering, Dataset, Partition, Registry, Sum, Table, about
+from shared_logic.language import Clustering, Partition, Sum, Table, about
 from shared_logic.protocols import Generation, Lane, Store
+from shared_logic.registry import Registry
 from shared_logic.things import Page, Revision
 
 registry = Registry()

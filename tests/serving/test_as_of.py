@@ -18,14 +18,15 @@ from serving.as_of import Until, as_of
 from serving.overlay import Overlay
 from serving.reader import NotPublished, Reader
 from serving.sqlite_store import SqliteStore
+from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
 from shared_logic.kernel import Rows
 from shared_logic.keys import encode_key, encode_values
-from shared_logic.language import Dataset, registry
 from shared_logic.laws import load_generation, states_before
 from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Cut, Generation, Log, Store
 from shared_logic.reference import reference
+from shared_logic.registry import registry
 from speed import loop_engine
 from speed.memory_log import MemoryLog
 from speed.worker import Worker

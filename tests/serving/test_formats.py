@@ -14,7 +14,7 @@ import pytest
 from serving import arrow
 from serving.formats import write_csv, write_json, write_jsonl, write_parquet, write_tsv
 from serving.reader import Reader
-from shared_logic.language import Dataset
+from shared_logic.definition import Dataset
 from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Lane
 from tests.serving.tables import counts, everything, lines, publish, row

@@ -11,10 +11,11 @@ import pytest
 
 from serving.reader import Reader
 from serving.sqlite_store import SqliteStore
-from shared_logic.language import Clustering, Partition, Registry, Table, about
+from shared_logic.language import Clustering, Partition, Table, about
 from shared_logic.laws import load_generation, states_before
 from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Store
+from shared_logic.registry import Registry
 from shared_logic.things import Revision
 from speed import loop_engine
 from speed.memory_log import MemoryLog

@@ -17,12 +17,12 @@ from serving.reader import Reader
 from shared_logic.clock import Stamp, from_iso
 from shared_logic.entities import page, user
 from shared_logic.eventify.tables import states
-from shared_logic.language import registry
 from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
 from shared_logic.page_state import PageState, RevisionState
 from shared_logic.protocols import Cut
 from shared_logic.reference import united
+from shared_logic.registry import registry
 from shared_logic.user_state import UserState
 from speed import loop_engine
 from speed.ingest import ingest

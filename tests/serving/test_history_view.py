@@ -13,7 +13,9 @@ from serving.reader import Stream
 from shared_logic.datasets.page_history import PageLife
 from shared_logic.datasets.revision_history import RevisionFacts, StrayFacts
 from shared_logic.datasets.user_history import UserLife
-from shared_logic.language import Dataset, Schema, Table
+from shared_logic.definition import Dataset
+from shared_logic.language import Table
+from shared_logic.tables import Schema
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 MUCH_LATER = datetime(2030, 1, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
-from shared_logic.language import Schema
+from shared_logic.tables import Schema
 from tests.serving.tables import Every
 
 SCHEMA = Schema(Every)

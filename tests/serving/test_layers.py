@@ -20,14 +20,15 @@ from serving.arrow import table
 from serving.layers import FilesGone, put_together, whole_table
 from serving.reader import Layers, Reader
 from shared_logic.clock import from_iso
+from shared_logic.definition import Dataset
 from shared_logic.eventify.tables import states
 from shared_logic.hidden_names import name_digest
 from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
-from shared_logic.language import Dataset, registry
 from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Generation, Lane
 from shared_logic.reference import united
+from shared_logic.registry import registry
 from speed import loop_engine
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog

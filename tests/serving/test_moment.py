@@ -12,10 +12,12 @@ from serving.moment import Moment, published_together
 from serving.reader import Reader
 from serving.redaction import HiddenNames, Redaction
 from shared_logic.entities import user
-from shared_logic.language import DefinitionError, Partition, Registry, Table, about, registry
+from shared_logic.language import Partition, Table, about
 from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
 from shared_logic.reference import united
+from shared_logic.registry import Registry, registry
+from shared_logic.tables import DefinitionError
 from shared_logic.things import Account
 from shared_logic.user_state import UserState
 

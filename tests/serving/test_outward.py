@@ -18,7 +18,7 @@ from serving.arrow import arrow_schema, to_arrow
 from serving.ddl import create_table
 from serving.reader import NotPublished
 from serving.sqlite_store import SqliteStore, StoreError
-from shared_logic.language import registry
+from shared_logic.registry import registry
 from shared_logic.sinks import whole_table
 from tests.serving.tables import everything, lines, publish
 

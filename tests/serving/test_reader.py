@@ -16,12 +16,14 @@ from cli.stories import messages
 from serving.parity import Difference, compare
 from serving.reader import Answer, NotPublished, Reader
 from serving.sqlite_store import SqliteStore
+from shared_logic.definition import Dataset
 from shared_logic.keys import encode_key, encode_values
-from shared_logic.language import Clustering, Dataset, DefinitionError, Partition, Schema, Sum, Table, about
-from shared_logic.language import registry as real
+from shared_logic.language import Clustering, Partition, Sum, Table, about
 from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Accumulator, Lane, Store
 from shared_logic.reference import reference, told
+from shared_logic.registry import registry as real
+from shared_logic.tables import DefinitionError, Schema
 from shared_logic.things import Revision
 from tests.serving.tables import counts, lines, publish, row
 

@@ -12,8 +12,8 @@ from serving.analysis import Analysis
 from serving.moment import Moment, published_together
 from serving.reader import NotPublished, Reader
 from serving.similar_users import TABLES, NotComparable, SimilarUsers, similar
-from shared_logic.language import registry
 from shared_logic.memory_store import MemoryStore
+from shared_logic.registry import registry
 from shared_logic.similarity import ranked
 from tests import sample
 from tests.serving.http.conftest import store_of_the_sample

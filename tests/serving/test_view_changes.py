@@ -11,10 +11,11 @@ import pytest
 from serving.analysis import Analysis
 from serving.reader import Reader, Stream
 from serving.view_changes import Marks, view_changes
-from shared_logic.language import Dataset, registry
+from shared_logic.definition import Dataset
 from shared_logic.laws import load_generation, states_before
 from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Store
+from shared_logic.registry import registry
 from shared_logic.views import views
 from speed import loop_engine
 from speed.ingest import ingest

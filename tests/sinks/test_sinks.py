@@ -14,12 +14,14 @@ from serving.cassandra_session import Cql
 from serving.changes import Mark
 from serving.delivery import Delivery, standing
 from serving.reader import Reader
+from shared_logic.definition import Dataset
 from shared_logic.json_schema import key_schema, row_schema
 from shared_logic.keys import encode_key, encode_values
-from shared_logic.language import Clustering, Dataset, Partition, Schema, Table, about
+from shared_logic.language import Clustering, Partition, Table, about
 from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Accumulator, Lane
 from shared_logic.sinks import Change, OutputTable, SinkError, public_table, whole_table
+from shared_logic.tables import Schema
 from speed.kafka_log import Topic
 from speed.kafka_sink import KafkaSink
 from stack.kafka_broker import KafkaBroker

@@ -12,9 +12,9 @@ import shared_logic.datasets  # noqa: F401  registers them
 from serving.sqlite_store import SqliteStore
 from serving.stored_pages import StoredPages
 from shared_logic.events.read import read
-from shared_logic.language import registry
 from shared_logic.laws import differences, load_generation, states_before
 from shared_logic.reference import reference
+from shared_logic.registry import registry
 from shared_logic.relocations import Merge, Restore, Told, told
 from speed import loop_engine
 from speed import relocations as relocating

@@ -23,9 +23,9 @@ from cli.commands.stack import airflow_settings, settings
 from cli.home import Home
 from cli.main import app
 from shared_logic.eventify.tables import states
-from shared_logic.language import registry
 from shared_logic.laws import differences, states_before
 from shared_logic.reference import reference, united
+from shared_logic.registry import registry
 from shared_logic.views import views
 from stack.airflow import environment as airflow_environment
 from stack.airflow import password

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, State
 from shared_logic.kernel import Described, Rows, derive, entity_rows, linked, linked_rows, partition_of
-from shared_logic.language import Dataset, Key, Values
 from shared_logic.reference import States, Tables, reference
+from shared_logic.tables import Key, Values
 
 
 @dataclass(frozen=True)

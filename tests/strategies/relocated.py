@@ -11,9 +11,9 @@ from shared_logic.datasets.sites import SiteNamespaces
 from shared_logic.entities import join, page
 from shared_logic.events.read import DeadLetter, OutOfScope, read
 from shared_logic.history.page_events import Namespaces
-from shared_logic.language import registry
 from shared_logic.page_state import PageState
 from shared_logic.reference import States, reference
+from shared_logic.registry import registry
 from shared_logic.relocations import Told, Unresolved, resolved
 
 TITLES = registry.closure(["page_titles", "site_namespaces"])

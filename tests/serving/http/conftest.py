@@ -18,10 +18,10 @@ from serving.http.operations import Kept
 from serving.http.source import Source
 from shared_logic.clock import from_iso
 from shared_logic.eventify.tables import states
-from shared_logic.language import registry
 from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
 from shared_logic.reference import united
+from shared_logic.registry import registry
 from tests import sample
 
 SECRETS = {"investigator": "open-sesame", "operator": "and-again"}

@@ -8,8 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from serving.reader import Reader
-from shared_logic.language import registry
 from shared_logic.memory_store import MemoryStore
+from shared_logic.registry import registry
 from tests import sample
 
 ALL = "all-editor-types/all-page-types"

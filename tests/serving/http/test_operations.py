@@ -6,8 +6,8 @@ import time
 
 from fastapi.testclient import TestClient
 
-from shared_logic.language import registry
 from shared_logic.memory_store import MemoryStore
+from shared_logic.registry import registry
 from tests import sample
 from tests.serving.http.conftest import AUTHORIZED, DRIFT, OPERATING, application_over
 

@@ -18,8 +18,8 @@ from selenium.webdriver.support.expected_conditions import text_to_be_present_in
 from selenium.webdriver.support.wait import WebDriverWait
 
 from serving.reader import Reader
-from shared_logic.language import registry
 from shared_logic.memory_store import MemoryStore
+from shared_logic.registry import registry
 from tests import sample
 from tests.serving.http.conftest import SECRETS
 

@@ -12,8 +12,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from serving.reader import Reader
-from shared_logic.language import registry
 from shared_logic.memory_store import MemoryStore
+from shared_logic.registry import registry
 from tests import sample
 from tests.serving.http.conftest import AUTHORIZED, OPERATING, SECRETS, application_over
 

@@ -11,8 +11,8 @@ from fastapi.testclient import TestClient
 from serving.http.tables import is_public
 from serving.reader import Reader
 from serving.sqlite_file import StoreError
-from shared_logic.language import registry
 from shared_logic.memory_store import MemoryStore
+from shared_logic.registry import registry
 from tests import sample
 from tests.serving.http.conftest import application_over
 

@@ -1,0 +1,216 @@
+"""Datasets by name, each read from the signature of its function (see `shared_logic.language`)."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Union, get_args, get_origin
+
+import msgspec
+
+from shared_logic.definition import Dataset, Linked, Settings
+from shared_logic.folds import Fold, shared_by_all
+from shared_logic.tables import DefinitionError, Schema, Table
+from shared_logic.things import Account, InputIssue, LogEntry, Page, Revision, Site, StrayRevision
+
+
+class Registry(dict[str, Dataset]):
+    """Datasets by name; a source stands before what is derived from it."""
+
+    def dataset(self, function: Callable[..., Iterator[Any]]) -> Dataset:
+        """Register a function as the dataset of its name; its signature is its definition.
+
+        Raises:
+            DefinitionError: the name is taken or the signature says nothing that can be run.
+        """
+        name = function.__name__
+        if name in self and self[name].function.__module__ != function.__module__:
+            message = (
+                f"dataset {name}: defined in {self[name].function.__module__} already; choose another name"
+            )
+            raise DefinitionError(message)
+        read, beside, table, settings = _signature(function)
+        source = joined = None
+        things, fold = _arms(read), None
+        if isinstance(beside, type) and issubclass(beside, Fold):
+            things, fold, beside = _folded_things(name, things, beside), beside, None
+        if get_origin(read) is Linked:
+            (linked,) = get_args(read)
+            things, source = (
+                (linked,),
+                self._making(linked, name, "the table of a dataset with a Link", _has_links),
+            )
+        elif not set(things) <= THINGS:
+            source = self._making(
+                read, name, "Page, Revision, Account, LogEntry, Site or the table of a rollup", _is_rollup
+            )
+        if beside is not None:
+            joined = self._joined(name, source, beside)
+        made = Dataset(
+            name=name,
+            reads=things,
+            schema=Schema(table),
+            function=function,
+            source=source,
+            joined=joined,
+            fold=fold,
+            settings=settings,
+            doc=inspect.cleandoc(function.__doc__ or ""),
+        )
+        self[name] = made
+        return made
+
+    def configure(self, sections: Mapping[str, Mapping[str, Any]]) -> None:
+        """Set what the sections say, by the names of settings; what they don't mention is as authors wrote it.
+
+        Raises:
+            DefinitionError: no dataset takes such settings, or they can't have such a value.
+        """
+        kinds = {type(made.settings).__name__: type(made.settings) for made in self.values() if made.settings}
+        for name in sections:
+            if name not in kinds:
+                message = f"no dataset has settings {name}; there are {', '.join(sorted(kinds)) or 'none'}"
+                raise DefinitionError(message)
+        for made in list(self.values()):
+            if made.settings is not None:
+                kind = type(made.settings)
+                try:
+                    settings = msgspec.convert(dict(sections.get(kind.__name__, {})), kind)
+                except msgspec.ValidationError as error:
+                    message = f"settings {kind.__name__}: {error}"
+                    raise DefinitionError(message) from error
+                made = replace(made, settings=settings)  # noqa: PLW2901
+            # What reads a table must name the dataset as it is now.
+            source = self[made.source.name] if made.source else None
+            joined = self[made.joined.name] if made.joined else None
+            self[made.name] = replace(made, source=source, joined=joined)
+
+    def _making(self, table: type, reader: str, wanted: str, fits: Callable[[Dataset], bool]) -> Dataset:
+        for dataset in self.values():
+            if dataset.schema.table is table and fits(dataset):
+                return dataset
+        message = (
+            f"dataset {reader}: it reads {getattr(table, '__name__', table)}, which is not {wanted} that was defined "
+            "before it; define that above"
+        )
+        raise DefinitionError(message)
+
+    def _joined(self, reader: str, source: Dataset | None, beside: Any) -> Dataset:
+        arms = [arm for arm in get_args(beside) if arm is not type(None)]
+        if source is None or len(arms) != 1:
+            message = (
+                f"dataset {reader}: beside a rollup's total or linked rows a function takes one row that may be missing, as "
+                "in def f(total: SumTable, of: OtherTable | None)"
+            )
+            raise DefinitionError(message)
+        joined = self._making(
+            arms[0], reader, "the table of a dataset of rows", lambda known: not known.is_rollup
+        )
+        width = len(joined.schema.key_names)
+        shared = source.schema.partition[:1] if source.schema.links else source.schema.key_names
+        if shared[:width] != joined.schema.key_names:
+            message = (
+                f"dataset {reader}: the key of {joined.schema.name} ({', '.join(joined.schema.key_names)}) must be how the "
+                f"key of {source.schema.name} ({', '.join(shared)}) begins"
+            )
+            raise DefinitionError(message)
+        return joined
+
+    def derived_from(self, dataset: Dataset) -> tuple[Dataset, ...]:
+        """The datasets that read this one's table, in order of definition."""
+        return tuple(other for other in self.values() if dataset in other.inputs)
+
+    def family(self, dataset: Dataset) -> tuple[Dataset, ...]:
+        """The dataset with all that it reads, all that reads it, and so on, in order of definition."""
+        found: set[str] = set()
+        waiting = [dataset]
+        while waiting:
+            one = waiting.pop()
+            if one.name not in found:
+                found.add(one.name)
+                waiting.extend((*one.inputs, *self.derived_from(one)))
+        return tuple(one for one in self.values() if one.name in found)
+
+    def closure(self, names: Sequence[str]) -> tuple[Dataset, ...]:
+        """The named datasets with all that they are derived from, sources first.
+
+        Raises:
+            DefinitionError: a name is unknown.
+        """
+        wanted: set[str] = set()
+        for name in names:
+            if name not in self:
+                message = f"dataset {name}: unknown; there are {', '.join(self) or 'none'}"
+                raise DefinitionError(message)
+            wanted.update(dataset.name for dataset in self[name].chain)
+        return tuple(dataset for dataset in self.values() if dataset.name in wanted)
+
+
+THINGS = {Page, Revision, Account, LogEntry, Site, InputIssue, StrayRevision}
+"""What an author's function may read beside tables."""
+registry = Registry()
+"""Every dataset that this process knows."""
+
+dataset = registry.dataset
+"""Decorator: register a function in `registry`."""
+
+
+def _signature(function: Callable[..., Any]) -> tuple[Any, Any, type, Settings | None]:
+    """What it reads, what it is given beside that (None: nothing), the table that it makes, and its settings."""
+    hints = typing.get_type_hints(function)
+    arguments = get_args(hints.pop("return", None))
+    parameters = dict(inspect.signature(function).parameters)
+    named = parameters.pop("settings", None)
+    settings = None
+    if named is not None:
+        hints.pop("settings", None)
+        settings = named.default
+        if named.kind is not inspect.Parameter.KEYWORD_ONLY or not isinstance(settings, Settings):
+            message = (
+                f"dataset {function.__name__}: write its settings as *, settings: MySettings = MySettings(), of a class that "
+                "extends Settings"
+            )
+            raise DefinitionError(message)
+    read = list(hints.values())
+    if len(read) not in {1, 2} or len(parameters) != len(read) or len(arguments) != 1:
+        message = (
+            f"dataset {function.__name__}: its signature must say what it reads and makes, as in "
+            "def f(page: Page) -> Iterator[MyTable]"
+        )
+        raise DefinitionError(message)
+    if not (isinstance(arguments[0], type) and issubclass(arguments[0], Table)):
+        message = f"dataset {function.__name__}: {arguments[0]} is no Table; make a class of columns that extends Table"
+        raise DefinitionError(message)
+    return read[0], read[1] if len(read) > 1 else None, arguments[0], settings
+
+
+def _folded_things(name: str, things: tuple[Any, ...], fold: type[Fold]) -> tuple[type, ...]:
+    """What holds the revisions that a fold is given."""
+    if shared := shared_by_all(fold):
+        message = (
+            f"dataset {name}: all pages would share {fold.__name__}.{shared}; set what it holds in __init__"
+        )
+        raise DefinitionError(message)
+    if Revision not in things or not set(things) <= {Revision, StrayRevision}:
+        message = (
+            f"dataset {name}: a fold goes from revision to revision; write it as def f(revision: Revision, so_far: MyFold), or "
+            "with Revision | StrayRevision"
+        )
+        raise DefinitionError(message)
+    return tuple(Page if thing is Revision else thing for thing in things)
+
+
+def _arms(hint: Any) -> tuple[Any, ...]:
+    """The types of a union, or the type."""
+    return get_args(hint) if get_origin(hint) in {Union, types.UnionType} else (hint,)
+
+
+def _is_rollup(dataset: Dataset) -> bool:
+    return dataset.is_rollup
+
+
+def _has_links(dataset: Dataset) -> bool:
+    return bool(dataset.schema.links)

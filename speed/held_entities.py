@@ -1,0 +1,68 @@
+"""The entities that a worker holds in memory, so that a batch reads from the store only what the last ones did not touch."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+
+from shared_logic.entities import Entity, Kind, decode, entity
+from shared_logic.incremental import IncrementalEntity, Readers
+from shared_logic.protocols import Store
+
+ENTITIES_HELD = 20_000
+REVISIONS_HELD = 250_000
+"""Of all entities in memory after a batch, but for those that it touched."""
+
+
+class HeldEntities:
+    """Entities with what their datasets kept of them, those that were needed last."""
+
+    def __init__(self, store: Store, base: str, cut: Sequence[int], readers: Mapping[Kind, Readers]) -> None:
+        """Read them from the store's base and the tails after the cut, for these readers."""
+        self._store, self._base, self._cut, self._readers = store, base, cut, readers
+        self._by_key: OrderedDict[str, IncrementalEntity] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        """By key, of the entities in memory, after the last batch."""
+        self._size = 0
+
+    @property
+    def entities(self) -> int:
+        """How many entities' states are in memory."""
+        return len(self._by_key)
+
+    @property
+    def revisions(self) -> int:
+        """How many revisions these have; of what has none, one."""
+        return self._size
+
+    def of(self, keys: Iterable[str], partition: int, before: int) -> dict[str, IncrementalEntity]:
+        """By key those that a dataset reads, and all pages, as they are before that offset of the partition."""
+        by_key = self._by_key
+        found: dict[str, IncrementalEntity] = {}
+        new: dict[str, Entity] = {}
+        for key in keys:
+            known = by_key.get(key)
+            if known is not None:
+                by_key.move_to_end(key)
+                found[key] = known
+            else:
+                one = entity(key)
+                if one.kind is Kind.PAGE or any(self._readers[one.kind]):
+                    new[key] = one
+        bases = self._store.states_of(self._base, list(new))
+        tails = self._store.tails_of(partition, list(new), self._cut[partition], before)
+        for key, one in new.items():
+            told = (*([bases[key]] if key in bases else ()), *tails.get(key, ()))
+            found[key] = by_key[key] = IncrementalEntity(one, self._readers[one.kind], map(decode, told))
+        return found
+
+    def make_room(self, needed: Mapping[str, IncrementalEntity]) -> None:
+        """Forget what was needed longest ago, where there is too much after what these have become."""
+        for key, one in needed.items():
+            self._size += one.size - self._sizes.get(key, 0)
+            self._sizes[key] = one.size
+        while len(self._by_key) > len(needed) and (
+            len(self._by_key) > ENTITIES_HELD or self._size > REVISIONS_HELD
+        ):
+            key, _ = self._by_key.popitem(last=False)
+            self._size -= self._sizes.pop(key)
