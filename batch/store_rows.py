@@ -5,15 +5,18 @@ Spark has written them; to sort and hand over what one process loads needs no cl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
+from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from shared_logic.definition import Dataset
-from shared_logic.keys import encode_key, encode_values
+from shared_logic.keys import encode_part, encode_stored
 
 MEMORY = "1GB"
 """Of what is sorted at a time; the rest lies on disk."""
@@ -52,5 +55,17 @@ def _selected(dataset: Dataset, name: str) -> str:
 
 
 def _encoded(batch: pa.RecordBatch, width: int) -> Iterator[tuple[bytes, bytes]]:
-    for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-        yield encode_key(row[:width]), encode_values(row[width:])
+    columns = batch.columns
+    keys = map(b"".join, zip(*map(_parts, columns[:width]), strict=True))
+    values = [column.to_pylist() for column in columns[width:]]
+    rows: Iterable[tuple[Any, ...]] = zip(*values, strict=True) if values else repeat((), batch.num_rows)
+    return zip(keys, map(encode_stored, rows), strict=True)
+
+
+def _parts(column: pa.Array) -> Iterable[bytes]:
+    """A column of keys as `shared_logic.keys` encodes them, whole numbers by the column."""
+    if column.type != pa.int64():
+        return map(encode_part, column.to_pylist())
+    unsigned = column.to_numpy().view(np.uint64) ^ np.uint64(1 << 63)
+    whole = unsigned.byteswap().tobytes()
+    return [whole[place : place + 8] for place in range(0, len(whole), 8)]

@@ -30,6 +30,7 @@ from cli.commands import (
 )
 from cli.failures import INTERRUPTED, MISTAKE, Failure
 from cli.output import err
+from serving.database import MemoryLimitError
 from serving.sqlite_store import StoreError
 from shared_logic.installed import BrokenPackage, register_datasets
 from shared_logic.tables import DefinitionError
@@ -92,7 +93,7 @@ def run() -> None:
     except Failure as failure:
         err.print(f"wikibraid: {failure}", style="red", markup=False, soft_wrap=True)
         sys.exit(failure.code)
-    except (StoreError, LogError, ArchiveError, SparkError, DefinitionError) as error:
+    except (StoreError, LogError, ArchiveError, SparkError, DefinitionError, MemoryLimitError) as error:
         err.print(f"wikibraid: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(MISTAKE)
     except Exception as error:

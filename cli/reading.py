@@ -15,6 +15,7 @@ from cli.output import counted, meter
 from cli.temporary import temporary
 from serving.analysis import Analysis
 from serving.as_of import as_of
+from serving.database import within_memory
 from serving.reader import NotPublished, Reader, Stream
 from shared_logic.clock import instant
 from shared_logic.definition import Dataset
@@ -67,13 +68,18 @@ def replay(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) 
 def analysis(
     place: Home, log: Log, store: Store, now: str | None, at: str | None = None
 ) -> Iterator[Analysis]:
-    """A database over merged tables, as of `at` and `now` as the options say; its files are gone afterwards."""
+    """A database over merged tables, as of `at` and `now` as the options say; its files are gone afterwards.
+
+    Raises:
+        MemoryLimitError: what is asked of it needs more memory than there may be.
+    """
 
     def read(dataset: Dataset) -> Stream:
         found = stream(log, store, dataset, (), at, place)
         return replace(found, rows=counted(found.rows, f"rows of {dataset.name}"))
 
     with (
+        within_memory(),
         temporary(place.temporary) as folder,
         Analysis(read, folder, instant_of(place, now)) as db,
     ):

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from serving.arrow import batches
+from serving.database import opened
 from serving.layers import FilesGone, make_empty, put_together
 from serving.reader import Stream
 from shared_logic.definition import Dataset
@@ -35,9 +36,7 @@ class Analysis:
     def __init__(self, read: Read, folder: Path | None, now: datetime) -> None:
         """Over the tables that `read` gives; `now` is what views take for the present. Without a folder all is in memory."""
         self._read = read
-        self._db = duckdb.connect(":memory:" if folder is None else str(folder / "analysis.duckdb"))
-        self._db.execute("SET TimeZone='UTC'")
-        self._db.execute("SET preserve_insertion_order=false")
+        self._db = opened(None if folder is None else folder / "analysis.duckdb", folder)
         self._db.execute("SET VARIABLE now = ?::TIMESTAMPTZ", [now])
         self._instead: dict[str, View] = {}
         self.streams: dict[str, Stream] = {}

@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from serving.arrow import arrow_schema
+from serving.database import opened
 from serving.reader import Layers
 from serving.redaction import Redaction
 from shared_logic.definition import Dataset
@@ -39,9 +40,7 @@ def whole_table(dataset: Dataset, layers: Layers, spill: Path) -> pa.Table:
         FilesGone: the batch's files were given up.
     """
     schema = arrow_schema(dataset)
-    with duckdb.connect() as db:
-        db.execute("SET TimeZone='UTC'")
-        db.execute("SET temp_directory=?", [str(spill)])
+    with opened(None, spill) as db:
         put_together(db, dataset, layers)
         keys = _listed(dataset.schema.key_names)
         return db.execute(f'FROM "{dataset.name}" ORDER BY {keys}').to_arrow_table().cast(schema)

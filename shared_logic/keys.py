@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -37,11 +38,19 @@ def decode_key(schema: Schema[Any], data: bytes) -> Key:
     return tuple(values)
 
 
+def encode_part(value: object) -> bytes:
+    """One column of a key as bytes: a key is its columns' bytes, one after the other."""
+    return _encode(value)
+
+
 def encode_values(values: Values) -> bytes:
     """The values as bytes; equal values give equal bytes."""
-    return _encoder.encode(
-        [_number(value) if isinstance(value, datetime | date) else value for value in values]
-    )
+    return encode_stored([_number(value) if isinstance(value, datetime | date) else value for value in values])
+
+
+def encode_stored(values: Sequence[Any]) -> bytes:
+    """As `encode_values` of values that hold no instants and days, but what is stored for them: numbers."""
+    return _encoder.encode(values)
 
 
 def decode_values(schema: Schema[Any], data: bytes) -> Values:

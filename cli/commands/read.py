@@ -203,6 +203,8 @@ def sql(
             asked = db.execute(statement).arrow()
             whole = asked.read_all() if isinstance(asked, pa.RecordBatchReader) else asked
             rows = whole.to_pylist()
+        except duckdb.OutOfMemoryException:
+            raise
         except (duckdb.Error, ValueError) as error:
             message = f"{error}"
             raise Failure(message) from error
