@@ -45,7 +45,9 @@ def encode_part(value: object) -> bytes:
 
 def encode_values(values: Values) -> bytes:
     """The values as bytes; equal values give equal bytes."""
-    return encode_stored([_number(value) if isinstance(value, datetime | date) else value for value in values])
+    return encode_stored(
+        [_number(value) if isinstance(value, datetime | date) else value for value in values]
+    )
 
 
 def encode_stored(values: Sequence[Any]) -> bytes:
