@@ -14,20 +14,22 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
+from batch.columns import Listed, Output, by_column
 from batch.lowering import (
     HIDDEN,
+    HIDDEN_ARROW,
     HIDDEN_TYPE,
     Batches,
     Named,
     arrow_schema,
-    by_column,
+    hidden_parts,
     one_column,
     struct_of,
     totals,
 )
 from batch.state_table import COLUMNS
 from shared_logic.definition import Dataset
-from shared_logic.entities import Entity, Kind, State, decode
+from shared_logic.entities import Entity, Kind, decode
 from shared_logic.kernel import Changes, Described, Rows, change, entity_rows
 
 BEFORE = "wikibraid_before"
@@ -90,8 +92,11 @@ def _task(datasets: Sequence[Dataset]) -> Callable[[Batches], Iterator[pa.Record
 
 def _changes(datasets: Sequence[Dataset], batches: Batches) -> Iterator[pa.RecordBatch]:
     schemas = {dataset.name: _arrow(dataset) for dataset in datasets}
-    outputs = [_Differences(dataset) if dataset.is_rollup else _Replaced(dataset) for dataset in datasets]
-    return by_column(schemas, outputs, _pairs(batches))
+    outputs: list[Output[_Entity]] = [
+        _Differences(dataset) if dataset.is_rollup else _Replaced(dataset) for dataset in datasets
+    ]
+    hidden = Listed[_Entity](lambda seen: hidden_parts(seen.after))
+    return by_column(schemas | {HIDDEN: HIDDEN_ARROW}, [*outputs, hidden], _pairs(batches))
 
 
 class _Entity(NamedTuple):
@@ -113,12 +118,12 @@ class _Differences:
         self._dataset, self._changes = dataset, Changes()
 
     def is_full_with(self, seen: _Entity) -> bool:
-        """See `batch.lowering.Output`."""
+        """See `batch.columns.Output`."""
         seen.change(self._dataset, self._changes)
         return len(self._changes.sums) >= KEYS_CHANGED
 
     def taken(self) -> Iterator[tuple[Any, ...]]:
-        """See `batch.lowering.Output`."""
+        """See `batch.columns.Output`."""
         sums, self._changes = self._changes.sums, Changes()
         return (key + values for key, values in sums.items())
 
@@ -132,7 +137,7 @@ class _Replaced:
         self._rows: list[tuple[Any, ...]] = []
 
     def is_full_with(self, seen: _Entity) -> bool:
-        """See `batch.lowering.Output`."""
+        """See `batch.columns.Output`."""
         changes = Changes()
         seen.change(self._dataset, changes)
         for key, (was, now) in changes.rows.items():
@@ -140,15 +145,15 @@ class _Replaced:
         return len(self._rows) >= KEYS_CHANGED
 
     def taken(self) -> Iterator[tuple[Any, ...]]:
-        """See `batch.lowering.Output`."""
+        """See `batch.columns.Output`."""
         rows, self._rows = self._rows, []
         return iter(rows)
 
 
-def _pairs(batches: Batches) -> Iterator[tuple[Entity, State, _Entity]]:
+def _pairs(batches: Batches) -> Iterator[_Entity]:
     for batch in batches:
         columns = [batch[name].to_pylist() for name in (*COLUMNS, BEFORE)]
         for wiki, kind, number, state, was in zip(*columns, strict=True):
-            entity, now = Entity(wiki, Kind(kind), number), decode(state)
+            entity = Entity(wiki, Kind(kind), number)
             before = None if was is None else Described(entity, decode(was))
-            yield entity, now, _Entity(before, Described(entity, now))
+            yield _Entity(before, Described(entity, decode(state)))

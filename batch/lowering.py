@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from importlib import import_module
-from itertools import groupby, islice, repeat
-from typing import Any, NamedTuple, Protocol, TypeVar
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -15,10 +16,10 @@ from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from batch.arrow_types import ARROW_TYPES
+from batch.columns import KEYS_COMBINED, ROWS_PER_BATCH, Listed, Output, Seen, Summed, by_column
 from batch.groups import GROUP, in_groups
 from batch.states import entities
 from shared_logic.definition import Dataset, Settings
-from shared_logic.entities import Entity, State
 from shared_logic.kernel import Described, Rows, add, derive, entity_rows, linked_rows
 from shared_logic.page_state import PageState, hidden
 from shared_logic.registry import registry
@@ -32,8 +33,6 @@ SPARK_TYPES: dict[type, t.DataType] = {
     datetime: t.TimestampType(),
     tuple: t.ArrayType(t.StringType()),
 }
-KEYS_COMBINED = 50_000
-"""Rollup keys that a task sums up before it passes them on, of each of the datasets that it computes."""
 HIDDEN = "wikibraid_hidden"
 """The column that tells what is hidden of revisions."""
 HIDDEN_TYPE = t.StructType(
@@ -47,18 +46,16 @@ HIDDEN_TYPE = t.StructType(
 HIDDEN_ARROW = pa.schema(
     [("wiki", pa.string()), ("rev_id", pa.int64()), ("bits", pa.int32()), ("clock", pa.int64())]
 )
-ROWS_PER_BATCH = 5_000
 BESIDE = "wikibraid_beside"
 """The column in which a joined row stands."""
 
 Batches = Iterable[pa.RecordBatch]
 Pair = tuple[Key, Values]
-Seen_contra = TypeVar("Seen_contra", contravariant=True)
 
 
-def lower(dataset: Dataset, tables: Mapping[str, DataFrame], groups: Mapping[str, DataFrame]) -> DataFrame:
-    """The table of a dataset that reads tables, of these by name; `groups` are those of linked rows (see `batch.groups`) by table."""
-    source = _source(dataset, tables, groups)
+def lower(dataset: Dataset, tables: Mapping[str, DataFrame]) -> DataFrame:
+    """The table of a dataset that is derived from a rollup, of these tables by name."""
+    source = _source(dataset, tables)
     return totals(dataset, source.mapInArrow(_task(dataset), struct_of(dataset)))
 
 
@@ -68,17 +65,29 @@ def rows_of_things(datasets: Sequence[Dataset], states: DataFrame) -> DataFrame:
     A column for each dataset, of which every row has a value in one: a row of that dataset, sums of one key being added up as far as
     a task meets them. A further column, `HIDDEN`, tells what is hidden of which revisions.
     """
-    struct = t.StructType([t.StructField(dataset.name, struct_of(dataset)) for dataset in datasets])
-    return states.mapInArrow(_things_task(datasets), struct.add(HIDDEN, HIDDEN_TYPE))
+    return states.mapInArrow(_things_task(datasets), _columns_of(datasets).add(HIDDEN, HIDDEN_TYPE))
+
+
+def rows_of_linked(
+    datasets: Sequence[Dataset], tables: Mapping[str, DataFrame], groups: Mapping[str, DataFrame]
+) -> DataFrame:
+    """The rows that datasets with the same inputs make of linked rows, by one pass, a column for each as in `rows_of_things`.
+
+    `groups` are those of the linked rows, by table (see `batch.groups`). What is joined has a row per wiki, which each task is given.
+    """
+    source, *joined = datasets[0].inputs
+    together = in_groups(tables[source.name], source.schema, groups[source.name])
+    beside = {key: values for one in joined for key, values in _rows_by_key(one, tables[one.name])}
+    return together.mapInArrow(_linked_task(datasets, beside), _columns_of(datasets))
 
 
 def lower_rows(dataset: Dataset, rows: DataFrame) -> DataFrame:
-    """The table of a dataset of which `rows_of_things` made the rows."""
+    """The table of a dataset of which `rows_of_things` or `rows_of_linked` made the rows."""
     return totals(dataset, one_column(rows, dataset.name))
 
 
 def one_column(rows: DataFrame, name: str) -> DataFrame:
-    """The values of one column of `rows_of_things`, as rows."""
+    """The values of one column of such rows, as rows."""
     return rows.where(f.col(name).isNotNull()).select(f"{name}.*")
 
 
@@ -104,16 +113,25 @@ def struct_of(dataset: Dataset) -> t.StructType:
     return t.StructType([t.StructField(column.name, SPARK_TYPES[column.type]) for column in columns])
 
 
-def _source(dataset: Dataset, tables: Mapping[str, DataFrame], groups: Mapping[str, DataFrame]) -> DataFrame:
-    read = dataset.inputs[0]
-    source = tables[read.name]
+def _columns_of(datasets: Sequence[Dataset]) -> t.StructType:
+    return t.StructType([t.StructField(dataset.name, struct_of(dataset)) for dataset in datasets])
+
+
+def _source(dataset: Dataset, tables: Mapping[str, DataFrame]) -> DataFrame:
+    source = tables[dataset.inputs[0].name]
     if dataset.joined is not None:
         keys = dataset.joined.schema.key_names
         beside = tables[dataset.joined.name].select(
             *keys, f.struct(*dataset.joined.schema.value_names).alias(BESIDE)
         )
         source = source.join(beside, list(keys), "left")
-    return in_groups(source, read.schema, groups[read.name]) if dataset.is_linked else source
+    return source
+
+
+def _rows_by_key(dataset: Dataset, table: DataFrame) -> Iterator[Pair]:
+    """The rows of a small table."""
+    for record in _records(dataset, table.toArrow().to_batches(), ()):
+        yield record.key, record.values
 
 
 def _task(dataset: Dataset) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
@@ -156,141 +174,86 @@ class Named(NamedTuple):
         return replace(registry[self.name], settings=self.settings)
 
 
+def _linked_task(
+    datasets: Sequence[Dataset], beside: Mapping[Key, Values]
+) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+    """What each Spark worker runs for datasets that read linked rows."""
+    named = [Named.of(dataset) for dataset in datasets]
+
+    def task(batches: Batches) -> Iterator[pa.RecordBatch]:
+        return _rows_of_linked([one.dataset() for one in named], batches, beside)
+
+    return task
+
+
 def _rows_of_things(datasets: Sequence[Dataset], batches: Batches) -> Iterator[pa.RecordBatch]:
     schemas = {dataset.name: arrow_schema(dataset) for dataset in datasets}
-    outputs = [_Summed(dataset) if dataset.is_rollup else _Listed(dataset) for dataset in datasets]
-    seen = ((entity, state, Described(entity, state)) for entity, state in entities(batches))
-    return by_column(schemas, outputs, seen)
+    outputs = [_output(dataset, partial(entity_rows, dataset)) for dataset in datasets]
+    seen = (Described(entity, state) for entity, state in entities(batches))
+    return by_column(schemas | {HIDDEN: HIDDEN_ARROW}, [*outputs, Listed(hidden_parts)], seen)
 
 
-class Output(Protocol[Seen_contra]):
-    """Rows of one dataset that wait to be passed on."""
-
-    def is_full_with(self, seen: Seen_contra) -> bool:
-        """Add what an entity gives; whether it is time to pass them on."""
-
-    def taken(self) -> Iterator[tuple[Any, ...]]:
-        """What waits, no longer kept."""
-
-
-def by_column(
-    schemas: Mapping[str, pa.Schema],
-    outputs: Sequence[Output[Seen_contra]],
-    seen: Iterable[tuple[Entity, State, Seen_contra]],
+def _rows_of_linked(
+    datasets: Sequence[Dataset], batches: Batches, beside: Mapping[Key, Values]
 ) -> Iterator[pa.RecordBatch]:
-    """What each output makes of all that is seen, in a column of its name and schema; what is hidden of the states in the last."""
-    columns = pa.schema(
-        [(name, pa.struct(schema)) for name, schema in schemas.items()] + [(HIDDEN, pa.struct(HIDDEN_ARROW))]
+    (source,) = {dataset.inputs[0].name: dataset.inputs[0] for dataset in datasets}.values()
+
+    def made(dataset: Dataset) -> Callable[[Rows], Rows]:
+        width = len(dataset.joined.schema.key_names) if dataset.joined else 0
+        return lambda rows: linked_rows(dataset, rows, beside.get(next(iter(rows))[:width]))
+
+    groups = groupby(_records(source, batches, (GROUP,)), key=_wiki_and_group)
+    seen = ({record.key: record.values for record in records} for _, records in groups)
+    schemas = {dataset.name: arrow_schema(dataset) for dataset in datasets}
+    return by_column(schemas, [_output(dataset, made(dataset)) for dataset in datasets], seen)
+
+
+def _output(dataset: Dataset, rows: Callable[[Seen], Rows]) -> Output[Seen]:
+    return (
+        Summed(rows)
+        if dataset.is_rollup
+        else Listed(lambda seen: [key + values for key, values in rows(seen).items()])
     )
-    of_hidden: list[tuple[Any, ...]] = []
-    for entity, state, one in seen:
-        for place, output in enumerate(outputs):
-            if output.is_full_with(one):
-                yield from in_column(columns, place, output.taken())
-        if isinstance(state, PageState):
-            of_hidden += ((entity.wiki, *told) for told in hidden(state))
-            if len(of_hidden) >= ROWS_PER_BATCH:
-                yield from in_column(columns, len(outputs), iter(of_hidden))
-                of_hidden.clear()
-    for place, output in enumerate(outputs):
-        yield from in_column(columns, place, output.taken())
-    yield from in_column(columns, len(outputs), iter(of_hidden))
 
 
-class _Listed:
-    """Rows; what stands twice is passed on twice, for the audit."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self._dataset = dataset
-        self._rows: list[tuple[Any, ...]] = []
-
-    def is_full_with(self, seen: Described) -> bool:
-        """See `Output`."""
-        self._rows += [key + values for key, values in entity_rows(self._dataset, seen).items()]
-        return len(self._rows) >= ROWS_PER_BATCH
-
-    def taken(self) -> Iterator[tuple[Any, ...]]:
-        """See `Output`."""
-        rows, self._rows = self._rows, []
-        return iter(rows)
-
-
-class _Summed:
-    """Sums by key."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self._dataset = dataset
-        self._sums: Rows = {}
-
-    def is_full_with(self, seen: Described) -> bool:
-        """See `Output`."""
-        for key, values in entity_rows(self._dataset, seen).items():
-            known = self._sums.get(key)
-            self._sums[key] = values if known is None else add(known, values)
-        return len(self._sums) >= KEYS_COMBINED
-
-    def taken(self) -> Iterator[tuple[Any, ...]]:
-        """See `Output`."""
-        sums, self._sums = self._sums, {}
-        return (key + values for key, values in sums.items())
-
-
-def in_column(columns: pa.Schema, place: int, rows: Iterator[tuple[Any, ...]]) -> Iterator[pa.RecordBatch]:
-    """The rows as values of one column, the others being null."""
-    kind = columns[place].type
-    while some := list(islice(rows, ROWS_PER_BATCH)):
-        values = [
-            pa.array(column, type=kind.field(number).type)
-            for number, column in enumerate(zip(*some, strict=True))
-        ]
-        filled = pa.StructArray.from_arrays(values, fields=list(kind))
-        yield pa.record_batch(
-            [
-                filled if number == place else pa.nulls(len(some), column.type)
-                for number, column in enumerate(columns)
-            ],
-            schema=columns,
-        )
+def hidden_parts(described: Described) -> list[tuple[Any, ...]]:
+    """What is hidden of the revisions of an entity, as rows of the column `HIDDEN`."""
+    state = described.state
+    if not isinstance(state, PageState):
+        return []
+    return [(described.entity.wiki, *told) for told in hidden(state)]
 
 
 def _pairs(dataset: Dataset, batches: Batches) -> Iterator[Pair]:
     if dataset.source is None:
         message = f"{dataset.name} reads no table"
         raise AssertionError(message)
-    if dataset.is_linked:
-        for _, records in groupby(_records(dataset, dataset.source, batches), key=_wiki_and_group):
-            rows = list(records)
-            linked = {record.key: record.values for record in rows}
-            yield from linked_rows(dataset, linked, rows[0].beside).items()
-    else:
-        for record in _records(dataset, dataset.source, batches):
-            yield from derive(dataset, record.key, record.values, record.beside).items()
+    names = dataset.joined.schema.value_names if dataset.joined else ()
+    for record in _records(dataset.source, batches, (BESIDE,) if dataset.joined else ()):
+        (found,) = record.others or (None,)
+        beside = None if found is None else tuple(_plain(found[name]) for name in names)
+        yield from derive(dataset, record.key, record.values, beside).items()
 
 
 class _Record(NamedTuple):
-    """One row of a source, with its group (empty, if its dataset is not linked) and the joined row."""
+    """One row of a table, with the other columns that stand beside it."""
 
     key: Key
     values: Values
-    group: str
-    beside: Values | None
+    others: tuple[Any, ...]
 
 
-def _records(dataset: Dataset, source: Dataset, batches: Batches) -> Iterator[_Record]:
-    width = len(source.schema.key_names)
-    names = dataset.joined.schema.value_names if dataset.joined else ()
+def _records(table: Dataset, batches: Batches, others: tuple[str, ...]) -> Iterator[_Record]:
+    width = len(table.schema.key_names)
+    whole = len(table.schema.names)
     for batch in batches:
-        size = batch.num_rows
-        groups = batch[GROUP].to_pylist() if dataset.is_linked else repeat("", size)
-        joined = batch[BESIDE].to_pylist() if dataset.joined else repeat(None, size)
-        rows = zip(*(batch[name].to_pylist() for name in _order(source)), strict=True)
-        for row, group, found in zip(rows, groups, joined, strict=True):
-            beside = None if found is None else tuple(_plain(found[name]) for name in names)
-            yield _Record(row[:width], tuple(map(_plain, row[width:])), group, beside)
+        for row in zip(*(batch[name].to_pylist() for name in (*_order(table), *others)), strict=True):
+            yield _Record(row[:width], tuple(map(_plain, row[width:whole])), row[whole:])
 
 
 def _wiki_and_group(record: _Record) -> tuple[str, str]:
-    return record.key[0], record.group
+    (group,) = record.others
+    return record.key[0], group
 
 
 def _plain(value: Any) -> Any:

@@ -18,7 +18,7 @@ from batch.audit import Audit, audit, counts_of, keep
 from batch.fingerprint import computing_fingerprint, uniting_fingerprint
 from batch.groups import groups, largest
 from batch.increments import ENTITY, changed, changes_of_things, touched
-from batch.lowering import HIDDEN, lower, lower_rows, one_column, rows_of_things
+from batch.lowering import HIDDEN, lower, lower_rows, one_column, rows_of_linked, rows_of_things
 from batch.state_table import COLUMNS
 from batch.states import said_by_bootstraps, said_by_log, united
 from batch.store_rows import store_rows
@@ -165,23 +165,36 @@ def compute(
     with ThreadPoolExecutor(AT_ONCE) as pool:
         computing: dict[str, Future[View]] = {}
         grouping: dict[str, Future[DataFrame]] = {}
+        linking: dict[tuple[str, ...], Future[DataFrame]] = {}
+        """By the tables that they read, the rows that datasets make of linked rows."""
+
+        def tables_of(dataset: Dataset) -> dict[str, DataFrame]:
+            return {one.name: computing[one.name].result().table for one in dataset.inputs}
 
         def groups_of(dataset: Dataset) -> DataFrame:
             table = computing[dataset.name].result().table
             told(f"grouping {dataset.name}")
             return groups(table, dataset.schema)
 
+        def rows_of(alike: Sequence[Dataset]) -> DataFrame:
+            tables = tables_of(alike[0])
+            return _kept(
+                rows_of_linked(
+                    alike, tables, {name: grouping[name].result() for name in linked & tables.keys()}
+                )
+            )
+
         def view_of(dataset: Dataset) -> View:
-            tables = {one.name: computing[one.name].result().table for one in dataset.inputs}
+            tables = tables_of(dataset)
             told(f"computing {dataset.name}")
             path = home / "delta" / dataset.name
             made = views.Made(run, bootstrap, inputs.cut, code[dataset.name])
             if dataset.source is None:
                 found = things.table(spark, dataset, path)
+            elif dataset.is_linked:
+                found = lower_rows(dataset, linking[_names(dataset.inputs)].result())
             else:
-                found = lower(
-                    dataset, tables, {name: grouping[name].result() for name in linked & tables.keys()}
-                )
+                found = lower(dataset, tables)
             version = views.write(found, path, made)
             table = views.read(spark, path, version)
             told(f"auditing {dataset.name}")
@@ -190,13 +203,22 @@ def compute(
 
         for dataset in datasets:
             # What a dataset reads was handed in before it, so that of those that wait one always runs.
+            inputs_of_it = _names(dataset.inputs)
+            if dataset.is_linked and inputs_of_it not in linking:
+                alike = [one for one in datasets if one.is_linked and _names(one.inputs) == inputs_of_it]
+                linking[inputs_of_it] = pool.submit(rows_of, alike)
             computing[dataset.name] = pool.submit(view_of, dataset)
             if dataset.name in linked:
                 grouping[dataset.name] = pool.submit(groups_of, dataset)
         found = {name: future.result() for name, future in computing.items()}
     keep([view.audit for view in found.values()], home)
     sizes = {name: largest(grouping[name].result(), found[name].dataset.schema) for name in sorted(linked)}
-    return Result(things.base, found, sizes, things.states, things.hidden, things.kept)
+    kept = (*things.kept, *(rows.result() for rows in linking.values()))
+    return Result(things.base, found, sizes, things.states, things.hidden, kept)
+
+
+def _names(datasets: Sequence[Dataset]) -> tuple[str, ...]:
+    return tuple(dataset.name for dataset in datasets)
 
 
 @dataclass(frozen=True, slots=True)

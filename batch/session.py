@@ -84,7 +84,7 @@ def _settings(jars: list[Path], warehouse: Path, cores: int) -> dict[str, str]:
         "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": str(warehouse),
-        "spark.driver.memory": os.environ.get("WIKIBRAID_SPARK_MEMORY", "2g"),
+        "spark.driver.memory": os.environ.get("WIKIBRAID_SPARK_MEMORY", "1500m"),
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",

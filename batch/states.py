@@ -20,7 +20,7 @@ from shared_logic.protocols import Cut
 
 SCHEMA = from_arrow_schema(state_table.SCHEMA)
 ENTITIES_COMBINED = 5_000
-"""Entities that are joined before the shuffle; then they are passed on and forgotten."""
+"""Entities of the log that are joined before the shuffle; then they are passed on and forgotten."""
 ROWS_PER_BATCH = 1_000
 
 Batches = Iterable[pa.RecordBatch]
@@ -49,8 +49,8 @@ def said_by_log(spark: SparkSession, archive: Path, cut: Cut, since: Cut | None 
 
 
 def united(said: DataFrame) -> DataFrame:
-    """One state per entity: joined before the shuffle, sorted by entity, joined again with a carry from batch to batch."""
-    shuffled = said.mapInArrow(_combine, SCHEMA).repartition("wiki", "kind", "id")
+    """One state per entity: sorted by entity, and joined with a carry from batch to batch."""
+    shuffled = said.repartition("wiki", "kind", "id")
     return shuffled.sortWithinPartitions("wiki", "kind", "id").mapInArrow(_carry, SCHEMA)
 
 
@@ -70,19 +70,6 @@ def _read(batches: Batches) -> Iterator[pa.RecordBatch]:
                     continue
 
     return _batches((told, encode(state)) for told, state in _joined(said()))
-
-
-def _combine(batches: Batches) -> Iterator[pa.RecordBatch]:
-    def combined() -> Iterator[tuple[Entity, bytes]]:
-        known: dict[Entity, list[bytes]] = {}
-        for told, state in _encoded(batches):
-            known.setdefault(told, []).append(state)
-            if len(known) >= ENTITIES_COMBINED:
-                yield from ((told, _whole(states)) for told, states in known.items())
-                known = {}
-        yield from ((told, _whole(states)) for told, states in known.items())
-
-    return _batches(combined())
 
 
 def _carry(batches: Batches) -> Iterator[pa.RecordBatch]:

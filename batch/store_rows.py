@@ -18,7 +18,7 @@ import pyarrow as pa
 from shared_logic.definition import Dataset
 from shared_logic.keys import encode_part, encode_stored
 
-MEMORY = "1GB"
+MEMORY = "512MB"
 """Of what is sorted at a time; the rest lies on disk."""
 THREADS = 2
 """Each needs memory for what it reads, and one process takes what they give."""

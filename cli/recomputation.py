@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from batch.archive import archive
 from batch.bootstrap import STATES
 from batch.groups import groups
-from batch.lowering import lower, lower_rows, rows_of_things
+from batch.lowering import lower, lower_rows, rows_of_linked, rows_of_things
 from batch.states import said_by_bootstraps, said_by_log, united
 from batch.store_rows import store_rows
 from cli.home import Home
@@ -64,6 +64,8 @@ class _Tables:
         source = dataset.source
         if source is None:
             return lower_rows(dataset, rows_of_things((dataset,), self._states))
-        if dataset.is_linked and source.name not in self._groups:
+        if not dataset.is_linked:
+            return lower(dataset, self._tables)
+        if source.name not in self._groups:
             self._groups[source.name] = groups(self._tables[source.name], source.schema)
-        return lower(dataset, self._tables, self._groups)
+        return lower_rows(dataset, rows_of_linked((dataset,), self._tables, self._groups))

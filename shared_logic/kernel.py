@@ -121,13 +121,12 @@ class Described:
 
     def __init__(self, entity: Entity, state: State) -> None:
         """Describe nothing yet."""
-        self.entity = entity
-        self._state = state
+        self.entity, self.state = entity, state
 
     @cached_property
     def thing(self) -> object | None:
         """The page, account, log row, site, issue or stray revision; None while too little is known of it."""
-        return _DESCRIBES[self.entity.kind](self.entity, self._state)
+        return _DESCRIBES[self.entity.kind](self.entity, self.state)
 
     def read_by(self, dataset: Dataset) -> Sequence[object]:
         """What of it the dataset reads."""

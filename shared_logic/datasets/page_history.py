@@ -7,8 +7,9 @@ a move tells its target as text: which part of that is a namespace is seen when 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -249,9 +250,10 @@ def page_issues(said: Linked[PageTitle], site: SiteNamespaces | None) -> Iterato
         )
 
 
+@lru_cache(maxsize=8)  # every dataset of lives asks it of the same rows
 def _rebuilt(
     said: Linked[PageTitle], site: SiteNamespaces | None
-) -> tuple[list[PageHistoryState], list[Issue]]:
+) -> tuple[Sequence[PageHistoryState], Sequence[Issue]]:
     """States and issues of linked titles, each component of (namespace, title) rebuilt alone."""
     seeds = {row.id: _seed(row) for row in said.rows if row.said_by == "page"}
     logged = {row.id: _log_row(row) for row in said.rows if row.said_by == "log"}

@@ -6,8 +6,9 @@ present (see `shared_logic.history.user_rebuild`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -129,7 +130,8 @@ def user_issues(said: Linked[UserName]) -> Iterator[UserIssue]:
         )
 
 
-def _rebuilt(said: Linked[UserName]) -> tuple[tuple[UserHistoryState, ...], list[Issue]]:
+@lru_cache(maxsize=8)  # every dataset of lives asks it of the same rows
+def _rebuilt(said: Linked[UserName]) -> tuple[Sequence[UserHistoryState], Sequence[Issue]]:
     said = spelled(said)
     renames = renames_in(said)
     rows = {row.id: _titled_as_now(row, renames) for row in said.rows if row.said_by == "log"}

@@ -170,7 +170,7 @@ def test_other_code_that_reads_events_is_another_base(monkeypatch: pytest.Monkey
 def test_an_expectation_that_is_no_sql_is_named(spark: SparkSession) -> None:
     dataset = registry["active_editors"]
     months = spark.createDataFrame([], "wiki string, month date, editor string, edits long")
-    candidate = lower(dataset, {"editor_months": months}, {})
+    candidate = lower(dataset, {"editor_months": months})
     broken = replace(dataset)
     object.__setattr__(broken, "schema", Schema(dataset.schema.table))
     broken.schema.expectations = ("no_such_column > 1",)

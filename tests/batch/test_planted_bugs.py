@@ -31,7 +31,7 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 def without_uniting(patch: pytest.MonkeyPatch) -> None:
     """What is said of an entity is joined by each task for itself."""
-    patch.setattr(states, "united", lambda said: said.mapInArrow(states._combine, SCHEMA))
+    patch.setattr(states, "united", lambda said: said.mapInArrow(states._carry, SCHEMA))
 
 
 def without_adding_up(patch: pytest.MonkeyPatch) -> None:
