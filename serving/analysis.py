@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -89,9 +89,9 @@ class Analysis:
         for setting in READ_ONLY:
             self._db.execute(setting)
 
-    def execute(self, statement: str) -> duckdb.DuckDBPyConnection:
-        """Run a statement over what was taken in."""
-        return self._db.execute(statement)
+    def execute(self, statement: str, values: Sequence[object] = ()) -> duckdb.DuckDBPyConnection:
+        """Run a statement over what was taken in, with these values for its question marks."""
+        return self._db.execute(statement, values)
 
     def columns(self, statement: str) -> list[tuple[str, str]]:
         """Names and types of what a statement gives."""

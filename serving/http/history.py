@@ -5,15 +5,19 @@ What one account did is for operators; historical names and central ids are in n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
+from msgspec.structs import astuple
 
 from serving.analysis import Analysis
 from serving.history_parts import TABLES, OfDays, OfPage, OfUser, Part, TooLarge, days_of, gathered
 from serving.http.answers import fresh
+from serving.http.cursors import MOST_CHARACTERS, decoded, encoded
 from serving.http.problems import RESPONSES, Problem, described
 from serving.http.source import Source
 from serving.reader import Stream
@@ -26,13 +30,28 @@ MOST_REVISIONS = 10_000
 """Of a part: an answer is made of all of them, however few rows of it are asked for."""
 _RESPONSES = {**RESPONSES, 413: described(f"the part has more than {MOST_REVISIONS:,} revisions")}
 _PRIVATE = "event_user_central_id, user_central_id, event_user_text_historical, user_text_historical"
-_ORDER = "event_timestamp NULLS FIRST, event_entity, revision_id, page_id, user_id, event_log_id, event_type"
+
+
+class _Place(msgspec.Struct, array_like=True, frozen=True):
+    """Where a row stands: those of no known time first, then by time; whatever comes between two pages shifts neither."""
+
+    event_timestamp: str | None
+    event_entity: str
+    revision_id: int | None
+    page_id: int | None
+    user_id: int | None
+    event_log_id: int | None
+    event_type: str
+    page_artificial_id: str | None
+    page_title_historical: str | None
+
+
+_PLACE = f"row(event_timestamp IS NOT NULL, {', '.join(_Place.__struct_fields__)})"
+_AFTER = f"{_PLACE} > row(?::BOOLEAN, ?, ?, ?::BIGINT, ?::BIGINT, ?::BIGINT, ?::BIGINT, ?, ?, ?)"
 
 Wiki = Annotated[str, Path(max_length=255, description="Database name of the wiki.")]
 Limit = Annotated[int, Query(ge=1, le=MOST_ROWS, description="Rows at most.")]
-Offset = Annotated[
-    int, Query(ge=0, le=2**31, description="Rows that are left out; `next` of the answer before.")
-]
+Cursor = Annotated[str | None, Query(max_length=MOST_CHARACTERS, description="`next` of the page before.")]
 Now = Annotated[
     datetime | None, Query(description="What is taken for the present: a block ends without any event.")
 ]
@@ -42,9 +61,12 @@ def routes(source: Source) -> APIRouter:
     """The routes of parts of the history."""
     router = APIRouter(prefix=PREFIX, tags=["history"], responses=_RESPONSES)
 
-    def answer(request: Request, part: Part, limit: int, offset: int, now: datetime | None) -> Response:
+    def answer(
+        request: Request, part: Part, limit: int, cursor: str | None, now: datetime | None
+    ) -> Response:
         if now is not None and now.tzinfo is None:
             raise Problem(400, "now has no time zone; write Z after it")
+        after = None if cursor is None else decoded(cursor, _Place, "the history")
         try:
             found = gathered(source.moment(TABLES), part, MOST_REVISIONS)
         except TooLarge as error:
@@ -54,14 +76,16 @@ def routes(source: Source) -> APIRouter:
             found.give(db)
             db.prepare(["mediawiki_history"])
             db.lock()
+            later, values = ("", ()) if after is None else (f"AND {_AFTER}", _values(after))
             rows = db.execute(
-                f"SELECT * EXCLUDE ({_PRIVATE}) FROM mediawiki_history WHERE {condition} "  # noqa: S608
-                f"ORDER BY {_ORDER} LIMIT {limit + 1} OFFSET {offset}"
+                f"SELECT * EXCLUDE ({_PRIVATE}) FROM mediawiki_history WHERE {condition} {later} "  # noqa: S608
+                f"ORDER BY {_PLACE} LIMIT {limit + 1}",
+                values,
             ).to_arrow_table()
         items: list[dict[str, Any]] = rows.slice(0, limit).to_pylist()
         if not items:
             raise Problem(404, "the history has no such rows")
-        following = offset + limit if rows.num_rows > limit else None
+        following = encoded(_place(items[-1])) if rows.num_rows > limit else None
         return fresh(request, {"items": items, "next": following}, _least_fresh(found.streams))
 
     @router.get("/pages/{wiki}/{page}", summary="What happened to a page")
@@ -72,10 +96,10 @@ def routes(source: Source) -> APIRouter:
             str, Path(max_length=64, description="Page id; or artificial id, where none is known.")
         ],
         limit: Limit = USUAL_ROWS,
-        offset: Offset = 0,
+        cursor: Cursor = None,
         now: Now = None,
     ) -> Response:
-        return answer(request, _page(wiki, page), limit, offset, now)
+        return answer(request, _page(wiki, page), limit, cursor, now)
 
     @router.get("/periods/{wiki}/{period}", summary="What happened in a month, or on a day")
     def of_period(
@@ -83,14 +107,14 @@ def routes(source: Source) -> APIRouter:
         wiki: Wiki,
         period: Annotated[str, Path(max_length=10, description="As 2026-01 or 2026-01-05, UTC.")],
         limit: Limit = USUAL_ROWS,
-        offset: Offset = 0,
+        cursor: Cursor = None,
         now: Now = None,
     ) -> Response:
         try:
             days = days_of(wiki, period)
         except ValueError as error:
             raise Problem(400, str(error)) from error
-        return answer(request, days, limit, offset, now)
+        return answer(request, days, limit, cursor, now)
 
     @router.get("/users/{wiki}/{user_id}", summary="What an account did, and what was done to it")
     def of_user(
@@ -98,12 +122,20 @@ def routes(source: Source) -> APIRouter:
         wiki: Wiki,
         user_id: Annotated[int, Path(ge=1, le=2**63 - 1, description="Its id on the wiki.")],
         limit: Limit = USUAL_ROWS,
-        offset: Offset = 0,
+        cursor: Cursor = None,
         now: Now = None,
     ) -> Response:
-        return answer(request, OfUser(wiki, user_id), limit, offset, now)
+        return answer(request, OfUser(wiki, user_id), limit, cursor, now)
 
     return router
+
+
+def _place(row: Mapping[str, Any]) -> _Place:
+    return _Place(*(row[name] for name in _Place.__struct_fields__))
+
+
+def _values(place: _Place) -> tuple[object, ...]:
+    return place.event_timestamp is not None, *astuple(place)
 
 
 def _instead(part: Part) -> str:

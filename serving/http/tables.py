@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -15,6 +14,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field, create_model
 
 from serving.http.answers import fresh
+from serving.http.cursors import MOST_CHARACTERS, decoded, encoded
 from serving.http.problems import RESPONSES, Problem
 from serving.http.source import Source
 from serving.reader import Stream
@@ -91,7 +91,9 @@ def _endpoint(source: Source, dataset: Dataset) -> Callable[..., Response]:
         following = None
         for row in rows:
             if len(page) == limit:
-                following = _encoded(found.generation, tuple(page[-1][name] for name in schema.key_names))
+                following = encoded(
+                    _Cursor(found.generation, tuple(page[-1][name] for name in schema.key_names))
+                )
                 break
             page.append(row)
         if not page and cursor is None:
@@ -124,7 +126,7 @@ def _parameters(dataset: Dataset) -> Iterator[inspect.Parameter]:
     yield _parameter(
         "limit", Annotated[int, Query(ge=1, le=MOST_ROWS, description="Rows of a page at most.")], USUAL_ROWS
     )
-    about = Query(alias="cursor", description="`next` of the page before.", max_length=4_096)
+    about = Query(alias="cursor", description="`next` of the page before.", max_length=MOST_CHARACTERS)
     yield _parameter("cursor_", Annotated[str | None, about], None)
 
 
@@ -220,24 +222,13 @@ def _stream(source: Source, dataset: Dataset, prefix: Key, cursor: _Cursor | Non
     return source.reader.stream(dataset, prefix, cursor.generation)
 
 
-def _encoded(generation: int, key: Key) -> str:
-    return base64.urlsafe_b64encode(msgspec.msgpack.encode(_Cursor(generation, key))).decode().rstrip("=")
-
-
 def _cursor(dataset: Dataset, text: str | None) -> _Cursor | None:
     if text is None:
         return None
     schema = dataset.schema
     kinds = tuple(schema.column(name).type for name in schema.key_names)
-    try:
-        packed = base64.b64decode(
-            text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True
-        )
-        generation, key = msgspec.msgpack.decode(packed, type=tuple[int, tuple[Any, ...]])
-        return _Cursor(generation, msgspec.convert(key, tuple[kinds]))  # type: ignore[valid-type]
-    except (ValueError, msgspec.DecodeError) as error:
-        message = "query.cursor: not the `next` of a page of this table"
-        raise Problem(HTTPStatus.BAD_REQUEST, message) from error
+    place: tuple[int, Key] = decoded(text, tuple[int, tuple[kinds]], "this table")  # type: ignore[valid-type]
+    return _Cursor(*place)
 
 
 def _columns(dataset: Dataset) -> list[Column]:

@@ -37,9 +37,24 @@ def test_rows_come_in_pages(client: TestClient, busiest: int) -> None:
     path = f"/history/pages/{sample.WIKI}/{busiest}"
     whole = client.get(f"{path}?limit=1000").json()["items"]
     first = client.get(f"{path}?limit=2").json()
-    second = client.get(f"{path}?limit=1000&offset={first['next']}").json()
+    second = client.get(f"{path}?limit=1000&cursor={first['next']}").json()
     assert first["items"] + second["items"] == whole
     assert second["next"] is None
+
+
+def test_rows_of_every_kind_come_page_by_page(client: TestClient) -> None:
+    # given a month in which pages and accounts were made too, some at no known time
+    path = f"/history/periods/{sample.WIKI}/2021-03"
+    whole = client.get(f"{path}?limit=1000").json()["items"]
+    assert {row["event_entity"] for row in whole} == {"page", "revision", "user"}
+    # when it is read a few rows at a time
+    found, following = [], ""
+    while following is not None:
+        page = client.get(f"{path}?limit=7{following and f'&cursor={following}'}").json()
+        found += page["items"]
+        following = page["next"]
+    # then every row is there once, in the same order
+    assert found == whole
 
 
 def test_of_a_day_and_of_its_month(client: TestClient, store: MemoryStore) -> None:
@@ -96,6 +111,8 @@ def test_parts_that_are_too_large_are_refused_before_they_are_gathered(
         ("periods/W/2099-12", 404),
         ("periods/W/2022-01?now=2022-01-01T00:00:00", 400),
         ("pages/W/1?limit=1001", 400),
+        ("pages/W/1?cursor=nonsense!", 400),
+        ("pages/W/1?cursor=kQE", 400),
     ],
 )
 def test_what_can_not_be_answered(client: TestClient, path: str, status: int) -> None:
