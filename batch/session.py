@@ -84,7 +84,7 @@ def _settings(jars: list[Path], warehouse: Path, cores: int) -> dict[str, str]:
         "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": str(warehouse),
-        "spark.driver.memory": os.environ.get("WIKIBRAID_SPARK_MEMORY", "1500m"),
+        "spark.driver.memory": os.environ.get("WIKIBRAID_SPARK_MEMORY", "2g"),
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.ui.enabled": "false",
@@ -96,5 +96,5 @@ def _settings(jars: list[Path], warehouse: Path, cores: int) -> dict[str, str]:
         "spark.sql.maxPlanStringLength": "10000",
         "spark.ui.showConsoleProgress": "false",
         # Most of a run's Java is met once or twice: the second compiler costs more of the two cores than it gains there.
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING} -XX:+UseParallelGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOGGING} -XX:+UseParallelGC -XX:MinHeapFreeRatio=20 -XX:MaxHeapFreeRatio=40 -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
     }

@@ -1,9 +1,12 @@
-"""Recompute a dataset from everything up to the speed layer's progress, beside what is published."""
+"""Recompute datasets from everything up to the speed layer's progress, beside what is published."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Self
 
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 
 from batch.archive import archive
@@ -19,15 +22,26 @@ from shared_logic.protocols import Cut, Log
 
 
 class Recomputation:
-    """Everything again, by Spark; nothing of it stays."""
+    """Everything again, by Spark; nothing of it stays after the end."""
 
-    def __init__(self, home: Home, log: Log, spark: SparkSession) -> None:
-        """Over all bootstraps of the home, and the log."""
-        self._home, self._log, self._spark = home, log, spark
+    def __init__(
+        self, home: Home, log: Log, spark: SparkSession, wanted: Mapping[Cut, Sequence[Dataset]]
+    ) -> None:
+        """Of these datasets, by the offsets through which they are wanted, over all bootstraps of the home and the log."""
+        self._home, self._log, self._spark, self._wanted = home, log, spark, wanted
         self._tables: dict[Cut, _Tables] = {}
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for tables in self._tables.values():
+            tables.release()
+
     def rows(self, dataset: Dataset, through: Cut) -> Iterator[tuple[bytes, bytes]]:
-        """The dataset's rows over all bootstraps and the log before `through`, in order of key."""
+        """The rows of one of the datasets over all bootstraps and the log before `through`, in order of key."""
         table = self._of(through).of(dataset)
         with temporary(self._home.temporary) as folder:
             table.write.parquet(str(folder / dataset.name))
@@ -40,18 +54,22 @@ class Recomputation:
                 archive(self._log, self._home.archive, through)
             files = [folder / STATES for folder, _ in self._home.bootstraps_known()]
             logged = said_by_log(self._spark, self._home.archive, through)
-            states = united(said_by_bootstraps(self._spark, files).unionByName(logged)).localCheckpoint()
-            known = self._tables[through] = _Tables(states)
+            states = united(said_by_bootstraps(self._spark, files).unionByName(logged))
+            known = self._tables[through] = _Tables(states, self._wanted[through])
         return known
 
 
 class _Tables:
-    """The tables of entity states, each planned when it is first asked for."""
+    """The tables of entity states: those that read the same are made by one pass, when the first of them is asked for."""
 
-    def __init__(self, states: DataFrame) -> None:
-        self._states = states
+    def __init__(self, states: DataFrame, wanted: Sequence[Dataset]) -> None:
+        self._datasets = list({one.name: one for dataset in wanted for one in dataset.chain}.values())
+        of_things = [one for one in self._datasets if one.source is None]
+        self._kept = [rows_of_things(of_things, states).persist(StorageLevel.DISK_ONLY)]
+        self._of_things = self._kept[0]
         self._tables: dict[str, DataFrame] = {}
         self._groups: dict[str, DataFrame] = {}
+        self._linked: dict[tuple[Dataset, ...], DataFrame] = {}
 
     def of(self, dataset: Dataset) -> DataFrame:
         """The dataset's."""
@@ -60,12 +78,25 @@ class _Tables:
                 self._tables[member.name] = self._planned(member)
         return self._tables[dataset.name]
 
+    def release(self) -> None:
+        """Give up what Spark keeps."""
+        for rows in self._kept:
+            rows.unpersist()
+
     def _planned(self, dataset: Dataset) -> DataFrame:
-        source = dataset.source
-        if source is None:
-            return lower_rows(dataset, rows_of_things((dataset,), self._states))
+        if dataset.source is None:
+            return lower_rows(dataset, self._of_things)
         if not dataset.is_linked:
             return lower(dataset, self._tables)
-        if source.name not in self._groups:
-            self._groups[source.name] = groups(self._tables[source.name], source.schema)
-        return lower_rows(dataset, rows_of_linked((dataset,), self._tables, self._groups))
+        return lower_rows(dataset, self._of_linked(dataset, dataset.source))
+
+    def _of_linked(self, dataset: Dataset, source: Dataset) -> DataFrame:
+        rows = self._linked.get(dataset.inputs)
+        if rows is None:
+            alike = [one for one in self._datasets if one.is_linked and one.inputs == dataset.inputs]
+            if source.name not in self._groups:
+                self._groups[source.name] = groups(self._tables[source.name], source.schema)
+            rows = rows_of_linked(alike, self._tables, self._groups).persist(StorageLevel.DISK_ONLY)
+            self._linked[dataset.inputs] = rows
+            self._kept.append(rows)
+        return rows

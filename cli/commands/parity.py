@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,7 +22,7 @@ from serving.as_of import as_of
 from serving.parity import compare
 from serving.reader import Reader
 from shared_logic.definition import Dataset
-from shared_logic.protocols import Cut, Generation, Lane, Log, Store
+from shared_logic.protocols import Cut, Lane, Log, Store
 
 if TYPE_CHECKING:
     from cli.recomputation import Recomputation
@@ -39,35 +40,33 @@ def parity(
 
     place = home_at(home)
     rows: list[dict[str, Any]] = []
-    through: dict[str, Cut] = {}
     with (
         place.log() as log,
         place.store() as store,
         temporary(place.temporary) as folder,
         meter("recomputing"),
     ):
-        read, again = reader(store, log), Recomputation(place, log, spark_session(place))
-        for name in names:
-            dataset = dataset_named(name)
-            current = store.published(name)
-            if current is None:
-                message = f"{name} is not published; `wikibraid batch run {name}` makes the first generation"
-                raise Failure(message, CANNOT_KNOW)
-            through[name], count, found = _differences(
-                store, log, read, dataset, current, again, folder / name
-            )
-            rows += found
-            note(
-                place.parity,
-                Drift(
-                    dataset=name,
-                    generation=current.number,
-                    through=through[name],
-                    at=datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                    rows=count,
-                    columns=Counter(row["column"] for row in found),
-                ),
-            )
+        read = reader(store, log)
+        served = [_served(store, log, read, dataset_named(name), folder) for name in dict.fromkeys(names)]
+        wanted: dict[Cut, list[Dataset]] = {}
+        for one in served:
+            wanted.setdefault(one.through, []).append(one.dataset)
+        with Recomputation(place, log, spark_session(place), wanted) as again:
+            for one in served:
+                found = _differences(one, again)
+                rows += found
+                note(
+                    place.parity,
+                    Drift(
+                        dataset=one.dataset.name,
+                        generation=one.generation,
+                        through=one.through,
+                        at=datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                        rows=one.count,
+                        columns=Counter(row["column"] for row in found),
+                    ),
+                )
+    through = {one.dataset.name: one.through for one in served}
     if json:
         print_json({"through": through, "differences": rows})
     else:
@@ -80,38 +79,51 @@ def parity(
         raise Failure(message, DIFFERS)
 
 
-def _differences(
-    store: Store,
-    log: Log,
-    read: Reader,
-    dataset: Dataset,
-    made: Generation,
-    again: Recomputation,
-    merged: Path,
-) -> tuple[Cut, int, list[dict[str, Any]]]:
-    """The offsets through which merged and recomputed rows were compared, how many merged ones there are, and where they differ.
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """The merged rows of a dataset as they were at one moment."""
 
-    A daemon may write meanwhile: rows of a moment are rebuilt as of offsets that all of them include, and lie in the file `merged`.
+    dataset: Dataset
+    generation: int
+    through: Cut
+    """The offsets before which everything is included."""
+    rows: Path
+    count: int
+
+
+def _served(store: Store, log: Log, read: Reader, dataset: Dataset, folder: Path) -> _Served:
+    """What is served, written to a file of the folder.
+
+    A daemon may write meanwhile: then the rows are rebuilt as of the offsets that were included at the beginning.
+
+    Raises:
+        Failure: the dataset is not published.
     """
+    made = store.published(dataset.name)
+    if made is None:
+        message = f"{dataset.name} is not published; `wikibraid batch run {dataset.name}` makes the first generation"
+        raise Failure(message, CANNOT_KNOW)
+    path = folder / dataset.name
     through = read.through(dataset, made.number)
-    count = write_rows(merged, read.sorted_rows(dataset, made.number, redacted=False))
+    count = write_rows(path, read.sorted_rows(dataset, made.number, redacted=False))
     lane = Lane(dataset.name, made.number)
     begun = any((store.batch_end(lane, place) or 0) > at for place, at in enumerate(through))
     if begun or read.through(dataset, made.number) != through:
         overlay, of = as_of(store, log, dataset, through, replay)
-        count = write_rows(merged, Reader(overlay).sorted_rows(dataset, of.number, redacted=False))
-    found = compare(dataset.schema, read_rows(merged), again.rows(dataset, through))
-    return (
-        through,
-        count,
-        [
-            {
-                "dataset": dataset.name,
-                "key": text(d.key),
-                "column": d.column,
-                "merged": text(d.left),
-                "recomputed": text(d.right),
-            }
-            for d in found
-        ],
-    )
+        count = write_rows(path, Reader(overlay).sorted_rows(dataset, of.number, redacted=False))
+    return _Served(dataset, made.number, through, path, count)
+
+
+def _differences(served: _Served, again: Recomputation) -> list[dict[str, Any]]:
+    """Where merged and recomputed rows differ."""
+    dataset = served.dataset
+    return [
+        {
+            "dataset": dataset.name,
+            "key": text(found.key),
+            "column": found.column,
+            "merged": text(found.left),
+            "recomputed": text(found.right),
+        }
+        for found in compare(dataset.schema, read_rows(served.rows), again.rows(dataset, served.through))
+    ]
