@@ -21,7 +21,7 @@ TAKING = (
 """Modules of batch that make bootstraps of tables and dumps."""
 UNITING = ("state_table", "states")
 """Modules of batch that make entity states of bootstraps and the log."""
-COMPUTING = ("arrow_types", "columns", "groups", "increments", "lowering", "state_table", "states")
+COMPUTING = ("arrow_types", "groups", "increments", "lowering", "row_files", "state_table", "states")
 """Modules of batch that make tables of entity states."""
 
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
+from shared_logic.history.components import components
 from shared_logic.tables import Schema
 
 GROUP = "wikibraid_group"
 """The column that names a row's group: the least name in it."""
+EDGES_KNOWN = 200_000
+"""That a task looks at together."""
+EDGES_PASSED = 5_000
+"""That it passes on at a time."""
 
 
 def groups(table: DataFrame, schema: Schema[Any]) -> DataFrame:
     """The group of every partition of the table that names others or is named by one; computed now, kept until it is not asked for."""
     (wiki, name), (link,) = schema.partition, schema.links
-    edges = (
-        table.select(wiki, f.col(name).alias("a"), f.explode(link).alias("b")).distinct().localCheckpoint()
-    )
+    told = table.select(f.col(wiki).alias("wiki"), f.col(name).alias("a"), f.explode(link).alias("b"))
+    stars = told.mapInArrow(_stars, "wiki string, a string, b string")
+    edges = stars.distinct().withColumnRenamed("wiki", wiki).localCheckpoint()
     return _components(edges, wiki).withColumnsRenamed({"a": name, "label": GROUP})
 
 
@@ -36,6 +44,23 @@ def in_groups(table: DataFrame, schema: Schema[Any], groups: DataFrame) -> DataF
     # Whoever names nobody is a group of its own.
     grouped = table.join(groups, [wiki, name], "left").withColumn(GROUP, f.coalesce(GROUP, name))
     return grouped.repartition(wiki, GROUP).sortWithinPartitions(wiki, GROUP, *schema.key_names)
+
+
+def _stars(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """What a task's edges say, as edges between each name and the least one that it reaches, in both directions.
+
+    So what a task sees as a whole is found at once, and only what lies with several tasks takes rounds.
+    """
+    rows = chain.from_iterable(
+        zip(*(column.to_pylist() for column in batch.columns), strict=True) for batch in batches
+    )
+    while some := list(islice(rows, EDGES_KNOWN)):
+        found = components(((wiki, one), (wiki, other)) for wiki, one, other in some)
+        ends = ((wiki, name, least) for (wiki, name), (_, least) in found.items() if name != least)
+        edges = (edge for wiki, a, b in ends for edge in ((wiki, a, b), (wiki, b, a)))
+        while passed := list(islice(edges, EDGES_PASSED)):
+            columns = [pa.array(column, pa.string()) for column in zip(*passed, strict=True)]
+            yield pa.record_batch(columns, ["wiki", "a", "b"])
 
 
 def _components(edges: DataFrame, wiki: str) -> DataFrame:

@@ -6,27 +6,16 @@ what has changed. The rows are those that `batch.lowering` would make of all sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
-from pyspark.sql import types as t
 
-from batch.columns import Listed, Output, by_column
-from batch.lowering import (
-    HIDDEN,
-    HIDDEN_ARROW,
-    HIDDEN_TYPE,
-    Batches,
-    Named,
-    arrow_schema,
-    hidden_parts,
-    one_column,
-    struct_of,
-    totals,
-)
+from batch.lowering import HIDDEN, HIDDEN_ARROW, Named, arrow_schema, hidden_parts, totals
+from batch.row_files import Batches, Listed, Output, RowFiles, Written, row_files, written
 from batch.state_table import COLUMNS
 from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, Kind, decode
@@ -39,7 +28,7 @@ HAD = "wikibraid_had"
 REMOVED = "wikibraid_removed"
 """The column that is true of a row that is no more."""
 KEYS_CHANGED = 20_000
-"""Rollup keys and rows that a task keeps before it passes them on, of each of the datasets that it computes."""
+"""Rollup keys and rows that a task keeps before it writes them, of each of the datasets that it computes."""
 ENTITY = tuple(COLUMNS[:-1])
 
 
@@ -49,18 +38,20 @@ def touched(states: DataFrame, before: DataFrame, keys: DataFrame) -> DataFrame:
     return states.join(keys, list(ENTITY), "left_semi").join(was, list(ENTITY), "left")
 
 
-def changes_of_things(datasets: Sequence[Dataset], touched: DataFrame) -> DataFrame:
-    """What becomes otherwise in the tables of datasets that read things; columns as those of `rows_of_things`.
+def changes_of_things(
+    datasets: Sequence[Dataset], touched: DataFrame, place: Callable[[str], Path]
+) -> RowFiles:
+    """What becomes otherwise in the tables of datasets that read things; files as those of `rows_of_things`.
 
     A row tells its key and values, or that it is removed; sums are differences.
     """
-    struct = t.StructType([t.StructField(dataset.name, _struct(dataset)) for dataset in datasets])
-    return touched.mapInArrow(_task(datasets), struct.add(HIDDEN, HIDDEN_TYPE))
+    schemas = {dataset.name: _arrow(dataset) for dataset in datasets} | {HIDDEN: HIDDEN_ARROW}
+    return row_files(touched, _task(datasets), schemas, place)
 
 
-def changed(dataset: Dataset, before: DataFrame, changes: DataFrame) -> DataFrame:
+def changed(dataset: Dataset, before: DataFrame, changes: RowFiles, spark: SparkSession) -> DataFrame:
     """The table of a dataset, from the one before and what `changes_of_things` found."""
-    mine = one_column(changes, dataset.name)
+    mine = changes.table(spark, dataset.name)
     if dataset.is_rollup:
         return totals(dataset, before.unionByName(mine))
     keys = list(dataset.schema.key_names)
@@ -69,34 +60,30 @@ def changed(dataset: Dataset, before: DataFrame, changes: DataFrame) -> DataFram
     return stays.unionByName(mine.where(~f.col(REMOVED)).drop(HAD, REMOVED))
 
 
-def _struct(dataset: Dataset) -> t.StructType:
-    made = struct_of(dataset)
-    flags = [t.StructField(name, t.BooleanType()) for name in (HAD, REMOVED)]
-    return made if dataset.is_rollup else t.StructType([*made.fields, *flags])
-
-
 def _arrow(dataset: Dataset) -> pa.Schema:
     made = arrow_schema(dataset)
     flags = [pa.field(name, pa.bool_()) for name in (HAD, REMOVED)]
     return made if dataset.is_rollup else pa.schema([*made, *flags])
 
 
-def _task(datasets: Sequence[Dataset]) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+def _task(datasets: Sequence[Dataset]) -> Written:
     named = [Named.of(dataset) for dataset in datasets]
 
-    def task(batches: Batches) -> Iterator[pa.RecordBatch]:
-        return _changes([one.dataset() for one in named], batches)
+    def task(batches: Batches, folders: Mapping[str, Path]) -> Iterator[pa.RecordBatch]:
+        return _write_changes([one.dataset() for one in named], batches, folders)
 
     return task
 
 
-def _changes(datasets: Sequence[Dataset], batches: Batches) -> Iterator[pa.RecordBatch]:
-    schemas = {dataset.name: _arrow(dataset) for dataset in datasets}
+def _write_changes(
+    datasets: Sequence[Dataset], batches: Batches, folders: Mapping[str, Path]
+) -> Iterator[pa.RecordBatch]:
+    schemas = {dataset.name: _arrow(dataset) for dataset in datasets} | {HIDDEN: HIDDEN_ARROW}
     outputs: list[Output[_Entity]] = [
         _Differences(dataset) if dataset.is_rollup else _Replaced(dataset) for dataset in datasets
     ]
     hidden = Listed[_Entity](lambda seen: hidden_parts(seen.after))
-    return by_column(schemas | {HIDDEN: HIDDEN_ARROW}, [*outputs, hidden], _pairs(batches))
+    return written(schemas, [*outputs, hidden], _pairs(batches), folders)
 
 
 class _Entity(NamedTuple):
@@ -118,12 +105,12 @@ class _Differences:
         self._dataset, self._changes = dataset, Changes()
 
     def is_full_with(self, seen: _Entity) -> bool:
-        """See `batch.columns.Output`."""
+        """See `batch.row_files.Output`."""
         seen.change(self._dataset, self._changes)
         return len(self._changes.sums) >= KEYS_CHANGED
 
     def taken(self) -> Iterator[tuple[Any, ...]]:
-        """See `batch.columns.Output`."""
+        """See `batch.row_files.Output`."""
         sums, self._changes = self._changes.sums, Changes()
         return (key + values for key, values in sums.items())
 
@@ -137,7 +124,7 @@ class _Replaced:
         self._rows: list[tuple[Any, ...]] = []
 
     def is_full_with(self, seen: _Entity) -> bool:
-        """See `batch.columns.Output`."""
+        """See `batch.row_files.Output`."""
         changes = Changes()
         seen.change(self._dataset, changes)
         for key, (was, now) in changes.rows.items():
@@ -145,7 +132,7 @@ class _Replaced:
         return len(self._rows) >= KEYS_CHANGED
 
     def taken(self) -> Iterator[tuple[Any, ...]]:
-        """See `batch.columns.Output`."""
+        """See `batch.row_files.Output`."""
         rows, self._rows = self._rows, []
         return iter(rows)
 

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
 from importlib import import_module
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 from pyspark.sql import types as t
 
 from batch.arrow_types import ARROW_TYPES
-from batch.columns import KEYS_COMBINED, ROWS_PER_BATCH, Listed, Output, Seen, Summed, by_column
 from batch.groups import GROUP, in_groups
+from batch.row_files import (
+    KEYS_COMBINED,
+    ROWS_AT_ONCE,
+    Batches,
+    Listed,
+    Output,
+    RowFiles,
+    Seen,
+    Summed,
+    Written,
+    row_files,
+    written,
+)
 from batch.states import entities
 from shared_logic.definition import Dataset, Settings
 from shared_logic.kernel import Described, Rows, add, derive, entity_rows, linked_rows
@@ -34,22 +47,13 @@ SPARK_TYPES: dict[type, t.DataType] = {
     tuple: t.ArrayType(t.StringType()),
 }
 HIDDEN = "wikibraid_hidden"
-"""The column that tells what is hidden of revisions."""
-HIDDEN_TYPE = t.StructType(
-    [
-        t.StructField("wiki", t.StringType()),
-        t.StructField("rev_id", t.LongType()),
-        t.StructField("bits", t.IntegerType()),
-        t.StructField("clock", t.LongType()),
-    ]
-)
+"""Among the datasets' rows, what is hidden of which revisions."""
 HIDDEN_ARROW = pa.schema(
     [("wiki", pa.string()), ("rev_id", pa.int64()), ("bits", pa.int32()), ("clock", pa.int64())]
 )
 BESIDE = "wikibraid_beside"
 """The column in which a joined row stands."""
 
-Batches = Iterable[pa.RecordBatch]
 Pair = tuple[Key, Values]
 
 
@@ -59,36 +63,35 @@ def lower(dataset: Dataset, tables: Mapping[str, DataFrame]) -> DataFrame:
     return totals(dataset, source.mapInArrow(_task(dataset), struct_of(dataset)))
 
 
-def rows_of_things(datasets: Sequence[Dataset], states: DataFrame) -> DataFrame:
+def rows_of_things(datasets: Sequence[Dataset], states: DataFrame, place: Callable[[str], Path]) -> RowFiles:
     """The rows that datasets which read things make of the states, by one pass, since reading a state costs as much as a dataset.
 
-    A column for each dataset, of which every row has a value in one: a row of that dataset, sums of one key being added up as far as
-    a task meets them. A further column, `HIDDEN`, tells what is hidden of which revisions.
+    Sums of one key are added up as far as a task meets them. `HIDDEN` tells what is hidden of which revisions.
     """
-    return states.mapInArrow(_things_task(datasets), _columns_of(datasets).add(HIDDEN, HIDDEN_TYPE))
+    schemas = {dataset.name: arrow_schema(dataset) for dataset in datasets} | {HIDDEN: HIDDEN_ARROW}
+    return row_files(states, _things_task(datasets), schemas, place)
 
 
 def rows_of_linked(
-    datasets: Sequence[Dataset], tables: Mapping[str, DataFrame], groups: Mapping[str, DataFrame]
-) -> DataFrame:
-    """The rows that datasets with the same inputs make of linked rows, by one pass, a column for each as in `rows_of_things`.
+    datasets: Sequence[Dataset],
+    tables: Mapping[str, DataFrame],
+    groups: Mapping[str, DataFrame],
+    place: Callable[[str], Path],
+) -> RowFiles:
+    """The rows that datasets with the same inputs make of linked rows, by one pass.
 
     `groups` are those of the linked rows, by table (see `batch.groups`). What is joined has a row per wiki, which each task is given.
     """
     source, *joined = datasets[0].inputs
     together = in_groups(tables[source.name], source.schema, groups[source.name])
     beside = {key: values for one in joined for key, values in _rows_by_key(one, tables[one.name])}
-    return together.mapInArrow(_linked_task(datasets, beside), _columns_of(datasets))
+    schemas = {dataset.name: arrow_schema(dataset) for dataset in datasets}
+    return row_files(together, _linked_task(datasets, beside), schemas, place)
 
 
-def lower_rows(dataset: Dataset, rows: DataFrame) -> DataFrame:
+def lower_rows(dataset: Dataset, rows: RowFiles, spark: SparkSession) -> DataFrame:
     """The table of a dataset of which `rows_of_things` or `rows_of_linked` made the rows."""
-    return totals(dataset, one_column(rows, dataset.name))
-
-
-def one_column(rows: DataFrame, name: str) -> DataFrame:
-    """The values of one column of such rows, as rows."""
-    return rows.where(f.col(name).isNotNull()).select(f"{name}.*")
+    return totals(dataset, rows.table(spark, dataset.name))
 
 
 def totals(dataset: Dataset, rows: DataFrame) -> DataFrame:
@@ -111,10 +114,6 @@ def struct_of(dataset: Dataset) -> t.StructType:
     """Its columns as Spark has them, key first."""
     columns = (dataset.schema.column(name) for name in _order(dataset))
     return t.StructType([t.StructField(column.name, SPARK_TYPES[column.type]) for column in columns])
-
-
-def _columns_of(datasets: Sequence[Dataset]) -> t.StructType:
-    return t.StructType([t.StructField(dataset.name, struct_of(dataset)) for dataset in datasets])
 
 
 def _source(dataset: Dataset, tables: Mapping[str, DataFrame]) -> DataFrame:
@@ -146,12 +145,12 @@ def _task(dataset: Dataset) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     return task
 
 
-def _things_task(datasets: Sequence[Dataset]) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+def _things_task(datasets: Sequence[Dataset]) -> Written:
     """What each Spark worker runs for datasets that read things."""
     named = [Named.of(dataset) for dataset in datasets]
 
-    def task(batches: Batches) -> Iterator[pa.RecordBatch]:
-        return _rows_of_things([one.dataset() for one in named], batches)
+    def task(batches: Batches, folders: Mapping[str, Path]) -> Iterator[pa.RecordBatch]:
+        return _write_rows_of_things([one.dataset() for one in named], batches, folders)
 
     return task
 
@@ -174,38 +173,36 @@ class Named(NamedTuple):
         return replace(registry[self.name], settings=self.settings)
 
 
-def _linked_task(
-    datasets: Sequence[Dataset], beside: Mapping[Key, Values]
-) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
+def _linked_task(datasets: Sequence[Dataset], beside: Mapping[Key, Values]) -> Written:
     """What each Spark worker runs for datasets that read linked rows."""
     named = [Named.of(dataset) for dataset in datasets]
 
-    def task(batches: Batches) -> Iterator[pa.RecordBatch]:
-        return _rows_of_linked([one.dataset() for one in named], batches, beside)
+    def task(batches: Batches, folders: Mapping[str, Path]) -> Iterator[pa.RecordBatch]:
+        return _write_rows_of_linked([one.dataset() for one in named], batches, beside, folders)
 
     return task
 
 
-def _rows_of_things(datasets: Sequence[Dataset], batches: Batches) -> Iterator[pa.RecordBatch]:
-    schemas = {dataset.name: arrow_schema(dataset) for dataset in datasets}
+def _write_rows_of_things(
+    datasets: Sequence[Dataset], batches: Batches, folders: Mapping[str, Path]
+) -> Iterator[pa.RecordBatch]:
+    schemas = {dataset.name: arrow_schema(dataset) for dataset in datasets} | {HIDDEN: HIDDEN_ARROW}
     outputs = [_output(dataset, partial(entity_rows, dataset)) for dataset in datasets]
     seen = (Described(entity, state) for entity, state in entities(batches))
-    return by_column(schemas | {HIDDEN: HIDDEN_ARROW}, [*outputs, Listed(hidden_parts)], seen)
+    return written(schemas, [*outputs, Listed(hidden_parts)], seen, folders)
 
 
-def _rows_of_linked(
-    datasets: Sequence[Dataset], batches: Batches, beside: Mapping[Key, Values]
+def _write_rows_of_linked(
+    datasets: Sequence[Dataset], batches: Batches, beside: Mapping[Key, Values], folders: Mapping[str, Path]
 ) -> Iterator[pa.RecordBatch]:
-    (source,) = {dataset.inputs[0].name: dataset.inputs[0] for dataset in datasets}.values()
-
     def made(dataset: Dataset) -> Callable[[Rows], Rows]:
         width = len(dataset.joined.schema.key_names) if dataset.joined else 0
         return lambda rows: linked_rows(dataset, rows, beside.get(next(iter(rows))[:width]))
 
-    groups = groupby(_records(source, batches, (GROUP,)), key=_wiki_and_group)
+    groups = groupby(_records(datasets[0].inputs[0], batches, (GROUP,)), key=_wiki_and_group)
     seen = ({record.key: record.values for record in records} for _, records in groups)
     schemas = {dataset.name: arrow_schema(dataset) for dataset in datasets}
-    return by_column(schemas, [_output(dataset, made(dataset)) for dataset in datasets], seen)
+    return written(schemas, [_output(dataset, made(dataset)) for dataset in datasets], seen, folders)
 
 
 def _output(dataset: Dataset, rows: Callable[[Seen], Rows]) -> Output[Seen]:
@@ -217,7 +214,7 @@ def _output(dataset: Dataset, rows: Callable[[Seen], Rows]) -> Output[Seen]:
 
 
 def hidden_parts(described: Described) -> list[tuple[Any, ...]]:
-    """What is hidden of the revisions of an entity, as rows of the column `HIDDEN`."""
+    """What is hidden of the revisions of an entity, as rows of `HIDDEN`."""
     state = described.state
     if not isinstance(state, PageState):
         return []
@@ -279,7 +276,7 @@ def _batches(dataset: Dataset, pairs: Iterator[Pair]) -> Iterator[pa.RecordBatch
     rows: list[tuple[Any, ...]] = []
     for key, values in pairs:
         rows.append(key + values)
-        if len(rows) >= ROWS_PER_BATCH:
+        if len(rows) >= ROWS_AT_ONCE:
             yield _batch(rows, schema)
             rows = []
     if rows:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -14,14 +13,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 from batch import views
-from batch.audit import Audit, audit, counts_of, keep
+from batch.audit import counts_of, keep
+from batch.candidates import Candidates, Places, View, write_rows
 from batch.fingerprint import computing_fingerprint, uniting_fingerprint
-from batch.groups import groups, largest
 from batch.increments import ENTITY, changed, changes_of_things, touched
-from batch.lowering import HIDDEN, lower, lower_rows, one_column, rows_of_linked, rows_of_things
+from batch.lowering import HIDDEN, rows_of_things
+from batch.row_files import RowFiles
 from batch.state_table import COLUMNS
 from batch.states import said_by_bootstraps, said_by_log, united
-from batch.store_rows import store_rows
 from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, Kind
 from shared_logic.protocols import Cut
@@ -31,23 +30,6 @@ BUFFER_BYTES = 1 << 20
 """Of a file of states that is in memory at a time."""
 BROADCAST = 200_000
 """Keys of entities that each task is given."""
-AT_ONCE = 3
-"""Datasets that are computed at once: small ones cost planning more than work, and planning uses one core."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """One dataset's candidate."""
-
-    dataset: Dataset
-    table: DataFrame
-    files: Sequence[Path]
-    version: int
-    audit: Audit
-
-    def rows(self, spill: Path) -> Iterator[tuple[bytes, bytes]]:
-        """Its rows as bytes, in order of key; what memory can't hold lies in the folder `spill` meanwhile."""
-        return store_rows(self.dataset, self.files, spill)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +42,7 @@ class Result:
     largest_groups: Mapping[str, int]
     """By table with links, how many of its partitions are in the largest group of those that name one another."""
     _states: Sequence[Path]
-    _hidden: DataFrame
+    _hidden: RowFiles
     _kept: Sequence[DataFrame]
 
     def entity_states(self) -> Iterator[tuple[str, bytes]]:
@@ -77,7 +59,7 @@ class Result:
 
         Where all tables go on from those that readers read, of those of which something was said since.
         """
-        for row in one_column(self._hidden, HIDDEN).toLocalIterator():
+        for row in self._hidden.rows(HIDDEN):
             yield row["wiki"], row["rev_id"], row["bits"], row["clock"]
 
     def release(self) -> None:
@@ -151,74 +133,26 @@ def compute(
     datasets: Sequence[Dataset],
     inputs: Inputs,
     home: Path,
+    folder: Path,
     run: str,
     fingerprints: Mapping[str, str],
     told: Callable[[str], None],
 ) -> Result:
-    """Compute the datasets (sources first) over the bootstraps and the archived log before the cut."""
+    """Compute the datasets (sources first) over the bootstraps and the archived log before the cut.
+
+    `folder` is for files that the result needs and nobody after it; all of Spark's processes must see it, as they see the home.
+    """
     code = {name: f"{hash_}-{computing_fingerprint()}" for name, hash_ in fingerprints.items()}
     bootstrap = ",".join((*inputs.bootstraps, *inputs.purges))
+    made = {name: views.Made(run, bootstrap, inputs.cut, of_it) for name, of_it in code.items()}
+    places = Places(home / "delta", folder, made)
     told("uniting what was said of every entity")
-    things = _things(spark, [one for one in datasets if one.source is None], inputs, home, code)
-    before = counts_of(home, inputs.published)
-    linked = {one.source.name for one in datasets if one.source is not None and one.is_linked}
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        computing: dict[str, Future[View]] = {}
-        grouping: dict[str, Future[DataFrame]] = {}
-        linking: dict[tuple[str, ...], Future[DataFrame]] = {}
-        """By the tables that they read, the rows that datasets make of linked rows."""
-
-        def tables_of(dataset: Dataset) -> dict[str, DataFrame]:
-            return {one.name: computing[one.name].result().table for one in dataset.inputs}
-
-        def groups_of(dataset: Dataset) -> DataFrame:
-            table = computing[dataset.name].result().table
-            told(f"grouping {dataset.name}")
-            return groups(table, dataset.schema)
-
-        def rows_of(alike: Sequence[Dataset]) -> DataFrame:
-            tables = tables_of(alike[0])
-            return _kept(
-                rows_of_linked(
-                    alike, tables, {name: grouping[name].result() for name in linked & tables.keys()}
-                )
-            )
-
-        def view_of(dataset: Dataset) -> View:
-            tables = tables_of(dataset)
-            told(f"computing {dataset.name}")
-            path = home / "delta" / dataset.name
-            made = views.Made(run, bootstrap, inputs.cut, code[dataset.name])
-            if dataset.source is None:
-                found = things.table(spark, dataset, path)
-            elif dataset.is_linked:
-                found = lower_rows(dataset, linking[_names(dataset.inputs)].result())
-            else:
-                found = lower(dataset, tables)
-            version = views.write(found, path, made)
-            table = views.read(spark, path, version)
-            told(f"auditing {dataset.name}")
-            checked = audit(dataset, table, run, before.get(dataset.name, {}))
-            return View(dataset, table, views.files(path, version), version, checked)
-
-        for dataset in datasets:
-            # What a dataset reads was handed in before it, so that of those that wait one always runs.
-            inputs_of_it = _names(dataset.inputs)
-            if dataset.is_linked and inputs_of_it not in linking:
-                alike = [one for one in datasets if one.is_linked and _names(one.inputs) == inputs_of_it]
-                linking[inputs_of_it] = pool.submit(rows_of, alike)
-            computing[dataset.name] = pool.submit(view_of, dataset)
-            if dataset.name in linked:
-                grouping[dataset.name] = pool.submit(groups_of, dataset)
-        found = {name: future.result() for name, future in computing.items()}
+    missing = [one for one in datasets if one.source is None and places.version(one.name) is None]
+    things = _things(spark, missing, inputs, home, places)
+    candidates = Candidates(spark, places, run, counts_of(home, inputs.published), told)
+    found = candidates.compute(datasets, lambda dataset: things.write(spark, dataset, places))
     keep([view.audit for view in found.values()], home)
-    sizes = {name: largest(grouping[name].result(), found[name].dataset.schema) for name in sorted(linked)}
-    kept = (*things.kept, *(rows.result() for rows in linking.values()))
-    return Result(things.base, found, sizes, things.states, things.hidden, kept)
-
-
-def _names(datasets: Sequence[Dataset]) -> tuple[str, ...]:
-    return tuple(dataset.name for dataset in datasets)
+    return Result(things.base, found, candidates.largest_groups(), things.states, things.hidden, things.kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,32 +161,36 @@ class _Things:
 
     base: str
     states: Sequence[Path]
-    rows: DataFrame
+    rows: RowFiles
     """Of all states, of the datasets that are made anew."""
     last: Mapping[str, int]
     """By dataset the version of the table that it goes on from."""
-    changes: DataFrame
+    changes: RowFiles
     """Of these."""
-    hidden: DataFrame
+    hidden: RowFiles
     """Which of both tells what is hidden: all of that, where a table is made anew."""
     kept: Sequence[DataFrame]
 
-    def table(self, spark: SparkSession, dataset: Dataset, path: Path) -> DataFrame:
-        """The table of one of the datasets."""
+    def write(self, spark: SparkSession, dataset: Dataset, places: Places) -> int:
+        """Make the view of one of the datasets, and return its version."""
         if dataset.name not in self.last:
-            return lower_rows(dataset, self.rows)
-        return changed(dataset, views.read(spark, path, self.last[dataset.name]), self.changes)
+            return write_rows(spark, dataset, self.rows, places)
+        path = places.view(dataset.name)
+        before = views.read(spark, path, self.last[dataset.name])
+        return views.write(changed(dataset, before, self.changes, spark), path, places.made[dataset.name])
 
 
 def _things(
-    spark: SparkSession, datasets: Sequence[Dataset], inputs: Inputs, home: Path, code: Mapping[str, str]
+    spark: SparkSession, datasets: Sequence[Dataset], inputs: Inputs, home: Path, places: Places
 ) -> _Things:
-    """Unite the states, and see which tables go on from those that readers read."""
+    """Unite the states, see which tables go on from those that readers read, and make the rows or changes of all."""
     path = home / "delta" / "entity_states"
     identify = full_base_id if inputs.full else base_id
     told = (*inputs.bootstraps, *inputs.purges)
     base = identify(told, inputs.cut, uniting_fingerprint())
-    known, last = _last(home, datasets, inputs, code)
+    known, last = _last(
+        home, datasets, inputs, {name: made.fingerprint for name, made in places.made.items()}
+    )
     said = _said_since(spark, inputs, known)
     whole, told_of, number = united(said), said, 0
     if known is not None:
@@ -267,13 +205,20 @@ def _things(
         # To look at all of them, once, costs less than at these, twice.
         last = {}
     anew = [one for one in datasets if one.name not in last]
-    rows = _kept(rows_of_things(anew, states))
-    changes = rows
-    if known is not None and last:
+    going_on = [one for one in datasets if one.name in last]
+    rows = changes = RowFiles({}, {})
+    if known is not None and going_on:
         those = touched(states, views.read(spark, path, known.version), told_of)
-        changes = _kept(changes_of_things([one for one in datasets if one.name in last], those))
-    hidden = rows if anew else changes
-    return _Things(base, views.files(path, version), rows, last, changes, hidden, (said, rows, changes))
+        changes = changes_of_things(going_on, those, places.rows_passing)
+    hidden = changes
+    if anew or not going_on:
+        of_name = {one.name: one for one in anew}
+        hidden = rows = rows_of_things(
+            anew,
+            states,
+            lambda name: places.rows(of_name[name]) if name in of_name else places.rows_passing(name),
+        )
+    return _Things(base, views.files(path, version), rows, last, changes, hidden, (said,))
 
 
 def _few_or_many(keys: DataFrame) -> tuple[DataFrame, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -25,6 +25,7 @@ from shared_logic.protocols import Generation
 
 if TYPE_CHECKING:  # whoever looks for a version's files needs no Spark
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,24 @@ def write(table: DataFrame, path: Path, made: Made) -> int:
     written = version_of(path, made)
     if written is not None:
         return written
-    # Of each attempt its own: tasks of one whose driver was killed may still write.
-    folder = path / f"{made.run}-{token_hex(4)}"
+    folder = new_folder(path, made)
     table.write.mode("overwrite").parquet(str(folder))
-    added = [_added(file, path) for file in sorted(folder.glob("*.parquet"))]
-    schema = Schema.from_json(table.schema.json())
+    return commit(sorted(folder.glob("*.parquet")), table.schema, path, made)
+
+
+def new_folder(path: Path, made: Made) -> Path:
+    """Where an attempt writes its files, of each its own: tasks of one whose driver was killed may still write."""
+    return path / f"{made.run}-{token_hex(4)}"
+
+
+def commit(files: Sequence[Path], columns: StructType, path: Path, made: Made) -> int:
+    """Make files in the view's folder its content, and return the Delta version; as `write`, no run does it twice."""
+    written = version_of(path, made)
+    if written is not None:
+        return written
+    added = [_added(file, path) for file in files]
+    schema = Schema.from_json(columns.json())
+    path.mkdir(parents=True, exist_ok=True)
     described = CommitProperties(custom_metadata={_MADE: msgspec.json.encode(made).decode()})
     if DeltaTable.is_deltatable(str(path)):
         DeltaTable(str(path)).create_write_transaction(
@@ -60,7 +74,7 @@ def write(table: DataFrame, path: Path, made: Made) -> int:
 def _added(file: Path, table: Path) -> AddAction:
     about = file.stat()
     return AddAction(
-        path=str(file.relative_to(table)),
+        path=str(file.absolute().relative_to(table.absolute())),
         size=about.st_size,
         partition_values={},
         modification_time=about.st_mtime_ns // 1_000_000,

@@ -24,6 +24,8 @@ from shared_logic.registry import registry
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from batch.run import Result
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -53,7 +55,7 @@ def recompute(
         Failure: an audit failed; nothing of the run is published.
     """
     from batch.archive import archive
-    from batch.audit import GROWTH, get_ready
+    from batch.audit import get_ready
     from batch.fingerprint import computing_fingerprint
     from batch.run import Inputs, compute
 
@@ -73,29 +75,19 @@ def recompute(
     }
     inputs = Inputs(bootstraps, home.archive, cut, purges, published, full)
     get_ready()
-    result = compute(spark_session(home), datasets, inputs, home.path, run, code, progress.say)
-    failed = [
-        f"{view.dataset.name}: {check.expectation}"
-        for view in result.views.values()
-        for check in view.audit.checks
-        if not check.success and not (despite_growth and check.expectation.startswith(GROWTH))
-    ]
-    if failed:
-        message = (
-            "the audit failed, nothing is published: "
-            + "; ".join(failed)
-            + "; the rows are in delta/quarantine. What only grew or shrank is published, without computing it again, by "
-            + f"`{despite_growth_command(home, asked, cut, full=full)}`"
+    with temporary(home.temporary) as folder:
+        result = compute(spark_session(home), datasets, inputs, home.path, folder, run, code, progress.say)
+        _refuse_failed(
+            result, despite_growth_command(home, asked, cut, full=full), despite_growth=despite_growth
         )
-        raise Failure(message, AUDIT_FAILED)
+        progress.say("loading entity states")
+        if not store.has_states(result.base):
+            with store.atomically():
+                for hiding in result.hidden():
+                    store.redact(*hiding)
+                store.load_states(result.base, result.entity_states())
+        result.release()
     lanes: list[tuple[Dataset, Generation]] = []
-    progress.say("loading entity states")
-    if not store.has_states(result.base):
-        with store.atomically():
-            for hiding in result.hidden():
-                store.redact(*hiding)
-            store.load_states(result.base, result.entity_states())
-    result.release()
     for dataset in datasets:
         progress.say(f"loading {dataset.name}")
         made = next(
@@ -126,6 +118,30 @@ def recompute(
         for dataset, made in lanes:
             store.publish(dataset.name, made.number)
     return Published([made for _, made in lanes], result.largest_groups)
+
+
+def _refuse_failed(result: Result, command: str, *, despite_growth: bool) -> None:
+    """End a run of which an audit failed; `command` publishes what only grew or shrank.
+
+    Raises:
+        Failure: one did.
+    """
+    from batch.audit import GROWTH
+
+    failed = [
+        f"{view.dataset.name}: {check.expectation}"
+        for view in result.views.values()
+        for check in view.audit.checks
+        if not check.success and not (despite_growth and check.expectation.startswith(GROWTH))
+    ]
+    if failed:
+        message = (
+            "the audit failed, nothing is published: "
+            + "; ".join(failed)
+            + "; the rows are in delta/quarantine. What only grew or shrank is published, without computing it again, by "
+            + f"`{command}`"
+        )
+        raise Failure(message, AUDIT_FAILED)
 
 
 def despite_growth_command(home: Home, datasets: tuple[Dataset, ...], cut: Cut, *, full: bool) -> str:

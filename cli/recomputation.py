@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 
 from batch.archive import archive
 from batch.bootstrap import STATES
 from batch.groups import groups
 from batch.lowering import lower, lower_rows, rows_of_linked, rows_of_things
+from batch.row_files import RowFiles
 from batch.states import said_by_bootstraps, said_by_log, united
 from batch.store_rows import store_rows
 from cli.home import Home
@@ -30,6 +32,7 @@ class Recomputation:
         """Of these datasets, by the offsets through which they are wanted, over all bootstraps of the home and the log."""
         self._home, self._log, self._spark, self._wanted = home, log, spark, wanted
         self._tables: dict[Cut, _Tables] = {}
+        self._files = ExitStack()
 
     def __enter__(self) -> Self:
         return self
@@ -37,8 +40,7 @@ class Recomputation:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for tables in self._tables.values():
-            tables.release()
+        self._files.close()
 
     def rows(self, dataset: Dataset, through: Cut) -> Iterator[tuple[bytes, bytes]]:
         """The rows of one of the datasets over all bootstraps and the log before `through`, in order of key."""
@@ -55,21 +57,28 @@ class Recomputation:
             files = [folder / STATES for folder, _ in self._home.bootstraps_known()]
             logged = said_by_log(self._spark, self._home.archive, through)
             states = united(said_by_bootstraps(self._spark, files).unionByName(logged))
-            known = self._tables[through] = _Tables(states, self._wanted[through])
+            known = self._tables[through] = _Tables(
+                self._spark,
+                states,
+                self._wanted[through],
+                self._files.enter_context(temporary(self._home.temporary)),
+            )
         return known
 
 
 class _Tables:
     """The tables of entity states: those that read the same are made by one pass, when the first of them is asked for."""
 
-    def __init__(self, states: DataFrame, wanted: Sequence[Dataset]) -> None:
+    def __init__(
+        self, spark: SparkSession, states: DataFrame, wanted: Sequence[Dataset], folder: Path
+    ) -> None:
+        self._spark, self._folder = spark, folder
         self._datasets = list({one.name: one for dataset in wanted for one in dataset.chain}.values())
         of_things = [one for one in self._datasets if one.source is None]
-        self._kept = [rows_of_things(of_things, states).persist(StorageLevel.DISK_ONLY)]
-        self._of_things = self._kept[0]
+        self._of_things = rows_of_things(of_things, states, self._place)
         self._tables: dict[str, DataFrame] = {}
         self._groups: dict[str, DataFrame] = {}
-        self._linked: dict[tuple[Dataset, ...], DataFrame] = {}
+        self._linked: dict[tuple[Dataset, ...], RowFiles] = {}
 
     def of(self, dataset: Dataset) -> DataFrame:
         """The dataset's."""
@@ -78,25 +87,20 @@ class _Tables:
                 self._tables[member.name] = self._planned(member)
         return self._tables[dataset.name]
 
-    def release(self) -> None:
-        """Give up what Spark keeps."""
-        for rows in self._kept:
-            rows.unpersist()
-
     def _planned(self, dataset: Dataset) -> DataFrame:
         if dataset.source is None:
-            return lower_rows(dataset, self._of_things)
+            return lower_rows(dataset, self._of_things, self._spark)
         if not dataset.is_linked:
             return lower(dataset, self._tables)
-        return lower_rows(dataset, self._of_linked(dataset, dataset.source))
+        return lower_rows(dataset, self._of_linked(dataset, dataset.source), self._spark)
 
-    def _of_linked(self, dataset: Dataset, source: Dataset) -> DataFrame:
-        rows = self._linked.get(dataset.inputs)
-        if rows is None:
+    def _of_linked(self, dataset: Dataset, source: Dataset) -> RowFiles:
+        if dataset.inputs not in self._linked:
             alike = [one for one in self._datasets if one.is_linked and one.inputs == dataset.inputs]
             if source.name not in self._groups:
                 self._groups[source.name] = groups(self._tables[source.name], source.schema)
-            rows = rows_of_linked(alike, self._tables, self._groups).persist(StorageLevel.DISK_ONLY)
-            self._linked[dataset.inputs] = rows
-            self._kept.append(rows)
-        return rows
+            self._linked[dataset.inputs] = rows_of_linked(alike, self._tables, self._groups, self._place)
+        return self._linked[dataset.inputs]
+
+    def _place(self, name: str) -> Path:
+        return self._folder / name

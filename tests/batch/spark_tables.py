@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 
 from batch.groups import groups
 from batch.lowering import lower, lower_rows, rows_of_linked, rows_of_things
+from batch.row_files import RowFiles
 from batch.store_rows import store_rows
 from shared_logic.definition import Dataset
 from shared_logic.registry import registry
@@ -19,24 +20,30 @@ def computed(
     states: DataFrame, datasets: Sequence[Dataset] = tuple(registry.values())
 ) -> dict[str, DataFrame]:
     """As a run does it: those that read things by one pass, and those that read the same linked rows; sources come first."""
-    rows = rows_of_things([dataset for dataset in datasets if dataset.source is None], states).persist()
-    found: dict[str, DataFrame] = {}
+    spark, found = states.sparkSession, dict[str, DataFrame]()
     linked: dict[str, DataFrame] = {}
-    made: dict[tuple[str, ...], DataFrame] = {}
-    for dataset in datasets:
-        if dataset.source is None:
-            table = lower_rows(dataset, rows)
-        elif dataset.is_linked:
-            inputs = tuple(one.name for one in dataset.inputs)
-            if inputs not in made:
-                alike = [one for one in datasets if one.is_linked and one.inputs == dataset.inputs]
-                made[inputs] = rows_of_linked(alike, found, linked).persist()
-            table = lower_rows(dataset, made[inputs])
-        else:
-            table = lower(dataset, found)
-        found[dataset.name] = table.persist()
-        if dataset.schema.links:
-            linked[dataset.name] = groups(found[dataset.name], dataset.schema)
+    made: dict[tuple[str, ...], RowFiles] = {}
+    with TemporaryDirectory() as folder:
+
+        def place(name: str) -> Path:
+            return Path(folder) / name
+
+        rows = rows_of_things([dataset for dataset in datasets if dataset.source is None], states, place)
+        for dataset in datasets:
+            if dataset.source is None:
+                table = lower_rows(dataset, rows, spark)
+            elif dataset.is_linked:
+                inputs = tuple(one.name for one in dataset.inputs)
+                if inputs not in made:
+                    alike = [one for one in datasets if one.is_linked and one.inputs == dataset.inputs]
+                    made[inputs] = rows_of_linked(alike, found, linked, place)
+                table = lower_rows(dataset, made[inputs], spark)
+            else:
+                table = lower(dataset, found)
+            # Not persisted: what is read of files that are gone would be read again where memory is short.
+            found[dataset.name] = table.localCheckpoint()
+            if dataset.schema.links:
+                linked[dataset.name] = groups(found[dataset.name], dataset.schema)
     return found
 
 

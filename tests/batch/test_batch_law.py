@@ -15,7 +15,7 @@ from batch import views
 from batch.archive import archive
 from batch.archive_error import ArchiveError
 from batch.fingerprint import uniting_fingerprint
-from batch.lowering import lower, lower_rows, rows_of_things
+from batch.lowering import lower
 from batch.run import Inputs, base_id, compute, earlier
 from batch.states import SCHEMA, said_by_log, united
 from shared_logic.definition import Dataset
@@ -72,6 +72,7 @@ def test_a_run_that_is_repeated_or_goes_on_gives_the_same(spark: SparkSession, t
             registry.closure(["daily_edits"]),
             Inputs({}, tmp_path / "archive", cut),
             tmp_path,
+            tmp_path / "passing",
             "run",
             fingerprints,
             lambda _: None,
@@ -86,7 +87,7 @@ def test_a_run_that_is_repeated_or_goes_on_gives_the_same(spark: SparkSession, t
     states = united(said_by_log(spark, tmp_path / "archive", cut))
     editor_days = registry["editor_days"]
     assert dict(first["editor_days"][1]) == dict(
-        rows_of(editor_days, lower_rows(editor_days, rows_of_things([editor_days], states)))
+        rows_of(editor_days, computed(states, [editor_days])["editor_days"])
     )
 
 
@@ -108,7 +109,16 @@ def test_a_run_goes_on_from_the_states_of_the_last_one(spark: SparkSession, tmp_
         inputs = Inputs(bootstraps, tmp_path / "archive", cut, purges)
         code = {"page_current": "code"}
         datasets = registry.closure(["page_current"])
-        made = compute(spark, datasets, inputs, tmp_path / home, f"{cut}{purges}", code, lambda _: None)
+        made = compute(
+            spark,
+            datasets,
+            inputs,
+            tmp_path / home,
+            tmp_path / "passing",
+            f"{cut}{purges}",
+            code,
+            lambda _: None,
+        )
         return {**dict(made.entity_states()), **table(datasets[0], made.views["page_current"].table)}
 
     run("home", {"first": first}, half)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -14,7 +15,8 @@ from batch import increments
 from batch import run as runs
 from batch.archive import archive
 from batch.increments import changed, changes_of_things, touched
-from batch.lowering import lower_rows, one_column, rows_of_things
+from batch.lowering import lower_rows, rows_of_things
+from batch.row_files import RowFiles
 from batch.run import Inputs, compute
 from batch.states import SCHEMA
 from shared_logic.definition import Dataset
@@ -46,7 +48,7 @@ def frame(spark: SparkSession, states: States) -> DataFrame:
     ).persist()
 
 
-def test_what_has_changed_turns_the_old_table_into_the_new_one(spark: SparkSession) -> None:
+def test_what_has_changed_turns_the_old_table_into_the_new_one(spark: SparkSession, tmp_path: Path) -> None:
     # given the tables of the first four fifths of a real wiki's events, and what the rest says
     events = sample.events()
     place = len(events) * 4 // 5
@@ -55,14 +57,16 @@ def test_what_has_changed_turns_the_old_table_into_the_new_one(spark: SparkSessi
     new = relocated(united(old.items(), said.items()), events)
     said |= {entity: new[entity] for entity in new if new[entity] != old.get(entity)}
     before, after = frame(spark, old), frame(spark, new)
-    tables = rows_of_things(OF_THINGS, before).persist()
+    tables = rows_of_things(OF_THINGS, before, lambda name: tmp_path / "rows" / name)
     # when only entities of which something was said are looked at
     keys = frame(spark, said).select(*increments.ENTITY)
-    changes = changes_of_things(OF_THINGS, touched(after, before, keys)).persist()
+    changes = changes_of_things(
+        OF_THINGS, touched(after, before, keys), lambda name: tmp_path / "changes" / name
+    )
     # then every table is the reference's over all, row for row
     expected = reference(OF_THINGS, new)
     for dataset in OF_THINGS:
-        found = changed(dataset, lower_rows(dataset, tables), changes)
+        found = changed(dataset, lower_rows(dataset, tables, spark), changes, spark)
         assert table(dataset, found) == expected[dataset.name], dataset.name
 
 
@@ -82,6 +86,7 @@ def two_runs(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> T
         SOME,
         Inputs({}, home / "archive", cut),
         home,
+        home / "passing",
         "one",
         dict.fromkeys(registry, "code"),
         _silent,
@@ -103,7 +108,7 @@ class TwoRuns:
         """The tables of the next run."""
         code = dict.fromkeys(registry, "code")
         inputs = replace(self.inputs, **otherwise)  # type: ignore[arg-type]
-        made = compute(spark, SOME, inputs, self.home, run, code, _silent)
+        made = compute(spark, SOME, inputs, self.home, self.home / "passing", run, code, _silent)
         self.hidden.append(set(made.hidden()))
         made.release()
         return {name: table(view.dataset, view.table) for name, view in made.views.items()}
@@ -118,9 +123,9 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the datasets for which all states were looked at."""
     names: list[str] = []
 
-    def rows(datasets: Sequence[Dataset], states: DataFrame) -> DataFrame:
+    def rows(datasets: Sequence[Dataset], *rest: Any) -> RowFiles:
         names.extend(dataset.name for dataset in datasets)
-        return rows_of_things(datasets, states)
+        return rows_of_things(datasets, *rest)
 
     monkeypatch.setattr(runs, "rows_of_things", rows)
     return names
@@ -161,16 +166,17 @@ def test_a_table_that_is_not_what_readers_read_is_made_anew(
     }
 
 
-def test_a_row_of_two_entities_stands_twice_for_the_audit(spark: SparkSession) -> None:
+def test_a_row_of_two_entities_stands_twice_for_the_audit(spark: SparkSession, tmp_path: Path) -> None:
     # given a table with a row of one page, and another page that comes to give a row of the same key
     dataset = registry["page_current"]
     states = told(sample.events()).states
     some = {entity: state for entity, state in states.items() if isinstance(state, PageState)}
-    rows = lower_rows(dataset, rows_of_things([dataset], frame(spark, some)))
+    made = rows_of_things([dataset], frame(spark, some), lambda _: tmp_path / "rows")
+    rows = lower_rows(dataset, made, spark)
     come = frame(spark, some).selectExpr("*", "CAST(NULL AS BINARY) AS wikibraid_before")
-    changes = changes_of_things([dataset], come.unionByName(come).coalesce(1))
+    changes = changes_of_things([dataset], come.unionByName(come).coalesce(1), lambda _: tmp_path / "changes")
     # when the table goes on
-    found = changed(dataset, rows, changes)
+    found = changed(dataset, rows, changes, spark)
     # then none gives way to another, also where one task sees both
     assert found.count() == 3 * rows.count() > 0
 
@@ -179,10 +185,12 @@ def forget_what_was(states: DataFrame, before: DataFrame, keys: DataFrame) -> Da
     return increments_touched(states, before.limit(0), keys)
 
 
-def forget_what_is_gone(dataset: Dataset, before: DataFrame, changes: DataFrame) -> DataFrame:
-    mine = one_column(changes, dataset.name)
+def forget_what_is_gone(
+    dataset: Dataset, before: DataFrame, changes: RowFiles, spark: SparkSession
+) -> DataFrame:
+    mine = changes.table(spark, dataset.name)
     if dataset.is_rollup:
-        return increments_changed(dataset, before, changes)
+        return increments_changed(dataset, before, changes, spark)
     return before.unionByName(
         mine.where("not wikibraid_removed").drop("wikibraid_had", "wikibraid_removed")
     ).dropDuplicates(list(dataset.schema.key_names))

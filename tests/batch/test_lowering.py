@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 import shared_logic.datasets  # noqa: F401  registers them
-from batch.lowering import HIDDEN, one_column, rows_of_things
+from batch.lowering import HIDDEN, rows_of_things
 from batch.states import SCHEMA, united
 from shared_logic.definition import Dataset
 from shared_logic.entities import encode
@@ -96,7 +97,7 @@ def test_several_wikis_give_the_references_bytes(spark: SparkSession) -> None:
         assert {name: digest(rows_of(registry[name], t)) for name, t in found.items()} == hashes(wanted)
 
 
-def test_what_is_hidden_is_told_beside_the_rows(spark: SparkSession) -> None:
+def test_what_is_hidden_is_told_beside_the_rows(spark: SparkSession, tmp_path: Path) -> None:
     # given what the reference's states hide
     wanted = {
         (entity.wiki, *one)
@@ -106,9 +107,9 @@ def test_what_is_hidden_is_told_beside_the_rows(spark: SparkSession) -> None:
     }
     assert wanted
     # when Spark reads the states for a dataset
-    rows = rows_of_things((registry["page_current"],), united(said(spark, 2)))
+    rows = rows_of_things((registry["page_current"],), united(said(spark, 2)), lambda name: tmp_path / name)
     # then it tells the same
-    assert {tuple(row) for row in one_column(rows, HIDDEN).collect()} == wanted
+    assert {tuple(row.values()) for row in rows.rows(HIDDEN)} == wanted
 
 
 def test_rows_for_a_store_come_in_order_of_key_each_once(spark: SparkSession) -> None:

@@ -68,6 +68,7 @@ def _compute(
     datasets: Sequence[Dataset],
     inputs: Inputs,
     home: Path,
+    folder: Path,
     run: str,
     fingerprints: Mapping[str, str],
     told: Callable[[str], None],

@@ -1,0 +1,77 @@
+"""Rows that tasks write themselves: a file for each dataset that has any, whose names are all that Spark is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from batch import row_files as tasks
+from batch.row_files import Batches, Listed, RowFiles, Summed, row_files, written
+
+SCHEMAS = {
+    "numbers": pa.schema([("n", pa.int64())]),
+    "sums": pa.schema([("digit", pa.int64()), ("n", pa.int64())]),
+    "nothing": pa.schema([("n", pa.int64())]),
+}
+
+
+def write(seen: Iterator[int], folders: Mapping[str, Path]) -> Iterator[pa.RecordBatch]:
+    """Numbers, their sums by last digit, and nothing."""
+    listed, nothing = Listed[int](lambda n: [(n,)]), Listed[int](lambda _: ())
+    summed = Summed[int](lambda n: {(n % 10,): (n,)})
+    return written(SCHEMAS, [listed, summed, nothing], seen, folders)
+
+
+def test_each_dataset_with_rows_has_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a task that keeps few rows at a time
+    monkeypatch.setattr(tasks, "ROWS_AT_ONCE", 30)
+    monkeypatch.setattr(tasks, "ROWS_PER_GROUP", 100)
+    folders = dict.fromkeys(SCHEMAS, tmp_path)
+    # when it writes
+    told = [row for batch in write(iter(range(1_000)), folders) for row in batch.to_pylist()]
+    # then it tells the files of what has rows, which hold all of them in several groups
+    paths = {row["name"]: Path(row["path"]) for row in told}
+    assert paths.keys() == {"numbers", "sums"}
+    assert sorted(pq.read_table(paths["numbers"])["n"].to_pylist()) == list(range(1_000))
+    assert pq.ParquetFile(paths["numbers"]).num_row_groups > 1
+    found = RowFiles(SCHEMAS, {"sums": [paths["sums"]]})
+    assert {row["digit"]: row["n"] for row in found.rows("sums")} == {
+        digit: sum(range(digit, 1_000, 10)) for digit in range(10)
+    }
+
+
+def test_a_task_that_fails_tells_no_file(tmp_path: Path) -> None:
+    def breaking() -> Iterator[int]:
+        yield from range(100_000)
+        message = "the end"
+        raise ValueError(message)
+
+    told = write(breaking(), dict.fromkeys(SCHEMAS, tmp_path))
+    with pytest.raises(ValueError, match="the end"):
+        next(told)
+
+
+@pytest.mark.spark
+def test_tables_of_all_that_tasks_wrote(spark: SparkSession, tmp_path: Path) -> None:
+    # given numbers in three tasks, and folders that are not there yet
+    numbers = spark.range(0, 100, numPartitions=3)
+
+    def task(batches: Batches, folders: Mapping[str, Path]) -> Iterator[pa.RecordBatch]:
+        listed = Listed[int](lambda n: [(n,)])
+        seen = (n for batch in batches for n in batch["id"].to_pylist())
+        return written({"numbers": listed_schema, "nothing": listed_schema}, [listed, none], seen, folders)
+
+    listed_schema, none = SCHEMAS["numbers"], Listed[int](lambda _: ())
+    # when each writes its rows
+    schemas = {name: SCHEMAS[name] for name in ("numbers", "nothing")}
+    found = row_files(numbers, task, schemas, lambda name: tmp_path / "new" / name)
+    # then there is a file of each, and the table has the rows of all; one without rows has its columns
+    assert len(found.files["numbers"]) == 3
+    assert sorted(row["n"] for row in found.table(spark, "numbers").collect()) == list(range(100))
+    assert found.table(spark, "nothing").dtypes == [("n", "bigint")]
+    assert found.table(spark, "nothing").count() == 0
