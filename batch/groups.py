@@ -15,19 +15,22 @@ from shared_logic.tables import Schema
 
 GROUP = "wikibraid_group"
 """The column that names a row's group: the least name in it."""
-EDGES_KNOWN = 200_000
+EDGES_KNOWN = 300_000
 """That a task looks at together."""
 EDGES_PASSED = 5_000
 """That it passes on at a time."""
+_EDGES = "wiki string, a string, b string"
 
 
 def groups(table: DataFrame, schema: Schema[Any]) -> DataFrame:
     """The group of every partition of the table that names others or is named by one; computed now, kept until it is not asked for."""
     (wiki, name), (link,) = schema.partition, schema.links
     told = table.select(f.col(wiki).alias("wiki"), f.col(name).alias("a"), f.explode(link).alias("b"))
-    stars = told.mapInArrow(_stars, "wiki string, a string, b string")
-    edges = stars.distinct().withColumnRenamed("wiki", wiki).localCheckpoint()
-    return _components(edges, wiki).withColumnsRenamed({"a": name, "label": GROUP})
+    stars = told.mapInArrow(_stars, _EDGES).distinct().localCheckpoint()
+    # What is left of a small table is for one task, which ends it.
+    is_small = stars.count() <= EDGES_KNOWN
+    labels = _ended(stars.coalesce(1).mapInArrow(_stars, _EDGES)) if is_small else _components(stars)
+    return labels.withColumnsRenamed({"wiki": wiki, "a": name, "label": GROUP})
 
 
 def largest(groups: DataFrame, schema: Schema[Any]) -> int:
@@ -47,7 +50,7 @@ def in_groups(table: DataFrame, schema: Schema[Any], groups: DataFrame) -> DataF
 
 
 def _stars(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """What a task's edges say, as edges between each name and the least one that it reaches, in both directions.
+    """What a task's edges say, as edges from each name to the least one that it reaches.
 
     So what a task sees as a whole is found at once, and only what lies with several tasks takes rounds.
     """
@@ -56,32 +59,40 @@ def _stars(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     )
     while some := list(islice(rows, EDGES_KNOWN)):
         found = components(((wiki, one), (wiki, other)) for wiki, one, other in some)
-        ends = ((wiki, name, least) for (wiki, name), (_, least) in found.items() if name != least)
-        edges = (edge for wiki, a, b in ends for edge in ((wiki, a, b), (wiki, b, a)))
+        edges = ((wiki, name, least) for (wiki, name), (_, least) in found.items() if name != least)
         while passed := list(islice(edges, EDGES_PASSED)):
             columns = [pa.array(column, pa.string()) for column in zip(*passed, strict=True)]
             yield pa.record_batch(columns, ["wiki", "a", "b"])
 
 
-def _components(edges: DataFrame, wiki: str) -> DataFrame:
+def _ended(stars: DataFrame) -> DataFrame:
+    """(wiki, a, label) of every name, where all edges were looked at together."""
+    told = stars.withColumnRenamed("b", "label")
+    least = told.select("wiki", f.col("label").alias("a"), "label").distinct()
+    return told.unionByName(least).localCheckpoint()
+
+
+def _components(stars: DataFrame) -> DataFrame:
     """(wiki, a, label) of every name that an edge has, the label being the least name that can be reached.
 
     Every round each name takes the least label around it, and then the label of that label, so that long chains halve
-    (pointer jumping; Shiloach and Vishkin 1982). Edges stand in both directions.
+    (pointer jumping; Shiloach and Vishkin 1982).
     """
-    labels = edges.groupBy(wiki, "a").agg(f.least(f.min("b"), f.col("a")).alias("label")).localCheckpoint()
+    back = stars.select("wiki", f.col("b").alias("a"), f.col("a").alias("b"))
+    edges = stars.unionByName(back).localCheckpoint()
+    labels = edges.groupBy("wiki", "a").agg(f.least(f.min("b"), f.col("a")).alias("label")).localCheckpoint()
     while True:
         around = (
-            edges.join(labels.select(wiki, f.col("a").alias("b"), "label"), [wiki, "b"])
-            .groupBy(wiki, "a")
+            edges.join(labels.select("wiki", f.col("a").alias("b"), "label"), ["wiki", "b"])
+            .groupBy("wiki", "a")
             .agg(f.min("label").alias("around"))
         )
-        nearer = labels.join(around, [wiki, "a"]).select(
-            wiki, "a", f.col("label").alias("was"), f.least("label", "around").alias("label")
+        nearer = labels.join(around, ["wiki", "a"]).select(
+            "wiki", "a", f.col("label").alias("was"), f.least("label", "around").alias("label")
         )
-        jump = nearer.select(wiki, f.col("a").alias("label"), f.col("label").alias("further"))
-        jumped = nearer.join(jump, [wiki, "label"], "left").select(
-            wiki, "a", "was", f.least("label", "further").alias("label")
+        jump = nearer.select("wiki", f.col("a").alias("label"), f.col("label").alias("further"))
+        jumped = nearer.join(jump, ["wiki", "label"], "left").select(
+            "wiki", "a", "was", f.least("label", "further").alias("label")
         )
         jumped = jumped.localCheckpoint()
         if jumped.where("was <> label").isEmpty():
