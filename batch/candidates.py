@@ -21,7 +21,7 @@ from shared_logic.definition import Dataset
 AT_ONCE = 3
 """Datasets that are computed at once: small ones cost planning more than work, and planning uses one core."""
 
-Inputs = tuple[str, ...]
+_Read = tuple[str, ...]
 """The tables that a dataset reads."""
 
 
@@ -60,7 +60,7 @@ class Places:
         return views.version_of(self.view(name), self.made[name])
 
     def rows(self, dataset: Dataset) -> Path:
-        """A new folder for its rows: where the view is, if they need not be added up."""
+        """A folder for its rows: a new one where the view is, if they need not be added up."""
         return self.rows_passing(dataset.name) if dataset.is_rollup else self._attempt(dataset.name)
 
     def rows_passing(self, name: str) -> Path:
@@ -95,7 +95,7 @@ class Candidates:
         self._views: dict[str, Future[View]] = {}
         self._groups: dict[str, Future[DataFrame]] = {}
         """By table with links, which of its partitions name one another."""
-        self._linked: dict[Inputs, Future[RowFiles]] = {}
+        self._linked: dict[_Read, Future[RowFiles]] = {}
         """The rows that datasets make of linked rows."""
 
     def compute(self, datasets: Sequence[Dataset], of_things: Callable[[Dataset], int]) -> Mapping[str, View]:
@@ -158,5 +158,5 @@ class Candidates:
         )
 
 
-def _names(datasets: Sequence[Dataset]) -> Inputs:
+def _names(datasets: Sequence[Dataset]) -> _Read:
     return tuple(dataset.name for dataset in datasets)

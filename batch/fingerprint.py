@@ -23,6 +23,8 @@ UNITING = ("state_table", "states")
 """Modules of batch that make entity states of bootstraps and the log."""
 COMPUTING = ("arrow_types", "groups", "increments", "lowering", "row_files", "state_table", "states")
 """Modules of batch that make tables of entity states."""
+GROUPING = ("history/components",)
+"""Modules of shared_logic that these use, and that need not be among those of a dataset or of what reads events."""
 
 
 def taking_fingerprint() -> str:
@@ -37,10 +39,14 @@ def uniting_fingerprint() -> str:
 
 def computing_fingerprint() -> str:
     """16 hex digits over what makes tables of entity states, beside the datasets' own code."""
-    return _digest(COMPUTING)
+    return _digest(COMPUTING, GROUPING)
 
 
-def _digest(modules: tuple[str, ...]) -> str:
+def _digest(modules: tuple[str, ...], shared: tuple[str, ...] = ()) -> str:
     # They are read, not imported: the libraries of some take long.
-    texts = (f"{name}\n{code((files('batch') / f'{name}.py').read_text())}" for name in modules)
+    paths = [files("batch") / f"{name}.py" for name in modules]
+    paths += [files("shared_logic") / f"{name}.py" for name in shared]
+    texts = (
+        f"{name}\n{code(path.read_text())}" for name, path in zip((*modules, *shared), paths, strict=True)
+    )
     return sha256("\n".join((reading_fingerprint(), *texts)).encode()).hexdigest()[:16]

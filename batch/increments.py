@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 from batch.lowering import HIDDEN, HIDDEN_ARROW, Named, arrow_schema, hidden_parts, totals
-from batch.row_files import Batches, Listed, Output, RowFiles, Written, row_files, written
+from batch.row_files import Batches, Listed, Output, RowFiles, Task, row_files, write_outputs
 from batch.state_table import COLUMNS
 from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, Kind, decode
@@ -66,7 +66,7 @@ def _arrow(dataset: Dataset) -> pa.Schema:
     return made if dataset.is_rollup else pa.schema([*made, *flags])
 
 
-def _task(datasets: Sequence[Dataset]) -> Written:
+def _task(datasets: Sequence[Dataset]) -> Task:
     named = [Named.of(dataset) for dataset in datasets]
 
     def task(batches: Batches, folders: Mapping[str, Path]) -> Iterator[pa.RecordBatch]:
@@ -83,7 +83,7 @@ def _write_changes(
         _Differences(dataset) if dataset.is_rollup else _Replaced(dataset) for dataset in datasets
     ]
     hidden = Listed[_Entity](lambda seen: hidden_parts(seen.after))
-    return written(schemas, [*outputs, hidden], _pairs(batches), folders)
+    return write_outputs(schemas, [*outputs, hidden], _pairs(batches), folders)
 
 
 class _Entity(NamedTuple):

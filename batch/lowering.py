@@ -27,9 +27,9 @@ from batch.row_files import (
     RowFiles,
     Seen,
     Summed,
-    Written,
+    Task,
     row_files,
-    written,
+    write_outputs,
 )
 from batch.states import entities
 from shared_logic.definition import Dataset, Settings
@@ -145,7 +145,7 @@ def _task(dataset: Dataset) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
     return task
 
 
-def _things_task(datasets: Sequence[Dataset]) -> Written:
+def _things_task(datasets: Sequence[Dataset]) -> Task:
     """What each Spark worker runs for datasets that read things."""
     named = [Named.of(dataset) for dataset in datasets]
 
@@ -173,7 +173,7 @@ class Named(NamedTuple):
         return replace(registry[self.name], settings=self.settings)
 
 
-def _linked_task(datasets: Sequence[Dataset], beside: Mapping[Key, Values]) -> Written:
+def _linked_task(datasets: Sequence[Dataset], beside: Mapping[Key, Values]) -> Task:
     """What each Spark worker runs for datasets that read linked rows."""
     named = [Named.of(dataset) for dataset in datasets]
 
@@ -189,7 +189,7 @@ def _write_rows_of_things(
     schemas = {dataset.name: arrow_schema(dataset) for dataset in datasets} | {HIDDEN: HIDDEN_ARROW}
     outputs = [_output(dataset, partial(entity_rows, dataset)) for dataset in datasets]
     seen = (Described(entity, state) for entity, state in entities(batches))
-    return written(schemas, [*outputs, Listed(hidden_parts)], seen, folders)
+    return write_outputs(schemas, [*outputs, Listed(hidden_parts)], seen, folders)
 
 
 def _write_rows_of_linked(
@@ -202,7 +202,7 @@ def _write_rows_of_linked(
     groups = groupby(_records(datasets[0].inputs[0], batches, (GROUP,)), key=_wiki_and_group)
     seen = ({record.key: record.values for record in records} for _, records in groups)
     schemas = {dataset.name: arrow_schema(dataset) for dataset in datasets}
-    return written(schemas, [_output(dataset, made(dataset)) for dataset in datasets], seen, folders)
+    return write_outputs(schemas, [_output(dataset, made(dataset)) for dataset in datasets], seen, folders)
 
 
 def _output(dataset: Dataset, rows: Callable[[Seen], Rows]) -> Output[Seen]:

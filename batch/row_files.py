@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import uuid4
 
@@ -105,31 +106,36 @@ class RowFiles:
                     yield from batch.to_pylist()
 
 
-Written = Callable[[Batches, Mapping[str, Path]], Iterator[pa.RecordBatch]]
-"""What a task does: it writes rows of what it is given into folders by dataset, and gives what `written` does."""
+Task = Callable[[Batches, Mapping[str, Path]], Iterator[pa.RecordBatch]]
+"""What a task does: it writes rows of what it is given into folders by dataset, and gives what `write_outputs` does."""
 
 
 def row_files(
-    source: DataFrame, task: Written, schemas: Mapping[str, pa.Schema], place: Callable[[str], Path]
+    source: DataFrame, task: Task, schemas: Mapping[str, pa.Schema], place: Callable[[str], Path]
 ) -> RowFiles:
     """Have each task of the source write its rows, those of a dataset into the folder that `place` names; done when this returns.
 
-    What a task that failed has written there is not among the files.
+    What a task that failed has written there is not among the files. If all fails the folders are gone.
     """
     folders = {name: place(name).absolute() for name in schemas}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
 
-    def written(batches: Batches) -> Iterator[pa.RecordBatch]:
+    def write(batches: Batches) -> Iterator[pa.RecordBatch]:
         return task(batches, folders)
 
     files: dict[str, list[Path]] = {name: [] for name in schemas}
-    for name, path in source.mapInArrow(written, _WRITTEN).collect():
-        files[name].append(Path(path))
+    try:
+        for name, path in source.mapInArrow(write, _TOLD).collect():
+            files[name].append(Path(path))
+    except BaseException:
+        for folder in folders.values():
+            rmtree(folder, ignore_errors=True)
+        raise
     return RowFiles(schemas, {name: sorted(found) for name, found in files.items()})
 
 
-def written(
+def write_outputs(
     schemas: Mapping[str, pa.Schema],
     outputs: Sequence[Output[Seen]],
     seen: Iterable[Seen],
@@ -149,7 +155,7 @@ def written(
         yield pa.record_batch([pa.array(column) for column in zip(*found, strict=True)], ["name", "path"])
 
 
-_WRITTEN = t.StructType([t.StructField("name", t.StringType()), t.StructField("path", t.StringType())])
+_TOLD = t.StructType([t.StructField("name", t.StringType()), t.StructField("path", t.StringType())])
 
 
 class _File:

@@ -42,7 +42,7 @@ class Result:
     largest_groups: Mapping[str, int]
     """By table with links, how many of its partitions are in the largest group of those that name one another."""
     _states: Sequence[Path]
-    _hidden: RowFiles
+    _hidden: Callable[[], RowFiles]
     _kept: Sequence[DataFrame]
 
     def entity_states(self) -> Iterator[tuple[str, bytes]]:
@@ -59,7 +59,7 @@ class Result:
 
         Where all tables go on from those that readers read, of those of which something was said since.
         """
-        for row in self._hidden.rows(HIDDEN):
+        for row in self._hidden().rows(HIDDEN):
             yield row["wiki"], row["rev_id"], row["bits"], row["clock"]
 
     def release(self) -> None:
@@ -167,8 +167,8 @@ class _Things:
     """By dataset the version of the table that it goes on from."""
     changes: RowFiles
     """Of these."""
-    hidden: RowFiles
-    """Which of both tells what is hidden: all of that, where a table is made anew."""
+    hidden: Callable[[], RowFiles]
+    """What tells what is hidden."""
     kept: Sequence[DataFrame]
 
     def write(self, spark: SparkSession, dataset: Dataset, places: Places) -> int:
@@ -210,14 +210,20 @@ def _things(
     if known is not None and going_on:
         those = touched(states, views.read(spark, path, known.version), told_of)
         changes = changes_of_things(going_on, those, places.rows_passing)
-    hidden = changes
-    if anew or not going_on:
+    if anew:
         of_name = {one.name: one for one in anew}
-        hidden = rows = rows_of_things(
+        rows = rows_of_things(
             anew,
             states,
             lambda name: places.rows(of_name[name]) if name in of_name else places.rows_passing(name),
         )
+
+    def hidden() -> RowFiles:
+        """All of that, where a table is made anew, or nothing was left to be made."""
+        if anew or going_on:
+            return rows if anew else changes
+        return rows_of_things((), states, places.rows_passing)
+
     return _Things(base, views.files(path, version), rows, last, changes, hidden, (said,))
 
 

@@ -54,7 +54,11 @@ def new_folder(path: Path, made: Made) -> Path:
 
 
 def commit(files: Sequence[Path], columns: StructType, path: Path, made: Made) -> int:
-    """Make files in the view's folder its content, and return the Delta version; as `write`, no run does it twice."""
+    """Make files in the view's folder its content, and return the Delta version; as `write`, no run does it twice.
+
+    Raises:
+        ValueError: a file lies elsewhere.
+    """
     written = version_of(path, made)
     if written is not None:
         return written

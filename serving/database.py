@@ -1,4 +1,4 @@
-"""DuckDB as every read of whole tables opens it: with a limit of memory, above which it goes on in files."""
+"""DuckDB as readers open it: with a limit of memory, above which it goes on in files, if it may have any."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class MemoryLimitError(Exception):
 
 
 def opened(place: Path | None, spill: Path | None) -> duckdb.DuckDBPyConnection:
-    """A database in a file, else in memory; what memory can't hold lies in the folder `spill`, else beside the file.
+    """A database in a file, else in memory; what memory can't hold lies in the folder `spill`, nowhere without one.
 
     Raises:
         MemoryLimitError: the environment names a limit that is none.
@@ -32,8 +32,7 @@ def opened(place: Path | None, spill: Path | None) -> duckdb.DuckDBPyConnection:
         message = f"{MEMORY}={_limit()}: no amount of memory; write one as in {USUAL_MEMORY}"
         raise MemoryLimitError(message) from error
     db.execute("SET TimeZone='UTC'; SET preserve_insertion_order=false")
-    if spill is not None:
-        db.execute("SET temp_directory=?", [str(spill)])
+    db.execute("SET temp_directory=?", ["" if spill is None else str(spill)])
     return db
 
 
@@ -47,7 +46,8 @@ def within_memory() -> Iterator[None]:
     try:
         yield
     except duckdb.OutOfMemoryException as error:
-        message = f"this needs more memory than {_limit()}: set {MEMORY} to more, or ask for less at a time"
+        reason = str(error).splitlines()[0]
+        message = f"this needs more memory than {_limit()}: set {MEMORY} to more, or ask for less at a time ({reason})"
         raise MemoryLimitError(message) from error
 
 

@@ -49,13 +49,18 @@ def reading_fingerprint() -> str:
 
 
 def _digest(name: str, names: set[str]) -> str:
+    texts = (f"{module}\n{_code(import_module(module))}" for module in sorted(_closure(names)))
+    return sha256("\n".join((name, *texts)).encode()).hexdigest()[:16]
+
+
+def _closure(names: set[str]) -> set[str]:
+    """The modules, and what they import."""
     seen: set[str] = set()
     while names:
         found = names.pop()
         seen.add(found)
         names |= {other for other in _imports(import_module(found)) if other in sys.modules} - seen
-    texts = (f"{module}\n{_code(import_module(module))}" for module in sorted(seen))
-    return sha256("\n".join((name, *texts)).encode()).hexdigest()[:16]
+    return seen
 
 
 def _code(module: ModuleType) -> str:

@@ -124,9 +124,13 @@ def history(
     else:
         part = days_of(wiki, period or "")
     place = _home(home)
-    with _store(place) as store:
+    with (
+        within_memory(),
+        _store(place) as store,
+        tempfile.TemporaryDirectory(prefix="wikibraid-") as folder,
+    ):
         found = gathered(Moment(store, published_together(store, TABLES)), part)
-        with Analysis(found.stream, None, now or _present(place)) as db:
+        with Analysis(found.stream, Path(folder), now or _present(place)) as db:
             found.give(db)
             db.prepare(["mediawiki_history"])
             condition = part.condition_on("mediawiki_history")
@@ -145,7 +149,7 @@ def _home(home: str | Path | None) -> Path:
 def _whole(dataset: Dataset, stream: Stream) -> pa.Table:
     """A table of which a batch's files are here; should they be given up at this moment, the store has all rows."""
     if stream.layers is not None:
-        with suppress(FilesGone), tempfile.TemporaryDirectory(prefix="wikibraid-") as folder:
+        with within_memory(), suppress(FilesGone), tempfile.TemporaryDirectory(prefix="wikibraid-") as folder:
             return whole_table(dataset, stream.layers, Path(folder))
     return table(dataset, stream.rows)
 

@@ -22,7 +22,9 @@ from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, hom
 from cli.output import counted, err, out, print_json, print_records
 from cli.parts import part_of
 from cli.reading import analysis, freshness, freshness_of_all, instant_of, reader, stream
+from cli.temporary import temporary
 from serving.analysis import Analysis
+from serving.database import within_memory
 from serving.formats import write_csv, write_json, write_jsonl, write_parquet, write_tsv
 from serving.history_parts import TABLES, Part, gathered
 from serving.moment import Moment, published_together
@@ -157,10 +159,10 @@ def _query_part(
     if at is not None:
         message = f"--at reads whole tables; leave out the page, account or period, or export {view.name}"
         raise Failure(message)
-    with place.log() as log, place.store() as store:
+    with within_memory(), temporary(place.temporary) as folder, place.log() as log, place.store() as store:
         try:
             found = gathered(Moment(store, published_together(store, TABLES), log.ends), part)
-            with Analysis(found.stream, None, instant_of(place, now)) as db:
+            with Analysis(found.stream, folder, instant_of(place, now)) as db:
                 found.give(db)
                 db.prepare([view.name])
                 db.lock()

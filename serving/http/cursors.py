@@ -31,6 +31,6 @@ def decoded(text: str, kind: type[T], of: str) -> T:
         )
         found: Any = msgspec.msgpack.decode(packed)
         return msgspec.convert(found, kind)
-    except (ValueError, msgspec.DecodeError) as error:
+    except (ValueError, RecursionError, msgspec.DecodeError) as error:
         message = f"query.cursor: not the `next` of a page of {of}"
         raise Problem(HTTPStatus.BAD_REQUEST, message) from error

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from msgspec.structs import astuple
 
 from serving.analysis import Analysis
+from serving.database import within_memory
 from serving.history_parts import TABLES, OfDays, OfPage, OfUser, Part, TooLarge, days_of, gathered
 from serving.http.answers import fresh
 from serving.http.cursors import MOST_CHARACTERS, decoded, encoded
@@ -32,15 +33,18 @@ _RESPONSES = {**RESPONSES, 413: described(f"the part has more than {MOST_REVISIO
 _PRIVATE = "event_user_central_id, user_central_id, event_user_text_historical, user_text_historical"
 
 
+_Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
 class _Place(msgspec.Struct, array_like=True, frozen=True):
     """Where a row stands: those of no known time first, then by time; whatever comes between two pages shifts neither."""
 
     event_timestamp: str | None
     event_entity: str
-    revision_id: int | None
-    page_id: int | None
-    user_id: int | None
-    event_log_id: int | None
+    revision_id: _Number | None
+    page_id: _Number | None
+    user_id: _Number | None
+    event_log_id: _Number | None
     event_type: str
     page_artificial_id: str | None
     page_title_historical: str | None
@@ -72,7 +76,7 @@ def routes(source: Source) -> APIRouter:
         except TooLarge as error:
             raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{error}; {_instead(part)}") from error
         condition = part.condition_on("mediawiki_history")
-        with Analysis(found.stream, None, now or datetime.now(tz=UTC)) as db:
+        with within_memory(), Analysis(found.stream, None, now or datetime.now(tz=UTC)) as db:
             found.give(db)
             db.prepare(["mediawiki_history"])
             db.lock()
@@ -83,7 +87,7 @@ def routes(source: Source) -> APIRouter:
                 values,
             ).to_arrow_table()
         items: list[dict[str, Any]] = rows.slice(0, limit).to_pylist()
-        if not items:
+        if not items and after is None:
             raise Problem(404, "the history has no such rows")
         following = encoded(_place(items[-1])) if rows.num_rows > limit else None
         return fresh(request, {"items": items, "next": following}, _least_fresh(found.streams))

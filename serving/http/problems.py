@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from serving.database import MemoryLimitError
 from serving.reader import NotPublished
 from serving.sqlite_file import StoreError
 
@@ -83,7 +84,7 @@ def handle(app: FastAPI) -> None:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         return answer(Problem(HTTPStatus.BAD_REQUEST, "; ".join(faults)))
 
-    for kind in (NotPublished, StoreError, sqlite3.OperationalError):
+    for kind in (NotPublished, StoreError, MemoryLimitError, sqlite3.OperationalError):
 
         @app.exception_handler(kind)
         def unknown(_: Request, error: Exception) -> Response:

@@ -250,7 +250,7 @@ def page_issues(said: Linked[PageTitle], site: SiteNamespaces | None) -> Iterato
         )
 
 
-@lru_cache(maxsize=8)  # every dataset of lives asks it of the same rows
+@lru_cache(maxsize=2)  # every dataset of lives asks it of the same rows, as they were and as they are
 def _rebuilt(
     said: Linked[PageTitle], site: SiteNamespaces | None
 ) -> tuple[Sequence[PageHistoryState], Sequence[Issue]]:

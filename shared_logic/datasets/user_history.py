@@ -130,7 +130,7 @@ def user_issues(said: Linked[UserName]) -> Iterator[UserIssue]:
         )
 
 
-@lru_cache(maxsize=8)  # every dataset of lives asks it of the same rows
+@lru_cache(maxsize=2)  # every dataset of lives asks it of the same rows, as they were and as they are
 def _rebuilt(said: Linked[UserName]) -> tuple[Sequence[UserHistoryState], Sequence[Issue]]:
     said = spelled(said)
     renames = renames_in(said)

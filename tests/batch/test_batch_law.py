@@ -16,7 +16,7 @@ from batch.archive import archive
 from batch.archive_error import ArchiveError
 from batch.fingerprint import uniting_fingerprint
 from batch.lowering import lower
-from batch.run import Inputs, base_id, compute, earlier
+from batch.run import Inputs, Result, base_id, compute, earlier
 from batch.states import SCHEMA, said_by_log, united
 from shared_logic.definition import Dataset
 from shared_logic.entities import encode
@@ -65,24 +65,35 @@ def test_a_run_that_is_repeated_or_goes_on_gives_the_same(spark: SparkSession, t
         archive(log, tmp_path / "archive", cut)
         assert archive(log, tmp_path / "archive", cut).added == 0
 
+    made: list[Result] = []
+
     def run() -> dict[str, tuple[int, list[tuple[bytes, bytes]]]]:
         fingerprints = dict.fromkeys(registry, "code")
-        made = compute(
-            spark,
-            registry.closure(["daily_edits"]),
-            Inputs({}, tmp_path / "archive", cut),
-            tmp_path,
-            tmp_path / "passing",
-            "run",
-            fingerprints,
-            lambda _: None,
+        made.append(
+            compute(
+                spark,
+                registry.closure(["daily_edits"]),
+                Inputs({}, tmp_path / "archive", cut),
+                tmp_path,
+                tmp_path / "passing",
+                "run",
+                fingerprints,
+                lambda _: None,
+            )
         )
-        assert all(view.audit.success for view in made.views.values())
-        return {name: (view.version, list(view.rows(tmp_path))) for name, view in made.views.items()}
+        assert all(view.audit.success for view in made[-1].views.values())
+        return {name: (view.version, list(view.rows(tmp_path))) for name, view in made[-1].views.items()}
 
     first = run()
-    # when one view is lost before its commit, as by a kill, and the run is repeated
+    hidden = set(made[0].hidden())
+    # when it is repeated, then nothing is made twice, and what is hidden is told again
     assert run() == first
+    assert set(made[1].hidden()) == hidden
+    # when a view is lost before its commit, as by a kill, and the run is repeated
+    commits = tmp_path / "delta" / "editor_days" / "_delta_log"
+    (commits / "00000000000000000000.json").unlink()
+    assert run() == first
+    assert set(made[2].hidden()) == hidden
     # then versions and rows are the same, and they are the reference's over the log before the cut
     states = united(said_by_log(spark, tmp_path / "archive", cut))
     editor_days = registry["editor_days"]

@@ -8,10 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.errors import PythonException
 from pyspark.sql import SparkSession
 
 from batch import row_files as tasks
-from batch.row_files import Batches, Listed, RowFiles, Summed, row_files, written
+from batch.row_files import Batches, Listed, RowFiles, Summed, row_files, write_outputs
 
 SCHEMAS = {
     "numbers": pa.schema([("n", pa.int64())]),
@@ -24,7 +25,7 @@ def write(seen: Iterator[int], folders: Mapping[str, Path]) -> Iterator[pa.Recor
     """Numbers, their sums by last digit, and nothing."""
     listed, nothing = Listed[int](lambda n: [(n,)]), Listed[int](lambda _: ())
     summed = Summed[int](lambda n: {(n % 10,): (n,)})
-    return written(SCHEMAS, [listed, summed, nothing], seen, folders)
+    return write_outputs(SCHEMAS, [listed, summed, nothing], seen, folders)
 
 
 def test_each_dataset_with_rows_has_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,17 +62,29 @@ def test_tables_of_all_that_tasks_wrote(spark: SparkSession, tmp_path: Path) -> 
     # given numbers in three tasks, and folders that are not there yet
     numbers = spark.range(0, 100, numPartitions=3)
 
-    def task(batches: Batches, folders: Mapping[str, Path]) -> Iterator[pa.RecordBatch]:
-        listed = Listed[int](lambda n: [(n,)])
-        seen = (n for batch in batches for n in batch["id"].to_pylist())
-        return written({"numbers": listed_schema, "nothing": listed_schema}, [listed, none], seen, folders)
-
-    listed_schema, none = SCHEMAS["numbers"], Listed[int](lambda _: ())
-    # when each writes its rows
     schemas = {name: SCHEMAS[name] for name in ("numbers", "nothing")}
+
+    def task(batches: Batches, folders: Mapping[str, Path]) -> Iterator[pa.RecordBatch]:
+        listed, nothing = Listed[int](lambda n: [(n,)]), Listed[int](lambda _: ())
+        seen = (n for batch in batches for n in batch["id"].to_pylist())
+        return write_outputs(schemas, [listed, nothing], seen, folders)
+
+    # when each writes its rows
     found = row_files(numbers, task, schemas, lambda name: tmp_path / "new" / name)
     # then there is a file of each, and the table has the rows of all; one without rows has its columns
     assert len(found.files["numbers"]) == 3
     assert sorted(row["n"] for row in found.table(spark, "numbers").collect()) == list(range(100))
     assert found.table(spark, "nothing").dtypes == [("n", "bigint")]
     assert found.table(spark, "nothing").count() == 0
+
+
+@pytest.mark.spark
+def test_what_fails_as_a_whole_leaves_no_folder(spark: SparkSession, tmp_path: Path) -> None:
+    def task(batches: Batches, folders: Mapping[str, Path]) -> Iterator[pa.RecordBatch]:
+        (folders["numbers"] / "part-1.parquet").write_bytes(b"half a file")
+        message = "the end"
+        raise ValueError(message)
+
+    with pytest.raises(PythonException, match="the end"):
+        row_files(spark.range(1), task, {"numbers": SCHEMAS["numbers"]}, lambda name: tmp_path / name)
+    assert not (tmp_path / "numbers").exists()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+from datetime import UTC, datetime
+
 import pytest
 from fastapi.testclient import TestClient
 
+from serving.analysis import Analysis
 from serving.http import history
+from serving.http.cursors import encoded
 from serving.reader import Reader
 from shared_logic.memory_store import MemoryStore
 from shared_logic.registry import registry
@@ -55,6 +60,22 @@ def test_rows_of_every_kind_come_page_by_page(client: TestClient) -> None:
         following = page["next"]
     # then every row is there once, in the same order
     assert found == whole
+
+
+def test_the_page_after_the_last_row_is_empty(client: TestClient, busiest: int) -> None:
+    # given a cursor behind everything, as when what came after it was taken away meanwhile
+    end = encoded(["9999", "user", None, None, None, None, "create", None, None])
+    answer = client.get(f"/history/pages/{sample.WIKI}/{busiest}?cursor={end}")
+    assert (answer.status_code, answer.json()) == (200, {"items": [], "next": None})
+
+
+def test_no_two_rows_stand_in_one_place(store: MemoryStore) -> None:
+    with Analysis(Reader(store).stream, None, datetime(2030, 1, 1, tzinfo=UTC)) as db:
+        db.prepare(["mediawiki_history"])
+        rows, places = db.execute(
+            f"SELECT count(*), count(DISTINCT {history._PLACE}) FROM mediawiki_history"
+        ).fetchone() or (0, 0)
+    assert rows == places > 0
 
 
 def test_of_a_day_and_of_its_month(client: TestClient, store: MemoryStore) -> None:
@@ -113,6 +134,11 @@ def test_parts_that_are_too_large_are_refused_before_they_are_gathered(
         ("pages/W/1?limit=1001", 400),
         ("pages/W/1?cursor=nonsense!", 400),
         ("pages/W/1?cursor=kQE", 400),
+        (
+            f"pages/W/1?cursor={encoded([None, 'revision', 2**64 - 1, 1, None, None, 'create', None, None])}",
+            400,
+        ),
+        (f"pages/W/1?cursor={base64.urlsafe_b64encode(bytes([0x91]) * 3_000).decode()}", 400),
     ],
 )
 def test_what_can_not_be_answered(client: TestClient, path: str, status: int) -> None:
