@@ -25,6 +25,8 @@ from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, Kind
 from shared_logic.protocols import Cut
 
+ENTITY_STATES = "entity_states"
+"""The table of them, beside the views."""
 STATES_AT_ONCE = 1_000
 BUFFER_BYTES = 1 << 20
 """Of a file of states that is in memory at a time."""
@@ -147,6 +149,8 @@ def compute(
     made = {name: views.Made(run, bootstrap, inputs.cut, of_it) for name, of_it in code.items()}
     places = Places(home / "delta", folder, made)
     told("uniting what was said of every entity")
+    for name in (*(dataset.name for dataset in datasets), ENTITY_STATES):
+        views.remove_unfinished(places.view(name))
     missing = [one for one in datasets if one.source is None and places.version(one.name) is None]
     things = _things(spark, missing, inputs, home, places)
     candidates = Candidates(spark, places, run, counts_of(home, inputs.published), told)
@@ -184,7 +188,7 @@ def _things(
     spark: SparkSession, datasets: Sequence[Dataset], inputs: Inputs, home: Path, places: Places
 ) -> _Things:
     """Unite the states, see which tables go on from those that readers read, and make the rows or changes of all."""
-    path = home / "delta" / "entity_states"
+    path = places.view(ENTITY_STATES)
     identify = full_base_id if inputs.full else base_id
     told = (*inputs.bootstraps, *inputs.purges)
     base = identify(told, inputs.cut, uniting_fingerprint())
@@ -256,7 +260,7 @@ def _last(
     }
     best: Earlier | None = None
     found: dict[str, int] = {}
-    for known in earlier(home / "delta" / "entity_states", inputs):
+    for known in earlier(home / "delta" / ENTITY_STATES, inputs):
         of_these = {
             name: version
             for name, (version, made) in tables.items()

@@ -139,6 +139,17 @@ def forget(path: Path, runs: Collection[str]) -> int:
     return len(removed)
 
 
+def remove_unfinished(path: Path) -> None:
+    """Remove what runs left that never committed: killed ones, and those that failed. Nobody else may be writing the view."""
+    if not path.exists():
+        return
+    committed = {known.run for _, known in made(path)}
+    for folder in path.iterdir():
+        run, dash, _ = folder.name.rpartition("-")
+        if folder.is_dir() and dash and run not in committed:
+            shutil.rmtree(folder)
+
+
 def made(path: Path) -> list[tuple[int, Made]]:
     """Every version that a run wrote and what it was made of, newest first."""
     if not DeltaTable.is_deltatable(str(path)):

@@ -158,3 +158,19 @@ def test_a_version_that_delta_no_longer_knows_is_not_whole(spark: SparkSession, 
 
 def test_no_table_has_no_version(tmp_path: Path) -> None:
     assert views.version_of(tmp_path / "none", made("one")) is None
+
+
+def test_what_runs_left_that_never_committed_is_removed(spark: SparkSession, tmp_path: Path) -> None:
+    # given a view, and the files of an attempt at another one that was killed
+    path = tmp_path / "view"
+    version = views.write(spark.range(3), path, made("one"))
+    attempt = views.new_folder(path, made("two"))
+    attempt.mkdir()
+    (attempt / "part-1.parquet").write_bytes(b"half a file")
+    # when the next run begins
+    views.remove_unfinished(path)
+    views.remove_unfinished(tmp_path / "not there")
+    # then they are gone, and the view is whole
+    assert not attempt.exists()
+    assert views.read(spark, path, version).count() == 3
+    assert views.version_of(path, made("one")) == version
