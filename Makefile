@@ -28,8 +28,9 @@ setup: ## Install uv, the environment, Java (as root) and Spark's jars; quick wh
 	@$(BOOTSTRAP)
 	@touch $(READY)
 
-$(SERVERS): conf/cassandra.lock conf/kafka.lock conf/bootstrap.py
+$(SERVERS): conf/cassandra.lock conf/kafka.lock conf/mariadb.lock conf/bootstrap.py
 	@$(BOOTSTRAP) cassandra kafka
+	@$(BOOTSTRAP) mariadb || echo "setup: tests that ask a MariaDB are skipped"
 	@touch $@
 
 demo: $(READY) ## Run the whole pipeline on a small wiki; DUMP=path/to/dump.xml.bz2 to use your own

@@ -10,7 +10,7 @@ Every download is pinned by version and SHA-256. Indexes and mirrors configured 
 under two seconds.
 
 ``python conf/bootstrap.py cassandra kafka`` fetches the jars of these servers (67 and 43 MB) into ``.tools/cassandra``
-and ``.tools/kafka`` and does nothing else; only servers that are started here need them.
+and ``.tools/kafka`` and does nothing else; only servers that are started here need them. ``mariadb`` (149 MB) is for tests.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 VENV = ROOT / ".venv"
 UV_BINARY = TOOLS / "uv" / "uv"
-SERVERS = ("cassandra", "kafka")
+SERVERS = ("cassandra", "kafka", "mariadb")
 """Whose jars are listed in conf/ and fetched into a folder of their own."""
 
 OLDEST_PYTHON = (3, 11)

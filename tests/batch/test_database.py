@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ from tests.servers import free_ports
 
 SECRETS = {"user_password": "hash", "user_email": "alice@example.org", "user_token": "t0ken"}
 PASSWORD = "not 1 word"
+FETCHED = Path(__file__).parents[2] / ".tools" / "mariadb"
+"""Where `make test` puts a MariaDB."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +77,29 @@ def sqlite_wiki(tmp_path: Path) -> Wiki:
     return Wiki(f"sqlite:///{path}", "", execute)
 
 
+def programs(folder: Path) -> tuple[str, str]:
+    """MariaDB's server and what makes its data; what `make test` has fetched is unpacked into the folder."""
+    server, installer = shutil.which("mariadbd"), shutil.which("mariadb-install-db")
+    if server is not None and installer is not None:
+        return server, installer
+    for jar in FETCHED.glob("*.jar"):
+        with zipfile.ZipFile(jar) as packed:
+            names = [name for name in packed.namelist() if "/linux/" in name and "/libs/" not in name]
+            packed.extractall(folder, names)
+        (root,) = folder.glob("**/linux")
+        for program in (*(root / "bin").iterdir(), *(root / "scripts").iterdir()):
+            program.chmod(0o755)
+        unpacked = root / "bin" / "mariadbd"
+        if subprocess.run([unpacked, "--version"], check=False, capture_output=True).returncode == 0:
+            return str(unpacked), str(root / "scripts" / "mariadb-install-db")
+    pytest.skip("no MariaDB runs here: `python conf/bootstrap.py mariadb` or apt-get install mariadb-server")
+
+
 @pytest.fixture(scope="module")
 def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wiki]:
-    """A real MariaDB, if this machine has one."""
-    server, installer = shutil.which("mariadbd"), shutil.which("mariadb-install-db")
-    if server is None or installer is None:
-        pytest.skip("there is no MariaDB here: apt-get install mariadb-server")
+    """A real MariaDB, of this machine or of `make test`, if it runs here."""
     folder = tmp_path_factory.mktemp("mariadb")
+    server, installer = programs(folder)
     (port,) = free_ports(1)
     data = folder / "data"
     subprocess.run(
