@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bootstrap import SERVERS, lock_of, sha256_of
+from bootstrap import lock_of, sha256_of
 
 ARTIFACTS = {
     "cassandra": ("org.apache.cassandra", "cassandra-all"),
@@ -51,7 +51,7 @@ def resolved(server: str, version: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the listing; the arguments are the server and its version."""
-    if len(arguments) != 2 or arguments[0] not in SERVERS or not re.fullmatch(r"\d+\.\d+\.\d+", arguments[1]):  # noqa: PLR2004
+    if len(arguments) != 2 or arguments[0] not in ARTIFACTS or not re.fullmatch(r"\d+\.\d+\.\d+", arguments[1]):  # noqa: PLR2004
         print("usage: python conf/lock_jars.py SERVER VERSION, such as kafka 4.4.0", file=sys.stderr)
         return 2
     lock_of(arguments[0]).write_text(resolved(*arguments), encoding="utf-8")
