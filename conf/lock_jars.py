@@ -51,10 +51,11 @@ def resolved(server: str, version: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the listing; the arguments are the server and its version."""
-    if len(arguments) != 2 or arguments[0] not in ARTIFACTS or not re.fullmatch(r"\d+\.\d+\.\d+", arguments[1]):  # noqa: PLR2004
+    server, version = arguments if len(arguments) == 2 else ("", "")  # noqa: PLR2004
+    if server not in ARTIFACTS or not re.fullmatch(r"\d+\.\d+\.\d+", version):
         print("usage: python conf/lock_jars.py SERVER VERSION, such as kafka 4.4.0", file=sys.stderr)
         return 2
-    lock_of(arguments[0]).write_text(resolved(*arguments), encoding="utf-8")
+    lock_of(server).write_text(resolved(server, version), encoding="utf-8")
     return 0
 
 
