@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -40,7 +41,7 @@ class View:
         return store_rows(self.dataset, self.files, spill)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Places:
     """Where the files of a run lie."""
 
@@ -55,20 +56,21 @@ class Places:
         """The view of a dataset."""
         return self.delta / name
 
-    def version(self, name: str) -> int | None:
-        """The version that this run wrote already, and was killed or not published after that; None: none."""
-        return views.version_of(self.view(name), self.made[name])
+    @cached_property
+    def written(self) -> Mapping[str, int]:
+        """The versions that this run wrote already, and was killed or not published after that, by dataset."""
+        found = {name: views.version_of(self.view(name), made) for name, made in self.made.items()}
+        return {name: version for name, version in found.items() if version is not None}
 
     def rows(self, dataset: Dataset) -> Path:
         """A folder for its rows: a new one where the view is, if they need not be added up."""
-        return self.rows_passing(dataset.name) if dataset.is_rollup else self._attempt(dataset.name)
+        if dataset.is_rollup:
+            return self.rows_passing(dataset.name)
+        return views.new_folder(self.view(dataset.name), self.made[dataset.name])
 
     def rows_passing(self, name: str) -> Path:
         """A folder for rows that are read by this run only."""
         return self.passing / "rows" / name
-
-    def _attempt(self, name: str) -> Path:
-        return views.new_folder(self.view(name), self.made[name])
 
 
 def write_rows(spark: SparkSession, dataset: Dataset, rows: RowFiles, places: Places) -> int:
@@ -124,7 +126,7 @@ class Candidates:
         tables = self._tables_of(dataset)
         self._told(f"computing {dataset.name}")
         path = self._places.view(dataset.name)
-        version = self._places.version(dataset.name)
+        version = self._places.written.get(dataset.name)
         if version is None:
             version = of_things(dataset) if dataset.source is None else self._write(dataset, tables)
         table = views.read(self._spark, path, version)
@@ -148,7 +150,7 @@ class Candidates:
         return groups(table, dataset.schema)
 
     def _rows_of_linked(self, alike: Sequence[Dataset]) -> RowFiles:
-        missing = {one.name: one for one in alike if self._places.version(one.name) is None}
+        missing = {one.name: one for one in alike if one.name not in self._places.written}
         if not missing:
             return RowFiles({}, {})
         tables = self._tables_of(alike[0])

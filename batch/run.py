@@ -151,7 +151,7 @@ def compute(
     told("uniting what was said of every entity")
     for name in (*(dataset.name for dataset in datasets), ENTITY_STATES):
         views.remove_unfinished(places.view(name))
-    missing = [one for one in datasets if one.source is None and places.version(one.name) is None]
+    missing = [one for one in datasets if one.source is None and one.name not in places.written]
     things = _things(spark, missing, inputs, home, places)
     candidates = Candidates(spark, places, run, counts_of(home, inputs.published), told)
     found = candidates.compute(datasets, lambda dataset: things.write(spark, dataset, places))

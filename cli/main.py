@@ -30,7 +30,7 @@ from cli.commands import (
 )
 from cli.failures import INTERRUPTED, MISTAKE, Failure
 from cli.output import err
-from serving.database import MemoryLimitError
+from serving.duckdb_session import MemoryLimitError
 from serving.sqlite_store import StoreError
 from shared_logic.installed import BrokenPackage, register_datasets
 from shared_logic.tables import DefinitionError

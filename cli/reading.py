@@ -15,7 +15,7 @@ from cli.output import counted, meter
 from cli.temporary import temporary
 from serving.analysis import Analysis
 from serving.as_of import as_of
-from serving.database import within_memory
+from serving.duckdb_session import within_memory
 from serving.reader import NotPublished, Reader, Stream
 from shared_logic.clock import instant
 from shared_logic.definition import Dataset

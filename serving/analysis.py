@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from serving.arrow import batches
-from serving.database import opened
+from serving.duckdb_session import opened
 from serving.layers import FilesGone, make_empty, put_together
 from serving.reader import Stream
 from shared_logic.definition import Dataset

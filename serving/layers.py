@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from serving.arrow import arrow_schema
-from serving.database import opened
+from serving.duckdb_session import opened
 from serving.reader import Layers
 from serving.redaction import Redaction
 from shared_logic.definition import Dataset

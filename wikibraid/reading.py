@@ -21,7 +21,7 @@ from serving.analysis import Analysis
 from serving.arrow import table
 from serving.cassandra_session import Address, connected
 from serving.cassandra_store import CassandraStore
-from serving.database import within_memory
+from serving.duckdb_session import within_memory
 from serving.history_parts import TABLES, OfPage, OfUser, Part, days_of, gathered
 from serving.layers import FilesGone, whole_table
 from serving.moment import Moment, published_together
@@ -79,7 +79,7 @@ def sql(statement: str, *, home: str | Path | None = None, now: datetime | None 
         ValueError: the statement is no SELECT.
         duckdb.Error: it is no SQL, or names no such table or column.
         serving.reader.NotPublished: a table that it reads is not published.
-        serving.database.MemoryLimitError: it needs more memory than WIKIBRAID_SQL_MEMORY says (2GB, if it says nothing).
+        serving.duckdb_session.MemoryLimitError: it needs more memory than WIKIBRAID_SQL_MEMORY says (2GB, if it says nothing).
     """
     place = _home(home)
     instant = now or _present(place)

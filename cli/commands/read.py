@@ -24,7 +24,7 @@ from cli.parts import part_of
 from cli.reading import analysis, freshness, freshness_of_all, instant_of, reader, stream
 from cli.temporary import temporary
 from serving.analysis import Analysis
-from serving.database import within_memory
+from serving.duckdb_session import within_memory
 from serving.formats import write_csv, write_json, write_jsonl, write_parquet, write_tsv
 from serving.history_parts import TABLES, Part, gathered
 from serving.moment import Moment, published_together

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from msgspec.structs import astuple
 
 from serving.analysis import Analysis
-from serving.database import within_memory
+from serving.duckdb_session import within_memory
 from serving.history_parts import TABLES, OfDays, OfPage, OfUser, Part, TooLarge, days_of, gathered
 from serving.http.answers import fresh
 from serving.http.cursors import MOST_CHARACTERS, decoded, encoded

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from serving.database import MemoryLimitError
+from serving.duckdb_session import MemoryLimitError
 from serving.reader import NotPublished
 from serving.sqlite_file import StoreError
 

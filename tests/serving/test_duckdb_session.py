@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.database import MEMORY, MemoryLimitError, opened, within_memory
+from serving.duckdb_session import MEMORY, MemoryLimitError, opened, within_memory
 
 NUMBERS = "FROM range(3_000_000) AS numbers(n)"
 
