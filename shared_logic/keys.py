@@ -19,7 +19,7 @@ _END = b"\x00\x00"
 
 def encode_key(key: Key) -> bytes:
     """The key, or its first columns, as bytes; byte order is the order of the columns."""
-    return b"".join([_encode(value) for value in key])
+    return b"".join([encode_part(value) for value in key])
 
 
 def decode_key(schema: Schema[Any], data: bytes) -> Key:
@@ -38,9 +38,12 @@ def decode_key(schema: Schema[Any], data: bytes) -> Key:
     return tuple(values)
 
 
+@lru_cache(maxsize=65_536)
 def encode_part(value: object) -> bytes:
     """One column of a key as bytes: a key is its columns' bytes, one after the other."""
-    return _encode(value)
+    if isinstance(value, str):
+        return value.encode().replace(b"\x00", b"\x00\x01") + _END
+    return struct.pack(">Q", _number(value) + _OFFSET)
 
 
 def encode_values(values: Values) -> bytes:
@@ -69,13 +72,6 @@ def decode_values(schema: Schema[Any], data: bytes) -> Values:
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Any])
-
-
-@lru_cache(maxsize=65_536)
-def _encode(value: object) -> bytes:
-    if isinstance(value, str):
-        return value.encode().replace(b"\x00", b"\x00\x01") + _END
-    return struct.pack(">Q", _number(value) + _OFFSET)
 
 
 def _number(value: Any) -> int:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 
 from shared_logic.definition import Dataset
-from shared_logic.kernel import Changes, Rows, Sums, add, change, derive, linked, linked_rows, partition_of
+from shared_logic.kernel import (
+    Changes,
+    Failed,
+    Rows,
+    Sums,
+    add,
+    change,
+    derive,
+    linked,
+    linked_rows,
+    partition_of,
+)
 from shared_logic.keys import decode_key, decode_values, encode_key
 from shared_logic.merge import merged
 from shared_logic.protocols import Lane, Store
 from shared_logic.tables import Key, Values
-
-Failed = Callable[[str, str, str], None]
-"""Told of a dataset whose function raised: its name, the place, and the error."""
 
 
 class DerivedRows:
