@@ -94,21 +94,31 @@ def _sites(path: Path) -> dict[str, tuple[str, tuple[Namespace, ...]]]:
         return {}
     hosts: dict[str, str] = {}
     namespaces: dict[str, dict[int, Namespace]] = {}
-    with open_input(path) as stream:
-        for number, row in enumerate(csv.reader(io.TextIOWrapper(stream, encoding="utf-8", newline="")), 1):
-            if not row:
-                continue
-            try:
-                host, _, _, wiki, _, _, _, namespace, canonical, localized, _, is_content = row
-                place = int(namespace)
-            except ValueError as error:
-                message = f"{path}, line {number}: {len(row)} columns where {_COLUMNS} are wanted, or no number: {error}"
-                raise InputError(message) from error
-            hosts[wiki] = host
-            namespaces.setdefault(wiki, {})[place] = (
-                place,
-                canonical.replace(" ", "_"),
-                localized.replace(" ", "_"),
-                is_content.strip().lower() in {"1", "true"},
-            )
+    for number, row in enumerate(_lines(path), 1):
+        if not row:
+            continue
+        try:
+            host, _, _, wiki, _, _, _, namespace, canonical, localized, _, is_content = row
+            place = int(namespace)
+        except ValueError as error:
+            message = f"{path}, line {number}: {len(row)} columns where {_COLUMNS} are wanted, or no number: {error}"
+            raise InputError(message) from error
+        hosts[wiki] = host
+        namespaces.setdefault(wiki, {})[place] = (
+            place,
+            canonical.replace(" ", "_"),
+            localized.replace(" ", "_"),
+            is_content.strip().lower() in {"1", "true"},
+        )
     return {wiki: (hosts[wiki], tuple(sorted(named.values()))) for wiki, named in namespaces.items()}
+
+
+def _lines(path: Path) -> Iterator[list[str]]:
+    """What stands between the commas of each line."""
+    with open_input(path) as stream:
+        try:
+            # Of the mark that some programs write before the first line nothing is read.
+            yield from csv.reader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""))
+        except (UnicodeDecodeError, csv.Error) as error:
+            message = f"{path} is no CSV in UTF-8 ({error}); write it anew in UTF-8"
+            raise InputError(message) from error

@@ -31,7 +31,7 @@ from shared_logic.registry import registry
 from shared_logic.tables import DefinitionError
 from speed.kafka_log import KafkaLog, Topic
 from speed.outbox import relay
-from speed.sqlite_log import SqliteLog
+from speed.sqlite_log import DeadEvent, SqliteLog
 
 FORMAT = "3"
 SECONDS_FOR_ARCHIVER = 600.0
@@ -227,13 +227,13 @@ class Home:
     def intake(self) -> Iterator[Intake]:
         """What ingest writes to; what an earlier one noted is in the canonical log already."""
         topic = self.topic()
-        with SqliteLog(self.path / "log.db") as notes:
-            if topic is None:
+        if topic is None:
+            with self.notes() as notes:
                 yield Intake(notes, lambda: 0)
-                return
-            with self._in_kafka(topic) as log:
-                relay(notes, log)
-                yield Intake(notes, lambda: relay(notes, log))
+            return
+        with self._in_kafka(topic) as log, SqliteLog(self.path / "log.db", log.partitions) as notes:
+            relay(notes, log)
+            yield Intake(notes, lambda: relay(notes, log))
 
     @contextmanager
     def _in_kafka(self, topic: Topic) -> Iterator[KafkaLog]:
@@ -266,9 +266,16 @@ class Home:
 
     @contextmanager
     def notes(self) -> Iterator[SqliteLog]:
-        """What ingest noted beside the messages: dead letters, and where sources stand."""
+        """What ingest noted beside the messages: dead letters, and where sources stand; with Kafka, where `has_notes`."""
         with SqliteLog(self.path / "log.db") as notes:
             yield notes
+
+    def dead_letters(self, number: int | None = None) -> Sequence[DeadEvent]:
+        """Events that could not be read, oldest first; or the one of that number. None, where nothing was ever brought in from here."""
+        if not self.has_notes:
+            return []
+        with self.notes() as notes:
+            return notes.dead_letters(number=number)
 
     def batch_files(self, made: Generation) -> Sequence[Path] | None:
         """The Parquet files with the rows of a generation's batch; None: they were given up, or are not here."""

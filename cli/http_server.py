@@ -18,6 +18,7 @@ from cli.drift import known as known_drifts
 from cli.failures import Failure
 from cli.home import Home
 from cli.output import err
+from cli.reading import instant_of
 from serving.cassandra_session import connected
 from serving.cassandra_store import CassandraStore
 from serving.http.access import Access, bearers
@@ -54,7 +55,10 @@ def answer(place: Home, host: str, port: int, wiki: str) -> None:
         except msgspec.DecodeError as error:
             message = f"{place.path / 'access.yaml'}: {error}; `wikibraid access admit` writes it"
             raise Failure(message) from error
-        made = application(source, tuple(registry.values()), Access(known), kept(place), wiki)
+        datasets = tuple(registry.values())
+        made = application(
+            source, datasets, Access(known), kept(place), wiki, lambda: instant_of(place, None)
+        )
         # The server's own log of requests would hold the names that are asked for.
         configuration = uvicorn.Config(made, host=host, port=port, log_level="warning", access_log=False)
         try:
@@ -122,17 +126,16 @@ def kept(place: Home) -> Kept:
         return [row for row in rows if newest[row["dataset"]] == (str(row.get("at") or ""), row["run"])]
 
     def dead_letters() -> list[Mapping[str, Any]]:
-        with place.notes() as notes:
-            return [
-                {
-                    "id": letter.id,
-                    "source": letter.source.split(" ")[0],
-                    "line": letter.position,
-                    "reason": letter.code,
-                    "replayed": letter.replayed,
-                }
-                for letter in notes.dead_letters()[-ROWS_SHOWN:]
-            ]
+        return [
+            {
+                "id": letter.id,
+                "source": letter.source.split(" ")[0],
+                "line": letter.position,
+                "reason": letter.code,
+                "replayed": letter.replayed,
+            }
+            for letter in place.dead_letters()[-ROWS_SHOWN:]
+        ]
 
     def failing(dataset: str) -> list[dict[str, Any]]:
         runs = {row["run"] for row in audits() if row["dataset"] == dataset}

@@ -13,6 +13,7 @@ from cli.failures import Failure
 from cli.home import Home
 from shared_logic.clock import from_iso
 from shared_logic.definition import Dataset
+from shared_logic.protocols import Cut, Log
 from shared_logic.registry import registry
 from shared_logic.tables import DefinitionError
 from shared_logic.views import views
@@ -69,6 +70,24 @@ def instant_named(text: str) -> int:
     except ValueError as error:
         message = f"{text}: not an instant; write it as 2026-01-01T00:00:00Z"
         raise Failure(message) from error
+
+
+def cut_named(text: str, option: str, log: Log) -> Cut:
+    """The cut that an option gives: an offset of each of the log's partitions, commas between them.
+
+    Raises:
+        Failure: not one offset per partition, or beyond the end.
+    """
+    ends = log.ends()
+    words = text.split(",")
+    if len(words) != len(ends) or not all(word.strip().isdecimal() for word in words):
+        message = f"{option} {text}: the log has {len(ends)} partitions, give that many offsets, as {','.join(map(str, ends))}"
+        raise Failure(message)
+    cut = tuple(map(int, words))
+    if any(offset > end for offset, end in zip(cut, ends, strict=True)):
+        message = f"{option} {text}: beyond the end of the log, which is {','.join(map(str, ends))}"
+        raise Failure(message)
+    return cut
 
 
 def key_of(dataset: Dataset, words: list[str], *, whole: bool = False) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home
-from cli.options import instant_named
+from cli.options import cut_named, instant_named
 from cli.output import counted, meter
 from cli.temporary import temporary
 from serving.analysis import Analysis
@@ -19,7 +19,7 @@ from serving.duckdb_session import within_memory
 from serving.reader import NotPublished, Reader, Stream
 from shared_logic.clock import instant
 from shared_logic.definition import Dataset
-from shared_logic.protocols import Cut, Generation, Log, Store
+from shared_logic.protocols import Generation, Log, Store
 from speed import loop_engine
 from speed.worker import Worker
 
@@ -45,7 +45,7 @@ def stream(
     try:
         if at is None or "," not in at:
             return reader(store, log, place).stream(dataset, prefix, None if at is None else _number(at))
-        cut = _cut(at, log)
+        cut = cut_named(at.removesuffix(","), "--at", log)
         overlay, made = as_of(store, log, dataset, cut, replay)
         return Reader(overlay, lambda: cut, store).stream(dataset, prefix, made.number)
     except NotPublished as error:
@@ -113,16 +113,3 @@ def _number(at: str) -> int:
     except ValueError:
         message = f"--at {at}: neither a generation's number nor offsets of the log, as 12,40,7,9"
         raise Failure(message) from None
-
-
-def _cut(at: str, log: Log) -> Cut:
-    ends = log.ends()
-    words = at.removesuffix(",").split(",")
-    if len(words) != len(ends) or not all(word.strip().isdecimal() for word in words):
-        message = f"--at {at}: the log has {len(ends)} partitions, give that many offsets, as {','.join(map(str, ends))}"
-        raise Failure(message)
-    cut = tuple(map(int, words))
-    if any(offset > end for offset, end in zip(cut, ends, strict=True)):
-        message = f"--at {at}: beyond the end of the log, which is {','.join(map(str, ends))}"
-        raise Failure(message)
-    return cut

@@ -36,7 +36,9 @@ _ALL_BITS = 15
 _STEP_BITS = 20
 """Of a date: so many writes can follow each other within one batch of events."""
 _KEYS_AT_ONCE = 100
-_AFTER_ALL_LOADS = 1 << 62
+_ERA = "era"
+_ERA_BITS = 44
+"""Of a tail's date: its offset; above them how often tails were given up before, so that one that comes back counts."""
 _SPAN = 50_000
 """Offsets whose changed keys lie in one partition of Cassandra; a batch of events lies in one span, by its end."""
 
@@ -70,6 +72,9 @@ class CassandraStore:
         self._generations = Generations(cql)
         self._positions = Positions(cql)
         self._steps: dict[tuple[Lane, str], int] = {}
+        self._era = settings.get(_ERA, 0)
+        self._lanes: set[Lane] = set()
+        """Those that this process writes."""
         self._depth = 0
 
     @contextmanager
@@ -187,7 +192,7 @@ class CassandraStore:
     def has_states(self, base: str) -> bool:
         """See `Store`."""
         row = self._cql.first("SELECT loaded FROM bases WHERE base=?", base)
-        return row is not None and row[0]
+        return row is not None and bool(row[0])
 
     def states_of(self, base: str, keys: Sequence[str]) -> Mapping[str, bytes]:
         """See `Store`."""
@@ -197,16 +202,19 @@ class CassandraStore:
         )
 
     def forget(self, bases: Collection[str], cut: Cut) -> None:
-        """See `Store`. Its bytes leave the nodes' files with the compaction that follows gc_grace_seconds."""
+        """See `Store`."""
         self._positions.settle()
         buckets = range(self._layout.buckets)
-        for (base,) in self._cql.rows("SELECT base FROM bases"):
-            if base not in bases:
-                self._cql.write(
-                    "DELETE FROM entity_states USING TIMESTAMP ? WHERE base=? AND bucket=?",
-                    ((bucket, (_AFTER_ALL_LOADS, base, bucket)) for bucket in buckets),
-                )
-                self._cql.conditional("DELETE FROM bases WHERE base=? IF EXISTS", base)
+        for base, loaded in self._cql.rows("SELECT base, loaded FROM bases"):
+            if base in bases or loaded is None:
+                continue
+            at = self._step_of_base(base, loaded=False)
+            self._cql.write(
+                "DELETE FROM entity_states USING TIMESTAMP ? WHERE base=? AND bucket=?",
+                ((bucket, (at, base, bucket)) for bucket in buckets),
+            )
+            self._step_of_base(base, loaded=None)
+        self._era = self._begin_era()
         for partition, end in enumerate(cut):
             for bucket in buckets:
                 tails = self._cql.scan(
@@ -216,11 +224,14 @@ class CassandraStore:
                 self._cql.write(
                     "DELETE FROM tails USING TIMESTAMP ? WHERE partition=? AND bucket=? AND key=? AND position=?",
                     (
-                        (bucket, (position, partition, bucket, key, position))
+                        (bucket, (_tail_date(self._era - 1, position), partition, bucket, key, position))
                         for key, position in tails
                         if position < end
                     ),
                 )
+
+    def vacuum(self) -> None:
+        """See `Store`. Nothing can be done from here: bytes leave the nodes' files with a compaction after gc_grace_seconds."""
 
     def write_tails(self, partition: int, tails: Iterable[tuple[str, int, bytes]]) -> None:
         """See `Store`."""
@@ -228,7 +239,10 @@ class CassandraStore:
         placed = ((self._layout.bucket_of_entity(tail[0]), tail) for tail in tails)
         self._cql.write(
             "INSERT INTO tails (partition, bucket, key, position, state) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
-            ((bucket, (partition, bucket, key, at, state, at)) for bucket, (key, at, state) in placed),
+            (
+                (bucket, (partition, bucket, key, at, state, _tail_date(self._era, at)))
+                for bucket, (key, at, state) in placed
+            ),
         )
 
     def tails_of(
@@ -265,6 +279,10 @@ class CassandraStore:
         Raises:
             LeaseLost: another process writes that partition by now; inside `atomically`, before the next other write.
         """
+        if lane not in self._lanes:
+            # Its cut may lie before tails that were given up since this process began.
+            self._lanes.add(lane)
+            self._era = self._era_now() or 0
         self._positions.begin_batch_end(lane, partition, offset)
         self._steps = {(of, table): step for (of, table), step in self._steps.items() if of != lane}
         self._settle_outside()
@@ -399,7 +417,21 @@ class CassandraStore:
         self._steps[lane, table] = step + 1
         return (self._positions.version(lane) << _STEP_BITS) + step
 
-    def _step_of_base(self, base: str, *, loaded: bool) -> int:
+    def _era_now(self) -> int | None:
+        row = self._cql.first("SELECT value FROM settings WHERE name=?", _ERA)
+        return None if row is None else row[0]
+
+    def _begin_era(self) -> int:
+        """The next one, of which tails are dated after all that are there."""
+        while True:
+            before = self._era_now()
+            following = (before or 0) + 1
+            update = "UPDATE settings SET value=? WHERE name=? IF value=?"
+            if self._cql.conditional(update, following, _ERA, before) is None:
+                return following
+
+    def _step_of_base(self, base: str, *, loaded: bool | None) -> int:
+        """Count a step of it; `loaded` is None when nothing of it is left."""
         while True:
             row = self._cql.first("SELECT sequence FROM bases WHERE base=?", base)
             sequence = None if row is None else row[0]
@@ -448,6 +480,10 @@ def _cell(key: bytes, row: bytes | None) -> bytes:
         message = f"key {key.hex()}: a row without bytes can't be stored; encode its values, or give None for a tombstone"
         raise ValueError(message)
     return _TOMBSTONE if row is None else row
+
+
+def _tail_date(era: int, offset: int) -> int:
+    return (era << _ERA_BITS) + offset
 
 
 def _first(found: Iterator[tuple[Any, ...]]) -> bytes | None:

@@ -45,7 +45,7 @@ class Mark(NamedTuple):
         """
         generation, colon, offsets = text.partition(":")
         words = offsets.split(",")
-        if not colon or not all(word.isdigit() for word in (generation, *words)):
+        if not colon or not all(word.isdecimal() for word in (generation, *words)):
             message = f"{text!r} is no mark; a change feed ends with one, such as 3:120,48,9,77"
             raise ValueError(message)
         return cls(int(generation), tuple(map(int, words)))

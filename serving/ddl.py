@@ -20,7 +20,7 @@ FORMAT = 2
 """Of the store's tables."""
 _STORE_TABLES = (
     """{}.settings (name text PRIMARY KEY, value bigint)
-    WITH comment = 'how the store is laid out; never changed'""",
+    WITH comment = 'how the store is laid out, which never changes, and how often tails were given up'""",
     """{}.layouts (dataset text PRIMARY KEY, head text)
     WITH comment = 'types of the first columns of a key, by which its bucket is chosen; never changed'""",
     """{}.generations (dataset text, sequence bigint STATIC, published bigint STATIC, number bigint, made blob,
@@ -30,12 +30,12 @@ _STORE_TABLES = (
     PRIMARY KEY ((dataset, bucket), key, generation)) WITH CLUSTERING ORDER BY (key ASC, generation DESC)
     AND comment = 'versions of batch rows; an empty row is a tombstone; written at the sequence of the load'""",
     """{}.bases (base text PRIMARY KEY, sequence bigint, loaded boolean)
-    WITH comment = 'loads of entity states; by conditional writes only'""",
+    WITH comment = 'loads of entity states, null when they were given up; by conditional writes only'""",
     """{}.entity_states (base text, bucket int, key text, state blob, PRIMARY KEY ((base, bucket), key))
     WITH comment = 'entity states; written at the sequence of the load'""",
     """{}.tails (partition int, bucket int, key text, position bigint, state blob,
     PRIMARY KEY ((partition, bucket), key, position))
-    WITH comment = 'what events said of entities; written at their offsets'""",
+    WITH comment = 'what events said of entities; written at their offsets, later where some were given up before'""",
     """{}.progress (dataset text, generation bigint, partition int, epoch bigint, owner uuid, batch_end bigint,
     position bigint, PRIMARY KEY ((dataset, generation), partition))
     WITH comment = 'how far the speed layer is, and who owns a partition; by conditional writes only'""",

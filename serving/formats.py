@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, BinaryIO
 
 import msgspec
@@ -29,12 +29,12 @@ def write_jsonl(dataset: Dataset, rows: Rows, file: BinaryIO) -> int:  # noqa: A
 
 def write_csv(dataset: Dataset, rows: Rows, file: BinaryIO) -> int:
     """A line of names and one per row, with commas; returns how many rows."""
-    return _write_delimited(dataset, rows, file, ",")
+    return write_delimited(dataset.schema.names, rows, file, ",")
 
 
 def write_tsv(dataset: Dataset, rows: Rows, file: BinaryIO) -> int:
     """The same with tabs."""
-    return _write_delimited(dataset, rows, file, "\t")
+    return write_delimited(dataset.schema.names, rows, file, "\t")
 
 
 def write_parquet(dataset: Dataset, rows: Rows, file: BinaryIO) -> int:
@@ -63,15 +63,16 @@ def write_json(rows: Rows, about: dict[str, Any], file: BinaryIO) -> int:
     return count
 
 
-def _write_delimited(dataset: Dataset, rows: Rows, file: BinaryIO, delimiter: str) -> int:
+def write_delimited(names: Sequence[str], rows: Rows, file: BinaryIO, delimiter: str) -> int:
+    """A line of names and one per row, each with these columns; null is empty, a list is joined by commas. Returns how many rows."""
     count = 0
     # Not closed but detached: the file is the caller's.
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
     try:
         writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-        writer.writerow(dataset.schema.names)
+        writer.writerow(names)
         for row in rows:
-            writer.writerow([_field(row[name]) for name in dataset.schema.names])
+            writer.writerow([_field(row[name]) for name in names])
             count += 1
     finally:
         text.detach()
@@ -79,6 +80,12 @@ def _write_delimited(dataset: Dataset, rows: Rows, file: BinaryIO, delimiter: st
 
 
 def _field(value: object) -> object:
-    if value is None:
-        return ""
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else value
+    match value:
+        case None:
+            return ""
+        case tuple() | list():
+            return ", ".join(map(str, value))
+        case dict():
+            return msgspec.json.encode(value).decode()
+        case _:
+            return value

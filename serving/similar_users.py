@@ -133,12 +133,17 @@ class SimilarUsers:
         titles = self._titles(wiki, [page["page_id"] for page in told])
         return [{"title": titles.get(page["page_id"]), **page} for page in told]
 
-    def first_and_last(self, wiki: str, editor: Editor) -> tuple[datetime, datetime]:
-        """Times of the first and of the last edit that count."""
+    def first_and_last(self, wiki: str, editor: Editor) -> tuple[datetime | None, datetime | None]:
+        """Times of the first and of the last edit that count; None while another table is not as far as the counts are."""
         days = [row["day"] for row in self._moment.rows("user_days", wiki, editor.key)]
-        first = next(iter(self._moment.rows("user_edits", wiki, editor.key, min(days))))
-        *_, last = self._moment.rows("user_edits", wiki, editor.key, max(days))
-        return first["at"], last["at"]
+        if not days:
+            return None, None
+        edits_at = [
+            [row["at"] for row in self._moment.rows("user_edits", wiki, editor.key, day)]
+            for day in (min(days), max(days))
+        ]
+        first, last = edits_at
+        return min(first, default=None), max(last, default=None)
 
     def case(self, wiki: str, editors: Sequence[Editor]) -> dict[str, Any]:
         """All that is to be seen of several accounts at once: each, every pair, and what they did in order of time."""

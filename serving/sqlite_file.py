@@ -101,7 +101,30 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         db.rollback()  # of what was not committed, if anything
 
 
+def vacuum(db: sqlite3.Connection) -> None:
+    """Make the file anew, so that it holds no byte of what was deleted.
+
+    Raises:
+        StoreError: a reader that began before holds what is to leave the file; or there is no room for it.
+    """
+    path = db.execute("PRAGMA database_list").fetchone()[2]
+    try:
+        db.execute("VACUUM")
+        busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        message = f"{path}: can't be made anew ({error}); {_remedy(error)}"
+        raise StoreError(message) from error
+    if busy:
+        message = (
+            f"{path}: somebody has been reading it for {BUSY_SECONDS} s, so that what was deleted stays in {path}-wal; wait for that "
+            "reader's end or stop it (a query, an export, a notebook), then run the same command again"
+        )
+        raise StoreError(message)
+
+
 def _remedy(error: sqlite3.OperationalError) -> str:
+    if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return "wait until whoever uses it is ready, then run the same command again"
     if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY:  # the low byte is the primary code
         return "give the user who runs this the right to write it and its folder, then run the same command again"
     return "make room on its disk, then run the same command again"

@@ -13,7 +13,7 @@ import msgspec
 
 from serving.difference import Counts, difference
 from serving.sqlite_expiry import expire
-from serving.sqlite_file import StoreError, key_range, opened, transaction
+from serving.sqlite_file import StoreError, key_range, opened, transaction, vacuum
 from shared_logic.kernel import add
 from shared_logic.protocols import Accumulator, Cut, Generation, Lane, Parts
 
@@ -164,15 +164,21 @@ class SqliteStore:
         return dict(self._among("SELECT page, state FROM entity_states WHERE base=? AND page", (base,), keys))
 
     def forget(self, bases: Collection[str], cut: Cut) -> None:
-        """See `Store`. Nothing of it stays in the file."""
+        """See `Store`."""
         with self.atomically():
             for (base,) in self._db.execute("SELECT DISTINCT base FROM entity_states").fetchall():
                 if base not in bases:
                     self._db.execute("DELETE FROM entity_states WHERE base=?", (base,))
             for partition, position in enumerate(cut):
                 self._db.execute("DELETE FROM tails WHERE partition=? AND position<?", (partition, position))
-        self._db.execute("VACUUM")
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def vacuum(self) -> None:
+        """See `Store`.
+
+        Raises:
+            StoreError: a reader holds what is to leave the file.
+        """
+        vacuum(self._db)
 
     def write_tails(self, partition: int, tails: Iterable[tuple[str, int, bytes]]) -> None:
         """See `Store`."""

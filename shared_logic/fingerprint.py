@@ -11,9 +11,11 @@ import sys
 from functools import cache
 from hashlib import sha256
 from importlib import import_module
+from importlib.util import resolve_name
 from types import ModuleType
 
 from shared_logic.definition import Dataset
+from shared_logic.tables import DefinitionError
 
 _ROOT = "shared_logic"
 _READING = (
@@ -64,7 +66,24 @@ def _closure(names: set[str]) -> set[str]:
 
 
 def _code(module: ModuleType) -> str:
-    return code(inspect.getsource(module))
+    return code(_source(module))
+
+
+def _source(module: ModuleType) -> str:
+    """What was loaded; nothing of a package that has no file.
+
+    Raises:
+        DefinitionError: the module came without its source.
+    """
+    found = module.__spec__
+    if found is None:  # it is run as a script
+        return inspect.getsource(module)
+    read = getattr(found.loader, "get_source", None)
+    source: str | None = None if read is None else read(found.name)
+    if source is None:
+        message = f"{found.name} has no source, and so no fingerprint; install its package with its .py files"
+        raise DefinitionError(message)
+    return source
 
 
 @cache
@@ -87,15 +106,18 @@ def _is_text(node: ast.stmt) -> bool:
 
 def _imports(module: ModuleType) -> set[str]:
     roots = {_ROOT, module.__name__.partition(".")[0]}
-    return {name for name in _named(inspect.getsource(module)) if name.partition(".")[0] in roots}
+    named = _named(_source(module), module.__package__)
+    return {name for name in named if name.partition(".")[0] in roots}
 
 
 @cache
-def _named(source: str) -> frozenset[str]:
-    """The modules from which a source imports, and all that may be modules of what it imports."""
-    return frozenset(
-        name
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.ImportFrom) and node.module
-        for name in (node.module, *(f"{node.module}.{one.name}" for one in node.names))
-    )
+def _named(source: str, package: str | None) -> frozenset[str]:
+    """The modules that a source of that package imports, and all that may be modules of what it imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {one.name for one in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = resolve_name("." * node.level + (node.module or ""), package)
+            names |= {module, *(f"{module}.{one.name}" for one in node.names)}
+    return frozenset(names)

@@ -148,6 +148,9 @@ class MemoryStore:
             for offset in [offset for offset in tails if offset < cut[partition]]:
                 del tails[offset]
 
+    def vacuum(self) -> None:
+        """See `Store`. There are no files."""
+
     def write_tails(self, partition: int, tails: Iterable[tuple[str, int, bytes]]) -> None:
         """See `Store`."""
         for key, offset, state in tails:

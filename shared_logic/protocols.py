@@ -149,7 +149,17 @@ class Store(Protocol):
         """The base states of these entities; keys without one are left out."""
 
     def forget(self, bases: Collection[str], cut: Cut) -> None:
-        """Give up the entity states of all bases but these, and tails before the cut: no generation that is kept needs them."""
+        """Give up the entity states of all bases but these, and tails before the cut: no generation that is kept needs them.
+
+        What is written afterwards is there, also where it was given up.
+        """
+
+    def vacuum(self) -> None:
+        """Leave no byte of what was given up in the store's files.
+
+        Raises:
+            Exception: of the store, where somebody holds the files.
+        """
 
     def write_tails(self, partition: int, tails: Iterable[tuple[str, int, bytes]]) -> None:
         """Add what events said: (key, offset, state bytes)."""

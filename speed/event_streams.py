@@ -109,11 +109,14 @@ class EventStreams:
                         last = told.id or last
                         pause = least
                     why = "the service ended the connection"
-                except StreamRefused as error:
-                    self._put(error)
+                except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+                    self._put(StreamRefused(f"{self._address} is no address ({error}); check the --url"))
                     return
                 except (httpx.HTTPError, SSEError) as error:
                     why = f"{type(error).__name__} {error}".strip()
+                except Exception as error:  # noqa: BLE001  whatever it is, who reads is told, and does not wait for ever
+                    self._put(error)
+                    return
                 self._tell(f"{self._address}: {why}; connecting again in {pause:.0f} s")
                 self._stopping.wait(pause)
                 pause = min(2 * pause, most)

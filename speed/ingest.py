@@ -47,6 +47,18 @@ class Counts:
         """Whether every event is accounted for."""
         return self.read == self.kept + self.copies + self.dead + self.out_of_scope + self.canaries
 
+    def add(self, other: Counts) -> None:
+        """Count what became of others too."""
+        self.read += other.read
+        self.kept += other.kept
+        self.copies += other.copies
+        self.dead += other.dead
+        self.out_of_scope += other.out_of_scope
+        self.canaries += other.canaries
+        self.reasons.update(other.reasons)
+        self.streams.update(other.streams)
+        self.new_fields.update(other.new_fields)
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:

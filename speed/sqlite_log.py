@@ -210,8 +210,13 @@ class SqliteLog:
         self._db.execute("ATTACH ? AS other", (str(other),))
         try:
             with self.atomically():
-                for table in ("deliveries", "sources", "marks", "restored", "dead_letters", "relocations"):
+                for table in ("deliveries", "sources", "marks", "restored", "relocations"):
                     self._db.execute(f"INSERT OR IGNORE INTO {table} SELECT * FROM other.{table}")  # noqa: S608  constants
+                # Their ids are each log's own.
+                letter = "source, position, code, detail, value, replayed"
+                self._db.execute(
+                    f"INSERT OR IGNORE INTO dead_letters ({letter}) SELECT {letter} FROM other.dead_letters ORDER BY id"  # noqa: S608
+                )
                 self._db.execute(
                     "INSERT OR IGNORE INTO facts SELECT * FROM other.facts WHERE name <> 'partitions'"
                 )
@@ -222,6 +227,9 @@ class SqliteLog:
         """Drop what is archived, rewrite every event that stays, and empty dead letters; nothing of it stays in the file.
 
         Where sources stand, which deliveries were seen, and why dead letters are dead is kept.
+
+        Raises:
+            LogError: a reader that began before holds what is to leave the file; do it again.
         """
         with self.atomically():
             for number, position in enumerate(archived):
@@ -250,8 +258,17 @@ class SqliteLog:
             memory = self.recall(ROUTING)
             if memory is not None:
                 self.remember(ROUTING, rewritten(memory, rewrite))
+        self._vacuum()
+
+    def _vacuum(self) -> None:
+        """Make the file anew, so that it holds no byte of what was deleted."""
         self._db.execute("VACUUM")
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            message = (
+                f"{self._path}: somebody has been reading it for some seconds, so that what was deleted stays in {self._path}-wal; "
+                "wait for that reader's end or stop it, then run the same command again"
+            )
+            raise LogError(message)
 
     def delivered(self, value: bytes) -> bool:
         """Note this very event as seen; True if it was already: a further copy of the same delivery."""

@@ -13,6 +13,7 @@ from cli.options import (
     DEFAULT_HOME,
     HomeOption,
     JsonOption,
+    cut_named,
     dataset_named,
     datasets_named,
     home_at,
@@ -23,7 +24,7 @@ from cli.relocations import followed
 from shared_logic.datasets.page_history import page_titles
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
-from shared_logic.protocols import Cut, Generation, Log, Store
+from shared_logic.protocols import Generation, Store
 from shared_logic.registry import registry
 
 app = typer.Typer(help="Recompute datasets from all of history.", no_args_is_help=True)
@@ -67,7 +68,7 @@ def run(
         place.store() as store,
         meter("starting Spark") as progress,
     ):
-        where = parse_cut(cut, log)
+        where = log.ends() if cut is None else cut_named(cut, "--cut", log)
         related = with_relatives(store, datasets)
         made = recompute(
             place, log, store, related, where, progress, despite_growth=despite_growth, full=full
@@ -220,32 +221,15 @@ def generations_expire(
                     "files removed": views.forget(place.delta / dataset.name, runs),
                 }
             )
-        bases = {generation.base for name in registry for generation in store.generations(name)}
-        views.forget(place.delta / "entity_states", bases)
+        needed = [generation for name in registry for generation in store.generations(name)]
+        if needed:
+            bases = {generation.base for generation in needed}
+            views.forget(place.delta / "entity_states", bases)
+            store.forget(bases, tuple(map(min, zip(*(generation.cut for generation in needed), strict=True))))
     if json:
         print_json(rows)
     else:
         print_records(rows)
-
-
-def parse_cut(text: str | None, log: Log) -> Cut:
-    """The cut that was asked for; the end of the log, if none was.
-
-    Raises:
-        Failure: not one offset per partition, or beyond the end.
-    """
-    ends = log.ends()
-    if text is None:
-        return ends
-    words = text.split(",")
-    if len(words) != len(ends) or not all(word.strip().isdigit() for word in words):
-        message = f"--cut {text}: the log has {len(ends)} partitions, give that many offsets, as {','.join(map(str, ends))}"
-        raise Failure(message)
-    cut = tuple(int(word) for word in words)
-    if any(offset > end for offset, end in zip(cut, ends, strict=True)):
-        message = f"--cut {text}: beyond the end of the log, which is {','.join(map(str, ends))}"
-        raise Failure(message)
-    return cut
 
 
 def family_of(store: Store, dataset: Dataset, made: Generation) -> list[tuple[Dataset, Generation]]:

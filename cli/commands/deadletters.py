@@ -19,19 +19,18 @@ app = typer.Typer(help="Events that could not be read, kept whole.", no_args_is_
 @app.command("list")
 def list_(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """List the dead letters."""
-    with home_at(home).notes() as notes:
-        rows = [
-            {
-                "id": letter.id,
-                "source": letter.source.split(" ")[0],
-                "line": letter.position,
-                "reason": letter.code,
-                "detail": letter.detail[:120],
-                "bytes": len(letter.value),
-                "replayed": letter.replayed,
-            }
-            for letter in notes.dead_letters()
-        ]
+    rows = [
+        {
+            "id": letter.id,
+            "source": letter.source.split(" ")[0],
+            "line": letter.position,
+            "reason": letter.code,
+            "detail": letter.detail[:120],
+            "bytes": len(letter.value),
+            "replayed": letter.replayed,
+        }
+        for letter in home_at(home).dead_letters()
+    ]
     if json:
         print_json(rows)
     else:
@@ -41,8 +40,7 @@ def list_(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
 @app.command("show")
 def show(number: int, home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """Show one dead letter: why it is dead and what it looks like, free text left out, since it may be hidden on the wiki."""
-    with home_at(home).notes() as notes:
-        found = notes.dead_letters(number=number)
+    found = home_at(home).dead_letters(number)
     if not found:
         message = f"no dead letter {number}; `wikibraid deadletters list` lists them"
         raise Failure(message)

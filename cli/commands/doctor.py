@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -17,6 +18,7 @@ from cli.output import print_json, print_records
 
 JARS = ("delta-spark_4.1_2.13-4.4.0.jar", "delta-storage-4.4.0.jar")
 FREE_GIB = 2
+LEAST_JAVA = 17
 LEAST_MEMORY_GIB = 3
 
 
@@ -39,7 +41,13 @@ def findings(home: Path) -> Iterator[dict[str, str]]:
     right = (3, 11) <= sys.version_info[:2] < (3, 13)
     yield _row("python", python, "" if right else "use Python 3.11 or 3.12: Bytewax has no wheels for others")
     java = _java()
-    yield _row("java", java or "none", "" if java else "apt-get install openjdk-17-jre-headless")
+    yield _row(
+        "java",
+        java or "none",
+        ""
+        if _major(java) >= LEAST_JAVA
+        else f"Spark wants Java {LEAST_JAVA} or newer: apt-get install openjdk-17-jre-headless, or set JAVA_HOME to one",
+    )
     folder = Path(os.environ.get("WIKIBRAID_JARS") or Path(__file__).parents[2] / ".tools" / "jars")
     missing = [name for name in JARS if not (folder / name).exists()]
     yield _row("jars", str(folder), f"make setup (missing: {', '.join(missing)})" if missing else "")
@@ -66,7 +74,13 @@ def _java() -> str:
         done = subprocess.run([str(executable), "-version"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return done.stderr.splitlines()[0]
+    return next(iter(done.stderr.splitlines()), "")
+
+
+def _major(java: str) -> int:
+    """The version in what Java says of itself, as `openjdk version "17.0.9"`; 0: none. Before 9 they began with 1."""
+    found = re.search(r'version "(?:1\.)?(\d+)', java)
+    return int(found[1]) if found else 0
 
 
 def _row(check: str, found: str, fix: str) -> dict[str, str]:

@@ -41,6 +41,9 @@ def home(
     if other.path == place.path:
         message = "both are the same home; make a new one with `wikibraid init --partitions N --home …`"
         raise Failure(message)
+    if not other.has_notes:
+        message = f"{old}: nothing was ever brought in from there; name the home from which it was"
+        raise Failure(message)
     with other.notes() as notes:
         partitions = notes.partitions
     if not archive_only:

@@ -40,14 +40,14 @@ def plan(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     from batch.purge import hidden_parts
 
     place = home_at(home)
-    with place.log() as log, place.store() as store, place.notes() as notes, meter("reading what is hidden"):
+    with place.log() as log, place.store() as store, meter("reading what is hidden"):
         with place.keeping_archive("purge plan"):
             archive(log, place.archive, log.ends())
         files = [folder / STATES for folder, _ in place.bootstraps_known()]
         parts = hidden_parts(spark_session(place), place.archive, files)
         names = _hidden_names(log, store)
         made = plan_of(place.purges, Hidden(parts, names or ()))
-        letters = sum(bool(letter.value) for letter in notes.dead_letters())
+        letters = sum(bool(letter.value) for letter in place.dead_letters())
     kinds = Counter(kind for _, kind, _, _ in made.hidden)
     if json:
         about = {"plan": made.id, "state": made.state, "revisions": kinds[REVISION], "log_rows": kinds["log"]}
@@ -159,6 +159,7 @@ def _recompute(place: Home, log: Log, store: Store, cut: Cut, progress: Meter) -
     for generation in made.generations:
         store.expire(generation.dataset, {generation.number})
     store.forget({generation.base for generation in made.generations}, cut)
+    store.vacuum()
 
 
 def _purge_log(place: Home, log: Log, cut: Cut, wanted: Plan) -> None:
@@ -167,6 +168,8 @@ def _purge_log(place: Home, log: Log, cut: Cut, wanted: Plan) -> None:
         for partition, end in enumerate(cut):
             if end:
                 log.forget(partition, end)
+    if not place.has_notes:
+        return
     with place.notes() as notes:
         # With Kafka it is the outbox, of which all was relayed that is archived.
         notes.purge(cut, rewrite)

@@ -25,7 +25,7 @@ from cli.reading import analysis, freshness, freshness_of_all, instant_of, reade
 from cli.temporary import temporary
 from serving.analysis import Analysis
 from serving.duckdb_session import within_memory
-from serving.formats import write_csv, write_json, write_jsonl, write_parquet, write_tsv
+from serving.formats import write_csv, write_delimited, write_json, write_jsonl, write_parquet, write_tsv
 from serving.history_parts import TABLES, Part, gathered
 from serving.moment import Moment, published_together
 from serving.public_dump import write_public_dump
@@ -174,18 +174,23 @@ def _query_part(
 
 def _print_rows(view: View, whole: pa.Table, fresh: str, form: Format, limit: int) -> None:
     if form is Format.TABLE:
-        print_records(whole.slice(0, limit).to_pylist(), view.name)
+        print_records(_records(whole.slice(0, limit)), view.name)
         more = f", {limit} of them shown" if whole.num_rows > limit else ""
         err.print(f"{whole.num_rows:,} rows{more} · {fresh}")
     elif form is Format.JSON:
-        print_json({"rows": whole.to_pylist(), "freshness": fresh})
+        print_json({"rows": _records(whole), "freshness": fresh})
     elif form is Format.CSV:
-        sys.stdout.write(whole.to_pandas().to_csv(index=False))
+        write_delimited(whole.column_names, _records(whole), sys.stdout.buffer, ",")
     else:
         with tempfile.TemporaryFile() as file:
             pq.write_table(whole, file)
             file.seek(0)
             shutil.copyfileobj(file, sys.stdout.buffer)
+
+
+def _records(table: pa.Table) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = table.to_pylist(maps_as_pydicts="strict")
+    return rows
 
 
 def sql(
@@ -204,7 +209,7 @@ def sql(
             db.lock()
             asked = db.execute(statement).arrow()
             whole = asked.read_all() if isinstance(asked, pa.RecordBatchReader) else asked
-            rows = whole.to_pylist()
+            rows = _records(whole)
         except duckdb.OutOfMemoryException:
             raise
         except (duckdb.Error, ValueError) as error:

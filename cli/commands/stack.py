@@ -319,7 +319,6 @@ def _show(home: Path, json: bool) -> None:
 
 
 def _lives(pid: int) -> bool:
-    with suppress(ProcessLookupError):
-        os.kill(pid, 0)
+    with suppress(OSError):  # it is gone
         return "cli.main" in Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
     return False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import version
 
 from fastapi import FastAPI, Response
@@ -19,10 +20,22 @@ from serving.http.state_metrics import StateCollector
 from shared_logic.definition import Dataset
 
 
+def _now() -> datetime:
+    return datetime.now(tz=UTC)
+
+
 def application(
-    source: Source, datasets: Sequence[Dataset], access: Access, kept: Kept, usual_wiki: str = ""
+    source: Source,
+    datasets: Sequence[Dataset],
+    access: Access,
+    kept: Kept,
+    usual_wiki: str = "",
+    present: Callable[[], datetime] = _now,
 ) -> FastAPI:
-    """Routes over the tables of these datasets; `access` says who may see what is private."""
+    """Routes over the tables of these datasets; `access` says who may see what is private.
+
+    `present` is what answers that depend on the day take for the present, where a request names no instant.
+    """
     app = FastAPI(
         title="Wikibraid",
         version=version("wikibraid"),
@@ -32,7 +45,7 @@ def application(
     handle(app)
     app.include_router(tables.routes(source, datasets))
     app.include_router(metrics.routes(source))
-    app.include_router(history.routes(source))
+    app.include_router(history.routes(source, present))
     app.include_router(similar_users.routes(source, usual_wiki))
     app.include_router(operations.routes(source, datasets, kept))
 

@@ -5,8 +5,8 @@ What one account did is for operators; historical names and central ids are in n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -61,8 +61,8 @@ Now = Annotated[
 ]
 
 
-def routes(source: Source) -> APIRouter:
-    """The routes of parts of the history."""
+def routes(source: Source, present: Callable[[], datetime]) -> APIRouter:
+    """The routes of parts of the history, at the present where no instant is named."""
     router = APIRouter(prefix=PREFIX, tags=["history"], responses=_RESPONSES)
 
     def answer(
@@ -76,7 +76,7 @@ def routes(source: Source) -> APIRouter:
         except TooLarge as error:
             raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{error}; {_instead(part)}") from error
         condition = part.condition_on("mediawiki_history")
-        with within_memory(), Analysis(found.stream, None, now or datetime.now(tz=UTC)) as db:
+        with within_memory(), Analysis(found.stream, None, now or present()) as db:
             found.give(db)
             db.prepare(["mediawiki_history"])
             db.lock()

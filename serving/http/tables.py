@@ -8,6 +8,7 @@ from datetime import datetime
 from http import HTTPStatus
 from itertools import dropwhile, takewhile
 from typing import Annotated, Any
+from unicodedata import category
 
 import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -162,7 +163,7 @@ def _chosen(dataset: Dataset, given: dict[str, Any]) -> tuple[Key, Any, Any]:
         else:
             key.append(_aware(value))
     for value in key:
-        if isinstance(value, str) and not value.isprintable():
+        if isinstance(value, str) and any(category(character) in {"Cc", "Cs"} for character in value):
             raise Problem(HTTPStatus.BAD_REQUEST, "a key has no control characters")
     first, last = given.get("from_"), given.get("to_")
     if first is None and last is None:

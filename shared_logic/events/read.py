@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import msgspec
 
 from shared_logic.clock import EARLIEST, FUTURE_LIMIT_MS, LATEST, milliseconds
 from shared_logic.entities import Entity, State
-from shared_logic.events.records import Event, Header
+from shared_logic.events.records import Event
 from shared_logic.events.streams import KINDS, EventKind, Named
 
 CANARY_DOMAIN = "canary"
@@ -114,10 +115,10 @@ def _read_by_header(raw: bytes) -> Read:
 
 def unknown_fields(raw: bytes, known: frozenset[str]) -> frozenset[str]:
     """Paths of fields in the event (as `page.wikibase_item_id`) that `known` does not name."""
-    return frozenset(path for path in _paths(msgspec.json.decode(raw), "") if path not in known)
+    return frozenset(path for path in _paths(msgspec.json.decode(raw)) if path not in known)
 
 
-_header = msgspec.json.Decoder(Header)
+_header = msgspec.json.Decoder(Event)
 _decoders: dict[str, msgspec.json.Decoder[Any]] = {
     title: msgspec.json.Decoder(kind.record) for title, kind in KINDS.items()
 }
@@ -153,9 +154,10 @@ def _version(schema: str) -> tuple[str, int, int]:
     return found["title"], int(found["major"]), int(found["minor"])
 
 
-def _paths(value: object, path: str) -> list[str]:
-    if isinstance(value, dict):
-        return [
-            p for name, inner in value.items() for p in (f"{path}{name}", *_paths(inner, f"{path}{name}."))
-        ]
-    return []
+def _paths(event: object) -> Iterator[str]:
+    within = [("", event)]
+    while within:
+        path, value = within.pop()
+        for name, inner in value.items() if isinstance(value, dict) else ():
+            yield f"{path}{name}"
+            within.append((f"{path}{name}.", inner))

@@ -5,11 +5,13 @@ Only fields that something uses are named. Others are kept in the event's bytes,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
 
+from shared_logic.history.php import MOST_NESTED
 from shared_logic.page_state import RevisionState
 
 Id = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
@@ -32,15 +34,8 @@ class Meta(Record, frozen=True, kw_only=True):
     request_id: str = ""
 
 
-class Header(Record, frozen=True, kw_only=True):
-    """The two fields by which any event is recognised."""
-
-    schema: str = msgspec.field(name="$schema")
-    meta: Meta
-
-
 class Event(Record, frozen=True, kw_only=True):
-    """Base of all events."""
+    """Base of all events: the two fields by which any is recognised."""
 
     schema: str = msgspec.field(name="$schema")
     meta: Meta
@@ -211,6 +206,20 @@ class RecentChange(Event, frozen=True, kw_only=True):
     user: str | None = None
     comment: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what no serialisation of it could be read back.
+
+        Raises:
+            ValueError: lists within lists without end.
+        """
+        level = [self.log_params]
+        for _ in range(MOST_NESTED + 1):
+            level = [inner for value in level for inner in _entries(value)]
+            if not level:
+                return
+        message = f"nested more than {MOST_NESTED} levels deep - at `$.log_params`"
+        raise ValueError(message)
+
 
 class RevisionsRelocated(Event, frozen=True, kw_only=True):
     """wikibraid/revisions/relocated 1.x: our own, of what `shared_logic.relocations` has found out."""
@@ -222,3 +231,13 @@ class RevisionsRelocated(Event, frozen=True, kw_only=True):
     """Of the log row that told it, where one did."""
     revisions: dict[int, RevisionState]
     """By id all that the page of before knew of them, and that they are on the other now."""
+
+
+def _entries(value: object) -> Iterable[object]:
+    match value:
+        case dict():
+            return value.values()
+        case list():
+            return value
+        case _:
+            return ()

@@ -76,6 +76,21 @@ def test_a_damaged_map_is_told_by_its_line(tmp_path: Path, text: str, word: str)
         wikis_in(tmp_path)
 
 
+def test_a_map_that_is_no_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "page.tsv").write_text("page_id\n")
+    (tmp_path / "project_namespace_map.csv").write_bytes(MAP.encode("latin-1"))
+    with pytest.raises(InputError, match=r"project_namespace_map\.csv is no CSV in UTF-8"):
+        wikis_in(tmp_path)
+
+
+def test_a_mark_before_a_map_is_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "page.tsv").write_text("page_id\tpage_namespace\tpage_title\n1\t0\tA\n")
+    (tmp_path / "revision.tsv").write_text("rev_id\trev_page\trev_timestamp\n5\t1\t20210101000000\n")
+    (tmp_path / "project_namespace_map.csv").write_text(MAP, encoding="utf-8-sig")
+    (found,) = wikis_in(tmp_path)
+    assert found.hostname == "aa.example.org"
+
+
 def test_tables_of_nobody_knows_which_wiki_are_refused(tmp_path: Path) -> None:
     (tmp_path / "page.tsv").write_text("page_id\n")
     with pytest.raises(InputError, match="give --wiki"):

@@ -13,12 +13,16 @@ from typer.testing import CliRunner
 from batch.bootstrap import Bootstrap, begin, describe
 from batch.fingerprint import taking_fingerprint
 from cli.batch_run import despite_growth_command, with_relatives
+from cli.commands.doctor import findings
 from cli.failures import Failure
 from cli.home import Home
 from cli.main import app
 from cli.temporary import LOCK, temporary
 from serving.sqlite_file import StoreError
+from shared_logic.entities import encode, page
+from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
+from shared_logic.page_state import PageState
 from shared_logic.registry import registry
 from stack.cassandra_node import CassandraNode
 from tests import sample
@@ -136,3 +140,55 @@ def test_a_keyspace_of_another_home_is_refused_and_not_configured(
     # then nothing there leads to it
     assert Home(tmp_path / "two").address() is None
     assert Home(tmp_path / "one").address() is not None
+
+
+def test_what_no_generation_needs_any_more_is_given_up(tmp_path: Path) -> None:
+    # given three generations at later and later cuts, and what events said since the first
+    home = Home(tmp_path)
+    pages = [registry["page_current"]]
+    said = {page("w", 1): PageState()}
+    with home.store() as store:
+        for cut in (10, 20, 30):
+            ((_, made),) = load_generation(store, pages, said, (cut, 0, 0, 0), str(cut))
+            store.publish("page_current", made.number)
+        store.write_tails(0, [("w/1", offset, encode(PageState())) for offset in (15, 25, 35)])
+    # when all but the newest two are given up
+    ran("generations", "expire", "--keep", "2", "--home", str(home.path))
+    # then so is what only the oldest was made of, and what every other one includes
+    with home.store() as store:
+        assert [store.has_states(base) for base in ("10", "20", "30")] == [False, True, True]
+        assert len(store.tails_of(0, ["w/1"], 0, 99)["w/1"]) == 2
+
+
+@pytest.mark.parametrize(
+    "told, is_well",
+    [
+        ("", False),
+        ('java version "1.8.0_392"', False),
+        ('openjdk version "11.0.21" 2023-10-17', False),
+        ('openjdk version "17.0.9" 2023-10-17', True),
+        ('openjdk version "21" 2023-09-19', True),
+    ],
+)
+def test_doctor_tells_of_a_java_that_is_too_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, is_well: bool
+) -> None:
+    # given a Java that says so of itself
+    java = tmp_path / "java" / "bin" / "java"
+    java.parent.mkdir(parents=True)
+    java.write_text(f"#!/bin/sh\necho '{told}' >&2\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "java"))
+    # when everything is checked, then it is well only if Spark runs on it
+    (found,) = (row for row in findings(tmp_path / "home") if row["check"] == "java")
+    assert (found["fix"] == "") == is_well
+
+
+def test_a_home_from_which_nothing_was_brought_in_has_no_dead_letters(tmp_path: Path) -> None:
+    # given a home on servers of which only daemons run here
+    (tmp_path / "wikibraid.yaml").write_text(
+        "log: kafka://nowhere:9092/topic\nstore: cassandra://nowhere/space\n"
+    )
+    # when its dead letters are asked for, then there are none, and nothing is made that would say how its log is parted
+    assert ran("deadletters", "list", "--json", "--home", str(tmp_path)).stdout.strip() == "[]"
+    assert not Home(tmp_path).has_notes

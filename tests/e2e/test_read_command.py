@@ -139,6 +139,16 @@ def test_every_format_has_the_same_rows(run: Run, home: Path, tmp_path: Path) ->
     assert f"{len(rows):,} rows, 3 of them shown" in stderr(home, "query", "daily_edits", "--limit", "3")
 
 
+def test_rows_of_a_view_are_those_of_its_tables_to_the_last_digit(run: Run) -> None:
+    # given a view with numbers that can be missing, maps and lists
+    rows = json.loads(run("query", "page_history", "--format", "json"))["rows"]
+    delimited = list(csv.DictReader(io.StringIO(run("query", "page_history", "--format", "csv"))))
+    # then CSV has whole numbers as such, and what is no single value as JSON
+    assert len(delimited) == len(rows) > 50
+    for told, row in zip(delimited, rows, strict=True):
+        assert told["page_id"] == ("" if row["page_id"] is None else str(row["page_id"]))
+
+
 def test_what_takes_long_shows_its_rate_and_changes_no_output(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

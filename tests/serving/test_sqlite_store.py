@@ -227,3 +227,20 @@ def test_processes_that_open_a_new_store_at_once_make_one(tmp_path: Path) -> Non
         processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(4)]
         # then each has the same, whole
         assert [process.communicate()[0] for process in processes] == [b"None\n"] * 4
+
+
+def test_what_a_reader_holds_back_from_leaving_the_file_is_told(sqlite: SqliteStore, path: Path) -> None:
+    # given states that were given up, while another process is in the middle of reading
+    secret = b"secret" * 100
+    sqlite.load_states("one", [("w/1", secret)])
+    reader = sqlite3.connect(path)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM entity_states").fetchone()
+    sqlite.forget(set(), ())
+    # when the file is made anew, then it says that it can't be yet
+    with pytest.raises(StoreError, match="somebody has been reading it"):
+        sqlite.vacuum()
+    # and once the reader has ended, nothing is left
+    reader.close()
+    sqlite.vacuum()
+    assert not any(b"secret" in file.read_bytes() for file in path.parent.glob("store.db*"))

@@ -372,3 +372,12 @@ def test_states_and_tails_that_nobody_needs_are_given_up(store: Store) -> None:
     assert (store.states_of("two", ["w/1"]), store.has_states("two")) == ({"w/1": b"2"}, True)
     assert store.tails_of(0, ["w/1"], 0, 99) == {"w/1": [b"ten"]}
     assert sorted(store.tails_of(1, ["w/1"], 0, 99)["w/1"]) == [b"nine", b"ten"]
+    # and what is written again is there again, as when a generation of an older cut is made
+    store.load_states("one", [("w/1", b"again")])
+    store.write_tails(0, [("w/1", 9, b"nine")])
+    assert (store.states_of("one", ["w/1"]), store.has_states("one")) == ({"w/1": b"again"}, True)
+    assert sorted(store.tails_of(0, ["w/1"], 0, 99)["w/1"]) == [b"nine", b"ten"]
+    # until it is given up again
+    store.forget(set(), (99, 99))
+    assert (store.states_of("one", ["w/1"]), store.states_of("two", ["w/1"])) == ({}, {})
+    assert store.tails_of(0, ["w/1"], 0, 99) == {}

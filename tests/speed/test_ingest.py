@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -41,6 +42,15 @@ def event(**changes: object) -> bytes:
     return json.dumps(good | changes).encode()
 
 
+def log_row(params: bytes) -> bytes:
+    """A row of the log with these parameters."""
+    return (
+        b'{"$schema":"/mediawiki/recentchange/1.0.0","meta":{"stream":"mediawiki.recentchange","dt":"2024-01-01T00:00:00Z"},'
+        b'"wiki":"testwiki","type":"log","log_id":7,"log_type":"move","log_action":"move","title":"Page","namespace":0,'
+        b'"timestamp":1704067200,"user":"Somebody","comment":"","log_params":' + params + b"}"
+    )
+
+
 BAD = {
     b"{not json": "not-json",
     b"[]": "wrong-schema",
@@ -63,6 +73,8 @@ BAD = {
     event().replace(b'"Page"', b'"\\ud800"'): "not-json",
     event(comment="x" * LARGEST_EVENT): "too-large",
     b"[" * 100_000: "wrong-schema",
+    log_row(b'{"a":' * 101 + b"1" + b"}" * 101): "wrong-schema",
+    log_row(b"[" * 400 + b"1" + b"]" * 400): "wrong-schema",
     b'{"$schema": "/mediawiki/page/change/1.0.0", "meta": {"stream": "s", "dt": "2024-01-01T00:00:00Z"}, "wiki_id": "w",'
     b'"dt": "9999-12-31T23:59:59Z", "page_change_kind": "edit", "page": {"page_id": 1, "page_title": "A", "namespace_id": 0},'
     b'"revision": {"rev_id": 1, "rev_dt": "2024-01-01T00:00:00Z"}}': "future-clock",
@@ -100,6 +112,27 @@ def test_odd_input_that_is_read(log: SqliteLog) -> None:
     state = states[page("testwiki", 1)]
     assert isinstance(state, PageState)
     assert set(state.revisions) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("levels", [1, 99])
+def test_parameters_as_deep_as_they_are_followed_are_read(log: SqliteLog, levels: int) -> None:
+    # given a row of the log whose parameters are arrays within arrays
+    row = log_row(b'{"target":' * levels + b'"Other"' + b"}" * levels)
+    # when it is ingested
+    assert ingest(log, "file", [row]).kept == 1
+    # then what it says can be told
+    found = read(row)
+    assert all(found.state(entity) for entity in found.entities)
+
+
+def test_new_fields_are_told_however_deep_they_are(log: SqliteLog) -> None:
+    # given an event of a newer minor version with a field of objects within objects
+    deep = event(**{"$schema": "/mediawiki/revision/create/1.99.0"}).removesuffix(b"}")
+    deep += b',"new":' + b'{"a":' * 400 + b"1" + b"}" * 400 + b"}"
+    # when it is ingested, then it is kept, and the field is told
+    counts = ingest(log, "file", [deep], Scope(known=known_fields()))
+    assert counts.kept == 1
+    assert "mediawiki/revision/create new" in counts.new_fields
 
 
 def test_every_event_is_accounted_for(log: SqliteLog) -> None:
@@ -248,3 +281,32 @@ def test_every_log_is_told_from_every_other_one(tmp_path: Path) -> None:
     # then each is the same when it is opened again
     with SqliteLog(tmp_path / "one.db") as again:
         assert again.identity == known
+
+
+def test_what_a_reader_holds_back_from_leaving_the_file_is_told(tmp_path: Path) -> None:
+    # given a log with a secret, while another process is in the middle of reading
+    path = tmp_path / "log.db"
+    with SqliteLog(path) as log:
+        ingest(log, "file", [event(comment="secret" * 100), b"{secret"])
+        reader = sqlite3.connect(path)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM messages").fetchone()
+        # when it is purged, then it says that the file can't be made anew yet
+        with pytest.raises(LogError, match="somebody has been reading it"):
+            log.purge(log.ends(), bytes)
+        # and once the reader has ended, nothing is left
+        reader.close()
+        log.purge(log.ends(), bytes)
+        assert not any(b"secret" in file.read_bytes() for file in tmp_path.glob("log.db*"))
+
+
+def test_a_log_takes_over_dead_letters_beside_its_own(log: SqliteLog, tmp_path: Path) -> None:
+    # given two logs with a dead letter each, which both number from 1
+    ingest(log, "one", [b"{one"])
+    with SqliteLog(tmp_path / "other.db") as other:
+        ingest(other, "other", [b"{other"])
+    # when one takes over what the other notes, twice
+    log.adopt(tmp_path / "other.db")
+    log.adopt(tmp_path / "other.db")
+    # then it has both
+    assert [letter.value for letter in log.dead_letters()] == [b"{one", b"{other"]

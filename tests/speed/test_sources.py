@@ -77,6 +77,14 @@ def followed(log: SqliteLog, source: Source, until: Callable[[Counts], bool], se
     return follower.ingestion.counts
 
 
+@pytest.mark.parametrize("address", ["http://[::1", "http://host:port", "no address"])
+def test_an_address_that_is_none_is_told(tmp_path: Path, address: str) -> None:
+    with SqliteLog(tmp_path / "log.db") as log:
+        source = EventStreams(log, address, ["s"], "", lambda _: None)
+        with source.reading(), pytest.raises(StreamRefused, match="check the --url"):
+            source.take(1, 10)
+
+
 def done(counts: Counts) -> bool:
     """Whether all was kept that a file of these events would keep."""
     with SqliteLog(Path(":memory:")) as log:

@@ -50,6 +50,18 @@ def test_ranges_and_clustering_columns_narrow(client: TestClient) -> None:
     assert client.get(ROUTE, params={"from": "soon"}).status_code == 400
 
 
+@pytest.mark.parametrize(
+    "title", ["\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "A\u00a0b", "\U0001f9f6"]
+)
+def test_names_of_every_script_are_keys(client: TestClient, title: str) -> None:
+    assert client.get(f"/v1/user_by_name/{title}/{title}").status_code in {401, 404}
+    assert client.get(f"/v1/daily_edits/{title}").status_code in {200, 404}
+
+
+def test_control_characters_are_none(client: TestClient) -> None:
+    assert client.get("/v1/daily_edits/a%0Ab").status_code == 400
+
+
 def test_answers_say_how_fresh_they_are(store: MemoryStore) -> None:
     # given a log that goes on behind what is included
     with TestClient(application_over(store, ends=(5, 10))) as client:
