@@ -30,6 +30,7 @@ from serving.cassandra_store import CassandraStore
 from serving.http.access import SIMILAR_EDITORS, Access, Bearer
 from serving.http.application import application
 from serving.http.operations import Kept
+from serving.http.query_log import QueryLog
 from serving.http.source import Source
 from serving.moment import Moment, published_together
 from serving.reader import Reader
@@ -129,9 +130,14 @@ def _serve(store: Callable[[], Store]) -> None:
     known = {"bench": Bearer(sha256=sha256(SECRET.encode()).hexdigest(), roles=(SIMILAR_EDITORS,))}
     kept = Kept(list, lambda _: [], list, list)
     source = Source(store, lambda: (0,))
-    app = application(source, tuple(registry.values()), Access(known, 10**9), kept, WIKI)
-    # A client that is kept waiting by the machine must not find its connections closed.
-    uvicorn.run(app, host="127.0.0.1", port=PORT, log_level="error", access_log=False, timeout_keep_alive=60)
+    access = Access(lambda: known, 10**9)
+    with tempfile.TemporaryDirectory() as folder:
+        queries = QueryLog(Path(folder) / "access.log")
+        app = application(source, tuple(registry.values()), access, kept, queries, WIKI)
+        # A client that is kept waiting by the machine must not find its connections closed.
+        uvicorn.run(
+            app, host="127.0.0.1", port=PORT, log_level="error", access_log=False, timeout_keep_alive=60
+        )
 
 
 def _await() -> None:

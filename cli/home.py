@@ -101,6 +101,8 @@ class Home:
         self.purges = self.path / "purges"
         self.parity = self.path / "parity"
         self.temporary = self.path / "temporary"
+        self.access = self.path / "access.yaml"
+        self.queries = self.path / "access.log"
         self.sinks_file = self._own_or_usual("sinks.yaml")
         self.streams_file = self._own_or_usual("streams.yaml")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,9 +20,10 @@ from cli.output import err
 from cli.reading import instant_of
 from serving.cassandra_session import connected
 from serving.cassandra_store import CassandraStore
-from serving.http.access import Access, bearers
+from serving.http.access import Access, BearersFile
 from serving.http.application import application
 from serving.http.operations import Kept
+from serving.http.query_log import QueryLog
 from serving.http.source import Source
 from serving.sqlite_store import SqliteStore
 from shared_logic.events.dates import happened
@@ -43,21 +43,22 @@ def answer(place: Home, host: str, port: int, wiki: str) -> None:
     Raises:
         Failure: the port is taken, or access.yaml can't be read.
     """
-    access = logging.FileHandler(place.path / "access.log")
-    access.setFormatter(logging.Formatter("%(message)s"))
-    logger = logging.getLogger("wikibraid.access")
-    logger.addHandler(access)
-    logger.setLevel(logging.INFO)
     with ExitStack() as resources:
         source = opened(place, resources)
         try:
-            known = bearers(place.path / "access.yaml")
+            known = BearersFile(place.access, tell)
         except msgspec.DecodeError as error:
-            message = f"{place.path / 'access.yaml'}: {error}; `wikibraid access admit` writes it"
+            message = f"{place.access}: {error}; `wikibraid access admit` writes it"
             raise Failure(message) from error
         datasets = tuple(registry.values())
         made = application(
-            source, datasets, Access(known), kept(place), wiki, lambda: instant_of(place, None)
+            source,
+            datasets,
+            Access(known),
+            kept(place),
+            QueryLog(place.queries),
+            wiki,
+            lambda: instant_of(place, None),
         )
         # The server's own log of requests would hold the names that are asked for.
         configuration = uvicorn.Config(made, host=host, port=port, log_level="warning", access_log=False)
@@ -68,6 +69,11 @@ def answer(place: Home, host: str, port: int, wiki: str) -> None:
             raise Failure(message) from error
         err.print(f"http://{host}:{port}/docs · /operations/page · /similarusers/page", markup=False)
         uvicorn.Server(configuration).run([socket])
+
+
+def tell(what: str) -> None:
+    """A line for the operator."""
+    err.print(what, markup=False, soft_wrap=True)
 
 
 def opened(place: Home, resources: ExitStack) -> Source:

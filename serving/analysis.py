@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 import duckdb
+import msgspec
 import pyarrow as pa
 
 from serving.arrow import batches
@@ -63,7 +64,8 @@ class Analysis:
                 "sql reads only: give one SELECT (FROM … and WITH … are such), without any other statement"
             )
             raise ValueError(message)
-        named = {name.lower() for name in self._db.get_table_names(statement)}
+        (tree,) = self._db.execute("SELECT json_serialize_sql(?)", [statement]).fetchone() or ("",)
+        named = {name.lower() for name in _tables_in(msgspec.json.decode(tree))}
         return {name for name in (*registry, *views) if name in named}
 
     def prepare(self, names: Iterable[str]) -> None:
@@ -128,6 +130,19 @@ class Analysis:
             self._db.unregister("batch")
 
 
+def _tables_in(tree: object) -> Iterator[str]:
+    """Names of tables in a parsed statement: to bind it, as DuckDB's own function does, its columns would have to be known."""
+    within = [tree]
+    while within:
+        node = within.pop()
+        if isinstance(node, dict):
+            if node.get("type") == "BASE_TABLE":
+                yield node["table_name"]
+            within += node.values()
+        elif isinstance(node, list):
+            within += node
+
+
 _FORMS = {
     "jsonl": "FORMAT json",
     "tsv": "FORMAT csv, HEADER, DELIMITER '\t', QUOTE '', ESCAPE '', NULL ''",
@@ -138,7 +153,8 @@ _FORMS = {
 
 def _delimited(statement: str, columns: list[tuple[str, str]]) -> str:
     """The statement with every column as one field of text: lists joined by commas, tabs and line feeds escaped."""
-    fields = ", ".join(f"{_field(name, kind)} AS {name}" for name, kind in columns)
+    quoted = [('"' + name.replace('"', '""') + '"', kind) for name, kind in columns]
+    fields = ", ".join(f"{_field(name, kind)} AS {name}" for name, kind in quoted)
     return f"SELECT {fields} FROM ({statement})"  # noqa: S608  names of columns
 
 

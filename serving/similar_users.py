@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -13,7 +14,7 @@ from serving.moment import Moment
 from shared_logic.datasets.similar_users import DAYS, HOURS
 from shared_logic.similarity import Overlap, Profile, edit_overlap, overlap, profile, ranked
 from shared_logic.things import User, UserKind
-from shared_logic.titles import user_name
+from shared_logic.titles import unregistered_name, user_name
 
 TABLES = (
     "coedits",
@@ -27,15 +28,16 @@ TABLES = (
 )
 TIMELINE_EDITS = 1_000
 PAGES_OF_PAIR = 100
+_PREFIX = re.compile(r"\s*user\s*:", re.IGNORECASE)
 
 
 class NotComparable(Exception):  # noqa: N818  what is so, not that something failed
     """Nothing is told of that name; `kind` says why, as the reference's error-type."""
 
-    def __init__(self, kind: str, detail: str) -> None:
-        """Keep both."""
+    def __init__(self, kind: str, detail: str, key: str | None = None) -> None:
+        """Keep all; `key` is the account's, where there is one."""
         super().__init__(detail)
-        self.kind = kind
+        self.kind, self.key = kind, key
 
 
 @dataclass(frozen=True)
@@ -65,28 +67,35 @@ class SimilarUsers:
         self._moment = moment
 
     def editor(self, wiki: str, text: str) -> Editor:
-        """The account that bears the name now, or the address.
+        """The account that bears the name now, the address, or the imported name; `User:` before it is no part of it.
 
         Raises:
             NotComparable: there is none (or a hidden one, which is the same), it is a bot, or no edit of it counts.
         """
-        name = user_name(text)
-        known = self._moment.row("user_by_name", wiki, name)
-        address = User(0, name)
-        if known is None and address.kind is not UserKind.ANONYMOUS:
-            raise NotComparable("user-no-account", "there is no such account on this wiki")
-        key = known["editor"] if known else address.key
-        if known and self._is_bot(wiki, key, name):
-            raise NotComparable("user-bot", "the account is a bot, and bots are not compared")
+        bare = _PREFIX.sub("", text)
+        name = user_name(bare)
+        account = self._moment.row("user_by_name", wiki, name)
+        if account is None:
+            return self._unregistered(wiki, unregistered_name(bare))
+        key = account["editor"]
+        if self._is_bot(wiki, key, name):
+            raise NotComparable("user-bot", "the account is a bot, and bots are not compared", key)
         activity = self._moment.row("user_activity", wiki, key)
-        if activity is None and known is None:
-            raise NotComparable("user-no-account", "there is no such account on this wiki")
         if activity is None:
-            raise NotComparable("user-no-edits", "no edit of the account is among those that are compared")
+            raise NotComparable(
+                "user-no-edits", "no edit of the account is among those that are compared", key
+            )
         return Editor(key, name, activity)
 
+    def _unregistered(self, wiki: str, name: str | None) -> Editor:
+        """Whoever edits under a name that is no account's; the keys of accounts are no such names, as they would show hidden ones."""
+        activity = None if name is None else self._moment.row("user_activity", wiki, name)
+        if name is None or activity is None:
+            raise NotComparable("user-no-account", "there is no such account on this wiki")
+        return Editor(name, name, activity)
+
     def neighbours(self, wiki: str, editor: Editor, most: int) -> list[tuple[Editor, int]]:
-        """Who edited most of the same pages near the editor, and how many, in order."""
+        """The `most` who edited most of the same pages near the editor, with how many, in order."""
         shared = {row["neighbour"]: row["pages"] for row in self._moment.rows("coedits", wiki, editor.key)}
         order = sorted(shared.values(), reverse=True)
         found: dict[str, Editor] = {}
@@ -103,10 +112,14 @@ class SimilarUsers:
             missing = len(asked) + most - len(found)
             least = order[min(missing, len(order)) - 1] if len(asked) < len(order) else 0
         rows = [(key, shared[key], other.pages) for key, other in found.items()]
-        return [(found[key], pages) for key, pages, _ in ranked(rows, most)]
+        return [(found[key], pages) for key, pages, _ in ranked(rows)[:most]]
 
     def follow_up(self, wiki: str, editor: Editor, neighbour: Editor) -> list[dict[str, Any]]:
-        """On which pages the two met, in which order, how soon after one another; those of most follow-ups first."""
+        """On which pages the two met, in which order, how soon after one another; those of most follow-ups first, `PAGES_OF_PAIR` at most."""
+        return self._titled(wiki, self._met(wiki, editor, neighbour)[:PAGES_OF_PAIR])
+
+    def _met(self, wiki: str, editor: Editor, neighbour: Editor) -> list[dict[str, Any]]:
+        """All pages on which either met the other."""
         theirs = {
             row["page_id"]: row for row in self._moment.rows("coedit_pages", wiki, neighbour.key, editor.key)
         }
@@ -129,9 +142,11 @@ class SimilarUsers:
                 }
             )
         found.sort(key=lambda page: (-page["follows"] - page["followed"], page["page_id"]))
-        told = found[:PAGES_OF_PAIR]
-        titles = self._titles(wiki, [page["page_id"] for page in told])
-        return [{"title": titles.get(page["page_id"]), **page} for page in told]
+        return found
+
+    def _titled(self, wiki: str, pages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        titles = self._titles(wiki, [page["page_id"] for page in pages])
+        return [{"title": titles.get(page["page_id"]), **page} for page in pages]
 
     def first_and_last(self, wiki: str, editor: Editor) -> tuple[datetime | None, datetime | None]:
         """Times of the first and of the last edit that count; None while another table is not as far as the counts are."""
@@ -145,21 +160,33 @@ class SimilarUsers:
         first, last = edits_at
         return min(first, default=None), max(last, default=None)
 
-    def case(self, wiki: str, editors: Sequence[Editor]) -> dict[str, Any]:
-        """All that is to be seen of several accounts at once: each, every pair, and what they did in order of time."""
-        pairs = [
-            {
-                **similar(one, other, self._shared(wiki, one.key, other.key)),
-                "between": [one.name, other.name],
-                "pages": self.follow_up(wiki, one, other),
-            }
-            for one, other in combinations(editors, 2)
-        ]
+    def case(self, wiki: str, editors: Sequence[Editor], until: date | None = None) -> dict[str, Any]:
+        """All that is to be seen of several accounts at once: each, every pair, and what they did in order of time.
+
+        A pair shares the pages on which either met the other, so that it is the same in which order they are named. The timeline
+        has the newest edits of each account until a day, `TIMELINE_EDITS` or a few more; an account's `timeline_from` is the day
+        from which it has all of them, None if it has them from the first on.
+        """
+        accounts, timeline = [], []
+        for editor in editors:
+            first, edits = self._edits(wiki, editor, until)
+            accounts.append({**self.described(wiki, editor), "timeline_from": first})
+            timeline += edits
+        timeline.sort(key=lambda edit: (edit["at"], edit["rev_id"]))
+        titles = self._titles(wiki, {edit["page_id"] for edit in timeline})
         return {
             "wiki": wiki,
-            "accounts": [self.described(wiki, editor) for editor in editors],
-            "pairs": pairs,
-            "timeline": self._timeline(wiki, editors),
+            "accounts": accounts,
+            "pairs": [self._pair(wiki, one, other) for one, other in combinations(editors, 2)],
+            "timeline": [{**edit, "title": titles.get(edit["page_id"])} for edit in timeline],
+        }
+
+    def _pair(self, wiki: str, one: Editor, other: Editor) -> dict[str, Any]:
+        met = self._met(wiki, one, other)
+        return {
+            **similar(one, other, len(met)),
+            "between": [one.name, other.name],
+            "pages": self._titled(wiki, met[:PAGES_OF_PAIR]),
         }
 
     def described(self, wiki: str, editor: Editor) -> dict[str, Any]:
@@ -175,28 +202,30 @@ class SimilarUsers:
             "hours": [editor.activity[name] for name in HOURS],
         }
 
-    def _timeline(self, wiki: str, editors: Sequence[Editor]) -> list[dict[str, Any]]:
-        """The newest edits of each of them, in order of time."""
+    def _edits(
+        self, wiki: str, editor: Editor, until: date | None
+    ) -> tuple[date | None, list[dict[str, Any]]]:
+        """The newest edits of an editor until that day, by whole days; the day of the oldest, None if none is older."""
+        days = [
+            (row["day"], row["edits"])
+            for row in self._moment.rows("user_days", wiki, editor.key)
+            if until is None or row["day"] <= until
+        ]
         edits: list[dict[str, Any]] = []
-        for editor in editors:
-            days = [(row["day"], row["edits"]) for row in self._moment.rows("user_days", wiki, editor.key)]
-            wanted = TIMELINE_EDITS
-            for day, count in reversed(days):
-                if wanted <= 0:
-                    break
-                wanted -= count
-                edits += (
-                    {
-                        "at": row["at"],
-                        "user_text": editor.name,
-                        "rev_id": row["rev_id"],
-                        "page_id": row["page_id"],
-                    }
-                    for row in self._moment.rows("user_edits", wiki, editor.key, day)
-                )
-        edits.sort(key=lambda edit: (edit["at"], edit["rev_id"]))
-        titles = self._titles(wiki, {edit["page_id"] for edit in edits})
-        return [{**edit, "title": titles.get(edit["page_id"])} for edit in edits]
+        wanted = TIMELINE_EDITS
+        while days and wanted > 0:
+            day, count = days.pop()
+            wanted -= count
+            edits += (
+                {
+                    "at": row["at"],
+                    "user_text": editor.name,
+                    "rev_id": row["rev_id"],
+                    "page_id": row["page_id"],
+                }
+                for row in self._moment.rows("user_edits", wiki, editor.key, day)
+            )
+        return (day if days else None), edits
 
     def _comparable(self, wiki: str, keys: set[str]) -> dict[str, Editor]:
         """Those editors that are neither bots nor hidden, and of whom edits still count."""
@@ -210,10 +239,6 @@ class SimilarUsers:
     def _is_bot(self, wiki: str, key: str, name: str) -> bool:
         account = self._moment.row("user_current", wiki, key)
         return bool(account["is_bot_by"]) if account else User(1, name).kind is UserKind.BOT
-
-    def _shared(self, wiki: str, key: str, neighbour: str) -> int:
-        found = self._moment.row("coedits", wiki, key, neighbour)
-        return int(found["pages"]) if found else 0
 
     def _titles(self, wiki: str, page_ids: Collection[int]) -> dict[int, str]:
         found = self._moment.rows_of("page_current", [(wiki, page_id) for page_id in page_ids])

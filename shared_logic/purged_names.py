@@ -7,6 +7,7 @@ shown. Titles of pages and what others write of an account stay, as they do on t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -25,7 +26,7 @@ from shared_logic.history.spelling import (
 )
 from shared_logic.log_state import LogState
 from shared_logic.page_state import PageState, RevisionState
-from shared_logic.titles import USER
+from shared_logic.titles import USER, user_name
 from shared_logic.user_state import Seen, UserState
 
 WikiAndDigest = tuple[str, str]
@@ -106,6 +107,30 @@ def event_without_names(event: dict[str, Any], names: Pseudonyms) -> bool:
     return changed
 
 
+def text_without_names(text: str, names: Pseudonyms) -> str:
+    """Free text with pseudonyms wherever words of it, up to `_MOST_WORDS` in a row, are the name of a hidden account."""
+    words = [(word.start(), word.end(), _GENITIVE.sub("", word[0])) for word in _WORD.finditer(text)]
+    starts = [start for start, _, _ in words]
+    ends = sorted({end for start, whole, bare in words for end in (whole, start + len(bare))})
+    shown, done = [], 0
+    for start in starts:
+        if start < done:
+            continue
+        for end in reversed([end for end in ends if start < end][: 2 * _MOST_WORDS]):
+            name = user_name(text[start:end])
+            instead = names.shown(name)
+            if instead != name:
+                shown += [text[done:start], instead]
+                done = end
+                break
+    return "".join((*shown, text[done:]))
+
+
+_MOST_WORDS = 8
+"""Of a name; MediaWiki's are up to 255 bytes long, hardly any has more words."""
+_WORD = re.compile(r"[^\s,;:()\[\]\"“”]*[^\s,;:()\[\]\"“”.!?'’]")
+"""What stands between blanks, without marks around it."""
+_GENITIVE = re.compile(r"['’]s$")
 _ABOUT_ACCOUNTS = ("/mediawiki/user/", "/development/mediawiki_user_change/")
 """How the names of schemas of events about accounts begin."""
 
@@ -113,13 +138,17 @@ _ABOUT_ACCOUNTS = ("/mediawiki/user/", "/development/mediawiki_user_change/")
 def _users(record: dict[str, Any], names: Pseudonyms) -> bool:
     """Whoever is named as a user, at any depth."""
     changed = False
-    for key, value in record.items():
-        if key in _USER_FIELDS and isinstance(value, str):
-            record[key] = shown = names.shown(value)
-            changed |= shown != value
-        else:
-            for inner in value if isinstance(value, list) else (value,):
-                changed |= isinstance(inner, dict) and _users(inner, names)
+    records = [record]
+    while records:
+        within = records.pop()
+        for key, value in within.items():
+            if key in _USER_FIELDS and isinstance(value, str):
+                within[key] = shown = names.shown(value)
+                changed |= shown != value
+            else:
+                records += [
+                    one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)
+                ]
     return changed
 
 

@@ -61,17 +61,12 @@ def edit_overlap(pages_shared: int, pages: int) -> float:
     return min(1.0, pages_shared / pages) if pages else 0.0
 
 
-def ranked(neighbours: Iterable[tuple[str, int, int]], most: int) -> list[tuple[str, int, int]]:
-    """Of (neighbour, pages shared, the neighbour's pages) the first `most`, in order.
+def ranked(neighbours: Iterable[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+    """The (neighbour, pages shared, the neighbour's pages) in order.
 
-    More shared pages come first, then whoever edited fewer, of whom they are the larger part, then the name. As in the original,
-    whoever is level with the last in pages shared is not cut off, unless only one page is shared.
+    More shared pages come first, then whoever edited fewer, of whom they are the larger part, then the name.
     """
-    order = sorted(neighbours, key=lambda one: (-one[1], one[2], one[0]))
-    end = most
-    while 0 < end < len(order) and order[end][1] == order[end - 1][1] > 1:
-        end += 1
-    return order[:end]
+    return sorted(neighbours, key=lambda one: (-one[1], one[2], one[0]))
 
 
 def _level(cosine: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from ipaddress import IPv4Address, ip_address
 
 MAIN = 0
 USER = 2
@@ -27,6 +28,26 @@ def user_name(text: str) -> str:
     """
     name = " ".join(text.replace("_", " ").split())
     return name[:1].upper() + name[1:]
+
+
+def unregistered_name(text: str) -> str | None:
+    """The name under which edits of no account are known: an address as MediaWiki stores it, an imported name as it is; else None.
+
+    >>> unregistered_name("192.0.2.1"), unregistered_name("2001:db8::8"), unregistered_name("en>alice_b")
+    ('192.0.2.1', '2001:DB8:0:0:0:0:0:8', 'en>alice b')
+    >>> unregistered_name("#7"), unregistered_name("Alice")
+    (None, None)
+    """
+    name = " ".join(text.replace("_", " ").split())
+    if ">" in name:
+        return name
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return None
+    if isinstance(address, IPv4Address):
+        return str(address)
+    return ":".join(f"{int(part, 16):X}" for part in address.exploded.split(":"))
 
 
 def bare_title(namespace: int, prefixed: str) -> str:

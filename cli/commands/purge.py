@@ -18,13 +18,14 @@ from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
 from cli.output import Meter, meter, out, print_json, print_outcome
 from cli.purges import Plan, noted, plan_of, planned
 from cli.sinks import outputs
+from serving.http.query_log import rewrite_reasons
 from serving.reader import lag_of, through_of
 from shared_logic.datasets.user_current import hidden_names
 from shared_logic.keys import decode_key
 from shared_logic.merge import merged
 from shared_logic.protocols import Cut, Lane, Log, Store
 from shared_logic.purge import REVISION, Hidden, purged_event
-from shared_logic.purged_names import WikiAndDigest
+from shared_logic.purged_names import Pseudonyms, WikiAndDigest, text_without_names
 from shared_logic.registry import registry
 from speed.kafka_log import KafkaLog
 
@@ -104,6 +105,10 @@ def execute(
         _rewrite(place, log, cut, wanted, progress)
         noted(place.purges, msgspec.structs.replace(wanted, state="begun"))
         _recompute(place, log, store, cut, progress)
+        rewrite_reasons(
+            place.queries,
+            lambda wiki, reason: text_without_names(reason, Pseudonyms(wiki, wanted.taken_out.names)),
+        )
         progress.say("giving up the log that is archived")
         _purge_log(place, log, cut, wanted)
         noted(place.purges, msgspec.structs.replace(wanted, state="done"))

@@ -8,7 +8,7 @@ import typer
 
 from cli.failures import Failure
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
-from cli.output import print_outcome
+from cli.output import print_json, print_outcome, print_records
 
 app = typer.Typer(help="Who may see what is private over HTTP.", no_args_is_help=True)
 PORT = 8080
@@ -40,5 +40,40 @@ def admit_(
     if unknown:
         message = f"no role {unknown[0]}; there are {', '.join(ROLES)}"
         raise Failure(message)
-    secret = admit(home_at(home).path / "access.yaml", name, tuple(role))
+    try:
+        secret = admit(home_at(home).access, name, tuple(role))
+    except ValueError as error:
+        raise Failure(str(error)) from error
     print_outcome({"name": name, "roles": role, "secret": secret}, secret, json=json)
+
+
+@app.command("revoke")
+def revoke_(
+    name: Annotated[str, typer.Argument(help="Of the person or service.")],
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
+) -> None:
+    """Let somebody in no longer, from the next request on."""
+    from serving.http.access import bearers, revoke
+
+    path = home_at(home).access
+    try:
+        revoke(path, name)
+    except KeyError as error:
+        message = f"nobody is called {name}; there are {', '.join(bearers(path)) or 'none'}"
+        raise Failure(message) from error
+    print_outcome({"name": name}, f"{name} is let in no longer", json=json)
+
+
+@app.command("list")
+def list_(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
+    """List who is let in, and with which roles."""
+    from serving.http.access import bearers
+
+    rows = [
+        {"name": name, "roles": list(bearer.roles)} for name, bearer in bearers(home_at(home).access).items()
+    ]
+    if json:
+        print_json(rows)
+    else:
+        print_records(rows)

@@ -10,9 +10,11 @@ import base64
 import binascii
 import hmac
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from math import ceil
 from pathlib import Path
 
 import msgspec
@@ -41,8 +43,8 @@ class Bearer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Access:
     """Who may see what is private, and how often."""
 
-    known: Mapping[str, Bearer]
-    """By name."""
+    known: Callable[[], Mapping[str, Bearer]]
+    """By name those who may now."""
     per_minute: int = 120
     """Requests of each of them."""
 
@@ -56,13 +58,73 @@ def bearers(path: Path) -> dict[str, Bearer]:
     return msgspec.yaml.decode(path.read_bytes(), type=dict[str, Bearer]) if path.exists() else {}
 
 
+class BearersFile:
+    """Those that a file names, read again whenever it is another one."""
+
+    def __init__(self, path: Path, tell: Callable[[str], None]) -> None:
+        """Read it.
+
+        Raises:
+            msgspec.DecodeError: the file is none of bearers.
+        """
+        self._path, self._tell = path, tell
+        self._read_as = self._stamp()
+        self._known = bearers(path)
+
+    def __call__(self) -> Mapping[str, Bearer]:
+        """Those of now; nobody, while the file can't be read, which is told."""
+        stamp = self._stamp()
+        if stamp != self._read_as:
+            self._read_as = stamp
+            try:
+                self._known = bearers(self._path)
+            except (msgspec.DecodeError, OSError) as error:
+                self._known = {}
+                self._tell(f"{self._path}: {error}; nobody is let in until it is mended")
+        return self._known
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        """Changes with the file; None: there is none."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 def admit(path: Path, name: str, roles: tuple[str, ...]) -> str:
-    """Give somebody a new secret, which is returned and nowhere kept, and these roles."""
+    """Give somebody a new secret, which is returned and nowhere kept, and these roles; an older one is no longer valid.
+
+    Raises:
+        ValueError: a name that credentials can't bear.
+    """
+    if not name or ":" in name or not name.isprintable():
+        message = (
+            f"{name!r} can't be a name: Basic credentials end it at the first colon, and it must be printable"
+        )
+        raise ValueError(message)
     secret = secrets.token_urlsafe(32)
-    known = bearers(path) | {name: Bearer(sha256=_digest(secret), roles=roles)}
-    path.touch(mode=0o600)
-    path.write_bytes(msgspec.yaml.encode(known))
+    _write(path, bearers(path) | {name: Bearer(sha256=_digest(secret), roles=roles)})
     return secret
+
+
+def revoke(path: Path, name: str) -> None:
+    """Let somebody in no longer.
+
+    Raises:
+        KeyError: nobody of that name is let in.
+    """
+    known = bearers(path)
+    del known[name]
+    _write(path, known)
+
+
+def _write(path: Path, known: Mapping[str, Bearer]) -> None:
+    """The file is there as a whole at any time, and nobody else's to read."""
+    unfinished = path.with_name(f".{path.name}.part")
+    unfinished.touch(mode=0o600)
+    unfinished.write_bytes(msgspec.yaml.encode(known))
+    unfinished.replace(path)
 
 
 class Gate:
@@ -87,7 +149,10 @@ class Gate:
             await response(scope, receive, send)
             return
         if not self._limiter.hit(self._limit, name):
-            await answer(Problem(TOO_MANY, f"more than {self._limit}; wait a minute"))(scope, receive, send)
+            response = answer(Problem(TOO_MANY, f"more than {self._limit}; wait a minute"))
+            free_at = self._limiter.get_window_stats(self._limit, name).reset_time
+            response.headers["Retry-After"] = str(max(1, ceil(free_at - time.time())))
+            await response(scope, receive, send)
             return
         scope.setdefault("state", {})["bearer"] = name
         await self._app(scope, receive, send)
@@ -112,7 +177,7 @@ class Gate:
         digest = _digest(given)
         found = None
         # Everybody is compared, so that how long it takes tells nothing.
-        for known, bearer in self._known.items():
+        for known, bearer in self._known().items():
             if hmac.compare_digest(bearer.sha256, digest) and role in bearer.roles and name in {None, known}:
                 found = known
         return found

@@ -19,14 +19,11 @@ PRIVATE = "no-store"
 def fresh(request: Request, body: object, read: Stream) -> Response:
     """The body, with the generation it is of and how far that is; 304 where the client has it already."""
     encoded = msgspec.json.encode(body)
-    through = ",".join(map(str, read.through))
     headers = {
         "ETag": f'"{sha256(encoded).hexdigest()[:24]}"',
         "Cache-Control": PUBLIC,
         "Access-Control-Allow-Origin": "*",
-        "Wikibraid-Generation": str(read.generation),
-        "Wikibraid-Through": through,
-        **_completeness(read),
+        **_freshness(read),
     }
     asked = {tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")}
     if headers["ETag"] in asked or "*" in asked:
@@ -34,12 +31,15 @@ def fresh(request: Request, body: object, read: Stream) -> Response:
     return Response(encoded, HTTPStatus.OK, headers, "application/json")
 
 
-def private(body: Mapping[str, Any]) -> Response:
-    """The body, for nobody else and not to be kept."""
-    return Response(msgspec.json.encode(body), HTTPStatus.OK, {"Cache-Control": PRIVATE}, "application/json")
+def private(body: Mapping[str, Any], read: Stream | None = None) -> Response:
+    """The body, for nobody else and not to be kept; with how far it is, if it is of tables."""
+    headers = {"Cache-Control": PRIVATE} | ({} if read is None else _freshness(read))
+    return Response(msgspec.json.encode(body), HTTPStatus.OK, headers, "application/json")
 
 
-def _completeness(read: Stream) -> dict[str, str]:
-    if read.lag is None:
-        return {}
-    return {"Wikibraid-Complete": str(read.complete).lower(), "Wikibraid-Lag": str(read.lag)}
+def _freshness(read: Stream) -> dict[str, str]:
+    through = ",".join(map(str, read.through))
+    headers = {"Wikibraid-Generation": str(read.generation), "Wikibraid-Through": through}
+    if read.lag is not None:
+        headers |= {"Wikibraid-Complete": str(read.complete).lower(), "Wikibraid-Lag": str(read.lag)}
+    return headers

@@ -13,8 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http import history, metrics, operations, similar_users, tables
 from serving.http.access import OPERATOR, SIMILAR_EDITORS, Access, Gate
+from serving.http.openapi import document
 from serving.http.operations import Kept
 from serving.http.problems import Problem, answer, handle
+from serving.http.query_log import QueryLog
 from serving.http.source import Source
 from serving.http.state_metrics import StateCollector
 from shared_logic.definition import Dataset
@@ -29,10 +31,11 @@ def application(
     datasets: Sequence[Dataset],
     access: Access,
     kept: Kept,
+    queries: QueryLog,
     usual_wiki: str = "",
     present: Callable[[], datetime] = _now,
 ) -> FastAPI:
-    """Routes over the tables of these datasets; `access` says who may see what is private.
+    """Routes over the tables of these datasets; `access` says who may see what is private, `queries` is what they ask written to.
 
     `present` is what answers that depend on the day take for the present, where a request names no instant.
     """
@@ -46,7 +49,7 @@ def application(
     app.include_router(tables.routes(source, datasets))
     app.include_router(metrics.routes(source))
     app.include_router(history.routes(source, present))
-    app.include_router(similar_users.routes(source, usual_wiki))
+    app.include_router(similar_users.routes(source, queries, usual_wiki))
     app.include_router(operations.routes(source, datasets, kept))
 
     @app.get("/health/live", include_in_schema=False)
@@ -62,16 +65,14 @@ def application(
     collected = CollectorRegistry()
     collected.register(StateCollector(source, datasets, kept))
     app.mount("/prometheus", make_asgi_app(collected))
-    app.add_middleware(
-        Gate,
-        roles={
-            similar_users.PREFIX: SIMILAR_EDITORS,
-            operations.PREFIX: OPERATOR,
-            history.USERS: OPERATOR,
-            "/prometheus": OPERATOR,
-        },
-        access=access,
-    )
+    roles = {
+        similar_users.PREFIX: SIMILAR_EDITORS,
+        operations.PREFIX: OPERATOR,
+        history.USERS: OPERATOR,
+        "/prometheus": OPERATOR,
+    }
+    app.add_middleware(Gate, roles=roles, access=access)
+    document(app, tuple(roles))
     app.add_middleware(_Measured, collected=collected)
     return app
 

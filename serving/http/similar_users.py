@@ -1,80 +1,101 @@
 """The investigators' routes: `/similarusers` in the reference's shape, a whole case in one call, and a page for it.
 
-They stand behind the gate for `similareditors`. Every query is written down with who asked, when, about whom (by id, so that a
-name that is suppressed later stands nowhere) and the reason given.
+They stand behind the gate for `similareditors`. Every query is written down, before it is answered, with who asked, when, about whom
+(by id, so that a name that is suppressed later stands nowhere) and the reason given; what can't be written down is not answered.
 """
 
 from __future__ import annotations
 
-import logging
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
+from pydantic import BeforeValidator
 
 from serving.http.answers import private
 from serving.http.problems import RESPONSES, Problem
+from serving.http.query_log import Query as Asked
+from serving.http.query_log import QueryLog
+from serving.http.similar_users_models import CaseModel, EditorModel, NeighboursModel
 from serving.http.source import Source
+from serving.moment import Moment
+from serving.reader import Stream
 from serving.similar_users import TABLES, Editor, NotComparable, SimilarUsers
 from serving.similar_users import similar as similarity
 
 PREFIX = "/similarusers"
 MOST_NEIGHBOURS = 250
 USUAL_NEIGHBOURS = 50
-MOST_ACCOUNTS = 20
+LEAST_ACCOUNTS, MOST_ACCOUNTS = 2, 20
 PAGE = Path(__file__).parent / "pages" / "investigation.html"
-_log = logging.getLogger("wikibraid.access")
 
 Name = Annotated[str, Query(min_length=1, max_length=255, description="Name of the account, or the address.")]
 Wiki = Annotated[str, Query(min_length=1, max_length=64, description="Database name of the wiki.")]
 Reason = Annotated[str, Query(max_length=500, description="Why this is asked; it is written down.")]
+Flag = Annotated[bool, BeforeValidator(lambda given: True if given == "" else given)]
+"""Also true where it is only named, as in `?followup`."""
 
 
-def routes(source: Source, usual_wiki: str) -> APIRouter:
+def routes(source: Source, log: QueryLog, usual_wiki: str) -> APIRouter:
     """The routes; `usual_wiki` is meant where a request names none."""
     router = APIRouter(prefix=PREFIX, tags=["similar users"], responses=RESPONSES)
 
-    @router.get("", summary="Who edits like this account")
+    @router.get("", summary="Who edits like this account", response_model=NeighboursModel)
     def similar(
         request: Request,
         usertext: Name,
         k: Annotated[
-            int, Query(ge=1, le=MOST_NEIGHBOURS, description="How many neighbours.")
+            int, Query(ge=1, le=MOST_NEIGHBOURS, description="How many neighbours, at most.")
         ] = USUAL_NEIGHBOURS,
         followup: Annotated[  # noqa: FBT002  a parameter of the query
-            bool, Query(description="Whether the pages are named, in which order.")
+            Flag, Query(description="Whether the pages are named, in which order.")
         ] = False,
         wiki: Wiki = usual_wiki,
         reason: Reason = "",
     ) -> Response:
-        users = SimilarUsers(source.moment(TABLES))
-        (editor,) = _editors(request, users, wiki, [usertext], reason)
+        moment = source.moment(TABLES)
+        read, users = least_fresh(moment), SimilarUsers(moment)
+        (editor,) = _editors(request, users, log, wiki, [usertext], reason)
         described = users.described(wiki, editor)
         results = []
         for other, pages in users.neighbours(wiki, editor, k):
             results.append(similarity(editor, other, pages))
             if followup:
                 results[-1]["follow-up"] = users.follow_up(wiki, editor, other)
-        kept = ("user_text", "num_edits_in_data", "first_edit_in_data", "last_edit_in_data")
-        return private({**{name: described[name] for name in kept}, "results": results})
+        told = {name: described[name] for name in EditorModel.model_fields}
+        return private({**told, "results": results}, read)
 
-    @router.get("/case", summary="Several accounts at once: each, every pair, and a timeline")
+    @router.get(
+        "/case",
+        summary="Several accounts at once: each, every pair, and a timeline",
+        response_model=CaseModel,
+    )
     def case(
         request: Request,
         usertext: Annotated[
             list[Annotated[str, Query(min_length=1, max_length=255)]],
-            Query(min_length=2, max_length=MOST_ACCOUNTS, description="Names of the accounts."),
+            Query(
+                min_length=LEAST_ACCOUNTS,
+                max_length=MOST_ACCOUNTS,
+                description="Names of different accounts.",
+            ),
         ],
         wiki: Wiki = usual_wiki,
+        until: Annotated[
+            date | None,
+            Query(description="The last day of the timeline, UTC; `timeline_from` of an account leads on."),
+        ] = None,
         reason: Reason = "",
     ) -> Response:
-        users = SimilarUsers(source.moment(TABLES))
-        editors = _editors(request, users, wiki, list(dict.fromkeys(usertext)), reason)
-        return private(users.case(wiki, editors))
+        moment = source.moment(TABLES)
+        read, users = least_fresh(moment), SimilarUsers(moment)
+        editors = _editors(request, users, log, wiki, usertext, reason)
+        if len(editors) < LEAST_ACCOUNTS:
+            raise Problem(HTTPStatus.BAD_REQUEST, "query.usertext: all are one account; name another one")
+        return private(users.case(wiki, editors, until), read)
 
     @router.get("/page", summary="A page to look at a case", include_in_schema=False)
     def page() -> FileResponse:
@@ -92,36 +113,41 @@ PAGE_HEADERS = {
 }
 
 
-def _editors(request: Request, users: SimilarUsers, wiki: str, names: list[str], reason: str) -> list[Editor]:
-    """Those of these names; that they were asked for is written down first.
+def least_fresh(moment: Moment) -> Stream:
+    """How fresh the table is of which most is missing."""
+    return max((moment.freshness(name) for name in TABLES), key=lambda one: one.lag or 0)
+
+
+def _editors(
+    request: Request, users: SimilarUsers, log: QueryLog, wiki: str, names: list[str], reason: str
+) -> list[Editor]:
+    """Those of these names, each once; that they were asked for is written down first.
 
     Raises:
-        Problem: nothing is told of one of them.
+        Problem: nothing is told of one of them, or it can't be written down.
     """
     if not wiki:
         raise Problem(HTTPStatus.BAD_REQUEST, "query.wiki: name the wiki")
-    found: list[Editor] = []
+    found: dict[str, Editor] = {}
     refused: Problem | None = None
     whom: list[str] = []
     for place, name in enumerate(names, 1):
         try:
             editor = users.editor(wiki, name)
         except NotComparable as error:
-            whom.append(error.kind)
+            whom.append(error.key or error.kind)
             # Which of them, by place: no answer repeats a name.
             more: dict[str, Any] = {"error-type": error.kind, "which": place}
             refused = refused or Problem(HTTPStatus.NOT_FOUND, str(error), **more)
         else:
             whom.append(editor.key)
-            found.append(editor)
-    told: dict[str, Any] = {
-        "at": datetime.now(tz=UTC),
-        "who": request.scope["state"]["bearer"],
-        "wiki": wiki,
-        "whom": whom,
-        "reason": reason,
-    }
-    _log.info("%s", msgspec.json.encode(told).decode())
+            found.setdefault(editor.key, editor)
+    bearer = request.scope["state"]["bearer"]
+    try:
+        log.write(Asked(at=datetime.now(tz=UTC), who=bearer, wiki=wiki, whom=tuple(whom), reason=reason))
+    except OSError as error:
+        message = "the query can't be written down, and so is not answered; tell the operator"
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, message) from error
     if refused is not None:
         raise refused
-    return found
+    return list(found.values())

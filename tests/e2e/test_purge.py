@@ -6,6 +6,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from cli.failures import Failure
 from cli.home import Home
 from cli.main import app
 from serving.cassandra_session import connected
+from serving.http.query_log import Query, QueryLog
 from serving.reader import Reader
 from shared_logic.registry import registry
 from speed.kafka_log import KafkaLog
@@ -235,6 +237,16 @@ def test_no_hidden_byte_is_left(home: Path, tmp_path: Path, monkeypatch: pytest.
     for left in ("bootstraps/half", "temporary/half"):
         (home / left).mkdir(parents=True)
         (home / left / "copy").write_text(CANARIES[0])
+    # and why somebody looked at the account
+    QueryLog(home / "access.log").write(
+        Query(
+            at=datetime(2022, 3, 1, tzinfo=UTC),
+            who="investigator",
+            wiki=sample.WIKI,
+            whom=(f"#{VANDAL}",),
+            reason=f"User:{NAMES[0]}'s edits, “{NAMES[1]}” before",
+        )
+    )
     canaries = (*CANARIES, *NAMES, "Canary_Before", *hidden_comments_of_tables())
     for canary, places in places_of(home, canaries).items():
         assert places or canary == CANARIES[3], canary

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from shared_logic.laws import load_generation, states_before
 from shared_logic.protocols import Cut
 from shared_logic.reference import reference
 from shared_logic.registry import registry
+from shared_logic.views import views
 from speed.ingest import ingest
 from tests import sample
 from tests.e2e.commands import ran
@@ -147,6 +149,28 @@ def test_rows_of_a_view_are_those_of_its_tables_to_the_last_digit(run: Run) -> N
     assert len(delimited) == len(rows) > 50
     for told, row in zip(delimited, rows, strict=True):
         assert told["page_id"] == ("" if row["page_id"] is None else str(row["page_id"]))
+
+
+@pytest.mark.parametrize("name", [view.name for view in views.values() if not view.is_internal])
+def test_every_view_is_exported_in_every_format(run: Run, tmp_path: Path, name: str) -> None:
+    counts = set()
+    for format_ in ("jsonl", "tsv", "parquet"):
+        said = run("export", name, "--format", format_, "--out", str(tmp_path))
+        found = re.search(r": ([\d,]+) rows ·", said)
+        assert found is not None
+        counts.add(int(found[1].replace(",", "")))
+    assert len(counts) == 1
+    assert pq.read_metadata(tmp_path / f"{name}.parquet").num_rows in counts
+
+
+def test_sql_joins_by_names_of_columns(run: Run) -> None:
+    # given that no column is known before the tables of a statement are read
+    statement = """
+        WITH busy AS (SELECT wiki, editor FROM editor_days SEMI JOIN user_current USING (wiki, editor))
+        SELECT count(*) AS n FROM user_current NATURAL JOIN (SELECT DISTINCT * FROM busy)
+    """
+    (found,) = json.loads(run("sql", statement, "--json"))
+    assert found["n"] > 0
 
 
 def test_what_takes_long_shows_its_rate_and_changes_no_output(

@@ -26,7 +26,7 @@ from shared_logic.history.spelling import in_text
 from shared_logic.log_state import LogState
 from shared_logic.page_state import Happening, PageState, RevisionState
 from shared_logic.purge import Hidden, purged_event, purged_state
-from shared_logic.purged_names import Pseudonyms
+from shared_logic.purged_names import Pseudonyms, event_without_names, text_without_names
 from shared_logic.reference import reference, told, united
 from shared_logic.registry import registry
 from shared_logic.routing import Router
@@ -363,3 +363,34 @@ def test_no_form_of_the_name_is_left_in_an_event(event: dict[str, Any]) -> None:
     after = purged_event(raw, hiding(HIDDEN)).decode()
     assert STANDS in after
     assert "ccount" not in after
+
+
+@pytest.mark.parametrize(
+    "text, left",
+    [
+        ("Grace Hopper edits like Alice", "{} edits like Alice"),
+        ("see User:Grace_Hopper's edits", "see User:{}'s edits"),
+        ("grace Hopper, Grace Hopper.", "{}, {}."),
+        ("(Grace  Hopper)", "({})"),
+        ("Grace and Hopper", "Grace and Hopper"),
+        ("", ""),
+    ],
+)
+def test_free_text_is_without_hidden_names(text: str, left: str) -> None:
+    hidden = "Grace Hopper"
+    names = Pseudonyms(WIKI, {(WIKI, name_digest(hidden))})
+    assert text_without_names(text, names) == left.replace("{}", pseudonym(hidden))
+    assert text_without_names(text, Pseudonyms("elsewiki", {(WIKI, name_digest(hidden))})) == text
+
+
+def test_names_are_found_in_events_however_deep_they_are() -> None:
+    # given an event with objects within objects
+    event = {"$schema": "/some/thing/1.0.0", "database": WIKI, "deep": {"user_text": "Grace"}}
+    for _ in range(900):
+        event = {"deep": event}
+    # when the name is taken out, then it is gone
+    assert event_without_names(event, Pseudonyms(WIKI, {(WIKI, name_digest("Grace"))}))
+    within: Any = event
+    for _ in range(901):
+        within = within["deep"]
+    assert within == {"user_text": pseudonym("Grace")}

@@ -241,12 +241,10 @@ def test_a_vector_is_the_same_as_its_multiple(vector: list[int], factor: int) ->
     assert overlap(vector, scaled).level == ("Same" if any(vector) else "No overlap")
 
 
-def test_ranks_keep_ties_at_the_cut() -> None:
-    # given neighbours of whom some share as many pages, and many share one
-    found = [("a", 5, 9), ("b", 3, 20), ("c", 3, 10), ("d", 3, 30), ("e", 1, 1), ("f", 1, 2)]
-    # then who is level with the last stays, those with one page are cut off
-    assert [name for name, *_ in ranked(found, 2)] == ["a", "c", "b", "d"]
-    assert [name for name, *_ in ranked(found, 5)] == ["a", "c", "b", "d", "e"]
-    assert ranked(found, 0) == []
+def test_ranks_are_by_pages_shared_and_then_by_how_large_a_part_they_are() -> None:
+    # given neighbours of whom some share as many pages
+    found = [("f", 1, 2), ("b", 3, 20), ("c", 3, 10), ("d", 3, 30), ("a", 5, 9), ("e", 1, 2)]
+    # then of these whoever edited fewer pages comes first, then the name decides
+    assert [name for name, *_ in ranked(found)] == ["a", "c", "b", "d", "e", "f"]
     assert edit_overlap(3, 10) == 0.3
     assert edit_overlap(3, 0) == 0.0

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
+from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from fastapi import FastAPI
@@ -15,6 +18,7 @@ from batch.table_files import read_table_folder
 from serving.http.access import OPERATOR, SIMILAR_EDITORS, Access, Bearer
 from serving.http.application import application
 from serving.http.operations import Kept
+from serving.http.query_log import QueryLog
 from serving.http.source import Source
 from shared_logic.clock import from_iso
 from shared_logic.eventify.tables import states
@@ -86,12 +90,14 @@ def application_over(
     ends: tuple[int, ...] = CUT,
     per_minute: int = 120,
     happened: Callable[[int, int], int | None] = lambda *_: None,
+    queries: QueryLog | None = None,
+    present: Callable[[], datetime] = lambda: datetime.now(tz=UTC),
 ) -> FastAPI:
     kept = Kept(lambda: AUDITS, lambda _: FAILING, list, lambda: [DRIFT])
-    access = Access(KNOWN, per_minute)
-    return application(
-        Source(lambda: store, lambda: ends, happened), tuple(registry.values()), access, kept, sample.WIKI
-    )
+    access = Access(lambda: KNOWN, per_minute)
+    source = Source(lambda: store, lambda: ends, happened)
+    log = queries or QueryLog(Path(mkdtemp()) / "access.log")
+    return application(source, tuple(registry.values()), access, kept, log, sample.WIKI, present)
 
 
 @pytest.fixture(scope="session")

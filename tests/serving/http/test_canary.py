@@ -13,6 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from serving.analysis import Analysis
+from serving.http.query_log import QueryLog
 from serving.http.tables import is_public
 from serving.reader import Reader
 from shared_logic.keys import decode_key
@@ -73,7 +74,8 @@ def routes(store: MemoryStore) -> Iterator[str]:
                     yield f"/v1/{dataset.name}/{partition}"
                 yield f"/operations/explain/{dataset.name}?{urlencode({'key': key}, doseq=True)}"
     yield from ("/v1", "/openapi.json", "/operations/state", "/operations/audits", "/operations/deadletters")
-    for name in (*NAMES, "Alice", "Nobody of that name"):
+    # Keys of accounts are known to operators, and are no names.
+    for name in (*NAMES, *(f"#{number}" for number in range(1, 9)), "Alice", "Nobody of that name"):
         yield f"/similarusers?{urlencode({'usertext': name, 'followup': 'true', 'wiki': WIKI})}"
         yield f"/similarusers/case?{urlencode({'usertext': ['Alice', name], 'wiki': WIKI}, doseq=True)}"
 
@@ -91,10 +93,13 @@ def everything_told(store: MemoryStore, folder: Path) -> dict[str, str]:
         db.prepare(readable)
         for name in readable:
             found[name] = repr(db.execute(f"FROM {name}").fetchall())
-    with TestClient(application_over(store, (0,), per_minute=10**6)) as client:
+    queries = folder / "access.log"
+    with TestClient(application_over(store, (0,), per_minute=10**6, queries=QueryLog(queries))) as client:
         for path in routes(store):
             headers = OPERATING if path.startswith("/operations") else AUTHORIZED
             found[path] = client.get(path, headers=headers).text
+    assert queries.stat().st_size
+    found["the log of queries"] = queries.read_text()
     return found
 
 
@@ -132,7 +137,6 @@ def test_a_hidden_name_is_told_nowhere(
         found = everything_told(store, tmp_path / "after")
     # then nothing tells the name, nor the one of before, and no line of a log does
     assert telling(found) == set()
-    assert [record for record in caplog.records if record.name == "wikibraid.access"]
     written = "".join(record.getMessage() for record in caplog.records if record.name != "httpx")
     assert not any(name in written or quote(name) in written for name in NAMES)
 

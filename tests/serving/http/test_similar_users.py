@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
-import logging
+import stat
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
+from serving import similar_users
+from serving.http.query_log import Query, QueryLog, rewrite_reasons
 from serving.reader import Reader
 from shared_logic.memory_store import MemoryStore
 from shared_logic.registry import registry
@@ -128,15 +133,125 @@ def test_basic_credentials_are_as_good(client: TestClient, busiest: list[str]) -
 
 
 def test_queries_are_written_down_without_names(
-    client: TestClient, busiest: list[str], caplog: pytest.LogCaptureFixture
+    store: MemoryStore, busiest: list[str], tmp_path: Path
 ) -> None:
-    with caplog.at_level(logging.INFO, "wikibraid.access"):
-        client.get("/similarusers", params={"usertext": busiest[0], "reason": "case 7"}, headers=AUTHORIZED)
-    (record,) = caplog.records
-    told = json.loads(record.getMessage())
-    assert (told["who"], told["reason"], told["wiki"]) == ("investigator", "case 7", sample.WIKI)
+    queries = tmp_path / "access.log"
+    with TestClient(application_over(store, queries=QueryLog(queries))) as client:
+        asked = {"usertext": busiest[0], "reason": "case 7\n{}"}
+        client.get("/similarusers", params=asked, headers=AUTHORIZED)
+    (line,) = queries.read_text().splitlines()
+    told = json.loads(line)
+    assert (told["who"], told["reason"], told["wiki"]) == ("investigator", "case 7\n{}", sample.WIKI)
     assert told["whom"][0].startswith("#")
-    assert busiest[0] not in record.getMessage()
+    assert busiest[0] not in line
+    assert stat.S_IMODE(queries.stat().st_mode) == 0o600
+
+
+def test_what_cannot_be_written_down_is_not_answered(store: MemoryStore, busiest: list[str]) -> None:
+    with TestClient(application_over(store, queries=QueryLog(Path("/dev/full")))) as client:
+        answer = client.get("/similarusers", params={"usertext": busiest[0]}, headers=AUTHORIZED)
+    assert (answer.status_code, answer.json()["detail"]) == (
+        503,
+        "the query can't be written down, and so is not answered; tell the operator",
+    )
+
+
+def test_reasons_are_rewritten_while_others_are_written(tmp_path: Path) -> None:
+    # given queries of several threads, while names are taken out of their reasons again and again
+    path = tmp_path / "access.log"
+    log = QueryLog(path)
+
+    def write(number: int) -> None:
+        log.write(
+            Query(
+                at=datetime(2026, 1, 1, tzinfo=UTC),
+                who="me",
+                wiki="w",
+                whom=(f"#{number}",),
+                reason="of Grace",
+            )
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        written = [pool.submit(write, number) for number in range(200)]
+        while not all(one.done() for one in written):
+            rewrite_reasons(path, lambda _, reason: reason.replace("Grace", "somebody"))
+    rewrite_reasons(path, lambda _, reason: reason.replace("Grace", "somebody"))
+    # then none is lost, and none has the name
+    told = [json.loads(line) for line in path.read_text().splitlines()]
+    assert {one["whom"][0] for one in told} == {f"#{number}" for number in range(200)}
+    assert len(told) == 200
+    assert {one["reason"] for one in told} == {"of somebody"}
+
+
+def test_keys_are_no_names(client: TestClient, store: MemoryStore) -> None:
+    # given keys of accounts, of bots and hidden ones among them
+    nobody = client.get("/similarusers", params={"usertext": "Nobody of that name"}, headers=AUTHORIZED)
+    keys = {row["editor"] for row in Reader(store).scan(registry["user_activity"], (sample.WIKI,)).rows}
+    # when they are asked for as if they were names, then they are none
+    assert keys
+    for key in keys:
+        answer = client.get("/similarusers", params={"usertext": key}, headers=AUTHORIZED)
+        assert (answer.status_code, answer.content) == (404, nobody.content)
+
+
+def test_a_pair_is_the_same_in_either_order(client: TestClient, busiest: list[str]) -> None:
+    for one, other in pairwise(busiest):
+        there, back = (
+            client.get("/similarusers/case", params={"usertext": names}, headers=AUTHORIZED).json()["pairs"][
+                0
+            ]
+            for names in ([one, other], [other, one])
+        )
+        assert there["pages_shared"] == back["pages_shared"]
+        assert len(there["pages"]) == min(there["pages_shared"], 100)
+        assert there["edit-overlap-inv"] == back["edit-overlap"]
+
+
+def test_an_account_is_compared_once_however_it_is_spelt(client: TestClient, busiest: list[str]) -> None:
+    spelt = [busiest[0], f"User:{busiest[0]}", busiest[0][:1].lower() + busiest[0][1:], busiest[1]]
+    found = client.get("/similarusers/case", params={"usertext": spelt}, headers=AUTHORIZED).json()
+    assert [account["user_text"] for account in found["accounts"]] == busiest[:2]
+    alone = client.get("/similarusers/case", params={"usertext": spelt[:3]}, headers=AUTHORIZED)
+    assert (alone.status_code, "all are one account" in alone.text) == (400, True)
+
+
+def test_a_timeline_says_from_when_on_it_is_whole(
+    client: TestClient, busiest: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, list[str] | str] = {"usertext": busiest[:2]}
+    whole = client.get("/similarusers/case", params=asked, headers=AUTHORIZED).json()
+    assert [account["timeline_from"] for account in whole["accounts"]] == [None, None]
+    # given that five edits of each are enough, by whole days
+    monkeypatch.setattr(similar_users, "TIMELINE_EDITS", 5)
+    # when one goes on before the day from which on all were there
+    found: list[str] = []
+    until = "9999-12-31"
+    while until:
+        part = client.get("/similarusers/case", params={**asked, "until": until}, headers=AUTHORIZED).json()
+        mine = [edit["at"] for edit in part["timeline"] if edit["user_text"] == busiest[0]]
+        found = mine + found
+        begins = part["accounts"][0]["timeline_from"]
+        until = begins and str(date.fromisoformat(begins) - timedelta(days=1))
+    # then all edits come, each once
+    assert found == [edit["at"] for edit in whole["timeline"] if edit["user_text"] == busiest[0]]
+
+
+def test_no_more_than_wanted_come(client: TestClient, busiest: list[str]) -> None:
+    for most in (1, 2, 4):
+        asked = {"usertext": busiest[0], "k": str(most)}
+        assert len(client.get("/similarusers", params=asked, headers=AUTHORIZED).json()["results"]) == most
+    named = client.get(f"/similarusers?usertext={busiest[0]}&k=1&followup", headers=AUTHORIZED).json()
+    assert named["results"][0]["follow-up"]
+
+
+def test_answers_say_how_fresh_they_are(store: MemoryStore, busiest: list[str]) -> None:
+    with TestClient(application_over(store, ends=(5, 10))) as client:
+        for path in ("/similarusers", "/similarusers/case"):
+            answer = client.get(path, params={"usertext": busiest[:2]}, headers=AUTHORIZED)
+            assert answer.headers["Wikibraid-Complete"] == "false"
+            assert (answer.headers["Wikibraid-Through"], answer.headers["Wikibraid-Lag"]) == ("5,7", "3")
+            assert answer.headers["Cache-Control"] == "no-store"
 
 
 def test_too_many_queries_wait(store: MemoryStore) -> None:
@@ -144,3 +259,7 @@ def test_too_many_queries_wait(store: MemoryStore) -> None:
         answers = [client.get("/similarusers/page", headers=AUTHORIZED).status_code for _ in range(125)]
     assert answers[:120] == [200] * 120
     assert answers[120:] == [429] * 5
+    with TestClient(application_over(store, per_minute=1)) as client:
+        one, other = (client.get("/similarusers/page", headers=AUTHORIZED) for _ in range(2))
+    assert (one.status_code, other.status_code) == (200, 429)
+    assert 0 < int(other.headers["Retry-After"]) <= 60

@@ -1,0 +1,59 @@
+"""Who is let in: told by a file, from one request to the next."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from cli.failures import Failure
+from serving.http.access import BearersFile, admit, revoke
+from tests.e2e.commands import ran
+
+
+def test_who_is_admitted_or_revoked_is_so_at_once(tmp_path: Path) -> None:
+    # given a server that has read the file
+    path, told = tmp_path / "access.yaml", list[str]()
+    known = BearersFile(path, told.append)
+    assert known() == {}
+    # when somebody is admitted, has a new secret, and is revoked
+    admit(path, "alice", ("operator",))
+    first = known()["alice"].sha256
+    admit(path, "alice", ("operator",))
+    assert known()["alice"].sha256 != first
+    admit(path, "bob", ("similareditors",))
+    revoke(path, "alice")
+    # then each counts at the next look, and the file is nobody else's to read
+    assert known().keys() == {"bob"}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert told == []
+
+
+def test_nobody_is_let_in_while_the_file_is_broken(tmp_path: Path) -> None:
+    path, told = tmp_path / "access.yaml", list[str]()
+    admit(path, "alice", ("operator",))
+    known = BearersFile(path, told.append)
+    whole = path.read_bytes()
+    path.write_text("alice: [")
+    assert known() == known() == {}
+    assert len(told) == 1
+    assert "nobody is let in until it is mended" in told[0]
+    path.write_bytes(whole + b"\n")
+    assert known().keys() == {"alice"}
+
+
+@pytest.mark.parametrize("name", ["", "a:b", "a\nb"])
+def test_a_name_that_credentials_cannot_bear_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Failure, match="can't be a name"):
+        ran("access", "admit", name, "--role", "operator", "--home", str(tmp_path))
+
+
+def test_the_commands(tmp_path: Path) -> None:
+    ran("access", "admit", "alice", "--role", "operator", "--role", "similareditors", "--home", str(tmp_path))
+    listed = json.loads(ran("access", "list", "--json", "--home", str(tmp_path)).stdout)
+    assert listed == [{"name": "alice", "roles": ["operator", "similareditors"]}]
+    assert "let in no longer" in ran("access", "revoke", "alice", "--home", str(tmp_path)).stdout
+    with pytest.raises(Failure, match="nobody is called alice; there are none"):
+        ran("access", "revoke", "alice", "--home", str(tmp_path))
