@@ -18,12 +18,15 @@ from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as f
 
-from batch.growth import Counts, Measure, Outlier, measures, outliers, wiki_of
+from batch.growth import ROWS, Counts, Measure, Outlier, measures, outliers, wiki_of
+from batch.raised import Raised
 from shared_logic.definition import Dataset
 from shared_logic.tables import Column, DefinitionError
 
 GROWTH = "since the last generation: "
 """How the names of checks of growth begin."""
+RAISES = "the function raises once for a thousand rows, at most"
+ROWS_FOR_ONE_RAISED = 1_000
 QUARANTINED = 1_000
 """Failing rows that are kept per check."""
 
@@ -46,8 +49,10 @@ class Audit:
     checks: tuple[Check, ...]
     counts: Counts
     """Of the candidate, for the growth of the next one."""
+    raised: Raised
+    """What the function raised, however often."""
     failing: pa.Table = field(repr=False, compare=False)
-    """Rows that fail, with the check that they fail, and wikis that grew or shrank too much."""
+    """Rows that fail, with the check that they fail, what the function raised for, and wikis that grew or shrank too much."""
 
     @property
     def success(self) -> bool:
@@ -60,10 +65,11 @@ def get_ready() -> None:
     Thread(target=import_module, args=("batch.expectations",), daemon=True).start()
 
 
-def audit(dataset: Dataset, candidate: DataFrame, run: str, before: Counts) -> Audit:
+def audit(dataset: Dataset, candidate: DataFrame, run: str, before: Counts, raised: Raised) -> Audit:
     """Check the candidate; `keep` writes what comes of it.
 
-    `before` are the counts of the generation that is published; none: there is none.
+    `before` are the counts of the generation that is published; none: there is none. `raised` is what the function raised while the
+    candidate was made: of that there are no rows, which one in a thousand may be.
 
     One pass of Spark counts the rows of every wiki and those that fail each condition; the counts are what Great Expectations is
     asked about, so that an audit costs a pass over the candidate whatever the number of its expectations.
@@ -80,14 +86,16 @@ def audit(dataset: Dataset, candidate: DataFrame, run: str, before: Counts) -> A
         f"{GROWTH}{measure}": sum(one.measure == measure for one in grown)
         for measure in dict.fromkeys(measure for _, measure in before)
     }
+    rows = sum(count for measure, count in held.items() if measure.measure == ROWS)
+    counts[RAISES] = raised.times if ROWS_FOR_ONE_RAISED * raised.times > rows else 0
     checks = tuple(
         Check(condition, success, counts[condition]) for condition, success in verdict(dataset.name, counts)
     )
-    failing = _QUARANTINED.empty_table()
+    failing = _raising(dataset, run, raised)
     if not all(check.success for check in checks):
-        rows = _quarantined(candidate, dataset, conditions, run).toArrow().cast(_QUARANTINED)
-        failing = pa.concat_tables([rows, _outlying(dataset, run, grown)])
-    return Audit(dataset.name, run, checks, held, failing)
+        found = _quarantined(candidate, dataset, conditions, run).toArrow().cast(_QUARANTINED)
+        failing = pa.concat_tables([failing, found, _outlying(dataset, run, grown)])
+    return Audit(dataset.name, run, checks, held, raised, failing)
 
 
 def keep(audits: Sequence[Audit], home: Path) -> None:
@@ -112,7 +120,7 @@ def keep(audits: Sequence[Audit], home: Path) -> None:
         for measure, count in audit.counts.items()
     ]
     _replace(pa.Table.from_pylist(counts, _GROWTH), home / "delta" / "growth", audits)
-    if failed := [audit for audit in audits if not audit.success]:
+    if failed := [audit for audit in audits if audit.failing.num_rows]:
         failing = pa.concat_tables([audit.failing for audit in failed])
         _replace(failing, home / "delta" / "quarantine", failed)
 
@@ -222,6 +230,20 @@ def _quarantined(rows: DataFrame, dataset: Dataset, conditions: dict[str, str], 
             for name, found in failing
         ),
     )
+
+
+def _raising(dataset: Dataset, run: str, raised: Raised) -> pa.Table:
+    """What the function raised for, as JSON."""
+    rows = [
+        {
+            "run": run,
+            "dataset": dataset.name,
+            "expectation": RAISES,
+            "row": json.dumps({"place": place, "raised": error}),
+        }
+        for place, error in raised.examples
+    ]
+    return pa.Table.from_pylist(rows, _QUARANTINED)
 
 
 def _outlying(dataset: Dataset, run: str, grown: Sequence[Outlier]) -> pa.Table:

@@ -14,7 +14,8 @@ from batch import views
 from batch.audit import Audit, audit
 from batch.groups import groups, largest
 from batch.growth import Counts
-from batch.lowering import lower, lower_rows, rows_of_linked, struct_of
+from batch.lowering import lower, rows_of_linked, rows_of_totals, struct_of
+from batch.raised import keep_raised, raised_in
 from batch.row_files import RowFiles
 from batch.store_rows import store_rows
 from shared_logic.definition import Dataset
@@ -72,12 +73,25 @@ class Places:
         """A folder for rows that are read by this run only."""
         return self.passing / "rows" / name
 
+    @property
+    def raised(self) -> Path:
+        """What functions raised, of every run."""
+        return self.delta / "raised"
+
+    def of(self, datasets: Sequence[Dataset]) -> Callable[[str], Path]:
+        """By name a folder for the rows that one pass makes for these datasets, and for what else it tells."""
+        of_name = {dataset.name: dataset for dataset in datasets}
+        apart = "+".join(of_name) or "none"
+        return lambda name: (
+            self.rows(of_name[name]) if name in of_name else self.rows_passing(f"{name} of {apart}")
+        )
+
 
 def write_rows(spark: SparkSession, dataset: Dataset, rows: RowFiles, places: Places) -> int:
     """Make a view of a dataset's rows, and return its version."""
     path, made = places.view(dataset.name), places.made[dataset.name]
     if dataset.is_rollup:
-        return views.write(lower_rows(dataset, rows, spark), path, made)
+        return views.write(lower(dataset, rows, spark), path, made)
     return views.commit(rows.files[dataset.name], struct_of(dataset), path, made)
 
 
@@ -131,15 +145,17 @@ class Candidates:
             version = of_things(dataset) if dataset.source is None else self._write(dataset, tables)
         table = views.read(self._spark, path, version)
         self._told(f"auditing {dataset.name}")
-        checked = audit(dataset, table, self._run, self._before.get(dataset.name, {}))
+        raised = raised_in(self._run, dataset.name, self._places.raised)
+        checked = audit(dataset, table, self._run, self._before.get(dataset.name, {}), raised)
         return View(dataset, table, views.files(path, version), version, checked)
 
     def _write(self, dataset: Dataset, tables: Mapping[str, DataFrame]) -> int:
         if dataset.is_linked:
             rows = self._linked[_names(dataset.inputs)].result()
-            return write_rows(self._spark, dataset, rows, self._places)
-        made = self._places.made[dataset.name]
-        return views.write(lower(dataset, tables), self._places.view(dataset.name), made)
+        else:
+            rows = rows_of_totals(dataset, tables, self._places.of([dataset]))
+            keep_raised(rows, self._run, self._places.raised)
+        return write_rows(self._spark, dataset, rows, self._places)
 
     def _tables_of(self, dataset: Dataset) -> dict[str, DataFrame]:
         return {one.name: self._views[one.name].result().table for one in dataset.inputs}
@@ -150,14 +166,14 @@ class Candidates:
         return groups(table, dataset.schema)
 
     def _rows_of_linked(self, alike: Sequence[Dataset]) -> RowFiles:
-        missing = {one.name: one for one in alike if one.name not in self._places.written}
+        missing = [one for one in alike if one.name not in self._places.written]
         if not missing:
             return RowFiles({}, {})
         tables = self._tables_of(alike[0])
         of_links = {name: self._groups[name].result() for name in tables if name in self._groups}
-        return rows_of_linked(
-            list(missing.values()), tables, of_links, lambda name: self._places.rows(missing[name])
-        )
+        rows = rows_of_linked(missing, tables, of_links, self._places.of(missing))
+        keep_raised(rows, self._run, self._places.raised)
+        return rows
 
 
 def _names(datasets: Sequence[Dataset]) -> _Read:

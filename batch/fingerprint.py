@@ -21,7 +21,16 @@ TAKING = (
 """Modules of batch that make bootstraps of tables and dumps."""
 UNITING = ("state_table", "states")
 """Modules of batch that make entity states of bootstraps and the log."""
-COMPUTING = ("arrow_types", "groups", "increments", "lowering", "row_files", "state_table", "states")
+COMPUTING = (
+    "arrow_types",
+    "groups",
+    "increments",
+    "lowering",
+    "raised",
+    "row_files",
+    "state_table",
+    "states",
+)
 """Modules of batch that make tables of entity states."""
 GROUPING = ("history/components",)
 """Modules of shared_logic that these use, and that need not be among those of a dataset or of what reads events."""

@@ -15,11 +15,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 from batch.lowering import HIDDEN, HIDDEN_ARROW, Named, arrow_schema, hidden_parts, totals
+from batch.raised import RAISED, RAISED_ARROW, RaisedRows
 from batch.row_files import Batches, Listed, Output, RowFiles, Task, row_files, write_outputs
 from batch.state_table import COLUMNS
 from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, Kind, decode
-from shared_logic.kernel import Changes, Described, Rows, change, entity_rows
+from shared_logic.kernel import Changes, Described, Failed, Rows, change, entity_rows, told_elsewhere
 
 BEFORE = "wikibraid_before"
 """The column of an entity's state as the last table was made of it; null: nothing was known of it."""
@@ -45,8 +46,7 @@ def changes_of_things(
 
     A row tells its key and values, or that it is removed; sums are differences.
     """
-    schemas = {dataset.name: _arrow(dataset) for dataset in datasets} | {HIDDEN: HIDDEN_ARROW}
-    return row_files(touched, _task(datasets), schemas, place)
+    return row_files(touched, _task(datasets), _schemas(datasets), place)
 
 
 def changed(dataset: Dataset, before: DataFrame, changes: RowFiles, spark: SparkSession) -> DataFrame:
@@ -78,12 +78,18 @@ def _task(datasets: Sequence[Dataset]) -> Task:
 def _write_changes(
     datasets: Sequence[Dataset], batches: Batches, folders: Mapping[str, Path]
 ) -> Iterator[pa.RecordBatch]:
-    schemas = {dataset.name: _arrow(dataset) for dataset in datasets} | {HIDDEN: HIDDEN_ARROW}
-    outputs: list[Output[_Entity]] = [
-        _Differences(dataset) if dataset.is_rollup else _Replaced(dataset) for dataset in datasets
-    ]
-    hidden = Listed[_Entity](lambda seen: hidden_parts(seen.after))
-    return write_outputs(schemas, [*outputs, hidden], _pairs(batches), folders)
+    raised = RaisedRows()
+    outputs: dict[str, Output[_Entity]] = {
+        dataset.name: _Differences(dataset, raised) if dataset.is_rollup else _Replaced(dataset, raised)
+        for dataset in datasets
+    }
+    outputs |= {HIDDEN: Listed(lambda seen: hidden_parts(seen.after)), RAISED: raised}
+    return write_outputs(_schemas(datasets), outputs, _pairs(batches), folders)
+
+
+def _schemas(datasets: Sequence[Dataset]) -> dict[str, pa.Schema]:
+    made = {dataset.name: _arrow(dataset) for dataset in datasets}
+    return made | {HIDDEN: HIDDEN_ARROW, RAISED: RAISED_ARROW}
 
 
 class _Entity(NamedTuple):
@@ -92,21 +98,21 @@ class _Entity(NamedTuple):
     before: Described | None
     after: Described
 
-    def change(self, dataset: Dataset, into: Changes) -> None:
+    def change(self, dataset: Dataset, into: Changes, failed: Failed) -> None:
         """Note what becomes otherwise."""
-        rows: Rows = {} if self.before is None else entity_rows(dataset, self.before)
-        change(dataset, rows, entity_rows(dataset, self.after), into)
+        rows: Rows = {} if self.before is None else entity_rows(dataset, self.before, told_elsewhere)
+        change(dataset, rows, entity_rows(dataset, self.after, failed), into)
 
 
 class _Differences:
     """Sums to be added, by key, over entities."""
 
-    def __init__(self, dataset: Dataset) -> None:
-        self._dataset, self._changes = dataset, Changes()
+    def __init__(self, dataset: Dataset, failed: Failed) -> None:
+        self._dataset, self._failed, self._changes = dataset, failed, Changes()
 
     def is_full_with(self, seen: _Entity) -> bool:
         """See `batch.row_files.Output`."""
-        seen.change(self._dataset, self._changes)
+        seen.change(self._dataset, self._changes, self._failed)
         return len(self._changes.sums) >= KEYS_CHANGED
 
     def taken(self) -> Iterator[tuple[Any, ...]]:
@@ -118,15 +124,15 @@ class _Differences:
 class _Replaced:
     """Rows of one entity after the other: those of two with one key are not one row, for the audit."""
 
-    def __init__(self, dataset: Dataset) -> None:
-        self._dataset = dataset
+    def __init__(self, dataset: Dataset, failed: Failed) -> None:
+        self._dataset, self._failed = dataset, failed
         self._nothing = (None,) * len(dataset.schema.value_names)
         self._rows: list[tuple[Any, ...]] = []
 
     def is_full_with(self, seen: _Entity) -> bool:
         """See `batch.row_files.Output`."""
         changes = Changes()
-        seen.change(self._dataset, changes)
+        seen.change(self._dataset, changes, self._failed)
         for key, (was, now) in changes.rows.items():
             self._rows.append((*key, *(self._nothing if now is None else now), was is not None, now is None))
         return len(self._rows) >= KEYS_CHANGED

@@ -18,9 +18,8 @@ from pyspark.sql import types as t
 
 from batch.arrow_types import ARROW_TYPES
 from batch.groups import GROUP, in_groups
+from batch.raised import RAISED, RAISED_ARROW, RaisedRows
 from batch.row_files import (
-    KEYS_COMBINED,
-    ROWS_AT_ONCE,
     Batches,
     Listed,
     Output,
@@ -33,7 +32,7 @@ from batch.row_files import (
 )
 from batch.states import entities
 from shared_logic.definition import Dataset, Settings
-from shared_logic.kernel import Described, Rows, add, derive, entity_rows, linked_rows
+from shared_logic.kernel import Described, Rows, derive, entity_rows, linked_rows
 from shared_logic.page_state import PageState, hidden
 from shared_logic.registry import registry
 from shared_logic.tables import Key, Values
@@ -54,22 +53,21 @@ HIDDEN_ARROW = pa.schema(
 BESIDE = "wikibraid_beside"
 """The column in which a joined row stands."""
 
-Pair = tuple[Key, Values]
-
-
-def lower(dataset: Dataset, tables: Mapping[str, DataFrame]) -> DataFrame:
-    """The table of a dataset that is derived from a rollup, of these tables by name."""
-    source = _source(dataset, tables)
-    return totals(dataset, source.mapInArrow(_task(dataset), struct_of(dataset)))
-
 
 def rows_of_things(datasets: Sequence[Dataset], states: DataFrame, place: Callable[[str], Path]) -> RowFiles:
     """The rows that datasets which read things make of the states, by one pass, since reading a state costs as much as a dataset.
 
-    Sums of one key are added up as far as a task meets them. `HIDDEN` tells what is hidden of which revisions.
+    Sums of one key are added up as far as a task meets them. `HIDDEN` tells what is hidden of which revisions, `RAISED`, as in every
+    such pass, what functions raised.
     """
-    schemas = {dataset.name: arrow_schema(dataset) for dataset in datasets} | {HIDDEN: HIDDEN_ARROW}
-    return row_files(states, _things_task(datasets), schemas, place)
+    return row_files(states, _things_task(datasets), _schemas(datasets) | {HIDDEN: HIDDEN_ARROW}, place)
+
+
+def rows_of_totals(
+    dataset: Dataset, tables: Mapping[str, DataFrame], place: Callable[[str], Path]
+) -> RowFiles:
+    """The rows that a dataset makes of a rollup's totals, and of a joined row beside each; `tables` has both by name."""
+    return row_files(_source(dataset, tables), _totals_task(dataset), _schemas([dataset]), place)
 
 
 def rows_of_linked(
@@ -85,12 +83,11 @@ def rows_of_linked(
     source, *joined = datasets[0].inputs
     together = in_groups(tables[source.name], source.schema, groups[source.name])
     beside = {key: values for one in joined for key, values in _rows_by_key(one, tables[one.name])}
-    schemas = {dataset.name: arrow_schema(dataset) for dataset in datasets}
-    return row_files(together, _linked_task(datasets, beside), schemas, place)
+    return row_files(together, _linked_task(datasets, beside), _schemas(datasets), place)
 
 
-def lower_rows(dataset: Dataset, rows: RowFiles, spark: SparkSession) -> DataFrame:
-    """The table of a dataset of which `rows_of_things` or `rows_of_linked` made the rows."""
+def lower(dataset: Dataset, rows: RowFiles, spark: SparkSession) -> DataFrame:
+    """The table of a dataset of which `rows_of_things`, `rows_of_totals` or `rows_of_linked` made the rows."""
     return totals(dataset, rows.table(spark, dataset.name))
 
 
@@ -127,20 +124,18 @@ def _source(dataset: Dataset, tables: Mapping[str, DataFrame]) -> DataFrame:
     return source
 
 
-def _rows_by_key(dataset: Dataset, table: DataFrame) -> Iterator[Pair]:
+def _rows_by_key(dataset: Dataset, table: DataFrame) -> Iterator[tuple[Key, Values]]:
     """The rows of a small table."""
     for record in _records(dataset, table.toArrow().to_batches(), ()):
         yield record.key, record.values
 
 
-def _task(dataset: Dataset) -> Callable[[Batches], Iterator[pa.RecordBatch]]:
-    """What each Spark worker runs."""
+def _totals_task(dataset: Dataset) -> Task:
+    """What each Spark worker runs for a dataset that is derived from a rollup."""
     named = Named.of(dataset)
 
-    def task(batches: Batches) -> Iterator[pa.RecordBatch]:
-        known = named.dataset()
-        pairs = _pairs(known, batches)
-        return _batches(known, _summed(pairs) if known.is_rollup else pairs)
+    def task(batches: Batches, folders: Mapping[str, Path]) -> Iterator[pa.RecordBatch]:
+        return _write_rows_of_totals(named.dataset(), batches, folders)
 
     return task
 
@@ -186,23 +181,53 @@ def _linked_task(datasets: Sequence[Dataset], beside: Mapping[Key, Values]) -> T
 def _write_rows_of_things(
     datasets: Sequence[Dataset], batches: Batches, folders: Mapping[str, Path]
 ) -> Iterator[pa.RecordBatch]:
-    schemas = {dataset.name: arrow_schema(dataset) for dataset in datasets} | {HIDDEN: HIDDEN_ARROW}
-    outputs = [_output(dataset, partial(entity_rows, dataset)) for dataset in datasets]
+    raised = RaisedRows()
+    outputs = {
+        dataset.name: _output(dataset, partial(entity_rows, dataset, failed=raised)) for dataset in datasets
+    }
     seen = (Described(entity, state) for entity, state in entities(batches))
-    return write_outputs(schemas, [*outputs, Listed(hidden_parts)], seen, folders)
+    return write_outputs(
+        _schemas(datasets) | {HIDDEN: HIDDEN_ARROW},
+        outputs | {HIDDEN: Listed(hidden_parts), RAISED: raised},
+        seen,
+        folders,
+    )
+
+
+def _write_rows_of_totals(
+    dataset: Dataset, batches: Batches, folders: Mapping[str, Path]
+) -> Iterator[pa.RecordBatch]:
+    raised = RaisedRows()
+    names = dataset.joined.schema.value_names if dataset.joined else ()
+
+    def made(record: _Record) -> Rows:
+        (found,) = record.others or (None,)
+        beside = None if found is None else tuple(_plain(found[name]) for name in names)
+        return derive(dataset, record.key, record.values, beside, raised)
+
+    seen = _records(dataset.inputs[0], batches, (BESIDE,) if dataset.joined else ())
+    return write_outputs(
+        _schemas([dataset]), {dataset.name: _output(dataset, made), RAISED: raised}, seen, folders
+    )
 
 
 def _write_rows_of_linked(
     datasets: Sequence[Dataset], batches: Batches, beside: Mapping[Key, Values], folders: Mapping[str, Path]
 ) -> Iterator[pa.RecordBatch]:
+    raised = RaisedRows()
+
     def made(dataset: Dataset) -> Callable[[Rows], Rows]:
         width = len(dataset.joined.schema.key_names) if dataset.joined else 0
-        return lambda rows: linked_rows(dataset, rows, beside.get(next(iter(rows))[:width]))
+        return lambda rows: linked_rows(dataset, rows, beside.get(next(iter(rows))[:width]), raised)
 
     groups = groupby(_records(datasets[0].inputs[0], batches, (GROUP,)), key=_wiki_and_group)
     seen = ({record.key: record.values for record in records} for _, records in groups)
-    schemas = {dataset.name: arrow_schema(dataset) for dataset in datasets}
-    return write_outputs(schemas, [_output(dataset, made(dataset)) for dataset in datasets], seen, folders)
+    outputs = {dataset.name: _output(dataset, made(dataset)) for dataset in datasets}
+    return write_outputs(_schemas(datasets), outputs | {RAISED: raised}, seen, folders)
+
+
+def _schemas(datasets: Sequence[Dataset]) -> dict[str, pa.Schema]:
+    return {dataset.name: arrow_schema(dataset) for dataset in datasets} | {RAISED: RAISED_ARROW}
 
 
 def _output(dataset: Dataset, rows: Callable[[Seen], Rows]) -> Output[Seen]:
@@ -219,17 +244,6 @@ def hidden_parts(described: Described) -> list[tuple[Any, ...]]:
     if not isinstance(state, PageState):
         return []
     return [(described.entity.wiki, *told) for told in hidden(state)]
-
-
-def _pairs(dataset: Dataset, batches: Batches) -> Iterator[Pair]:
-    if dataset.source is None:
-        message = f"{dataset.name} reads no table"
-        raise AssertionError(message)
-    names = dataset.joined.schema.value_names if dataset.joined else ()
-    for record in _records(dataset.source, batches, (BESIDE,) if dataset.joined else ()):
-        (found,) = record.others or (None,)
-        beside = None if found is None else tuple(_plain(found[name]) for name in names)
-        yield from derive(dataset, record.key, record.values, beside).items()
 
 
 class _Record(NamedTuple):
@@ -260,37 +274,6 @@ def _plain(value: Any) -> Any:
     return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
-def _summed(pairs: Iterator[Pair]) -> Iterator[Pair]:
-    sums: Rows = {}
-    for key, values in pairs:
-        known = sums.get(key)
-        sums[key] = values if known is None else add(known, values)
-        if len(sums) >= KEYS_COMBINED:
-            yield from sums.items()
-            sums = {}
-    yield from sums.items()
-
-
-def _batches(dataset: Dataset, pairs: Iterator[Pair]) -> Iterator[pa.RecordBatch]:
-    schema = arrow_schema(dataset)
-    rows: list[tuple[Any, ...]] = []
-    for key, values in pairs:
-        rows.append(key + values)
-        if len(rows) >= ROWS_AT_ONCE:
-            yield _batch(rows, schema)
-            rows = []
-    if rows:
-        yield _batch(rows, schema)
-
-
 def arrow_schema(dataset: Dataset) -> pa.Schema:
     """Its columns as Arrow has them, key first."""
     return pa.schema([(name, ARROW_TYPES[dataset.schema.column(name).type]) for name in _order(dataset)])
-
-
-def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
-    columns = zip(*rows, strict=True)
-    return pa.record_batch(
-        [pa.array(column, type=entry.type) for column, entry in zip(columns, schema, strict=True)],
-        schema=schema,
-    )

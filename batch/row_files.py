@@ -137,19 +137,20 @@ def row_files(
 
 def write_outputs(
     schemas: Mapping[str, pa.Schema],
-    outputs: Sequence[Output[Seen]],
+    outputs: Mapping[str, Output[Seen]],
     seen: Iterable[Seen],
     folders: Mapping[str, Path],
 ) -> Iterator[pa.RecordBatch]:
-    """Write what each output makes of all that is seen; gives the dataset's name and the path of each file."""
-    files = [_File(folders[name], schema) for name, schema in schemas.items()]
+    """Write what each output makes of all that is seen, in their order; gives the dataset's name and the path of each file."""
+    files = {name: _File(folders[name], schemas[name]) for name in outputs}
+    pairs = [(output, files[name]) for name, output in outputs.items()]
     for one in seen:
-        for output, file in zip(outputs, files, strict=True):
+        for output, file in pairs:
             if output.is_full_with(one):
                 file.add(output.taken())
-    for output, file in zip(outputs, files, strict=True):
+    for output, file in pairs:
         file.add(output.taken())
-    paths = [(name, file.close()) for name, file in zip(schemas, files, strict=True)]
+    paths = [(name, file.close()) for name, file in files.items()]
     found = [(name, str(path)) for name, path in paths if path is not None]
     if found:
         yield pa.record_batch([pa.array(column) for column in zip(*found, strict=True)], ["name", "path"])

@@ -18,6 +18,7 @@ from batch.candidates import Candidates, Places, View, write_rows
 from batch.fingerprint import computing_fingerprint, uniting_fingerprint
 from batch.increments import ENTITY, changed, changes_of_things, touched
 from batch.lowering import HIDDEN, rows_of_things
+from batch.raised import keep_raised
 from batch.row_files import RowFiles
 from batch.state_table import COLUMNS
 from batch.states import said_by_bootstraps, said_by_log, united
@@ -152,7 +153,7 @@ def compute(
     for name in (*(dataset.name for dataset in datasets), ENTITY_STATES):
         views.remove_unfinished(places.view(name))
     missing = [one for one in datasets if one.source is None and one.name not in places.written]
-    things = _things(spark, missing, inputs, home, places)
+    things = _things(spark, missing, inputs, home, places, run)
     candidates = Candidates(spark, places, run, counts_of(home, inputs.published), told)
     found = candidates.compute(datasets, lambda dataset: things.write(spark, dataset, places))
     keep([view.audit for view in found.values()], home)
@@ -185,7 +186,7 @@ class _Things:
 
 
 def _things(
-    spark: SparkSession, datasets: Sequence[Dataset], inputs: Inputs, home: Path, places: Places
+    spark: SparkSession, datasets: Sequence[Dataset], inputs: Inputs, home: Path, places: Places, run: str
 ) -> _Things:
     """Unite the states, see which tables go on from those that readers read, and make the rows or changes of all."""
     path = places.view(ENTITY_STATES)
@@ -214,13 +215,10 @@ def _things(
     if known is not None and going_on:
         those = touched(states, views.read(spark, path, known.version), told_of)
         changes = changes_of_things(going_on, those, places.rows_passing)
+        keep_raised(changes, run, places.raised)
     if anew:
-        of_name = {one.name: one for one in anew}
-        rows = rows_of_things(
-            anew,
-            states,
-            lambda name: places.rows(of_name[name]) if name in of_name else places.rows_passing(name),
-        )
+        rows = rows_of_things(anew, states, places.of(anew))
+        keep_raised(rows, run, places.raised)
 
     def hidden() -> RowFiles:
         """All of that, where a table is made anew, or nothing was left to be made."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from batch.bootstrap import STATES
 from cli.catching_up import EngineName, catch_up
 from cli.failures import AUDIT_FAILED, Failure
 from cli.home import Home
-from cli.output import Meter
+from cli.output import Meter, err
 from cli.purges import begun as purges_begun
 from cli.temporary import temporary
 from shared_logic.datasets.user_current import hidden_names
@@ -34,6 +34,8 @@ class Published:
     generations: list[Generation]
     largest_groups: Mapping[str, int]
     """See `batch.run.Result`."""
+    raised: Mapping[str, int]
+    """By dataset, for how many things its function raised, so that they have no rows."""
 
 
 def recompute(
@@ -80,6 +82,8 @@ def recompute(
         _refuse_failed(
             result, despite_growth_command(home, asked, cut, full=full), despite_growth=despite_growth
         )
+        for line in told_of_raised(result):
+            err.print(line, markup=False, soft_wrap=True)
         progress.say("loading entity states")
         if not store.has_states(result.base):
             with store.atomically():
@@ -117,7 +121,8 @@ def recompute(
     with store.atomically():
         for dataset, made in lanes:
             store.publish(dataset.name, made.number)
-    return Published([made for _, made in lanes], result.largest_groups)
+    raised = {name: view.audit.raised.times for name, view in result.views.items()}
+    return Published([made for _, made in lanes], result.largest_groups, raised)
 
 
 def _refuse_failed(result: Result, command: str, *, despite_growth: bool) -> None:
@@ -129,19 +134,31 @@ def _refuse_failed(result: Result, command: str, *, despite_growth: bool) -> Non
     from batch.audit import GROWTH
 
     failed = [
-        f"{view.dataset.name}: {check.expectation}"
+        (view, check)
         for view in result.views.values()
         for check in view.audit.checks
         if not check.success and not (despite_growth and check.expectation.startswith(GROWTH))
     ]
     if failed:
+        only_grown = all(check.expectation.startswith(GROWTH) for _, check in failed)
         message = (
             "the audit failed, nothing is published: "
-            + "; ".join(failed)
-            + "; the rows are in delta/quarantine. What only grew or shrank is published, without computing it again, by "
-            + f"`{command}`"
+            + "; ".join(f"{view.dataset.name}: {check.expectation}" for view, check in failed)
+            + "; the rows are in delta/quarantine"
+            + "".join(f"; {line}" for line in told_of_raised(result))
+            + (
+                f". What only grew or shrank is published, without computing it again, by `{command}`"
+                * only_grown
+            )
         )
         raise Failure(message, AUDIT_FAILED)
+
+
+def told_of_raised(result: Result) -> Iterator[str]:
+    """A line for each dataset whose function raised."""
+    for name, view in result.views.items():
+        for place, error in view.audit.raised.examples[:1]:
+            yield f"{name} has no rows of {view.audit.raised.times:,} of what it reads, for which its function raised, as {place}: {error}"
 
 
 def despite_growth_command(home: Home, datasets: tuple[Dataset, ...], cut: Cut, *, full: bool) -> str:

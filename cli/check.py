@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 
 from cli.stories import messages
 from shared_logic.definition import Dataset
-from shared_logic.kernel import Described, entity_rows
 from shared_logic.laws import Difference, handover
 from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Generation, Log, Store
-from shared_logic.reference import told
+from shared_logic.reference import reference, told
 from shared_logic.registry import registry
 from speed import loop_engine
 from speed.memory_log import MemoryLog
@@ -90,12 +89,15 @@ def impurities(dataset: Dataset) -> list[str]:
 
 
 def failures(dataset: Dataset) -> list[str]:
-    """What the function raised on plain pages, fractions in sums included."""
-    raised: list[str] = []
-    if dataset.source is None:
-        for entity, state in told(SAMPLE).states.items():
-            entity_rows(dataset, Described(entity, state), lambda *why: raised.append(" ".join(why)))
-    return raised
+    """What the functions of the dataset and of what it is made from raised on plain pages, fractions in sums included."""
+    raised: dict[str, str] = {}
+    """By dataset and error the first place."""
+
+    def failed(name: str, place: str, error: str) -> None:
+        raised.setdefault(f"{name} raises {error}", place)
+
+    reference(dataset.chain, told(SAMPLE).states, failed)
+    return [f"{what}, first of {place}" for what, place in raised.items()]
 
 
 def _readable(story: list[tuple[str, bytes]], cut: tuple[int, ...], difference: Difference) -> str:

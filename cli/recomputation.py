@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from batch.archive import archive
 from batch.bootstrap import STATES
 from batch.groups import groups
-from batch.lowering import lower, lower_rows, rows_of_linked, rows_of_things
+from batch.lowering import lower, rows_of_linked, rows_of_things, rows_of_totals
 from batch.row_files import RowFiles
 from batch.states import said_by_bootstraps, said_by_log, united
 from batch.store_rows import store_rows
@@ -89,10 +89,10 @@ class _Tables:
 
     def _planned(self, dataset: Dataset) -> DataFrame:
         if dataset.source is None:
-            return lower_rows(dataset, self._of_things, self._spark)
-        if not dataset.is_linked:
-            return lower(dataset, self._tables)
-        return lower_rows(dataset, self._of_linked(dataset, dataset.source), self._spark)
+            return lower(dataset, self._of_things, self._spark)
+        if dataset.is_linked:
+            return lower(dataset, self._of_linked(dataset, dataset.source), self._spark)
+        return lower(dataset, rows_of_totals(dataset, self._tables, self._place), self._spark)
 
     def _of_linked(self, dataset: Dataset, source: Dataset) -> RowFiles:
         if dataset.inputs not in self._linked:

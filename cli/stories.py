@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 
 NAMES = ("Alice", "Bertha", "CleanupBot")
-START = datetime(2024, 1, 30, 22, tzinfo=UTC)
+START = datetime(2024, 1, 31, 12, tzinfo=UTC)
+"""So that stories go on into the next month."""
 
 
 def _iso(seconds: int) -> str:
@@ -22,7 +23,8 @@ def _event(schema: str, stream: str, second: int, **fields: object) -> dict[str,
 
 def _page(page_id: int, second: int) -> dict[str, object]:
     namespace = (second // 40_000) % 2
-    title = f"{'Talk:' if namespace else ''}Page_{page_id}"
+    # Pages move to titles that others had before.
+    title = f"{'Talk:' if namespace else ''}Page_{(page_id + second // 20_000) % 3}"
     return {"database": "testwiki", "page_id": page_id, "page_title": title, "page_namespace": namespace}
 
 

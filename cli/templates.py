@@ -18,6 +18,7 @@ class {table}(Table, frozen=True, kw_only=True):
     """What one row is."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
+    page_id: Annotated[Clustering[int], about("id of the page", at_least=1)]
     rev_id: Annotated[Clustering[int], about("id of the revision", at_least=1)]
     section: Annotated[str, about("section that the edit summary names", hidden_with="comment")]
 
@@ -27,7 +28,7 @@ def {name}(revision: Revision) -> Iterator[{table}]:
     """One revision, some rows."""
     if revision.comment and "/*" in revision.comment:
         section = revision.comment.split("/*")[1].split("*/")[0].strip()
-        yield {table}(wiki=revision.wiki, rev_id=revision.rev_id, section=section)
+        yield {table}(wiki=revision.wiki, page_id=revision.page_id, rev_id=revision.rev_id, section=section)
 ''',
     "entity": '''"""One line that says what {name} is for."""
 

@@ -76,10 +76,10 @@ def _source(module: ModuleType) -> str:
         DefinitionError: the module came without its source.
     """
     found = module.__spec__
-    if found is None:  # it is run as a script
+    read = getattr(found.loader, "get_source", None) if found else None
+    if found is None or read is None:  # a script, or whatever brings modules in its own way
         return inspect.getsource(module)
-    read = getattr(found.loader, "get_source", None)
-    source: str | None = None if read is None else read(found.name)
+    source: str | None = read(found.name)
     if source is None:
         message = f"{found.name} has no source, and so no fingerprint; install its package with its .py files"
         raise DefinitionError(message)

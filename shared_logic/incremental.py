@@ -16,7 +16,17 @@ from typing import NamedTuple
 from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, Kind, State, join
 from shared_logic.incremental_fold import IncrementalFold
-from shared_logic.kernel import Changes, Described, Failed, Rows, change, read_of, reads, rows_of
+from shared_logic.kernel import (
+    Changes,
+    Described,
+    Failed,
+    Rows,
+    change,
+    read_of,
+    reads,
+    rows_of,
+    told_elsewhere,
+)
 from shared_logic.page_outline import Outline
 from shared_logic.page_state import PageState, news, united, with_news
 from shared_logic.things import (
@@ -119,7 +129,7 @@ class IncrementalEntity:
         ids = state.revisions if concerned is None else concerned.again + concerned.new
         after = described(wiki, page_id, state, ids, outline.imported)
         for dataset in self._readers.by_revision:
-            was = rows_of(dataset, self._place, _reachable(before))
+            was = rows_of(dataset, self._place, _reachable(before), told_elsewhere)
             now = rows_of(dataset, self._place, _reachable(after), failed)
             change(dataset, was, now, into[dataset.name])
         if self._whole is not None:

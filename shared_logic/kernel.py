@@ -54,7 +54,11 @@ Failed = Callable[[str, str, str], None]
 """Told of a function that raised: dataset, place (an entity's key), and what was raised."""
 
 
-def rows_of(dataset: Dataset, place: str, things: Sequence[object], failed: Failed = lambda *_: None) -> Rows:
+def told_elsewhere(dataset: str, place: str, error: str) -> None:
+    """A `Failed` of those who make rows again that others made, and were told of it."""
+
+
+def rows_of(dataset: Dataset, place: str, things: Sequence[object], failed: Failed) -> Rows:
     """The rows of these things by key, sums of one key added up; a key whose sums are all zero is no row.
 
     A thing for which the author's function raises has none, in every layer alike.
@@ -145,7 +149,7 @@ def read_of(thing: object, dataset: Dataset) -> Sequence[object]:
     return thing.revisions if isinstance(thing, Page) and Revision in dataset.reads else (thing,)
 
 
-def entity_rows(dataset: Dataset, described: Described, failed: Failed = lambda *_: None) -> Rows:
+def entity_rows(dataset: Dataset, described: Described, failed: Failed) -> Rows:
     """The rows that an entity contributes."""
     return rows_of(dataset, described.entity.key, described.read_by(dataset), failed)
 
@@ -214,8 +218,8 @@ def derive(
     dataset: Dataset,
     key: Key,
     total: Sums | None,
-    beside: Values | None = None,
-    failed: Failed = lambda *_: None,
+    beside: Values | None,
+    failed: Failed,
 ) -> Rows:
     """The rows that a derived dataset makes of one total (of none, or one of zeros, none) and the joined row, if it has one."""
     if dataset.source is None or total is None or not any(total):
@@ -232,9 +236,7 @@ def _joined(dataset: Dataset, key: Key, beside: Values | None) -> tuple[object, 
     return (None if beside is None else schema.row(key[: len(schema.key_names)], beside),)
 
 
-def linked_rows(
-    dataset: Dataset, rows: Rows, beside: Values | None = None, failed: Failed = lambda *_: None
-) -> Rows:
+def linked_rows(dataset: Dataset, rows: Rows, beside: Values | None, failed: Failed) -> Rows:
     """The rows that a dataset makes of all rows that name one another, and of the joined row, if it has one."""
     if dataset.source is None or not rows:
         return {}

@@ -9,7 +9,18 @@ from dataclasses import dataclass, field
 from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, State, join
 from shared_logic.events.read import DeadLetter, OutOfScope, read
-from shared_logic.kernel import Described, Rows, add, derive, entity_rows, linked, linked_rows, partition_of
+from shared_logic.kernel import (
+    Described,
+    Failed,
+    Rows,
+    add,
+    derive,
+    entity_rows,
+    linked,
+    linked_rows,
+    partition_of,
+    told_elsewhere,
+)
 from shared_logic.routing import Router
 from shared_logic.tables import Key
 
@@ -58,25 +69,26 @@ def united(*sources: Iterable[tuple[Entity, State]]) -> States:
     return states
 
 
-def reference(datasets: Sequence[Dataset], states: States) -> Tables:
+def reference(datasets: Sequence[Dataset], states: States, failed: Failed = told_elsewhere) -> Tables:
     """Every dataset's table over these states; what a dataset reads must stand before it."""
     tables: Tables = {}
     for dataset in datasets:
-        tables[dataset.name] = combined(dataset, _contributed(dataset, states, tables))
+        tables[dataset.name] = combined(dataset, _contributed(dataset, states, tables, failed))
     return tables
 
 
-def _contributed(dataset: Dataset, states: States, tables: Tables) -> Iterator[Rows]:
+def _contributed(dataset: Dataset, states: States, tables: Tables, failed: Failed) -> Iterator[Rows]:
     source, joined = dataset.source, dataset.joined
     if source is None:
-        return (entity_rows(dataset, Described(entity, state)) for entity, state in states.items())
+        described = (Described(entity, state) for entity, state in states.items())
+        return (entity_rows(dataset, one, failed) for one in described)
     beside: Rows = tables[joined.name] if joined else {}
     width = len(joined.schema.key_names) if joined else 0
     if dataset.is_linked:
         groups = _groups(source, tables[source.name])
-        return (linked_rows(dataset, rows, beside.get(min(rows)[:width])) for rows in groups)
+        return (linked_rows(dataset, rows, beside.get(min(rows)[:width]), failed) for rows in groups)
     totals = tables[source.name].items()
-    return (derive(dataset, key, total, beside.get(key[:width])) for key, total in totals)
+    return (derive(dataset, key, total, beside.get(key[:width]), failed) for key, total in totals)
 
 
 def _groups(source: Dataset, table: Rows) -> Iterator[Rows]:

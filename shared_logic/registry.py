@@ -7,6 +7,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Union, get_args, get_origin
 
 import msgspec
@@ -60,6 +61,8 @@ class Registry(dict[str, Dataset]):
             settings=settings,
             doc=inspect.cleandoc(function.__doc__ or ""),
         )
+        if source is None and not made.is_rollup:
+            _check_owners(made)
         self[name] = made
         return made
 
@@ -201,6 +204,35 @@ def _folded_things(name: str, things: tuple[Any, ...], fold: type[Fold]) -> tupl
         )
         raise DefinitionError(message)
     return tuple(Page if thing is Revision else thing for thing in things)
+
+
+_OWN: Mapping[type, tuple[str, ...]] = MappingProxyType(
+    {
+        Page: ("page_id", "id"),
+        Revision: ("page_id", "id"),
+        Account: ("user_id", "editor", "id"),
+        LogEntry: ("log_id", "id"),
+        StrayRevision: ("rev_id", "id"),
+    }
+)
+"""By kind of thing the columns that tell which one it is; a revision may be on several pages, one after the other."""
+
+
+def _check_owners(made: Dataset) -> None:
+    """Refuse keys that rows of two things may share: what is done to one would take the other's row away, in speed alone.
+
+    Raises:
+        DefinitionError: no column of the key tells which thing a row is of.
+    """
+    for thing in made.reads:
+        columns = _OWN.get(thing)
+        if columns and not set(columns) & set(made.schema.key_names):
+            message = (
+                f"dataset {made.name}: its key ({', '.join(made.schema.key_names)}) doesn't tell which {thing.__name__} a row is of, "
+                f"and of two with one key the one would take the other's row away; put {' or '.join(columns)} into it, or make its "
+                "values sums"
+            )
+            raise DefinitionError(message)
 
 
 def _arms(hint: Any) -> tuple[Any, ...]:

@@ -18,6 +18,7 @@ from shared_logic.kernel import (
     linked,
     linked_rows,
     partition_of,
+    told_elsewhere,
 )
 from shared_logic.keys import decode_key, decode_values, encode_key
 from shared_logic.merge import merged
@@ -48,7 +49,7 @@ class DerivedRows:
             beside = self._beside(dataset.joined, touched, changes[dataset.joined.name].rows)
         before: Rows = {}
         for rows in self._groups(source, lane, touched, {key: old for key, (old, _) in changed.items()}):
-            before |= linked_rows(dataset, rows, beside.of(dataset, min(rows, default=()))[0])
+            before |= linked_rows(dataset, rows, beside.of(dataset, min(rows, default=()))[0], told_elsewhere)
         after: Rows = {}
         for rows in self._groups(source, lane, touched, {key: new for key, (_, new) in changed.items()}):
             after |= linked_rows(dataset, rows, beside.of(dataset, min(rows, default=()))[1], failed)
@@ -97,7 +98,7 @@ class DerivedRows:
             old, new = beside.of(dataset, key)
             change(
                 dataset,
-                derive(dataset, key, totals.passed[encoded], old),
+                derive(dataset, key, totals.passed[encoded], old, told_elsewhere),
                 derive(dataset, key, totals.now[encoded], new, failed),
                 changes[dataset.name],
             )

@@ -86,6 +86,7 @@ def run(
             "cut": list(one.cut),
             "delta_version": one.delta_version,
             "run": one.run,
+            "raised": made.raised[one.dataset],
         }
         for one in made.generations
     ]

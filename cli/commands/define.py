@@ -18,6 +18,9 @@ from shared_logic.reference import reference, told
 from shared_logic.registry import registry
 from shared_logic.views import View, views
 
+SHOWN = 5
+"""Of what could not be read, or made functions raise."""
+
 
 def datasets(
     name: Annotated[
@@ -157,18 +160,26 @@ def try_(
             found = told(line for line in (raw.strip() for raw in stream) if line)
     except InputError as error:
         raise Failure(str(error)) from error
-    table = reference(registry.closure([name]), found.states)[name]
+    raised: list[str] = []
+
+    def failed(dataset: str, place: str, error: str) -> None:
+        raised.append(f"{dataset} has no rows of {place}: {error}")
+
+    table = reference(registry.closure([name]), found.states, failed)[name]
     records = [made.schema.record(key, values) for key, values in sorted(table.items())]
     if json:
         print_json(records)
-        return
-    print_records(records[:limit], name)
-    out.print(
-        f"{len(records)} rows of {len(found.states)} pages, accounts and log rows; "
-        f"{len(found.dead)} events unreadable, {len(found.out_of_scope)} out of scope"
-    )
-    for place, why in found.dead[:5]:
-        out.print(f"  line {place + 1}: {why}")
+    else:
+        print_records(records[:limit], name)
+        out.print(
+            f"{len(records)} rows of {len(found.states)} pages, accounts and log rows; "
+            f"{len(found.dead)} events unreadable, {len(found.out_of_scope)} out of scope"
+        )
+        for place, why in found.dead[:SHOWN]:
+            out.print(f"  line {place + 1}: {why}")
+    if raised:
+        message = f"functions raised {len(raised):,} times:\n  " + "\n  ".join(raised[:SHOWN])
+        raise Failure(message)
 
 
 def check(

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from pyspark.sql import DataFrame
 
 from batch.groups import groups
-from batch.lowering import lower, lower_rows, rows_of_linked, rows_of_things
+from batch.lowering import lower, rows_of_linked, rows_of_things, rows_of_totals
 from batch.row_files import RowFiles
 from batch.store_rows import store_rows
 from shared_logic.definition import Dataset
@@ -31,15 +31,15 @@ def computed(
         rows = rows_of_things([dataset for dataset in datasets if dataset.source is None], states, place)
         for dataset in datasets:
             if dataset.source is None:
-                table = lower_rows(dataset, rows, spark)
+                table = lower(dataset, rows, spark)
             elif dataset.is_linked:
                 inputs = tuple(one.name for one in dataset.inputs)
                 if inputs not in made:
                     alike = [one for one in datasets if one.is_linked and one.inputs == dataset.inputs]
                     made[inputs] = rows_of_linked(alike, found, linked, place)
-                table = lower_rows(dataset, made[inputs], spark)
+                table = lower(dataset, made[inputs], spark)
             else:
-                table = lower(dataset, found)
+                table = lower(dataset, rows_of_totals(dataset, found, place), spark)
             # Not persisted: what is read of files that are gone would be read again where memory is short.
             found[dataset.name] = table.localCheckpoint()
             if dataset.schema.links:

@@ -15,7 +15,8 @@ from batch import views
 from batch.archive import archive
 from batch.archive_error import ArchiveError
 from batch.fingerprint import uniting_fingerprint
-from batch.lowering import lower
+from batch.lowering import struct_of
+from batch.raised import Raised
 from batch.run import Inputs, Result, base_id, compute, earlier
 from batch.states import SCHEMA, said_by_log, united
 from shared_logic.definition import Dataset
@@ -157,7 +158,7 @@ def test_the_audit_stops_a_bad_row_and_keeps_it(spark: SparkSession, tmp_path: P
     ]
     candidate = spark.createDataFrame(rows).withColumn("day", to_date("day"))
     # when it is audited
-    found = audits.audit(dataset, candidate, "run", {})
+    found = audits.audit(dataset, candidate, "run", {}, Raised())
     audits.keep([found], tmp_path)
     # then two checks fail, and the row is in quarantine with its key
     assert sorted(check.expectation.split(" ")[0] for check in found.checks if not check.success) == [
@@ -190,12 +191,11 @@ def test_other_code_that_reads_events_is_another_base(monkeypatch: pytest.Monkey
 
 def test_an_expectation_that_is_no_sql_is_named(spark: SparkSession) -> None:
     dataset = registry["active_editors"]
-    months = spark.createDataFrame([], "wiki string, month date, editor string, edits long")
-    candidate = lower(dataset, {"editor_months": months})
+    candidate = spark.createDataFrame([], struct_of(dataset))
     broken = replace(dataset)
     object.__setattr__(broken, "schema", Schema(dataset.schema.table))
     broken.schema.expectations = ("no_such_column > 1",)
     with pytest.raises(
         DefinitionError, match="active_editors: the expectation 'no_such_column > 1' can't be read"
     ):
-        audits.audit(broken, candidate, "run", {})
+        audits.audit(broken, candidate, "run", {}, Raised())

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from batch import audit as audits
 from batch.growth import ROWS, Measure, Outlier, bounds, measures, outliers, wiki_of
+from batch.raised import Raised
 from shared_logic.datasets.revision_history import RevisionFacts
 from shared_logic.registry import registry
 from shared_logic.tables import Schema
@@ -61,13 +62,13 @@ def test_growth_stops_a_candidate_and_is_kept(spark: SparkSession, tmp_path: Pat
         return [(wiki, date(2001, 1, 1) + timedelta(days=number), "1 to 4", 1) for number in range(count)]
 
     first = spark.createDataFrame(rows("large", 900) + rows("small", 50), columns)
-    one = audits.audit(dataset, first, "one", {})
+    one = audits.audit(dataset, first, "one", {}, Raised())
     audits.keep([one], tmp_path)
     assert one.success
     before = audits.counts_of(tmp_path, {dataset.name: "one"})[dataset.name]
     assert before == {Measure("large", ROWS): 900, Measure("small", ROWS): 50}
     # when the candidate after it has nothing of the small one
-    two = audits.audit(dataset, spark.createDataFrame(rows("large", 910), columns), "two", before)
+    two = audits.audit(dataset, spark.createDataFrame(rows("large", 910), columns), "two", before, Raised())
     audits.keep([two], tmp_path)
     # then it is stopped, and the wiki is in quarantine
     (failed,) = (check for check in two.checks if not check.success)
@@ -91,7 +92,10 @@ def test_audits_that_fail_at_once_are_kept_together(spark: SparkSession, tmp_pat
         + ", ".join(f"{name} long" for name in days.schema.sums),
     )
     # when both are audited, as threads of one run do
-    found = [audits.audit(months, editors, "run", {}), audits.audit(days, edits, "run", {})]
+    found = [
+        audits.audit(months, editors, "run", {}, Raised()),
+        audits.audit(days, edits, "run", {}, Raised()),
+    ]
     # then nothing is written by the audits, and all of it by the run, once however often it is repeated
     assert not (tmp_path / "delta").exists()
     audits.keep(found, tmp_path)

@@ -15,7 +15,7 @@ from batch import increments
 from batch import run as runs
 from batch.archive import archive
 from batch.increments import changed, changes_of_things, touched
-from batch.lowering import lower_rows, rows_of_things
+from batch.lowering import lower, rows_of_things
 from batch.row_files import RowFiles
 from batch.run import Inputs, compute
 from batch.states import SCHEMA
@@ -66,7 +66,7 @@ def test_what_has_changed_turns_the_old_table_into_the_new_one(spark: SparkSessi
     # then every table is the reference's over all, row for row
     expected = reference(OF_THINGS, new)
     for dataset in OF_THINGS:
-        found = changed(dataset, lower_rows(dataset, tables, spark), changes, spark)
+        found = changed(dataset, lower(dataset, tables, spark), changes, spark)
         assert table(dataset, found) == expected[dataset.name], dataset.name
 
 
@@ -172,7 +172,7 @@ def test_a_row_of_two_entities_stands_twice_for_the_audit(spark: SparkSession, t
     states = told(sample.events()).states
     some = {entity: state for entity, state in states.items() if isinstance(state, PageState)}
     made = rows_of_things([dataset], frame(spark, some), lambda _: tmp_path / "rows")
-    rows = lower_rows(dataset, made, spark)
+    rows = lower(dataset, made, spark)
     come = frame(spark, some).selectExpr("*", "CAST(NULL AS BINARY) AS wikibraid_before")
     changes = changes_of_things([dataset], come.unionByName(come).coalesce(1), lambda _: tmp_path / "changes")
     # when the table goes on

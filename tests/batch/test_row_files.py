@@ -25,7 +25,7 @@ def write(seen: Iterator[int], folders: Mapping[str, Path]) -> Iterator[pa.Recor
     """Numbers, their sums by last digit, and nothing."""
     listed, nothing = Listed[int](lambda n: [(n,)]), Listed[int](lambda _: ())
     summed = Summed[int](lambda n: {(n % 10,): (n,)})
-    return write_outputs(SCHEMAS, [listed, summed, nothing], seen, folders)
+    return write_outputs(SCHEMAS, {"numbers": listed, "sums": summed, "nothing": nothing}, seen, folders)
 
 
 def test_each_dataset_with_rows_has_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def test_tables_of_all_that_tasks_wrote(spark: SparkSession, tmp_path: Path) -> 
     def task(batches: Batches, folders: Mapping[str, Path]) -> Iterator[pa.RecordBatch]:
         listed, nothing = Listed[int](lambda n: [(n,)]), Listed[int](lambda _: ())
         seen = (n for batch in batches for n in batch["id"].to_pylist())
-        return write_outputs(schemas, [listed, nothing], seen, folders)
+        return write_outputs(schemas, dict(zip(schemas, [listed, nothing], strict=True)), seen, folders)
 
     # when each writes its rows
     found = row_files(numbers, task, schemas, lambda name: tmp_path / "new" / name)

@@ -30,13 +30,13 @@ class Mark(Table, frozen=True, kw_only=True):
     """A table that is all key."""
 
     wiki: Annotated[Partition[str], about("the wiki")]
-    number: Annotated[Clustering[int], about("of the mark")]
+    page_id: Annotated[Clustering[int], about("of the mark")]
 
 
 @registry.dataset
 def marks(page: Page) -> Iterator[Mark]:
     """Pages."""
-    yield Mark(wiki=page.wiki, number=page.page_id)
+    yield Mark(wiki=page.wiki, page_id=page.page_id)
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=4)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.failures import AUDIT_FAILED, CANNOT_KNOW
 from cli.templates import TEMPLATES
 from tests import sample
 
@@ -24,6 +25,58 @@ AUTHORS = (
     .replace("\n\nclass", "\nfrom their_datasets.signs import SIGN\n\n\nclass", 1)
 )
 
+RAISING = '''"""Functions that raise: for one revision, and for every one."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from wikibraid import Clustering, Page, Partition, Revision, Sum, Table, about, dataset
+
+
+class Rare(Table, frozen=True, kw_only=True):
+    """Revisions but for one."""
+
+    wiki: Annotated[Partition[str], about("its wiki")]
+    page_id: Annotated[Clustering[int], about("its page")]
+    rev_id: Annotated[Clustering[int], about("its id")]
+    copy: Annotated[Clustering[int], about("of three")]
+
+
+@dataclass_of
+def rarely_raises(revision: Revision) -> Iterator[Rare]:
+    """Raises for the revision with the id 5."""
+    if revision.rev_id == 5:
+        raise LookupError("as planted")
+    for copy in range(3):
+        yield Rare(wiki=revision.wiki, page_id=revision.page_id, rev_id=revision.rev_id, copy=copy)
+
+
+class Pages(Table, frozen=True, kw_only=True):
+    """Pages of a wiki."""
+
+    wiki: Annotated[Partition[str], about("its wiki")]
+    pages: Annotated[Sum[int], about("pages")]
+
+
+@dataclass_of
+def counts_pages(page: Page) -> Iterator[Pages]:
+    """A rollup."""
+    yield Pages(wiki=page.wiki, pages=1)
+
+
+class Half(Table, frozen=True, kw_only=True):
+    """Half of the pages."""
+
+    wiki: Annotated[Partition[str], about("its wiki")]
+    half: Annotated[int, about("half of them")]
+
+
+@dataclass_of
+def always_raises(total: Pages) -> Iterator[Half]:
+    """Gives a fraction where a whole number is promised."""
+    yield Half(wiki=total.wiki, half=total.pages / 2 + 0.25)
+'''.replace("@dataclass_of", "@dataset")
+
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
@@ -35,8 +88,11 @@ def installed(tmp_path: Path) -> Path:
     (package / "__init__.py").write_text("")
     (package / "signs.py").write_text('"""Signs."""\n\nSIGN = "§"\n')
     (package / "sections.py").write_text(AUTHORS)
+    (package / "raising.py").write_text(RAISING)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: their-datasets\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[wikibraid.datasets]\nsections = their_datasets.sections\n")
+    (about / "entry_points.txt").write_text(
+        "[wikibraid.datasets]\nsections = their_datasets.sections\nraising = their_datasets.raising\n"
+    )
     return site
 
 
@@ -58,9 +114,13 @@ def test_it_is_computed_kept_and_read(installed: Path, tmp_path: Path) -> None:
     # given the law, tried as for ours
     assert run(installed, "check", "their_sections", home=home).returncode == 0
     # when it is computed over some events, and kept current with the rest
-    for words in (["ingest", "events", str(events)], ["batch", "run", "their_sections"]):
-        done = run(installed, *words, home=home)
-        assert done.returncode == 0, done.stderr
+    assert run(installed, "ingest", "events", str(events), home=home).returncode == 0
+    done = run(installed, "batch", "run", "their_sections", "rarely_raises", "--json", home=home)
+    assert done.returncode == 0, done.stderr
+    # and what a function raised for is told
+    assert {made["dataset"]: made["raised"] for made in json.loads(done.stdout)}["rarely_raises"] == 1
+    assert "rarely_raises has no rows of 1 of what it reads" in done.stderr
+    assert "LookupError: as planted" in done.stderr
     events.write_bytes(b"\n".join(sample.events()))
     for words in (["ingest", "events", str(events)], ["speed", "run", "their_sections"]):
         assert run(installed, *words, home=home).returncode == 0
@@ -87,3 +147,28 @@ def test_a_module_that_is_broken_is_told(installed: Path, tmp_path: Path) -> Non
     assert (
         "the datasets sections of their-datasets (their_datasets.sections) can't be imported" in done.stderr
     )
+
+
+@pytest.mark.spark
+def test_what_a_function_raises_is_told_wherever_it_is_called(installed: Path, tmp_path: Path) -> None:
+    # given a derived dataset whose function raises for every total
+    home, events = tmp_path / "home", tmp_path / "events.ndjson"
+    events.write_bytes(b"\n".join(sample.events()[:300]))
+    says = "TypeError"
+    # when it is tried and checked, then that is told, and the command fails
+    for words in (["try", "always_raises", str(events)], ["check", "always_raises", "--examples", "1"]):
+        done = run(installed, *words, home=home)
+        assert (done.returncode != 0, says in done.stdout + done.stderr, "Traceback" in done.stderr) == (
+            True,
+            True,
+            False,
+        ), done.stderr
+    # and when it is computed, nothing is published, also where the run goes on from views that are there
+    run(installed, "ingest", "events", str(events), home=home)
+    for _ in range(2):
+        done = run(installed, "batch", "run", "always_raises", home=home)
+        assert done.returncode == AUDIT_FAILED, done.stderr
+        assert "always_raises has no rows of 1 of what it reads" in done.stderr
+        assert says in done.stderr
+        assert "--despite-growth" not in done.stderr
+    assert run(installed, "query", "always_raises", home=home).returncode == CANNOT_KNOW

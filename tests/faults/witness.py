@@ -18,7 +18,7 @@ from serving.cassandra_session import Unreachable
 from serving.reader import Reader
 from shared_logic.entities import Entity, State, entity, join, page
 from shared_logic.events.read import DeadLetter, read
-from shared_logic.kernel import Described, entity_rows
+from shared_logic.kernel import Described, entity_rows, told_elsewhere
 from shared_logic.partitions import partition
 from shared_logic.protocols import Cut, Log, Store
 from shared_logic.registry import registry
@@ -146,7 +146,7 @@ def _lives(
 
 def _row(one: Entity, state: State) -> Seen:
     dataset = registry["page_current"]
-    for key, values in entity_rows(dataset, Described(one, state)).items():
+    for key, values in entity_rows(dataset, Described(one, state), told_elsewhere).items():
         record = dataset.schema.record(key, values)
         return tuple(record[name] for name in TOLD)
     return None

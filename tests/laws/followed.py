@@ -17,7 +17,7 @@ from shared_logic.datasets.revision_history import revision_facts
 from shared_logic.entities import Kind, join, page
 from shared_logic.folds import Fold
 from shared_logic.incremental import IncrementalEntity, readers
-from shared_logic.kernel import Changes, Described, Rows, add, entity_rows
+from shared_logic.kernel import Changes, Described, Rows, add, entity_rows, told_elsewhere
 from shared_logic.language import Clustering, Partition, Sum, Table, about
 from shared_logic.page_state import PageState, RevisionState
 from shared_logic.registry import Registry
@@ -32,6 +32,7 @@ class Edit(Table, frozen=True, kw_only=True):
     """One row per revision, of all that an author can see of it."""
 
     wiki: Annotated[Partition[str], about("wiki")]
+    page_id: Annotated[Clustering[int], about("page")]
     rev_id: Annotated[Clustering[int], about("revision")]
     seen: Annotated[str, about("all of it")]
 
@@ -42,13 +43,14 @@ def everything(revision: Revision) -> Iterator[Edit]:
     if revision.size == 13:
         message = "unlucky"
         raise ValueError(message)
-    yield Edit(wiki=revision.wiki, rev_id=revision.rev_id, seen=repr(revision))
+    yield Edit(wiki=revision.wiki, page_id=revision.page_id, rev_id=revision.rev_id, seen=repr(revision))
 
 
 class Newest(Table, frozen=True, kw_only=True):
     """What an editor wrote last on the page."""
 
     wiki: Annotated[Partition[str], about("wiki")]
+    page_id: Annotated[Clustering[int], about("page")]
     editor: Annotated[Clustering[str], about("who")]
     size: Annotated[int | None, about("bytes of text")]
 
@@ -57,13 +59,16 @@ class Newest(Table, frozen=True, kw_only=True):
 def newest(revision: Revision) -> Iterator[Newest]:
     """Rows of which that of a later revision stands: they are neither sums nor one revision's own."""
     if revision.user is not None:
-        yield Newest(wiki=revision.wiki, editor=revision.user.key, size=revision.size)
+        yield Newest(
+            wiki=revision.wiki, page_id=revision.page_id, editor=revision.user.key, size=revision.size
+        )
 
 
 class Child(Table, frozen=True, kw_only=True):
     """A revision that came after another one."""
 
     wiki: Annotated[Partition[str], about("wiki")]
+    page_id: Annotated[Clustering[int], about("page")]
     rev_id: Annotated[Clustering[int], about("its parent, else itself")]
     child: Annotated[int, about("revision")]
 
@@ -71,13 +76,19 @@ class Child(Table, frozen=True, kw_only=True):
 @private.dataset
 def children(revision: Revision) -> Iterator[Child]:
     """Rows that several revisions give, though their key says that they are of one."""
-    yield Child(wiki=revision.wiki, rev_id=revision.parent_id or revision.rev_id, child=revision.rev_id)
+    yield Child(
+        wiki=revision.wiki,
+        page_id=revision.page_id,
+        rev_id=revision.parent_id or revision.rev_id,
+        child=revision.rev_id,
+    )
 
 
 class Step(Table, frozen=True, kw_only=True):
     """One row per revision that the page had, of all that a fold can see."""
 
     wiki: Annotated[Partition[str], about("wiki")]
+    page_id: Annotated[Clustering[int], about("page")]
     rev_id: Annotated[Clustering[int], about("revision")]
     seen: Annotated[str, about("all of it")]
     before: Annotated[tuple[str, ...], about("the two before it")]
@@ -104,6 +115,7 @@ def steps(revision: Revision, so_far: Before) -> Iterator[Step]:
     kept = (sorted(so_far.ids), sorted(so_far.sizes.items()), so_far.reverted_by(revision))
     row = Step(
         wiki=revision.wiki,
+        page_id=revision.page_id,
         rev_id=revision.rev_id,
         seen=repr((revision, so_far.page.title, so_far.page.last_archived_at, kept)),
         before=tuple(so_far.recent),
@@ -233,7 +245,9 @@ def check(batches: Sequence[Sequence[PageState]], known: int) -> None:
 def whole(state: Any) -> dict[str, Rows]:
     if state is None:
         return {dataset.name: {} for dataset in DATASETS}
-    return {dataset.name: entity_rows(dataset, Described(PAGE, state)) for dataset in DATASETS}
+    return {
+        dataset.name: entity_rows(dataset, Described(PAGE, state), told_elsewhere) for dataset in DATASETS
+    }
 
 
 def edit(rev_id: int, at: int, parent_id: int, size: int | None = 11) -> PageState:

@@ -135,7 +135,9 @@ def test_a_fold_that_cant_begin_fails_for_its_page_only(monkeypatch: pytest.Monk
             self.title = self.page.title
 
     def broken(revision: Revision, so_far: Broken) -> Iterator[Edit]:
-        yield Edit(wiki=revision.wiki, rev_id=revision.rev_id, seen=so_far.title or "")
+        yield Edit(
+            wiki=revision.wiki, page_id=revision.page_id, rev_id=revision.rev_id, seen=so_far.title or ""
+        )
 
     broken.__annotations__ = {"revision": Revision, "so_far": Broken, "return": Iterator[Edit]}
     made, failed = Registry().dataset(broken), list[str]()
@@ -174,7 +176,7 @@ def test_what_can_change_in_what_can_change_is_refused(kept: Any, monkeypatch: p
 
     def nested(revision: Revision, so_far: Nested) -> Iterator[Edit]:
         so_far.kept = kept
-        yield Edit(wiki=revision.wiki, rev_id=revision.rev_id, seen="")
+        yield Edit(wiki=revision.wiki, page_id=revision.page_id, rev_id=revision.rev_id, seen="")
 
     nested.__annotations__ = {"revision": Revision, "so_far": Nested, "return": Iterator[Edit]}
     made, failed = Registry().dataset(nested), list[str]()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared_logic import incremental_fold, page_outline
 from shared_logic.entities import Kind, join
 from shared_logic.incremental import IncrementalEntity, readers
-from shared_logic.kernel import Changes, Described, entity_rows
+from shared_logic.kernel import Changes, Described, entity_rows, told_elsewhere
 from shared_logic.page_outline import Concerned, Outline
 from shared_logic.page_state import PageState, RevisionState
 from tests.laws.followed import PAGE, check, children, edit, newest, pieces
@@ -53,7 +53,7 @@ def test_a_dataset_of_revisions_whose_rows_are_not_of_one_is_made_of_all() -> No
     check([[edit(2, 2, 1, 12)], [edit(1, 1, 0, 11)], [edit(3, 3, 0, None)]], 0)
     # then what a reader of revisions is given is the page's revisions, and the newest edit stands
     state = reduce(join, [edit(2, 2, 1, 12), edit(1, 1, 0, 11)])
-    assert entity_rows(newest, Described(PAGE, state)) == {("testwiki", "#7"): (12,)}
+    assert entity_rows(newest, Described(PAGE, state), told_elsewhere) == {("testwiki", 1, "#7"): (12,)}
 
 
 def test_a_row_by_the_id_of_another_revision_is_refused_in_every_layer() -> None:
@@ -68,7 +68,7 @@ def test_a_row_by_the_id_of_another_revision_is_refused_in_every_layer() -> None
     )
     followed, kept = IncrementalEntity(PAGE, readers([children])[Kind.PAGE]), list[str]()
     followed.take(told[:3], {"children": Changes()}, lambda *why: kept.append(why[2]))
-    assert rows == {("testwiki", 1): (1,)}
+    assert rows == {("testwiki", 1, 1): (1,)}
     assert kept == recomputed
     assert [why.split(";")[0] for why in kept] == [
         "TypeError: Child.rev_id is 1 in a row of revision 2",

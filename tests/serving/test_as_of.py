@@ -119,7 +119,7 @@ def test_what_is_hidden_now_is_hidden_then(log: MemoryLog, store: Store) -> None
     (found,) = Reader(seen).scan(dataset, (), made.number).rows
     # then it is hidden
     assert (found["rev_id"], found["comment"]) == (5, None)
-    assert COMMENT not in repr(Reader(seen).get(dataset, ("testwiki", 5), made.number))
+    assert COMMENT not in repr(Reader(seen).get(dataset, ("testwiki", 1, 5), made.number))
     # and what only the replay met is hidden as well
     fresh = MemoryStore()
     lanes = load_generation(fresh, [dataset], {}, (0,), "run")

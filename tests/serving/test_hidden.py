@@ -29,6 +29,7 @@ class Summary(Table, frozen=True, kw_only=True):
     """One row per revision with a summary."""
 
     wiki: Annotated[Partition[str], about("wiki")]
+    page_id: Annotated[Clustering[int], about("page")]
     rev_id: Annotated[Clustering[int], about("revision")]
     comment: Annotated[str | None, about("summary", hidden_with="comment")]
     name: Annotated[str | None, about("author", hidden_with="user")]
@@ -38,7 +39,13 @@ class Summary(Table, frozen=True, kw_only=True):
 def summaries(revision: Revision) -> Iterator[Summary]:
     """Summaries with their authors."""
     name = revision.user.name if revision.user else None
-    yield Summary(wiki=revision.wiki, rev_id=revision.rev_id, comment=revision.comment, name=name)
+    yield Summary(
+        wiki=revision.wiki,
+        page_id=revision.page_id,
+        rev_id=revision.rev_id,
+        comment=revision.comment,
+        name=name,
+    )
 
 
 def event(schema: str, at: str, **fields: object) -> bytes:
@@ -71,8 +78,8 @@ def everything_read(store: Store) -> str:
     for made in store.generations("summaries"):
         found += [
             read.scan(dataset, (), made.number),
-            read.get(dataset, ("testwiki", 5), made.number),
-            read.explain(dataset, ("testwiki", 5), made.number),
+            read.get(dataset, ("testwiki", 1, 5), made.number),
+            read.explain(dataset, ("testwiki", 1, 5), made.number),
             list(read.sorted_rows(dataset, made.number)),
         ]
     return repr(found)

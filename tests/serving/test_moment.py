@@ -18,7 +18,7 @@ from shared_logic.memory_store import MemoryStore
 from shared_logic.reference import united
 from shared_logic.registry import Registry, registry
 from shared_logic.tables import DefinitionError
-from shared_logic.things import Account
+from shared_logic.things import Site
 from shared_logic.user_state import UserState
 
 AT = 1_600_000_000_000
@@ -34,9 +34,9 @@ class Maybe(Table, frozen=True, kw_only=True):
 
 
 @marked.dataset
-def maybe(account: Account) -> Iterator[Maybe]:
+def maybe(site: Site) -> Iterator[Maybe]:
     """Whether accounts are hidden."""
-    yield Maybe(wiki=account.wiki, is_hidden=account.is_hidden)
+    yield Maybe(wiki=site.wiki, is_hidden=None)
 
 
 @pytest.fixture

@@ -9,7 +9,16 @@ from types import MappingProxyType
 
 from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, State
-from shared_logic.kernel import Described, Rows, derive, entity_rows, linked, linked_rows, partition_of
+from shared_logic.kernel import (
+    Described,
+    Rows,
+    derive,
+    entity_rows,
+    linked,
+    linked_rows,
+    partition_of,
+    told_elsewhere,
+)
 from shared_logic.reference import States, Tables, reference
 from shared_logic.tables import Key, Values
 
@@ -73,7 +82,11 @@ def _excused(
     source, joined = dataset.source, dataset.joined
     if source is None:
         known = (entity for entity in doubted if entity in states)
-        return {key for entity in known for key in entity_rows(dataset, Described(entity, states[entity]))}
+        return {
+            key
+            for entity in known
+            for key in entity_rows(dataset, Described(entity, states[entity]), told_elsewhere)
+        }
     beside: Rows = tables[joined.name] if joined else {}
     table = tables[source.name]
     if dataset.is_linked:
@@ -84,7 +97,7 @@ def _excused(
         derived
         for key, total in table.items()
         if key in excused[source.name] or key[:width] in unsure
-        for derived in derive(dataset, key, total, beside.get(key[:width]))
+        for derived in derive(dataset, key, total, beside.get(key[:width]), told_elsewhere)
     }
 
 
@@ -99,5 +112,5 @@ def _excused_links(
     for start in {partition_of(source.schema, key) for key in excused}:
         rows = linked(source.schema, start, lambda at: partitions.get(at, {}))
         if rows:
-            found.update(linked_rows(dataset, rows, beside.get(min(rows)[:width])))
+            found.update(linked_rows(dataset, rows, beside.get(min(rows)[:width]), told_elsewhere))
     return found
