@@ -62,19 +62,24 @@ USER_STATES = views.add(
         reads=("user_lives", FIRST_EDITS.name),
         is_internal=True,
         sql="""
-WITH begun AS (
+WITH expiring AS (
+    SELECT *, inferred_from IS NOT DISTINCT FROM 'unblock' AND start_timestamp > getvariable('now') AS is_to_come FROM user_lives
+),
+begun AS (
     SELECT
         lives.*, first_edit,
-        CASE WHEN starts_with_first_edit THEN least(start_timestamp, first_edit) ELSE start_timestamp END AS began
-    FROM user_lives AS lives LEFT JOIN first_edits USING (wiki, user_id)
-    WHERE inferred_from IS DISTINCT FROM 'unblock' OR start_timestamp <= getvariable('now')
+        CASE WHEN starts_with_first_edit THEN least(start_timestamp, first_edit) ELSE start_timestamp END AS began,
+        -- A block that has not expired yet is in force until something that is told of ends the state.
+        CASE WHEN lead(is_to_come, 1, false) OVER life THEN lead(end_timestamp) OVER life ELSE end_timestamp END AS ended
+    FROM expiring AS lives LEFT JOIN first_edits USING (wiki, user_id)
+    WINDOW life AS (PARTITION BY wiki, user_id ORDER BY ordinal)
 )
 SELECT
-    *,
-    CASE WHEN end_timestamp <= getvariable('now') THEN end_timestamp END AS ended,
+    * EXCLUDE (is_to_come),
     last_value(user_blocks_historical) OVER whole AS user_blocks
 FROM begun
-WHERE user_registration_timestamp IS NOT NULL OR user_creation_timestamp IS NOT NULL OR first_edit IS NOT NULL
+WHERE NOT is_to_come
+    AND (user_registration_timestamp IS NOT NULL OR user_creation_timestamp IS NOT NULL OR first_edit IS NOT NULL)
 WINDOW whole AS (PARTITION BY wiki, user_id ORDER BY ordinal ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
 """,
     )

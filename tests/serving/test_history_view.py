@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import pytest
 
 from serving.analysis import Analysis
 from serving.reader import Stream
@@ -231,6 +232,31 @@ def test_a_block_has_not_ended_yet_at_the_instant_of_reading() -> None:
     assert [(row["event_timestamp"], row["user_blocks"]) for row in during] == [(text(0), ["nocreate"])]
     after = history(*states, now=at(60))
     assert [(row["event_timestamp"], row["user_blocks"]) for row in after] == [(text(0), []), (text(60), [])]
+
+
+@pytest.mark.parametrize("minute", [-10, 5, 10, 25, 35, 59, 60, 75, 300])
+def test_at_whatever_instant_it_is_read_states_never_overlap(minute: int) -> None:
+    # given a life that goes on after the instant: what log rows tell, and two blocks that ended by themselves
+    blocked: Row = {"caused_by_event_type": "alterblocks", "user_blocks_historical": ("nocreate",)}
+    unblocked: Row = {"caused_by_event_type": "alterblocks", "inferred_from": "unblock"}
+    life = [
+        account(0, 0, 10),
+        account(1, 10, 20, **blocked),
+        account(2, 20, 30, **unblocked),
+        account(3, 30, 50, caused_by_event_type="rename", caused_by_user_id=7),
+        account(4, 50, 60, caused_by_user_id=7, **blocked),
+        account(5, 60, None, **unblocked),
+    ]
+    found = history(*life, *(revision(n, n) for n in range(70)), now=at(minute))
+    # then what the log tells is there, and what it does not tell only once it has happened
+    states = [row["event_timestamp"] for row in found if row["event_entity"] == "user"]
+    assert states == [text(n) for n in (0, 10, 20, 30, 50, 60) if n not in {20, 60} or n <= minute]
+    # and every revision is one row, by its author as they were
+    revisions = [row for row in found if row["event_entity"] == "revision"]
+    assert [row["revision_id"] for row in revisions] == list(range(70))
+    then = [max(state for state in states if state <= row["event_timestamp"]) for row in revisions]
+    names = {text(n): f"A{ordinal}" for ordinal, n in enumerate((0, 10, 20, 30, 50, 60))}
+    assert [row["event_user_text_historical"] for row in revisions] == [names[state] for state in then]
 
 
 def test_a_revision_that_went_to_another_page_is_one_row_and_counts_once() -> None:
