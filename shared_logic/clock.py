@@ -35,7 +35,7 @@ class Stamp(NamedTuple):
     are cut, so that streams with and without milliseconds compare. `tie` is 0 for what tables and dumps hold without a clock, of
     an edit its rev_id, of all else the instant of the message in milliseconds, which is greater: so of what is done to a page
     within one second its edits come first, in their own order, however late they are told. Never the arrival, never the position
-    in a log.
+    in a log. `rank` is a `Rank`, of a list of tags their number.
     """
 
     clock: int

@@ -207,10 +207,11 @@ def visibility_change(event: r.VisibilityChange, page_id: int) -> PageState:  # 
 
 
 def tags_change(event: r.TagsChange, page_id: int) -> PageState:  # noqa: ARG001
-    """The whole list of a revision's tags."""
+    """The whole list of a revision's tags; of those of one instant the longest, since a saved edit is given them one by one."""
     tags = tuple(sorted(set(event.tags)))
+    sent = milliseconds(event.meta.dt)
     revision = RevisionState(
-        timestamp=milliseconds(event.rev_timestamp), tags=(*_sent(event, Rank.EDIT), tags)
+        timestamp=milliseconds(event.rev_timestamp), tags=(*stamp(sent, sent, len(tags)), tags)
     )
     return PageState(revisions={event.rev_id: revision})
 

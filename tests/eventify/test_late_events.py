@@ -98,3 +98,23 @@ def test_what_is_hidden_and_shown_again_within_a_second_is_shown() -> None:
     # then nothing is hidden, whatever comes first, and without the last the text is
     assert {described(*order).history[0].hidden for order in permutations([edit, hide, show])} == {0}
     assert {described(*order).history[0].hidden for order in permutations([edit, hide])} == {TEXT_HIDDEN}
+
+
+def test_tags_that_an_edit_is_given_one_by_one_within_a_second_are_all_there() -> None:
+    # given an edit and two lists of its tags, both of one second; of the shorter one the name is greater
+    edit = revision(3, f"{SECOND}Z")
+    lists = [
+        event(
+            "revision/tags-change",
+            f"{SECOND}Z",
+            database="w",
+            **PAGE,
+            rev_id=3,
+            rev_timestamp=f"{SECOND}Z",
+            tags=tags,
+        )
+        for tags in (["mw-undo"], ["mw-undo", "mw-blank"])
+    ]
+    # then the longer list is the later one, whatever comes first
+    told_tags = {described(*order).history[0].tags for order in permutations([edit, *lists])}
+    assert told_tags == {("mw-blank", "mw-undo")}

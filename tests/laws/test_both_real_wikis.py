@@ -32,10 +32,9 @@ UNTOLD_COLUMNS = frozenset(
         "user_text",
         # the events of an import leave out an empty one, as they do a hidden one
         "event_comment",
-        # no event tells of suppression, of what is hidden in the archive, nor of every tag that software gives
+        # no event tells of suppression, nor of what is hidden in the archive
         "revision_deleted_parts_are_suppressed",
         "revision_deleted_parts",
-        "revision_tags",
     }
 )
 INSTALLERS_REVISION = MAIN_PAGE = 1

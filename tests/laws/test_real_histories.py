@@ -78,8 +78,8 @@ def test_nothing_is_unmatched(final: Tables, from_snapshot: Tables) -> None:
 def test_facts_of_revisions_are_the_same(final: Tables, from_snapshot: Tables) -> None:
     names = registry["revision_facts"].schema.value_names
     # names are of the time of the copy and joined by id; suppression is on no stream; a restore to another page id tells no
-    # tags, and no empty comment
-    loose = {"user_text", "revision_deleted_parts_are_suppressed", "revision_tags", "event_comment"}
+    # empty comment
+    loose = {"user_text", "revision_deleted_parts_are_suppressed", "event_comment"}
     different: dict[str, int] = {}
     for key, expected in final["revision_facts"].items():
         found = from_snapshot["revision_facts"].get(key)

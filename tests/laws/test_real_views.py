@@ -40,8 +40,8 @@ WITHOUT_TYPES = {"source_log_params"}
 """recentchange tells parameters without types and nulls."""
 BY_SCRIPT = {"user_groups", "is_bot_by", "event_user_groups", "event_user_is_bot_by", "user_is_bot_by"}
 """Nothing tells of groups that a script gives without a row of the log, as it did on one of the wikis."""
-ONE = {"revision_deleted_parts_are_suppressed", "revision_tags"}
-"""No event tells of suppression, and a restore to another page tells no tags: one revision each, on one of the wikis."""
+ONE = {"revision_deleted_parts_are_suppressed"}
+"""No event tells of suppression: one revision, on one of the wikis."""
 EMPTY = {"event_comment"}
 """A restore to another page id tells no empty comment."""
 
