@@ -8,6 +8,30 @@ from ipaddress import IPv4Address, ip_address
 
 MAIN = 0
 USER = 2
+CANONICAL_NAMESPACES = {
+    name: number
+    for number, name in enumerate(
+        (
+            "Talk",
+            "User",
+            "User_talk",
+            "Project",
+            "Project_talk",
+            "File",
+            "File_talk",
+            "MediaWiki",
+            "MediaWiki_talk",
+            "Template",
+            "Template_talk",
+            "Help",
+            "Help_talk",
+            "Category",
+            "Category_talk",
+        ),
+        1,
+    )
+} | {"Media": -2, "Special": -1}
+"""Names in English and numbers of the namespaces that every wiki has, but for the main one."""
 _BAD_TITLE = re.compile(r"^Special:Badtitle/NS-?\d+:")
 
 

@@ -25,6 +25,7 @@ from shared_logic.history.page_rebuild import Rebuilt, rebuilt
 from shared_logic.language import Clustering, Link, Linked, Partition, Table, about, dataset
 from shared_logic.page_state import Happening
 from shared_logic.things import LogEntry, Page
+from shared_logic.titles import CANONICAL_NAMESPACES
 
 LOG_TYPES = frozenset({"move", "delete", "create", "merge"})
 
@@ -401,39 +402,13 @@ def _log_row(row: PageTitle) -> LogRow:
 def namespaces_of(site: SiteNamespaces | None) -> Namespaces:
     """The namespaces of a site; of one that nothing tells of, those that every wiki has."""
     if site is None:
-        return Namespaces(canonical=CANONICAL)
+        return Namespaces(canonical=CANONICAL_NAMESPACES)
     numbers = [int(number) for number in site.numbers]
     return Namespaces(
         localized=dict(zip(site.localized_names, numbers, strict=True)),
-        canonical=CANONICAL | dict(zip(site.canonical_names, numbers, strict=True)),
+        canonical=CANONICAL_NAMESPACES | dict(zip(site.canonical_names, numbers, strict=True)),
         content=frozenset(map(int, site.content)),
     )
-
-
-CANONICAL = {
-    name: number
-    for number, name in enumerate(
-        (
-            "Talk",
-            "User",
-            "User_talk",
-            "Project",
-            "Project_talk",
-            "File",
-            "File_talk",
-            "MediaWiki",
-            "MediaWiki_talk",
-            "Template",
-            "Template_talk",
-            "Help",
-            "Help_talk",
-            "Category",
-            "Category_talk",
-        ),
-        1,
-    )
-} | {"Media": -2, "Special": -1}
-"""The namespaces that every wiki has."""
 
 
 def _life(state: PageHistoryState, page: str, ordinal: int) -> PageLife:

@@ -6,6 +6,7 @@ month, of one type of user and page or of all.
 
 from __future__ import annotations
 
+from shared_logic.titles import CANONICAL_NAMESPACES, MAIN
 from shared_logic.views.mediawiki_history import MEDIAWIKI_HISTORY
 from shared_logic.views.view import View, views
 
@@ -16,6 +17,8 @@ _TYPE = """CASE
         ELSE 'user'
     END"""
 
+_NAMES_OF_EVERY_WIKI = ", ".join(f"('{name}', {number})" for name, number in CANONICAL_NAMESPACES.items())
+
 EVENTS = views.add(
     View(
         name="reduced_events",
@@ -24,8 +27,11 @@ EVENTS = views.add(
         is_internal=True,
         sql=f"""
 WITH names AS (
-    SELECT wiki, unnest(numbers)::INTEGER AS number, unnest(canonical_names) AS canonical FROM site_namespaces
-)
+    SELECT
+        wiki, unnest(numbers)::INTEGER AS number, unnest(canonical_names) AS canonical, unnest(localized_names) AS localized
+    FROM site_namespaces
+),
+names_of_every_wiki (canonical, number) AS (VALUES {_NAMES_OF_EVERY_WIKI})
 SELECT
     regexp_replace(coalesce(nullif(sites.hostname, ''), wiki_db), '^www\\.|\\.org$', '', 'g') AS project,
     event_entity,
@@ -35,9 +41,12 @@ SELECT
     CASE event_entity WHEN 'user' THEN coalesce(user_text, user_text_historical)
         ELSE coalesce(event_user_text, event_user_text_historical) END AS user_text,
     CASE event_entity WHEN 'user' THEN {_TYPE.format(who="user")} ELSE {_TYPE.format(who="event_user")} END AS user_type,
-    CASE WHEN coalesce(page_namespace, page_namespace_historical) = 0 OR names.canonical IS NULL
-        THEN coalesce(page_title, page_title_historical)
-        ELSE names.canonical || ':' || coalesce(page_title, page_title_historical) END AS page_title,
+    CASE WHEN coalesce(page_namespace, page_namespace_historical, {MAIN}) = {MAIN} THEN ''
+        -- As MediaWiki writes titles of a namespace without a name: digests of a title must not be of two pages.
+        ELSE coalesce(
+            nullif(names.canonical, ''), names_of_every_wiki.canonical, nullif(names.localized, ''),
+            'Special:Badtitle/NS' || coalesce(page_namespace, page_namespace_historical)
+        ) || ':' END || coalesce(page_title, page_title_historical) AS page_title,
     coalesce(page_namespace, page_namespace_historical) AS page_namespace,
     CASE WHEN event_entity <> 'user' THEN
         CASE WHEN coalesce(page_namespace_is_content, page_namespace_is_content_historical)
@@ -59,6 +68,7 @@ SELECT
 FROM mediawiki_history
 LEFT JOIN site_namespaces AS sites ON sites.wiki = wiki_db
 LEFT JOIN names ON names.wiki = wiki_db AND names.number = coalesce(page_namespace, page_namespace_historical)
+LEFT JOIN names_of_every_wiki ON names_of_every_wiki.number = coalesce(page_namespace, page_namespace_historical)
 WHERE event_timestamp IS NOT NULL
     AND (event_entity <> 'page' OR NOT page_is_deleted)
     AND (event_entity <> 'revision' OR NOT revision_is_deleted_by_page_deletion)

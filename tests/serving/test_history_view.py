@@ -13,6 +13,7 @@ from serving.analysis import Analysis
 from serving.reader import Stream
 from shared_logic.datasets.page_history import PageLife
 from shared_logic.datasets.revision_history import RevisionFacts, StrayFacts
+from shared_logic.datasets.sites import SiteNamespaces
 from shared_logic.datasets.user_history import UserLife
 from shared_logic.definition import Dataset
 from shared_logic.language import Table
@@ -20,6 +21,7 @@ from shared_logic.tables import Schema
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 MUCH_LATER = datetime(2030, 1, 1, tzinfo=UTC)
+ENTITIES = ("page", "revision", "user")
 Row = dict[str, Any]
 
 
@@ -77,11 +79,23 @@ def account(ordinal: int, start: int | None, end: int | None, **told: object) ->
 
 def history(*rows: Table, now: datetime = MUCH_LATER) -> list[Row]:
     """The history of these rows, in order of time and id."""
+    found = viewed("mediawiki_history", *rows, now=now)
+    return sorted(
+        found,
+        key=lambda row: (
+            -ENTITIES.index(row["event_entity"]), row["event_timestamp"] or "", row["revision_id"] or 0
+        ),
+    )  # fmt: skip
+
+
+def viewed(view: str, *rows: Table, now: datetime = MUCH_LATER) -> list[Row]:
+    """What a view makes of these rows."""
     tables = {
         "revision_facts": RevisionFacts,
         "stray_facts": StrayFacts,
         "page_lives": PageLife,
         "user_lives": UserLife,
+        "site_namespaces": SiteNamespaces,
     }
 
     def read(dataset: Dataset) -> Stream:
@@ -89,11 +103,9 @@ def history(*rows: Table, now: datetime = MUCH_LATER) -> list[Row]:
         return Stream(iter(map(msgspec.structs.asdict, mine)), 1, (), complete=True, lag=0)
 
     with Analysis(read, None, now) as db:
-        db.prepare(["mediawiki_history"])
-        found = db.execute(
-            "FROM mediawiki_history ORDER BY event_entity DESC, event_timestamp NULLS FIRST, revision_id"
-        )
-        return found.to_arrow_table().to_pylist()
+        db.prepare([view])
+        found: list[Row] = db.execute(f"FROM {view}").to_arrow_table().to_pylist()
+        return found
 
 
 def test_bytes_are_compared_with_the_parent_wherever_it_is() -> None:
@@ -269,3 +281,39 @@ def test_a_revision_that_went_to_another_page_is_one_row_and_counts_once() -> No
     assert [(row["revision_id"], row["page_id"]) for row in found] == [(1, 2), (2, 2)]
     assert [row["event_user_revision_count"] for row in found] == [1, 2]
     assert not found[0]["revision_is_deleted_by_page_deletion"]
+
+
+PLACES = {0: "A", 1: "Talk:A", 100: "Special:Badtitle/NS100:A", 200: "Special:Badtitle/NS200:A"}
+NAMED = {"numbers": ("0", "1", "100"), "content": ("0",), "hostname": "aa.example.org"}
+
+
+@pytest.mark.parametrize(
+    "site, titles",
+    [
+        ((), PLACES),
+        (
+            # a dump's head tells the names of the wiki's language only
+            [{"canonical_names": ("", "", ""), "localized_names": ("", "Diskussion", "Portal")}],
+            PLACES | {100: "Portal:A"},
+        ),
+        (
+            [{"canonical_names": ("", "Talk", "Gate"), "localized_names": ("", "Diskussion", "Portal")}],
+            PLACES | {100: "Gate:A"},
+        ),
+    ],
+)
+def test_pages_of_several_namespaces_are_never_one_title(site: list[Row], titles: dict[int, str]) -> None:
+    # given pages of one bare title in namespaces that have a name and in those that have none
+    pages = [
+        page(0, 0, None, page=f"{n}", page_id=n, page_namespace=namespace, page_namespace_historical=namespace,
+             page_title="A", page_is_redirect=False)
+        for n, namespace in enumerate(titles, 1)
+    ]  # fmt: skip
+    edits = [revision(n, n, page_id=n) for n, _ in enumerate(titles, 1)]
+    # when they are reduced
+    told = [made(SiteNamespaces, **NAMED, **names) for names in site]
+    found = viewed("mediawiki_history_reduced", *told, *pages, *edits)
+    # then each has a title, and digests, of its own
+    digests = [row for row in found if row["event_type"] == "daily_digest" and row["page_title"]]
+    assert {row["page_title"]: row["revisions"] for row in digests} == dict.fromkeys(titles.values(), 1)
+    assert {row["page_namespace"]: row["page_title"] for row in found if row["page_id"]} == titles
