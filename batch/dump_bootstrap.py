@@ -176,7 +176,7 @@ def _read(part: Part, folder: Path, number: int, wiki: str, beginning: int) -> _
         except (InputError, DumpError) as error:
             found = Damage(part.name, str(error))
             damaged.append(found)
-            report(Problem("dump", part.name, "damaged", str(found)))
+            report(Problem("dump", part.name, "", "damaged", str(found)))
 
     written = write_part(folder, number, with_issues(wiki, skipped, said))
     return _Read(written, skipped, damaged)

@@ -28,6 +28,6 @@ def with_issues(
 def _issues(wiki: str, waiting: list[Problem], counts: Counter[str]) -> Iterator[tuple[Entity, State]]:
     for found in waiting:
         counts.update([f"{found.table}: {found.code}"])
-        told = IssueState(told=(found.table, found.row, found.code, found.detail))
-        yield issue(wiki, found.table, found.row, found.code), told
+        told = IssueState(told=(found.table, found.row, found.field, found.code, found.detail))
+        yield issue(wiki, found.table, found.row, found.field, found.code), told
     waiting.clear()

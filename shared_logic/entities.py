@@ -76,9 +76,9 @@ def stray(wiki: str, rev_id: int) -> Entity:
     return Entity(wiki, Kind.STRAY, rev_id)
 
 
-def issue(wiki: str, table: str, key: str, code: str) -> Entity:
+def issue(wiki: str, table: str, key: str, field: str, code: str) -> Entity:
     """What is wrong with a row of the input, in one word."""
-    digest = blake2b(f"{table} {key} {code}".encode(errors="replace"), digest_size=8).digest()
+    digest = blake2b(f"{table} {key} {field} {code}".encode(errors="replace"), digest_size=8).digest()
     return Entity(wiki, Kind.ISSUE, int.from_bytes(digest, "big") >> 1)
 
 

@@ -10,8 +10,8 @@ from shared_logic.page_state import newest
 class IssueState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False, tag="issue"):
     """One row of the input that was not used. An empty state is the identity of `join`."""
 
-    told: tuple[str, str, str, str] | None = None
-    """Table, key of the row, code, detail."""
+    told: tuple[str, str, str, str, str] | None = None
+    """Table, key of the row, column at fault (empty: the whole row), code, detail."""
 
 
 def join(one: IssueState, other: IssueState) -> IssueState:

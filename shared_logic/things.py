@@ -306,6 +306,8 @@ class InputIssue(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     wiki: str
     table: str
     key: str
+    field: str
+    """The column or element at fault; empty: the whole row."""
     code: str
     detail: str
 
@@ -314,8 +316,8 @@ def input_issue(wiki: str, state: IssueState) -> InputIssue | None:
     """The issue that a state describes."""
     if state.told is None:
         return None
-    table, key, code, detail = state.told
-    return InputIssue(wiki=wiki, table=table, key=key, code=code, detail=detail)
+    table, key, field, code, detail = state.told
+    return InputIssue(wiki=wiki, table=table, key=key, field=field, code=code, detail=detail)
 
 
 def account(wiki: str, user_id: int, state: UserState) -> Account:

@@ -141,6 +141,12 @@ def _take(folder: Path, wiki: str, home: Path, taken_at: str | None, json: bool)
             missing = [name for name in OPTIONAL if name not in found.tables]
             if missing:
                 out.print(f"  not there, so left out: {', '.join(missing)}", markup=False)
+            if not found.namespaces:
+                out.print(
+                    f"  {NAMESPACE_MAP} tells nothing of {found.wiki}: namespaces are called as on every wiki, "
+                    "and only the main one is content",
+                    markup=False,
+                )
     except (InputError, TablesError) as error:
         raise Failure(str(error)) from error
     if json:

@@ -15,7 +15,7 @@ import msgspec
 
 from shared_logic.clock import from_mediawiki
 from shared_logic.eventify.problems import Problem, Report
-from shared_logic.eventify.rows import BadRowError, check_timestamp
+from shared_logic.eventify.rows import NAMESPACES, NUMBERS, SIZES, BadRowError, check_timestamp, whole_number
 from shared_logic.eventify.tables import (
     RevisionRow,
     base36_sha1,
@@ -220,8 +220,9 @@ class _Handler(Generic[Item]):
             elif name == "sitename":
                 self.sitename = text.strip() or None
         elif parent == "namespaces":
-            if self.namespace_key is not None and _is_number(self.namespace_key):
-                self.namespaces[text.strip()] = int(self.namespace_key)
+            number = _number(self.namespace_key or "", NAMESPACES)
+            if number is not None:
+                self.namespaces[text.strip()] = number
         elif name == "siteinfo":
             self.head_is_read = True
         else:
@@ -286,8 +287,8 @@ class PageHandler(_Handler[tuple[int, PageState]]):
                 self.finish_revision()
             else:
                 self.page[name] = text.strip()
-                if name == "id" and _is_number(text):
-                    self.page_id = int(text)
+                if name == "id":
+                    self.page_id = _number(text)
         elif name == "page":
             self.finish_page()
 
@@ -314,7 +315,7 @@ class PageHandler(_Handler[tuple[int, PageState]]):
         except BadRowError as error:
             line, _ = self.place()
             key = revision.fields.get("id", "").strip() or f"line {line}"
-            self.problems(Problem("revision", key, error.code, error.detail))
+            self.problems(Problem("revision", key, error.field, error.code, error.detail))
             return
         self.revisions.update(revision_state(row, self.beginning).revisions)
         if len(self.revisions) >= REVISIONS_PER_STATE:
@@ -326,11 +327,11 @@ class PageHandler(_Handler[tuple[int, PageState]]):
             line, _ = self.place()
             title = self.page.get("title", "")
             detail = f"the page {title!r} that ends at line {line} has no id"
-            self.problems(Problem("page", title or f"line {line}", "no_id", detail))
+            self.problems(Problem("page", title or f"line {line}", "id", "no_id", detail))
             return
         if self.hand_over(self.page_id).title is None:
             detail = f"title {self.page.get('title')!r}, namespace {self.page.get('ns')!r}"
-            self.problems(Problem("page", str(self.page_id), "no_title", detail))
+            self.problems(Problem("page", str(self.page_id), "title", "no_title", detail))
 
     def hand_over(self, page_id: int) -> PageState:
         """Let what was read of the page since its last state be a state of its own."""
@@ -358,7 +359,8 @@ class PageHandler(_Handler[tuple[int, PageState]]):
         if not title:
             return 0, None
         if namespace is not None:
-            return (int(namespace), bare_title(int(namespace), title)) if _is_number(namespace) else (0, None)
+            number = _number(namespace, NAMESPACES)
+            return (0, None) if number is None else (number, bare_title(number, title))
         # Without a list of namespaces a prefix can't be told from a part of the title.
         return split_title(title, self.namespaces) if self.namespaces else (0, None)
 
@@ -393,12 +395,12 @@ class _LogHandler(_Handler[LogItem]):
                 if self.problems is None:
                     raise DumpError(f"log entry: {error.detail}", line, column) from error
                 key = self.fields.get("id", "").strip() or f"line {line}"
-                self.problems(Problem("logging", key, error.code, error.detail))
+                self.problems(Problem("logging", key, error.field, error.code, error.detail))
 
     def item(self) -> LogItem:
         fields = self.fields
         timestamp = _mediawiki_timestamp(fields.get("timestamp", ""))
-        check_timestamp(timestamp)
+        check_timestamp("timestamp", timestamp)
         user_id, user_text = _author(self.contributor)
         return LogItem(
             log_id=_id(fields),
@@ -430,34 +432,26 @@ class _Revision:
         slot = self.slot
         if "deleted" in slot:
             self.deleted |= TEXT_HIDDEN
-        told = slot.get("bytes", "")
         # A stub names where the text is kept, in place of the text.
         is_there = bool(text) or not _NO_TEXT.intersection(slot)
         data = text.encode() if is_there else None
         self.slots.append(
-            _Slot(
-                role=role,
-                size=int(told) if told.isdigit() else None if data is None else len(data),
-                sha1=slot.get("sha1") or None,
-                data=data,
-            )
+            _Slot(role=role, told=slot.get("bytes", ""), sha1=slot.get("sha1") or None, data=data)
         )
 
     def row(self, page_id: int, *, parent_is_told: bool) -> RevisionRow:
         fields = self.fields
         rev_id = _id(fields)
         timestamp = _mediawiki_timestamp(fields.get("timestamp", ""))
-        check_timestamp(timestamp)
+        check_timestamp("timestamp", timestamp)
         parent = fields.get("parentid", "").strip()
-        if parent and not _is_number(parent):
-            raise BadRowError("not_a_number", f"parentid is {parent!r}")
         user_id, user_text = (0, None) if self.deleted & USER_HIDDEN else _author(self.contributor)
         sizes = [slot.size for slot in self.slots if slot.size is not None]
         return RevisionRow(
             rev_id=rev_id,
             page_id=page_id,
             timestamp=timestamp,
-            parent_id=int(parent) if parent else 0 if parent_is_told else None,
+            parent_id=whole_number("parentid", parent) if parent else 0 if parent_is_told else None,
             size=sum(sizes) if sizes and len(sizes) == len(self.slots) else None,
             sha1=fields.get("sha1", "").strip() or self.sha1(),
             minor="minor" in fields,
@@ -477,9 +471,17 @@ class _Slot(msgspec.Struct, frozen=True, kw_only=True):
     """A text of the revision at hand; None is what the dump doesn't tell."""
 
     role: str
-    size: int | None
+    told: str
+    """Its size in bytes, as it is written."""
     sha1: str | None
     data: bytes | None
+
+    @property
+    def size(self) -> int | None:
+        # Of a hidden text some dumps say -1.
+        if self.told.isdigit():
+            return whole_number("bytes", self.told, SIZES)
+        return None if self.data is None else len(self.data)
 
     def digest(self) -> str | None:
         # A text that was changed on its way into the dump has another SHA-1 than the stored one.
@@ -495,27 +497,27 @@ _HIDING = {"contributor": USER_HIDDEN, "comment": COMMENT_HIDDEN}
 
 
 def _author(contributor: dict[str, str]) -> tuple[int, str | None]:
-    user_id = contributor.get("id", "")
-    if user_id and not _is_number(user_id):
-        raise BadRowError("not_a_number", f"the contributor's id is {user_id!r}")
     name = contributor.get("username") or contributor.get("ip") or None
-    return int(user_id or 0), name
+    return whole_number("contributor", contributor.get("id") or "0"), name
 
 
 def _id(fields: dict[str, str]) -> int:
     text = fields.get("id", "").strip()
-    if not _is_number(text) or int(text) <= 0:
-        raise BadRowError("no_id", f"the id is {text!r}" if text else "it has no id")
-    return int(text)
+    number = _number(text)
+    if number is None or number <= 0:
+        raise BadRowError("id", "no_id", f"the id is {text!r}" if text else "it has no id")
+    return number
 
 
-def _is_number(text: str) -> bool:
-    bare = text.strip()
-    return bare.isascii() and bare.removeprefix("-").isdigit()
+def _number(text: str, within: range = NUMBERS) -> int | None:
+    try:
+        return whole_number("", text, within)
+    except BadRowError:
+        return None
 
 
 def _mediawiki_timestamp(text: str) -> str:
     found = _TIMESTAMP.fullmatch(text.strip())
     if found is None:
-        raise BadRowError("bad_timestamp", f"{text.strip()!r} is no timestamp of a dump")
+        raise BadRowError("timestamp", "bad_timestamp", f"{text.strip()!r} is no timestamp of a dump")
     return "".join(found.groups())

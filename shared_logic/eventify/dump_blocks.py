@@ -64,7 +64,7 @@ _REVISION = re.compile(
     r'(?:<comment(?:>([^<]*)</comment>|( deleted="deleted") ?/>)\s*)?'
     r"(?:<origin>\d+</origin>\s*)?"
     r"(?:<model>[^<]*</model>\s*)?(?:<format>[^<]*</format>\s*)?"
-    r'<text(?: id="[^"<]*" bytes="(\d{1,18})"| bytes="(\d{1,18})"(?: sha1="[^"<]*")?(?: location="[^"<]*")?(?: id="[^"<]*")?)'
+    r'<text(?: id="[^"<]*" bytes="(\d{1,9})"| bytes="(\d{1,9})"(?: sha1="[^"<]*")?(?: location="[^"<]*")?(?: id="[^"<]*")?)'
     r'( deleted="deleted")?(?: xml:space="preserve")?(?: ?/>|>[^<]*</text>)\s*'
     r"<sha1>([0-9a-z]+)</sha1>\s*"
     r"(?:<model>[^<]*</model>\s*)?(?:<format>[^<]*</format>\s*)?"

@@ -8,6 +8,8 @@ from typing import Protocol, TypeVar
 from shared_logic.clock import from_mediawiki, stamp
 from shared_logic.entities import Entity, State, log_row, site, user
 from shared_logic.eventify.rows import (
+    NAMESPACES,
+    NUMBERS,
     BadRowError,
     Row,
     beginning_stamp,
@@ -85,7 +87,7 @@ def log_rows(tables: Tables) -> Iterator[tuple[Entity, State]]:
 
     def read(row: Row) -> tuple[int, LogState]:
         timestamp = row.get("log_timestamp") or ""
-        check_timestamp(timestamp)
+        check_timestamp("log_timestamp", timestamp)
         user_id, name = tables.actors.get(number_or_none(row, "log_actor") or 0, (None, None))
         comment, title = number_or_none(row, "log_comment_id"), row.get("log_title")
         hidden = number_or_none(row, "log_deleted") or 0
@@ -100,7 +102,7 @@ def log_rows(tables: Tables) -> Iterator[tuple[Entity, State]]:
             log_type=row.get("log_type") or "",
             log_action=row.get("log_action") or "",
             at=from_mediawiki(timestamp),
-            namespace=number_or_none(row, "log_namespace"),
+            namespace=number_or_none(row, "log_namespace", NAMESPACES),
             title=None if title is None else (tables.beginning, title),
             page_id=number_or_none(row, "log_page") or None,
             user_id=user_id,
@@ -119,7 +121,9 @@ def log_rows(tables: Tables) -> Iterator[tuple[Entity, State]]:
 def created_account(wiki: str, row: LogState) -> Iterator[tuple[Entity, State]]:
     """The account whose creation a log row tells, if it tells its id."""
     user_id = php.parsed(row.params).get("4::userid")
-    if isinstance(user_id, int) and user_id > 0 and row.title is not None and row.at is not None:
+    if not isinstance(user_id, int) or user_id <= 0 or user_id not in NUMBERS:
+        return
+    if row.title is not None and row.at is not None:
         seen, title = row.title
         name = title.replace("_", " ")
         yield user(wiki, user_id), UserState(names=((name, stamp(seen, 0, 0)),), registration=row.at)
@@ -128,10 +132,10 @@ def created_account(wiki: str, row: LogState) -> Iterator[tuple[Entity, State]]:
 def _user(row: Row) -> tuple[int, tuple[str, int | None, bool | None]]:
     name = row.get("user_name")
     if not name:
-        raise BadRowError("no_name", "user_name is empty")
+        raise BadRowError("user_name", "no_name", "user_name is empty")
     registration = row.get("user_registration")
     if registration:
-        check_timestamp(registration)
+        check_timestamp("user_registration", registration)
     temporary = number_or_none(row, "user_is_temp")
     return positive(row, "user_id"), (
         name,
@@ -143,7 +147,7 @@ def _user(row: Row) -> tuple[int, tuple[str, int | None, bool | None]]:
 def _group(row: Row) -> tuple[int, str]:
     group = row.get("ug_group")
     if not group:
-        raise BadRowError("no_group", "ug_group is empty")
+        raise BadRowError("ug_group", "no_group", "ug_group is empty")
     return positive(row, "ug_user"), group
 
 

@@ -14,6 +14,8 @@ class Problem:
     """Table, or element of a dump."""
     row: str
     """Its key, as far as it can be told."""
+    field: str
+    """The column or element at fault; empty: the whole row."""
     code: str
     detail: str
 

@@ -8,19 +8,30 @@ from shared_logic.clock import EARLIEST, LATEST, Rank, Stamp, from_mediawiki, st
 
 Row = Mapping[str, str | None]
 """A row of a table: column to text, None for NULL."""
+WIKI_COLUMN = "wiki_db"
+"""The column that tells the wiki of a row in tables of several wikis; MediaWiki's own tables have none."""
+NUMBERS = range(-(2**63), 2**63)
+"""What tables and states can hold."""
+NAMESPACES = range(-(2**31), 2**31)
+SIZES = range(2**32)
+"""Bytes of a text, as MediaWiki's tables can hold them; sums of more could be held nowhere."""
+MOST_QUOTED = 40
+"""Characters of what is no number that are told."""
 
 
 class BadRowError(Exception):
     """Why one row, or one element of a dump, can't be used; becomes a `Problem` where the row is known."""
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, field: str, code: str, detail: str) -> None:
+        """Of `field`, the column or element at fault; empty: the whole row."""
         super().__init__(detail)
+        self.field = field
         self.code = code
         self.detail = detail
 
 
-def check_timestamp(timestamp: str) -> None:
-    """Refuse a time that no revision has: not 14 digits of the calendar, before 1990 or after 2099.
+def check_timestamp(field: str, timestamp: str) -> None:
+    """Refuse a time in that column or element that no revision has: not 14 digits of the calendar, before 1990 or after 2099.
 
     Raises:
         BadRowError: it is one.
@@ -28,39 +39,57 @@ def check_timestamp(timestamp: str) -> None:
     try:
         ms = from_mediawiki(timestamp)
     except ValueError as error:
-        raise BadRowError("bad_timestamp", str(error)) from error
+        raise BadRowError(field, "bad_timestamp", str(error)) from error
     if not EARLIEST <= ms < LATEST:
-        raise BadRowError("bad_timestamp", f"{timestamp} is before 1990 or after 2099")
+        raise BadRowError(field, "bad_timestamp", f"{timestamp} is before 1990 or after 2099")
 
 
-def number_or_none(row: Row, column: str) -> int | None:
-    """The number in a column, None for NULL and for a column that the table doesn't have."""
+def number_or_none(row: Row, column: str, within: range = NUMBERS) -> int | None:
+    """The number in a column, None for NULL and for a column that the table doesn't have.
+
+    Raises:
+        BadRowError: it is no number, or none of those within.
+    """
     text = row.get(column)
-    if text is None:
-        return None
-    try:
-        return int(text)
-    except ValueError as error:
-        raise BadRowError("not_a_number", f"{column} is {text!r}") from error
+    return None if text is None else whole_number(column, text, within)
 
 
-def number_if_any(row: Row, column: str) -> int | None:
-    """As `number_or_none`, and None for what is no number."""
+def whole_number(field: str, text: str, within: range = NUMBERS) -> int:
+    """The number that a text is.
+
+    Raises:
+        BadRowError: it is none, or none of those within.
+    """
     try:
-        return number_or_none(row, column)
+        # Python takes 1_000 and digits of other scripts for numbers, MediaWiki writes neither.
+        found = int(text) if text.isascii() and "_" not in text else None
+    except ValueError:
+        found = None
+    if found is None:
+        raise BadRowError(field, "not_a_number", f"{field} is {text[:MOST_QUOTED]!r}")
+    if found not in within:
+        detail = f"{field} is {text[:MOST_QUOTED]}, not from {within.start} to {within.stop - 1}"
+        raise BadRowError(field, "out_of_range", detail)
+    return found
+
+
+def number_if_any(row: Row, column: str, within: range = NUMBERS) -> int | None:
+    """As `number_or_none`, and None for what is no such number."""
+    try:
+        return number_or_none(row, column, within)
     except BadRowError:
         return None
 
 
-def number(row: Row, column: str) -> int:
+def number(row: Row, column: str, within: range = NUMBERS) -> int:
     """The number in a column.
 
     Raises:
-        BadRowError: there is none.
+        BadRowError: there is none, or none of those within.
     """
-    found = number_or_none(row, column)
+    found = number_or_none(row, column, within)
     if found is None:
-        raise BadRowError("not_a_number", f"{column} is NULL")
+        raise BadRowError(column, "not_a_number", f"{column} is NULL")
     return found
 
 
@@ -72,7 +101,7 @@ def positive(row: Row, column: str) -> int:
     """
     found = number(row, column)
     if found <= 0:
-        raise BadRowError("not_positive", f"{column} is {found}")
+        raise BadRowError(column, "not_positive", f"{column} is {found}")
     return found
 
 

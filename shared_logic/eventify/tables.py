@@ -19,6 +19,9 @@ from shared_logic.entities import Entity, State, page, stray
 from shared_logic.eventify.lifecycle_tables import accounts, log_rows
 from shared_logic.eventify.problems import Problem, Report
 from shared_logic.eventify.rows import (
+    NAMESPACES,
+    SIZES,
+    WIKI_COLUMN,
     BadRowError,
     Row,
     beginning_stamp,
@@ -206,7 +209,7 @@ class _Join:
             if page_id in archived_pages:
                 live_pages.add(page_id)
             yield page_id, state
-        for row in self.checked("revision"):
+        for row in self.checked("revision", "rev_id"):
             # A row that can't be read is live all the same.
             rev_id = number_if_any(row, "rev_id")
             if rev_id in archived_revisions:
@@ -235,7 +238,7 @@ class _Join:
         for rev_id, row in archive:
             # The row archived last bears the title that the page had last: deletions number their rows upwards.
             page_id = number_if_any(row, "ar_page_id")
-            title, namespace = row.get("ar_title"), number_if_any(row, "ar_namespace")
+            title, namespace = row.get("ar_title"), number_if_any(row, "ar_namespace", NAMESPACES)
             if not page_id or page_id < 0 or page_id in live_pages or not title or namespace is None:
                 continue
             order = (number_if_any(row, "ar_id") or 0, row.get("ar_timestamp") or "", rev_id)
@@ -250,7 +253,9 @@ class _Join:
 
     def leave_out(self, row: Row, why: str) -> None:
         """Tell of a row of the archive that another row is used instead."""
-        self.problems(Problem("archive", str(row.get("ar_id")), "copy", f"{why}; this row is left out"))
+        self.problems(
+            Problem("archive", str(row.get("ar_id")), "ar_rev_id", "copy", f"{why}; this row is left out")
+        )
 
     # --- rows -----------------------------------------------------------------------------------------------
 
@@ -258,9 +263,9 @@ class _Join:
         page_id = positive(row, "page_id")
         title = row.get("page_title")
         if not title:
-            raise BadRowError("no_title", "page_title is empty")
+            raise BadRowError("page_title", "no_title", "page_title is empty")
         redirect = number_or_none(row, "page_is_redirect")
-        namespace = number(row, "page_namespace")
+        namespace = number(row, "page_namespace", NAMESPACES)
         state = page_state_of_row(
             page_id, namespace, title, None if redirect is None else bool(redirect), self.beginning
         )
@@ -277,12 +282,13 @@ class _Join:
         state = self.revision(row, "ar", rev_id, page_id)
         if page_id != NO_PAGE:
             return page_id, state
-        told = archived_page(page_id, number(row, "ar_namespace"), row.get("ar_title") or "", self.beginning)
+        namespace = number(row, "ar_namespace", NAMESPACES)
+        told = archived_page(page_id, namespace, row.get("ar_title") or "", self.beginning)
         return page_id, join(told, state)
 
     def revision(self, row: Row, prefix: str, rev_id: int, page_id: int) -> PageState:
         timestamp = row.get(f"{prefix}_timestamp") or ""
-        check_timestamp(timestamp)
+        check_timestamp(f"{prefix}_timestamp", timestamp)
         minor = number_or_none(row, f"{prefix}_minor_edit")
         author = self.author(row, prefix, rev_id)
         joined = RevisionRow(
@@ -290,7 +296,7 @@ class _Join:
             page_id=page_id,
             timestamp=timestamp,
             parent_id=number_or_none(row, f"{prefix}_parent_id"),
-            size=number_or_none(row, f"{prefix}_len"),
+            size=number_or_none(row, f"{prefix}_len", SIZES),
             sha1=row.get(f"{prefix}_sha1") or self.sha1(rev_id),
             minor=None if minor is None else bool(minor),
             deleted=number_or_none(row, f"{prefix}_deleted") or 0,
@@ -412,7 +418,7 @@ class _Join:
         self, table: str, key: str, read: Callable[[Row], tuple[int, Value]]
     ) -> Iterator[tuple[int, Value]]:
         """What `read` makes of each row of a table; what it refuses is a problem."""
-        for row in self.checked(table):
+        for row in self.checked(table, key):
             value = self.attempt(table, key, row, read)
             if value is not None:
                 yield value
@@ -421,11 +427,11 @@ class _Join:
         try:
             return read(row)
         except BadRowError as error:
-            self.problems(Problem(table, str(row.get(key)), error.code, error.detail))
+            self.problems(Problem(table, str(row.get(key)), error.field, error.code, error.detail))
             return None
 
-    def checked(self, table: str) -> Iterator[Row]:
-        """The rows of a table, or none where it isn't given."""
+    def checked(self, table: str, key: str) -> Iterator[Row]:
+        """The rows of a table, or none where it isn't given; one that tells no wiki among several is a problem."""
         first = True
         for row in self.tables.get(table, ()):
             if first:
@@ -433,6 +439,10 @@ class _Join:
                 if missing:
                     raise TablesError(f"{self.wiki}: the table {table} has no column {', '.join(missing)}")
                 first = False
+            if row.get(WIKI_COLUMN, self.wiki) is None:
+                detail = f"{WIKI_COLUMN} is NULL: of which of the wikis the row is nothing tells"
+                self.problems(Problem(table, str(row.get(key)), WIKI_COLUMN, "no_wiki", detail))
+                continue
             yield row
 
 
@@ -440,6 +450,8 @@ def _archive_row(row: Row) -> tuple[int, Row]:
     page_id = number_or_none(row, "ar_page_id")
     if (not page_id or page_id < 0) and not row.get("ar_title"):
         raise BadRowError(
-            "no_page", f"ar_page_id is {row.get('ar_page_id')!r} and ar_title is empty: of no page at all"
+            "ar_page_id",
+            "no_page",
+            f"ar_page_id is {row.get('ar_page_id')!r} and ar_title is empty: of no page at all",
         )
     return positive(row, "ar_rev_id"), row

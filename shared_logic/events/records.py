@@ -14,8 +14,11 @@ import msgspec
 from shared_logic.history.php import MOST_NESTED
 from shared_logic.page_state import RevisionState
 
-Id = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+GREATEST_ID = 2**53 - 1
+"""As the schemas have it."""
+Id = Annotated[int, msgspec.Meta(ge=1, le=GREATEST_ID)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=GREATEST_ID)]
+Namespace = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Wiki = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern="^[^/]+$")]
 
@@ -55,7 +58,7 @@ class PageEntity(Record, frozen=True, kw_only=True):
 
     page_id: Id
     page_title: str
-    namespace_id: int
+    namespace_id: Namespace
     is_redirect: bool | None = None
 
 
@@ -80,7 +83,7 @@ class PriorPage(Record, frozen=True, kw_only=True):
 
     page_id: Id | None = None
     page_title: str | None = None
-    namespace_id: int | None = None
+    namespace_id: Namespace | None = None
 
 
 class PriorState(Record, frozen=True, kw_only=True):
@@ -118,7 +121,7 @@ class OldPageEvent(Event, frozen=True, kw_only=True):
     database: Wiki
     page_id: Id
     page_title: str
-    page_namespace: int
+    page_namespace: Namespace
     page_is_redirect: bool | None = None
 
 
@@ -196,11 +199,11 @@ class RecentChange(Event, frozen=True, kw_only=True):
 
     wiki: Wiki
     type: str
-    log_id: int | None = None
+    log_id: Count | None = None
     log_type: str | None = None
     log_action: str | None = None
     title: str | None = None
-    namespace: int | None = None
+    namespace: Namespace | None = None
     timestamp: Count | None = None
     log_params: Any = None
     user: str | None = None

@@ -275,7 +275,7 @@ def _created(event: r.RecentChange) -> Named | None:
     if event.log_type != "newusers" or event.title is None or not isinstance(event.log_params, dict):
         return None
     user_id = event.log_params.get("userid")
-    if not isinstance(user_id, int) or user_id <= 0:
+    if not isinstance(user_id, int) or not 0 < user_id <= r.GREATEST_ID:
         return None
     at = _recent_clock(event)
     name = bare_title(event.namespace or 0, event.title).replace("_", " ")

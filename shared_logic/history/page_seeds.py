@@ -150,7 +150,7 @@ class _Reading:
     def _archived(self, row: Row) -> _Archived:
         title = row.get("ar_title")
         if not title:
-            raise BadRowError("no_title", "ar_title is empty")
+            raise BadRowError("ar_title", "no_title", "ar_title is empty")
         return _Archived(
             edit=self._edit(row, "ar", number_or_none(row, "ar_rev_id") or 0),
             page_id=positive(row, "ar_page_id"),
@@ -160,7 +160,7 @@ class _Reading:
 
     def _edit(self, row: Row, prefix: str, rev_id: int) -> _Edit:
         timestamp = row.get(f"{prefix}_timestamp") or ""
-        check_timestamp(timestamp)
+        check_timestamp(f"{prefix}_timestamp", timestamp)
         hidden = (number_or_none(row, f"{prefix}_deleted") or 0) & USER_HIDDEN
         actor_id = number_or_none(row, f"{prefix}_actor") or self._actors_of_revisions.get(rev_id, 0)
         return _Edit(from_mediawiki(timestamp), rev_id, 0 if hidden else actor_id)
@@ -185,7 +185,9 @@ class _Reading:
             try:
                 value = read(row)
             except BadRowError as error:
-                self._report(table, str(row.get(key)), "", error.code.replace("_", "-"), error.detail)
+                self._report(
+                    table, str(row.get(key)), error.field, error.code.replace("_", "-"), error.detail
+                )
                 continue
             yield value
 
@@ -198,7 +200,7 @@ class _Reading:
 def _page(row: Row) -> tuple[int, _Page]:
     title = row.get("page_title")
     if not title:
-        raise BadRowError("no_title", "page_title is empty")
+        raise BadRowError("page_title", "no_title", "page_title is empty")
     redirect = number_or_none(row, "page_is_redirect")
     return positive(row, "page_id"), _Page(
         number(row, "page_namespace"), title, None if redirect is None else bool(redirect)

@@ -18,7 +18,7 @@ ISSUES = views.add(
         reads=("input_issues", "page_issues", "user_issues"),
         keys=("wiki_db", "table"),
         sql="""
-SELECT wiki AS wiki_db, "table", key, '' AS field, code, detail FROM input_issues
+SELECT wiki AS wiki_db, "table", key, field, code, detail FROM input_issues
 UNION ALL SELECT wiki, "table", key, field, code, detail FROM page_issues
 UNION ALL SELECT wiki, "table", key, field, code, detail FROM user_issues
 """,

@@ -7,9 +7,11 @@ import pytest
 
 from batch.compressed import InputError
 from batch.table_folders import wikis_in
-from shared_logic.entities import page
+from shared_logic.entities import page, user
+from shared_logic.eventify.problems import Problem
 from shared_logic.eventify.tables import states
 from shared_logic.page_state import PageState
+from shared_logic.user_state import UserState
 
 MAP = (
     "aa.example.org,aa,Aa,aawiki,https://aa.example.org/,1.45,first-letter,0,,,first-letter,1\n"
@@ -56,6 +58,74 @@ def test_several_wikis_by_a_folder(tmp_path: Path) -> None:
     assert titles(tmp_path) == {"aawiki": "A", "bbwiki": "B"}
 
 
+@pytest.mark.parametrize(
+    "table, row",
+    [
+        ("archive", {"ar_id": 1, "ar_rev_id": 7, "ar_page_id": 2, "ar_namespace": 0, "ar_title": "B",
+                     "ar_timestamp": "20210101000000"}),
+        ("logging", {"log_id": 1, "log_type": "delete", "log_timestamp": "20210101000000"}),
+        ("user", {"user_id": 1, "user_name": "Alice"}),
+    ],
+)  # fmt: skip
+def test_a_wiki_without_a_page_is_there(tmp_path: Path, table: str, row: dict[str, object]) -> None:
+    # given a second wiki, of which only another table tells
+    (tmp_path / "page.jsonl").write_text(page_row("aawiki", "A"))
+    (tmp_path / "revision.jsonl").write_text(revision_row("aawiki"))
+    (tmp_path / f"{table}.jsonl").write_text(json.dumps({"wiki_db": "bbwiki", **row}))
+    # then it is there, with what the table tells of it
+    one, other = wikis_in(tmp_path)
+    assert (one.wiki, other.wiki) == ("aawiki", "bbwiki")
+    assert list(states(one.tables, one.wiki, 0, print))
+    assert list(states(other.tables, other.wiki, 0, print))
+
+
+def test_a_row_that_tells_no_wiki_among_several_is_a_problem_of_each(tmp_path: Path) -> None:
+    # given tables of two wikis, and rows of which nothing tells whose they are
+    pages = (page_row("aawiki", "A"), page_row("bbwiki", "B"), page_row("", "C").replace('""', "null", 1))
+    revisions = (revision_row("aawiki"), revision_row("bbwiki"), revision_row("").replace('""', "null", 1))
+    (tmp_path / "page.jsonl").write_text("\n".join(pages))
+    (tmp_path / "revision.jsonl").write_text("\n".join(revisions))
+    # then no wiki takes them, and each tells of them
+    assert titles(tmp_path) == {"aawiki": "A", "bbwiki": "B"}
+    for one in wikis_in(tmp_path):
+        problems: list[Problem] = []
+        assert list(states(one.tables, one.wiki, 0, problems.append))
+        told = [(found.table, found.row, found.field, found.code) for found in problems]
+        assert told == [("page", "1", "wiki_db", "no_wiki"), ("revision", "5", "wiki_db", "no_wiki")]
+
+
+def test_the_folder_of_a_wiki_may_hold_its_map(tmp_path: Path) -> None:
+    # given two wikis, one with a map beside its tables, the other below a map of several
+    for wiki in ("aawiki", "bbwiki"):
+        (tmp_path / wiki).mkdir()
+        (tmp_path / wiki / "page.jsonl").write_text(page_row(wiki, "A") + "\n")
+    (tmp_path / "aawiki" / "project_namespace_map.csv").write_text(MAP)
+    (tmp_path / "project_namespace_map.csv").write_text(MAP.replace("aa", "bb"))
+    # then each is told its host
+    assert [one.hostname for one in wikis_in(tmp_path)] == ["aa.example.org", "bb.example.org"]
+
+
+def test_central_accounts_of_all_wikis_may_lie_beside_their_folders(tmp_path: Path) -> None:
+    # given a folder per wiki, and one table of all accounts
+    for wiki in ("aawiki", "bbwiki"):
+        (tmp_path / wiki).mkdir()
+        (tmp_path / wiki / "page.jsonl").write_text(page_row(wiki, "A"))
+        (tmp_path / wiki / "revision.jsonl").write_text(revision_row(wiki))
+        (tmp_path / wiki / "user.jsonl").write_text(json.dumps({"user_id": 1, "user_name": "Alice"}))
+    local = [
+        {"lu_wiki": wiki, "lu_local_id": 1, "lu_global_id": n} for wiki, n in (("aawiki", 8), ("bbwiki", 9))
+    ]
+    (tmp_path / "centralauth_localuser.jsonl").write_text("\n".join(map(json.dumps, local)))
+    # then each wiki's account bears its central id
+    found = {
+        entity: state.central_id
+        for one in wikis_in(tmp_path)
+        for entity, state in states(one.tables, one.wiki, 0, print)
+        if isinstance(state, UserState)
+    }
+    assert found == {user("aawiki", 1): 8, user("bbwiki", 1): 9}
+
+
 def test_the_namespace_map_tells_the_wiki_and_its_namespaces(tmp_path: Path) -> None:
     (tmp_path / "page.tsv").write_text("page_id\tpage_namespace\tpage_title\n1\t0\tA\n")
     (tmp_path / "revision.tsv").write_text("rev_id\trev_page\trev_timestamp\n5\t1\t20210101000000\n")
@@ -67,7 +137,11 @@ def test_the_namespace_map_tells_the_wiki_and_its_namespaces(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     "text, word",
-    [("a,b\n", "line 1: 2 columns where 12 are wanted"), (MAP.replace(",1,Talk", ",x,Talk"), "line 2")],
+    [
+        ("a,b\n", "line 1: 2 columns where 12 are wanted"),
+        (MAP.replace(",1,Talk", ",x,Talk"), "line 2"),
+        (MAP.replace(",1,Talk", ",9999999999,Talk"), "line 2"),
+    ],
 )
 def test_a_damaged_map_is_told_by_its_line(tmp_path: Path, text: str, word: str) -> None:
     (tmp_path / "page.tsv").write_text("page_id\n")

@@ -189,6 +189,23 @@ def test_several_slots_are_one_revision():
         ("<id>6</id><timestamp>1970-01-01T00:00:00Z</timestamp>", "6", "bad_timestamp"),
         ("<id>6</id><timestamp>9999-12-31T23:59:59Z</timestamp>", "6", "bad_timestamp"),
         ("<id>6</id>", "6", "bad_timestamp"),
+        (f"<id>{2**63}</id><timestamp>2021-01-01T00:00:00Z</timestamp>", f"{2**63}", "no_id"),
+        (f"<id>{'9' * 5_000}</id>", "9" * 5_000, "no_id"),
+        (
+            f"<id>6</id><parentid>{2**64}</parentid><timestamp>2021-01-01T00:00:00Z</timestamp>",
+            "6",
+            "out_of_range",
+        ),
+        (
+            '<id>6</id><timestamp>2021-01-01T00:00:00Z</timestamp><text bytes="9999999999" />',
+            "6",
+            "out_of_range",
+        ),
+        (
+            f"<id>6</id><contributor><username>A</username><id>{2**63}</id></contributor><timestamp>2021-01-01T00:00:00Z</timestamp>",
+            "6",
+            "out_of_range",
+        ),
         ("<id>6</id><parentid>x</parentid><timestamp>2021-01-01T00:00:00Z</timestamp>", "6", "not_a_number"),
     ],
 )

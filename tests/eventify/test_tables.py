@@ -270,6 +270,14 @@ def test_an_archive_row_without_page_id_is_a_stray_revision(page_id):
 @pytest.mark.parametrize(
     "change,code",
     [
+        ({"rev_id": "1" + "0" * 25}, "out_of_range"),
+        ({"rev_id": str(2**63 + 5)}, "out_of_range"),
+        ({"rev_id": "9" * 5_000}, "not_a_number"),
+        ({"rev_id": "1_000"}, "not_a_number"),
+        ({"rev_page": str(2**63)}, "out_of_range"),
+        ({"rev_parent_id": str(2**64)}, "out_of_range"),
+        ({"rev_len": "-5"}, "out_of_range"),
+        ({"rev_len": str(2**32)}, "out_of_range"),
         ({"rev_timestamp": "2021"}, "bad_timestamp"),
         ({"rev_timestamp": None}, "bad_timestamp"),
         ({"rev_timestamp": "20211301000000"}, "bad_timestamp"),
@@ -285,7 +293,39 @@ def test_an_archive_row_without_page_id_is_a_stray_revision(page_id):
 def test_a_bad_row_is_a_problem_and_the_rest_goes_on(change, code):
     pages, problems = read(revision=[REVISION | {"rev_id": "4"} | change, REVISION])
     assert set(pages[1].revisions) == {5}
-    assert [(problem.table, problem.code) for problem in problems] == [("revision", code)]
+    (column,) = change
+    assert [(problem.table, problem.field, problem.code) for problem in problems] == [
+        ("revision", column, code)
+    ]
+
+
+@pytest.mark.parametrize(
+    "table,row,field",
+    [
+        ("page", PAGE | {"page_namespace": "9999999999"}, "page_namespace"),
+        ("logging", {"log_id": "1" + "0" * 22, "log_timestamp": "20210101000000"}, "log_id"),
+        (
+            "logging",
+            {"log_id": "1", "log_timestamp": "20210101000000", "log_namespace": str(2**31)},
+            "log_namespace",
+        ),
+        ("user", {"user_id": str(2**63), "user_name": "A"}, "user_id"),
+        ("actor", {"actor_id": "1", "actor_user": str(2**64)}, "actor_user"),
+        ("localuser", {"lu_local_id": "1", "lu_global_id": str(2**64)}, "lu_global_id"),
+    ],
+)
+def test_numbers_that_nothing_can_hold_are_problems(table, row, field):
+    _, problems = read(**({"page": [PAGE], "revision": [REVISION]} | {table: [row]}))
+    assert [(found.table, found.field, found.code) for found in problems] == [(table, field, "out_of_range")]
+
+
+def test_an_account_of_an_id_that_nothing_can_hold_is_not_made():
+    made = {
+        "log_id": "1", "log_type": "newusers", "log_title": "A", "log_timestamp": "20210101000000",
+        "log_params": f'a:1:{{s:9:"4::userid";i:{2**63};}}',
+    }  # fmt: skip
+    found = states({"page": [], "revision": [], "logging": [made]}, "testwiki", BEGINNING, print)
+    assert [entity.kind for entity, _ in found] == ["log"]
 
 
 def test_bad_rows_of_other_tables_are_problems():

@@ -97,7 +97,7 @@ log_rows = st.builds(
 sites = st.builds(
     SiteState, told=register(NAME, st.lists(st.tuples(SMALL, NAME, NAME, FLAG), max_size=2).map(tuple))
 )
-issues = st.builds(IssueState, told=maybe(st.tuples(NAME, NAME, NAME, NAME)))
+issues = st.builds(IssueState, told=maybe(st.tuples(NAME, NAME, NAME, NAME, NAME)))
 
 STATES: dict[Kind, st.SearchStrategy[State]] = {
     Kind.PAGE: pages,

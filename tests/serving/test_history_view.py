@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
 
+from batch.issues import with_issues
 from serving.analysis import Analysis
 from serving.reader import Stream
-from shared_logic.datasets.page_history import PageLife
+from shared_logic.datasets.input_issues import UnusedRow
+from shared_logic.datasets.page_history import PageIssue, PageLife
 from shared_logic.datasets.revision_history import RevisionFacts, StrayFacts
 from shared_logic.datasets.sites import SiteNamespaces
-from shared_logic.datasets.user_history import UserLife
+from shared_logic.datasets.user_history import UserIssue, UserLife
 from shared_logic.definition import Dataset
+from shared_logic.eventify.tables import states
 from shared_logic.language import Table
+from shared_logic.reference import reference, united
+from shared_logic.registry import registry
 from shared_logic.tables import Schema
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
@@ -96,6 +103,9 @@ def viewed(view: str, *rows: Table, now: datetime = MUCH_LATER) -> list[Row]:
         "page_lives": PageLife,
         "user_lives": UserLife,
         "site_namespaces": SiteNamespaces,
+        "input_issues": UnusedRow,
+        "page_issues": PageIssue,
+        "user_issues": UserIssue,
     }
 
     def read(dataset: Dataset) -> Stream:
@@ -269,6 +279,30 @@ def test_at_whatever_instant_it_is_read_states_never_overlap(minute: int) -> Non
     then = [max(state for state in states if state <= row["event_timestamp"]) for row in revisions]
     names = {text(n): f"A{ordinal}" for ordinal, n in enumerate((0, 10, 20, 30, 50, 60))}
     assert [row["event_user_text_historical"] for row in revisions] == [names[state] for state in then]
+
+
+def test_an_issue_of_the_input_names_the_column_at_fault() -> None:
+    # given a row of which two columns can't be read, of which the first is told
+    row = {
+        "rev_id": "5",
+        "rev_page": "1",
+        "rev_timestamp": "20200101000000",
+        "rev_len": "-5",
+        "rev_minor_edit": "x",
+    }
+    told = with_issues("w", Counter(), partial(states, {"page": [], "revision": [row]}, "w", 0))
+    # when it is taken
+    dataset = registry["input_issues"]
+    found = reference([dataset], united(told))["input_issues"]
+    # then the view of issues names it
+    rows = [UnusedRow(**dataset.schema.record(key, values)) for key, values in found.items()]
+    (issue,) = viewed("issues", *rows)
+    assert (issue["table"], issue["key"], issue["field"], issue["code"]) == (
+        "revision",
+        "5",
+        "rev_minor_edit",
+        "not_a_number",
+    )
 
 
 def test_a_revision_that_went_to_another_page_is_one_row_and_counts_once() -> None:
