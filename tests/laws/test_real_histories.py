@@ -27,7 +27,7 @@ BATCH_ONLY = {
     # names are joined by id or by (name, time) when they are read
     "caused_by_user_text",
     "caused_by_user_id",
-    # no event tells the groups that a script gives
+    # groups that a script gives are not taken over from events of edits
     "user_groups",
     "is_bot_by",
 }

@@ -39,7 +39,7 @@ OF_CREATIONS = {"source_log_id", "source_log_comment", "event_log_id"}
 WITHOUT_TYPES = {"source_log_params"}
 """recentchange tells parameters without types and nulls."""
 BY_SCRIPT = {"user_groups", "is_bot_by", "event_user_groups", "event_user_is_bot_by", "user_is_bot_by"}
-"""Nothing tells of groups that a script gives without a row of the log, as it did on one of the wikis."""
+"""Groups that a script gave without a row of the log, as it did on one of the wikis, are not taken over from edits."""
 ONE = {"revision_deleted_parts_are_suppressed"}
 """No event tells of suppression: one revision, on one of the wikis."""
 EMPTY = {"event_comment"}

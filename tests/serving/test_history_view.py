@@ -95,6 +95,13 @@ def history(*rows: Table, now: datetime = MUCH_LATER) -> list[Row]:
     )  # fmt: skip
 
 
+def columns(view: str) -> dict[str, str]:
+    """Types of the columns of a view, by name."""
+    with Analysis(lambda _: Stream(iter(()), 1, (), complete=True, lag=0), None, MUCH_LATER) as db:
+        db.prepare([view])
+        return dict(db.columns(f"FROM {view}"))
+
+
 def viewed(view: str, *rows: Table, now: datetime = MUCH_LATER) -> list[Row]:
     """What a view makes of these rows."""
     tables = {
@@ -351,3 +358,10 @@ def test_pages_of_several_namespaces_are_never_one_title(site: list[Row], titles
     digests = [row for row in found if row["event_type"] == "daily_digest" and row["page_title"]]
     assert {row["page_title"]: row["revisions"] for row in digests} == dict.fromkeys(titles.values(), 1)
     assert {row["page_namespace"]: row["page_title"] for row in found if row["page_id"]} == titles
+
+
+@pytest.mark.parametrize("view", ["mediawiki_history", "page_history", "mediawiki_history_reduced"])
+def test_numbers_of_namespaces_have_upstreams_type(view: str) -> None:
+    types = columns(view)
+    small = {name for name, kind in types.items() if kind == "INTEGER"}
+    assert small == types.keys() & {"page_namespace", "page_namespace_historical"}
