@@ -83,6 +83,8 @@ def _settings(jars: list[Path], warehouse: Path, cores: int) -> dict[str, str]:
         "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(cores),
         "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
         "spark.sql.session.timeZone": "UTC",
+        # Hadoop's file system sets the modes of files itself, whatever the process's umask.
+        "spark.hadoop.fs.permissions.umask-mode": "077",
         "spark.sql.warehouse.dir": str(warehouse),
         "spark.driver.memory": os.environ.get("WIKIBRAID_SPARK_MEMORY", "2g"),
         "spark.driver.host": "127.0.0.1",

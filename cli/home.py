@@ -72,7 +72,7 @@ class Home:
         """
         self.path = path.expanduser().resolve()
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             message = f"{path}: can't be a home ({error.strerror}); give another folder with --home"
             raise Failure(message) from error

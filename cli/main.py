@@ -30,6 +30,7 @@ from cli.commands import (
 )
 from cli.failures import INTERRUPTED, MISTAKE, Failure
 from cli.output import err
+from cli.umask import keep_others_out
 from serving.duckdb_session import MemoryLimitError
 from serving.sqlite_store import StoreError
 from shared_logic.installed import BrokenPackage, register_datasets
@@ -49,8 +50,9 @@ app = typer.Typer(
 
 
 @app.callback()
-def before() -> None:
-    """Know the datasets of packages that are installed here."""
+def before(context: typer.Context) -> None:
+    """Keep what is written from other users, and know the datasets of packages that are installed here."""
+    keep_others_out(context)
     try:
         register_datasets()
     except BrokenPackage as error:

@@ -12,6 +12,7 @@ from cli.failures import DIFFERS, Failure
 from cli.options import JsonOption, dataset_named
 from cli.output import out, print_json, print_records
 from cli.templates import TEMPLATES
+from cli.umask import let_others_read
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
 from shared_logic.reference import reference, told
@@ -113,6 +114,7 @@ def describe(dataset: Dataset) -> dict[str, object]:
 
 
 def new(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of the dataset, in lower case with underscores.")],
     shape: Annotated[
         str, typer.Option(help="enrichment, entity, fold, rollup, pair, derived or linked.")
@@ -137,6 +139,7 @@ def new(
         message = f"{folder} is no folder; run this in the project's root, or give --folder"
         raise Failure(message)
     table = "".join(part.capitalize() for part in name.split("_"))
+    let_others_read(context)
     path.write_text(TEMPLATES[shape].format(name=name, table=table))
     if json:
         print_json({"dataset": name, "shape": shape, "path": path})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -65,7 +67,14 @@ def findings(home: Path) -> Iterator[dict[str, str]]:
     yield _row(
         "memory", f"{memory:,.1f} GiB", "" if memory > LEAST_MEMORY_GIB else "Spark wants 3 GiB at least"
     )
-    yield _row("home", str(place.path), "")
+    may_enter = place.path.stat().st_mode & stat.S_IRWXO
+    yield _row(
+        "home",
+        str(place.path),
+        f"others may enter it, and what is hidden lies there as it came: chmod 700 {shlex.quote(str(place.path))}"
+        if may_enter
+        else "",
+    )
 
 
 def _java() -> str:

@@ -23,6 +23,7 @@ from cli.output import counted, err, out, print_json, print_records
 from cli.parts import part_of
 from cli.reading import analysis, freshness, freshness_of_all, instant_of, reader, stream
 from cli.temporary import temporary
+from cli.umask import let_others_read
 from serving.analysis import Analysis
 from serving.duckdb_session import within_memory
 from serving.formats import write_csv, write_delimited, write_json, write_jsonl, write_parquet, write_tsv
@@ -224,6 +225,7 @@ def sql(
 
 
 def export(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(help="The dataset or view.")],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the file.")],
     format: Annotated[FileFormat, typer.Option(help="How rows are written.")] = FileFormat.JSONL,  # noqa: A002
@@ -232,6 +234,7 @@ def export(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Write all merged rows to one file, which is there when it is whole; `dump` is the layout of public dumps."""
+    let_others_read(context)
     place = home_at(home)
     if format is FileFormat.DUMP:
         _export_dump(place, name, out_dir, at, now)

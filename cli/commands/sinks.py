@@ -14,6 +14,7 @@ from cli.home import Home
 from cli.options import DEFAULT_HOME, HOST, HomeOption, HostOption, JsonOption, PortOption, home_at
 from cli.output import err, meter, print_json, print_records
 from cli.sinks import AWAY, Output, output_named, outputs
+from cli.umask import let_others_read
 from serving.delivery import Delivery, standing
 from serving.delivery_daemon import DeliveryDaemon, Kept
 from serving.reader import NotPublished
@@ -52,8 +53,14 @@ def list_(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
 
 
 @app.command()
-def deliver(names: NamesArgument = None, home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
+def deliver(
+    context: typer.Context,
+    names: NamesArgument = None,
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
+) -> None:
     """Bring the sinks to what readers read now, and stop there; can be run again."""
+    let_others_read(context)
     place = home_at(home)
     rows = []
     for output in _chosen(place, names):
@@ -74,12 +81,14 @@ def deliver(names: NamesArgument = None, home: HomeOption = DEFAULT_HOME, json: 
 
 @app.command()
 def daemon(
+    context: typer.Context,
     names: NamesArgument = None,
     host: HostOption = HOST,
     port: PortOption = PORT,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Keep the sinks current until SIGTERM or Ctrl-C; one that doesn't answer is tried again and holds up no other."""
+    let_others_read(context)
     place = home_at(home)
     chosen = _chosen(place, names)
     kept = [Kept(output.name, output.seconds, _opened(place, output)) for output in chosen]

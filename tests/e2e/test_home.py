@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -20,10 +23,11 @@ from cli.main import app
 from cli.temporary import LOCK, temporary
 from serving.sqlite_file import StoreError
 from shared_logic.entities import encode, page
-from shared_logic.laws import load_generation
+from shared_logic.laws import load_generation, states_before
 from shared_logic.memory_store import MemoryStore
 from shared_logic.page_state import PageState
 from shared_logic.registry import registry
+from speed.ingest import ingest
 from stack.cassandra_node import CassandraNode
 from tests import sample
 from tests.e2e.commands import ran
@@ -192,3 +196,59 @@ def test_a_home_from_which_nothing_was_brought_in_has_no_dead_letters(tmp_path: 
     # when its dead letters are asked for, then there are none, and nothing is made that would say how its log is parted
     assert ran("deadletters", "list", "--json", "--home", str(tmp_path)).stdout.strip() == "[]"
     assert not Home(tmp_path).has_notes
+
+
+@pytest.fixture
+def usual_umask() -> Iterator[None]:
+    """Of most systems: others read what one writes."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def modes(folder: Path) -> set[int]:
+    """Of the folder and all that lies in it."""
+    return {stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.rglob("*"))}
+
+
+@pytest.mark.spark
+def test_a_home_is_its_users_alone(tmp_path: Path, usual_umask: None) -> None:
+    # given no home
+    home, events = tmp_path / "home", tmp_path / "events.ndjson"
+    events.write_bytes(b"\n".join((*sample.events()[:100], b"no event")))
+    # when events and what can't be read are brought in, and Spark makes tables of them
+    ran("ingest", "events", str(events), "--home", str(home))
+    ran("batch", "run", "page_current", "--home", str(home))
+    # then nobody else may enter or read anything
+    assert {"archive", "delta", "log.db", "store.db"} <= {path.name for path in home.iterdir()}
+    assert all(mode & 0o077 == 0 for mode in modes(home))
+
+
+def test_doctor_tells_of_a_home_that_others_may_enter(tmp_path: Path) -> None:
+    home = tmp_path / "a home"
+    for mode, fix in ((0o700, ""), (0o750, ""), (0o755, f"chmod 700 '{home}'")):
+        # given a home that lets in so many
+        Home(home).path.chmod(mode)
+        # then it is told how to keep others out
+        (found,) = (row for row in findings(home) if row["check"] == "home")
+        assert found["fix"].endswith(fix)
+        assert bool(found["fix"]) == bool(fix)
+
+
+def test_what_is_written_for_others_follows_the_users_umask(tmp_path: Path, usual_umask: None) -> None:
+    # given a published table, and a sink to files
+    home, out = Home(tmp_path / "home"), tmp_path / "out"
+    with home.log() as log, home.store() as store:
+        ingest(log, "events", list(sample.events()[:300]))
+        cut = log.ends()
+        for dataset, made in load_generation(
+            store, [registry["page_current"]], states_before(log, cut, {}), cut, "run"
+        ):
+            store.publish(dataset.name, made.number)
+    (home.path / "sinks.yaml").write_text(f"pages:\n  dataset: page_current\n  to: delta://{out / 'lake'}\n")
+    # when it is exported and delivered, and a dataset is begun
+    ran("export", "page_current", "--out", str(out), "--home", str(home.path))
+    ran("sinks", "deliver", "--home", str(home.path))
+    ran("new", "fresh", "--folder", str(out))
+    # then others read that
+    assert modes(out) == {0o755, 0o644}
