@@ -53,23 +53,16 @@ def configuration(path: Path) -> Configuration:
     Raises:
         Failure: it can't be used; the message names the file, the line and what is wrong.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return Configuration()
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"{path}: can't be read ({error})"
-        raise Failure(message) from error
-    return parsed(text, path, Configuration)
+    return parsed(path, Configuration) if path.exists() else Configuration()
 
 
-def parsed(text: str, path: Path, kind: type[T]) -> T:
-    """The YAML text as a value of that type.
+def parsed(path: Path, kind: type[T]) -> T:
+    """What the YAML file says, as a value of that type.
 
     Raises:
         Failure: it is none; the message names `path`, the line and what is wrong.
     """
-    found, node = _read(text, path)
+    found, node = _read(path)
     return _converted(found, node, path, kind, ())
 
 
@@ -86,13 +79,13 @@ class Entries(Generic[T]):
         return Failure(f"{self.path}, line {_line(self.node, place)}: {why}")
 
 
-def parsed_entries(text: str, path: Path, kind: type[T]) -> Entries[T]:
-    """The YAML text as named values of that type.
+def parsed_entries(path: Path, kind: type[T]) -> Entries[T]:
+    """What the YAML file says, as named values of that type.
 
     Raises:
         Failure: it is none; the message names `path`, the line and what is wrong.
     """
-    found, node = _read(text, path)
+    found, node = _read(path)
     if not isinstance(found, dict):
         message = f"{path}, line {_line(node, ())}: names with what belongs to each are wanted, as in `name:` and lines below it"
         raise Failure(message)
@@ -100,7 +93,8 @@ def parsed_entries(text: str, path: Path, kind: type[T]) -> Entries[T]:
     return Entries(path, entries, node)
 
 
-def _read(text: str, path: Path) -> tuple[Any, yaml.Node | None]:
+def _read(path: Path) -> tuple[Any, yaml.Node | None]:
+    text = _text(path)
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         _refuse_repeated(node, path)
@@ -109,6 +103,19 @@ def _read(text: str, path: Path) -> tuple[Any, yaml.Node | None]:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         message = f"{path}, line {line}: no YAML ({getattr(error, 'problem', error)})"
+        raise Failure(message) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        found = path.read_bytes()
+        return found.decode()
+    except OSError as error:
+        message = f"{path}: can't be read ({error.strerror})"
+        raise Failure(message) from error
+    except UnicodeDecodeError as error:
+        line = found.count(b"\n", 0, error.start) + 1
+        message = f"{path}, line {line}: no text in UTF-8 ({error.reason}); save the file as UTF-8"
         raise Failure(message) from error
 
 
@@ -214,8 +221,9 @@ def kafka_options() -> Mapping[str, str]:
 def _secret(path: str, variable: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        message = f"{path} ({variable}): can't be read ({error.strerror})"
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "no text in UTF-8"
+        message = f"{path} ({variable}): can't be read ({why})"
         raise Failure(message) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import msgspec
 
 from cli.configuration import Entries, cassandra_security, kafka_options, parsed_entries
 from cli.failures import Failure
+from cli.home import Home
 from serving.cassandra_session import Address, Unreachable, connected
 from serving.ddl import create_keyspace
 from shared_logic.definition import Dataset
@@ -75,17 +77,50 @@ class Output:
                 yield CassandraSink(cql, self.table)
 
 
-def outputs(path: Path) -> Mapping[str, Output]:
-    """What sinks.yaml says, by name.
+@dataclass(frozen=True, slots=True)
+class Own:
+    """Where an installation's own data lies, to which no sink may write."""
+
+    home: Path
+    topic: Topic | None
+    """Of the log; None: it is in the home."""
+    address: Address | None
+    """Of the store; None: it is in the home."""
+
+    def at(self, target: Address | Topic | Path) -> str | None:
+        """What of it lies there; None: nothing."""
+        if isinstance(target, Path):
+            place = target.resolve()
+            overlap = place.is_relative_to(self.home) or self.home.is_relative_to(place)
+            return f"the home {self.home}" if overlap else None
+        if isinstance(target, Topic):
+            return "the log" if self.topic is not None and _same_topic(target, self.topic) else None
+        return "the store" if self.address is not None and _same_keyspace(target, self.address) else None
+
+
+def outputs(place: Home) -> Mapping[str, Output]:
+    """What a home's sinks.yaml says, by name.
 
     Raises:
         Failure: it can't be used; the message names the file, the line and what is wrong.
     """
-    found = parsed_entries(path.read_text(encoding="utf-8"), path, Setting)
+    return outputs_of(place.sinks_file, Own(place.path, place.topic(), place.address()))
+
+
+def outputs_of(path: Path, own: Own) -> Mapping[str, Output]:
+    """What a file says, by name, where `own` is what no sink may write to.
+
+    Raises:
+        Failure: it can't be used; the message names the file, the line and what is wrong.
+    """
+    found = parsed_entries(path, Setting)
     made = {name: _output(found, name) for name in found.entries}
-    places: dict[tuple[str, str], str] = {}
+    places: dict[tuple[Address | Topic | Path, str], str] = {}
     for name, output in made.items():
-        place = output.to, output.table.name if isinstance(output.target, Address) else ""
+        if what := own.at(output.target):
+            message = f"{name} would write to where {what} lies, and damage it; give it a place of its own"
+            raise found.mistake(message, name, "to")
+        place = output.target, output.table.name if isinstance(output.target, Address) else ""
         if place in places:
             message = f"{name} writes to where {places[place]} writes to; give each a place of its own"
             raise found.mistake(message, name, "to")
@@ -130,14 +165,30 @@ def _target(text: str) -> Address | Topic | Path:
     raise ValueError(message)
 
 
-def output_named(path: Path, name: str) -> Output:
+def output_named(place: Home, name: str) -> Output:
     """The one of that name.
 
     Raises:
         Failure: there is none, or sinks.yaml can't be used.
     """
-    known = outputs(path)
+    known = outputs(place)
     if name not in known:
-        message = f"no sink {name!r}; {path} names {', '.join(known) or 'none'}"
+        message = f"no sink {name!r}; {place.sinks_file} names {', '.join(known) or 'none'}"
         raise Failure(message)
     return known[name]
+
+
+def _same_topic(one: Topic, other: Topic) -> bool:
+    brokers, others = ({_named(broker) for broker in topic.brokers.split(",")} for topic in (one, other))
+    return one.name == other.name and not brokers.isdisjoint(others)
+
+
+def _same_keyspace(one: Address, other: Address) -> bool:
+    nodes, others = ({_named(host) for host in address.hosts} for address in (one, other))
+    alike = (one.keyspace, one.port) == (other.keyspace, other.port)
+    return alike and not nodes.isdisjoint(others)
+
+
+def _named(host: str) -> str:
+    """This machine has two names that everybody uses."""
+    return re.sub(r"^localhost\b", "127.0.0.1", host.lower())

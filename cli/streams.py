@@ -34,7 +34,7 @@ def streams(path: Path) -> Mapping[str, Stream]:
     Raises:
         Failure: it can't be used; the message names the file, the line and what is wrong.
     """
-    found = parsed_entries(path.read_text(encoding="utf-8"), path, Stream)
+    found = parsed_entries(path, Stream)
     for name, stream in found.entries.items():
         if stream.schema_title not in KINDS:
             known = ", ".join(sorted(KINDS))

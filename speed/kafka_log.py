@@ -29,6 +29,7 @@ PATIENCE_SECONDS = 60.0
 """How long Kafka may not answer before that is told; a broker is up again after some 10 seconds."""
 POSITION = "position"
 _PORT = 9092
+_LARGEST_PORT = 65_535
 _LARGEST_RECORD = 64 * 1024 * 1024
 _FETCHED_AHEAD_KIB = 16_384
 _AT_ONCE = 10_000
@@ -61,7 +62,7 @@ class Topic:
         if (
             parts.scheme != "kafka"
             or parts.query
-            or not all(re.fullmatch(r"[\w.\-]+(:\d{1,5})?", host) for host in hosts)
+            or not all(map(_is_broker, hosts))
             or not re.fullmatch(r"[\w.\-]{1,249}", name)
         ):
             message = (
@@ -70,6 +71,11 @@ class Topic:
             )
             raise ValueError(message)
         return cls(",".join(host if ":" in host else f"{host}:{_PORT}" for host in hosts), name)
+
+
+def _is_broker(text: str) -> bool:
+    found = re.fullmatch(r"[\w.\-]+(?::(\d{1,5}))?", text)
+    return found is not None and 0 < int(found[1] or _PORT) <= _LARGEST_PORT
 
 
 @dataclass(frozen=True, slots=True)

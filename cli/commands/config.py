@@ -21,7 +21,7 @@ from cli.failures import Failure
 from cli.home import CONFIGURATION, placed
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from cli.output import out, print_json
-from cli.sinks import outputs
+from cli.sinks import Own, outputs_of
 from cli.streams import streams
 from shared_logic.registry import registry
 from shared_logic.tables import DefinitionError
@@ -42,7 +42,7 @@ def check(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     checks: list[tuple[str, Callable[[], object]]] = [
         (_shown(own), lambda: _datasets_and_places(own)),
         (_shown(_file(folder, "streams.yaml")), lambda: streams(_file(folder, "streams.yaml"))),
-        (_shown(_file(folder, "sinks.yaml")), lambda: outputs(_file(folder, "sinks.yaml"))),
+        (_shown(_file(folder, "sinks.yaml")), lambda: outputs_of(_file(folder, "sinks.yaml"), _own(folder))),
         (_shown(folder / "stack.yaml"), lambda: stack_settings(folder)),
         (f"${CASSANDRA_LOGIN}, ${CASSANDRA_AUTHORITIES}", cassandra_security),
         (f"${KAFKA_OPTIONS}", kafka_options),
@@ -74,6 +74,15 @@ def _datasets_and_places(path: Path) -> None:
     except DefinitionError as error:
         message = f"{path}: datasets: {error}"
         raise Failure(message) from error
+
+
+def _own(folder: Path) -> Own:
+    path = folder / "wikibraid.yaml"
+    try:
+        return Own(folder, *placed(configuration(path), path))
+    except Failure:
+        # Told of that file.
+        return Own(folder, None, None)
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -71,7 +71,7 @@ def plan(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
         )
     lines += [
         f"  {output.to} is written by the sink {output.name}: it has no hidden value by now, its own history is its owner's affair"
-        for output in outputs(place.sinks_file).values()
+        for output in outputs(place).values()
     ]
     lines.append(f"`wikibraid purge execute {made.id}` does that, and nothing that was hidden later")
     for line in lines:

@@ -35,7 +35,7 @@ def list_(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """List the sinks, and how far each is."""
     place = home_at(home)
     rows = []
-    for output in outputs(place.sinks_file).values():
+    for output in outputs(place).values():
         known = standing(place.sink_note(output.name))
         rows.append(
             {
@@ -106,14 +106,14 @@ def daemon(
 @app.command()
 def schema(name: Annotated[str, typer.Argument(help="The sink.")], home: HomeOption = DEFAULT_HOME) -> None:
     """Print the JSON Schemas of a sink's rows and of their keys, as Kafka's records have them."""
-    table = output_named(home_at(home).sinks_file, name).table
+    table = output_named(home_at(home), name).table
     print_json({"key": key_schema(table), "value": row_schema(table)})
 
 
 def _chosen(place: Home, names: list[str] | None) -> list[Output]:
     if names:
-        return [output_named(place.sinks_file, name) for name in names]
-    found = list(outputs(place.sinks_file).values())
+        return [output_named(place, name) for name in names]
+    found = list(outputs(place).values())
     if not found:
         message = f"{place.sinks_file} names no sinks, and says how they are written; put yours into {place.path / 'sinks.yaml'}"
         raise Failure(message)

@@ -151,7 +151,7 @@ def settings(home: Path) -> StackSettings:
         Failure: it can't be used.
     """
     path = home.expanduser() / "stack.yaml"
-    return parsed(path.read_text(encoding="utf-8"), path, StackSettings) if path.exists() else StackSettings()
+    return parsed(path, StackSettings) if path.exists() else StackSettings()
 
 
 def servers(home: Path, made: StackSettings) -> list[list[tuple[str, Server]]]:

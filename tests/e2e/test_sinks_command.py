@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -217,11 +218,13 @@ def in_cassandra(address: Address) -> Rows:
     [
         ("sinks.yaml", "a:\n  dataset: nothing\n  to: delta:///x\n", r"line 2: a: no dataset 'nothing'"),
         ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: ftp://x\n", r"line 3: a: 'ftp://x' is no sink; write cass"),
+        ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: kafka://h:99999/x\n", r"line 3: a: .*write kafka://HOST:PORT"),
         ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: delta://here\n", r"line 3: .*delta:///path/to/folder"),
         ("sinks.yaml", f"a:\n  dataset: {NAME}\n", r"line 2: a: Object missing required field `to`"),
         ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: delta:///x\n  secs: 3\n", r"a: .*unknown field `secs`"),
         ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: delta:///x\n  seconds: 0\n", r"line 4: a: seconds must be"),
         ("sinks.yaml", f"a: &a\n  dataset: {NAME}\n  to: delta:///x\nb: *a\n", r"line \d: b writes to where a writes to"),
+        ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: kafka://h/x\nb:\n  dataset: {NAME}\n  to: kafka://h:9092/x\n", r"line 6: b writes"),
         ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: delta:///x\na:\n", r"line 4: a stands here a second time"),
         ("sinks.yaml", "a:\n  dataset: user_by_name\n  to: delta:///x\n", r"line 3: a: the key of user_by_name is private"),
         ("sinks.yaml", "- a\n", r"line 1: names with what belongs to each are wanted"),
@@ -232,14 +235,60 @@ def in_cassandra(address: Address) -> Rows:
     ],
 )  # fmt: skip
 def test_mistakes_are_told_with_file_and_line(tmp_path: Path, name: str, text: str, told: str) -> None:
-    import re
-
     (tmp_path / name).write_text(text)
     done = CliRunner().invoke(app, ["config", "check", "--home", str(tmp_path)])
     assert isinstance(done.exception, Failure)
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("✗")]
     assert str(tmp_path / name) in line
     assert re.search(told, line), line
+
+
+@pytest.mark.parametrize(
+    "to,what",
+    [
+        ("kafka://localhost:9092/events", "the log"),
+        ("kafka://other:9092,KAFKA2/events", "the log"),
+        ("cassandra://127.0.0.1/braid", "the store"),
+        ("delta://{home}", "the home"),
+        ("delta://{home}/archive", "the home"),
+        ("delta://{home}/../home/delta/daily_edits/", "the home"),
+        ("delta://{home}/..", "the home"),
+    ],
+)
+def test_no_sink_writes_to_wikibraids_own_data(tmp_path: Path, to: str, what: str) -> None:
+    # given a home on servers, and a sink that aims at the log, the store or the home
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "wikibraid.yaml").write_text(
+        "log: kafka://127.0.0.1:9092,kafka2:9092/events\nstore: cassandra://localhost:9042/braid\n"
+    )
+    (home / "sinks.yaml").write_text(f"a:\n  dataset: {NAME}\n  to: {to.format(home=home)}\n")
+    # then it is refused by whoever looks for mistakes, and by whoever delivers
+    told = rf"sinks\.yaml, line 3: a would write to where {what}.* lies"
+    checked = CliRunner().invoke(app, ["config", "check", "--home", str(home)])
+    assert re.search(told, checked.stdout)
+    with pytest.raises(Failure, match=told):
+        run(home, "sinks", "deliver")
+    assert not (home / "archive").exists()
+
+
+@pytest.mark.parametrize(
+    "to", ["kafka://127.0.0.1:9092/other", "kafka://other:9092/events", "cassandra://localhost/other"]
+)
+def test_sinks_may_be_on_the_servers_of_the_log_and_the_store(tmp_path: Path, to: str) -> None:
+    (tmp_path / "wikibraid.yaml").write_text(
+        "log: kafka://127.0.0.1:9092/events\nstore: cassandra://localhost:9042/braid\n"
+    )
+    (tmp_path / "sinks.yaml").write_text(f"a:\n  dataset: {NAME}\n  to: {to}\n")
+    assert run(tmp_path, "config", "check").count("✓") == 6
+
+
+@pytest.mark.parametrize("name", ["sinks.yaml", "streams.yaml", "stack.yaml", "wikibraid.yaml"])
+def test_a_file_that_is_no_utf_8_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes("# here\n# Zoë\n".encode("latin-1"))
+    checked = CliRunner().invoke(app, ["config", "check", "--home", str(tmp_path)])
+    assert isinstance(checked.exception, Failure)
+    assert f"✗ {tmp_path / name}, line 2: no text in UTF-8" in checked.stdout
 
 
 @pytest.mark.parametrize("words", [("sinks", "daemon"), ("ingest", "live"), ("speed", "daemon")])

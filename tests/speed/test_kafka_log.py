@@ -156,7 +156,16 @@ def test_offsets_that_kafka_gave_up_are_told(outbox: SqliteLog, log: KafkaLog, b
 
 
 @pytest.mark.parametrize(
-    "text", ["http://a/b", "kafka://a", "kafka:///t", "kafka://u:p@a/t", "kafka://a:1/t?x"]
+    "text",
+    [
+        "http://a/b",
+        "kafka://a",
+        "kafka:///t",
+        "kafka://u:p@a/t",
+        "kafka://a:1/t?x",
+        "kafka://a:65536/t",
+        "kafka://a:0/t",
+    ],
 )
 def test_addresses_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="write kafka://HOST:PORT/TOPIC"):
