@@ -64,7 +64,8 @@ def recompute(
     bootstraps = {made.id: folder / STATES for folder, made in home.bootstraps_known()}
     code = {dataset.name: fingerprint(dataset) for dataset in datasets}
     purges = tuple(plan.id for plan in purges_begun(home.purges))
-    run = run_id(cut, [*bootstraps, *purges, *(["full"] if full else []), computing_fingerprint()], code)
+    given = [log.identity, *bootstraps, *purges, *(["full"] if full else []), computing_fingerprint()]
+    run = run_id(cut, given, code)
     asked, datasets = datasets, _with_hidden_names(store, datasets)
     code |= {dataset.name: fingerprint(dataset) for dataset in datasets}
     progress.say("archiving the log")
@@ -201,11 +202,11 @@ def spark_session(home: Home) -> SparkSession:
     return session("wikibraid", home.path / "warehouse")
 
 
-def run_id(cut: Cut, bootstraps: list[str], code: dict[str, str]) -> str:
+def run_id(cut: Cut, given: list[str], code: dict[str, str]) -> str:
     """The same input and code give the same run, so that a run that was killed is gone on with."""
     parts = [
         ",".join(map(str, cut)),
-        *bootstraps,
+        *given,
         *(f"{name} {hash_}" for name, hash_ in sorted(code.items())),
     ]
     return sha256("\n".join(parts).encode()).hexdigest()[:12]

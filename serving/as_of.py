@@ -23,6 +23,11 @@ class Until:
         self._log, self._cut = log, cut
 
     @property
+    def identity(self) -> str:
+        """See `Log`."""
+        return self._log.identity
+
+    @property
     def partitions(self) -> int:
         """See `Log`."""
         return self._log.partitions

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import NamedTuple, Self
 
-from serving.reader import NotPublished, Reader
+from serving.reader import NotPublished, Reader, through_of
 from shared_logic.definition import Dataset
 from shared_logic.protocols import Cut, Generation, Lane, Store
 from shared_logic.sinks import Change
@@ -21,8 +21,8 @@ from shared_logic.sinks import Change
 _AT_ONCE = 5_000
 
 
-class MarkTooOld(LookupError):  # noqa: N818  what is wrong, not that something is
-    """What was shown at the mark is not known any more; only all rows can tell what has changed since."""
+class UnknownMark(LookupError):  # noqa: N818  what is wrong, not that something is
+    """What was shown at the mark is not known here, or not any more; only all rows can tell what has changed since."""
 
 
 class Mark(NamedTuple):
@@ -31,10 +31,12 @@ class Mark(NamedTuple):
     generation: int
     through: Cut
     """The offsets of the log before which everything was included."""
+    run: str
+    """Id of the run that made the generation: elsewhere one of the same number was made by another. Empty: the mark doesn't tell."""
 
     def __str__(self) -> str:
         """As `of` reads it."""
-        return f"{self.generation}:{','.join(map(str, self.through))}"
+        return f"{self.generation}:{','.join(map(str, self.through))}@{self.run}"
 
     @classmethod
     def of(cls, text: str) -> Self:
@@ -43,12 +45,13 @@ class Mark(NamedTuple):
         Raises:
             ValueError: it is none.
         """
-        generation, colon, offsets = text.partition(":")
+        place, _, run = text.partition("@")
+        generation, colon, offsets = place.partition(":")
         words = offsets.split(",")
         if not colon or not all(word.isdecimal() for word in (generation, *words)):
-            message = f"{text!r} is no mark; a change feed ends with one, such as 3:120,48,9,77"
+            message = f"{text!r} is no mark; a change feed ends with one, such as 3:120,48,9,77@1f0c2ab9d3e4"
             raise ValueError(message)
-        return cls(int(generation), tuple(map(int, words)))
+        return cls(int(generation), tuple(map(int, words)), run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +68,7 @@ def changes(store: Store, dataset: Dataset, since: Mark | None) -> Feed:
 
     Raises:
         NotPublished: there is no published generation, or it has other columns than the code.
-        MarkTooOld: the generation of the mark was given up.
-        ValueError: the mark is of another log.
+        UnknownMark: the generation of the mark was given up, is another installation's, or never showed what lies at those offsets.
     """
     reader = Reader(store)
     made = store.published(dataset.name)
@@ -75,12 +77,10 @@ def changes(store: Store, dataset: Dataset, since: Mark | None) -> Feed:
             f"{dataset.name} is not published yet; `wikibraid batch run {dataset.name}` makes a generation"
         )
         raise NotPublished(message)
-    mark = Mark(made.number, reader.through(dataset, made.number))
+    mark = Mark(made.number, reader.through(dataset, made.number), made.run)
     if since is None:
         return Feed(_all(reader, dataset, made), mark)
-    if len(since.through) != len(made.cut):
-        message = f"{dataset.name}: the mark {since} has {len(since.through)} partitions, the log has {len(made.cut)}"
-        raise ValueError(message)
+    _refuse_unknown(store, dataset, since, made)
     keys = (
         _since(store, dataset, since.through, mark)
         if since.generation == made.number
@@ -108,15 +108,6 @@ def _since(store: Store, dataset: Dataset, after: Cut, mark: Mark) -> Iterator[b
 
 def _between(store: Store, dataset: Dataset, since: Mark, mark: Mark) -> Iterator[bytes]:
     """Keys that may be shown differently by another generation, in order."""
-    known = next(
-        (found for found in store.generations(dataset.name) if found.number == since.generation), None
-    )
-    if known is None or _key_columns(known.columns) != _key_columns(dataset.schema.signature):
-        message = (
-            f"{dataset.name}: what generation {since.generation} of the mark {since} showed is not known any more; "
-            "take all rows, without a mark"
-        )
-        raise MarkTooOld(message)
     lanes = [Lane(dataset.name, number) for number in (since.generation, mark.generation)]
     return _once(
         heapq.merge(
@@ -124,6 +115,32 @@ def _between(store: Store, dataset: Dataset, since: Mark, mark: Mark) -> Iterato
             *(_of_speed(store, dataset, lane) for lane in lanes),
         )
     )
+
+
+def _refuse_unknown(store: Store, dataset: Dataset, since: Mark, made: Generation) -> None:
+    """Refuse a mark of which nothing can be told; `made` is the generation that is published.
+
+    Raises:
+        UnknownMark: it is one.
+    """
+    again = "take all rows, without a mark"
+    known = next(
+        (found for found in store.generations(dataset.name) if found.number == since.generation), None
+    )
+    if known is None or known.run != since.run or (known != made and not _has_keys_of(known, dataset)):
+        message = f"{dataset.name}: what generation {since.generation} of the mark {since} showed is not known here, or not any more; {again}"
+        raise UnknownMark(message)
+    through = through_of(store, Lane(dataset.name, known.number), known.cut)
+    if len(since.through) != len(through) or not all(
+        start <= offset <= end for start, offset, end in zip(known.cut, since.through, through, strict=True)
+    ):
+        bounds = " to ".join(",".join(map(str, cut)) for cut in (known.cut, through))
+        message = f"{dataset.name}: generation {known.number} has shown {bounds}, and the mark {since} is not among it; {again}"
+        raise UnknownMark(message)
+
+
+def _has_keys_of(made: Generation, dataset: Dataset) -> bool:
+    return _key_columns(made.columns) == _key_columns(dataset.schema.signature)
 
 
 def _key_columns(signature: tuple[str, ...]) -> list[str]:

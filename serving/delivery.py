@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from serving.changes import Feed, Mark, MarkTooOld, changes
+from serving.changes import Feed, Mark, UnknownMark, changes
 from serving.reader import Reader
 from shared_logic.definition import Dataset
 from shared_logic.keys import encode_key
@@ -76,7 +76,7 @@ class Delivery:
         if mark is not None:
             try:
                 return changes(store, self._dataset, Mark.of(mark)), False
-            except MarkTooOld:
+            except UnknownMark:
                 pass
         return changes(store, self._dataset, None), True
 

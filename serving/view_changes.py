@@ -54,8 +54,8 @@ def view_changes(store: Store, view: View, since: Marks | None) -> ViewFeed:
 
     Raises:
         NotPublished: a table has no published generation, or one with other columns than the code.
-        MarkTooOld: the generation of a mark was given up.
-        ValueError: the marks are of another log or another view.
+        UnknownMark: what was shown at a mark is not known here, or not any more.
+        ValueError: the marks are of another view.
     """
     known = None if since is None else since.of_tables
     if known is not None and known.keys() != set(view.datasets):

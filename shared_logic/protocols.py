@@ -26,6 +26,10 @@ class Log(Protocol):
     """The canonical log: append-only, keyed by entity, cut into partitions."""
 
     @property
+    def identity(self) -> str:
+        """Tells this log from every other one."""
+
+    @property
     def partitions(self) -> int:
         """How many there are; fixed when the home is made."""
 

@@ -114,6 +114,15 @@ class KafkaLog:
         self._partitions = len(found.partitions)
 
     @property
+    def identity(self) -> str:
+        """See `Log`.
+
+        Raises:
+            KafkaUnreachable: no broker answers.
+        """
+        return identity_of(self.topic, self._options)
+
+    @property
     def partitions(self) -> int:
         """See `Log`."""
         return self._partitions

@@ -18,6 +18,11 @@ class MemoryLog:
         self._messages: defaultdict[int, list[Message]] = defaultdict(list)
 
     @property
+    def identity(self) -> str:
+        """See `Log`."""
+        return f"{id(self):x}"
+
+    @property
     def partitions(self) -> int:
         """See `Log`."""
         return self._partitions

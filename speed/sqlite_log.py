@@ -130,7 +130,7 @@ class SqliteLog:
 
     @property
     def identity(self) -> str:
-        """Tells this log from every other one."""
+        """See `Log`."""
         known = self.recall(_IDENTITY)
         if known is None:
             # Made before logs were told apart.

@@ -12,7 +12,7 @@ import typer
 from cli.failures import CANNOT_KNOW, Failure
 from cli.options import DEFAULT_HOME, HomeOption, dataset_named, home_at
 from cli.output import counted
-from serving.changes import Mark, MarkTooOld
+from serving.changes import Mark, UnknownMark
 from serving.changes import changes as changes_since
 from serving.reader import NotPublished
 from serving.view_changes import Marks, view_changes
@@ -42,7 +42,7 @@ def changes(
     with place.store() as store:
         try:
             told, mark = _of_view(store, name, since) if name in views else _of_table(store, name, since)
-        except (NotPublished, MarkTooOld) as error:
+        except (NotPublished, UnknownMark) as error:
             raise Failure(str(error.args[0]), CANNOT_KNOW) from error
         except ValueError as error:
             message = f"--since: {error}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 import shared_logic.datasets  # noqa: F401  registers them
-from cli.failures import Failure
+from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home
 from shared_logic.laws import states_before
 from shared_logic.reference import States
@@ -79,3 +80,21 @@ def test_what_is_no_other_home(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="the same home"):
         run("ingest", "home", str(home), "--home", str(home))
     shutil.rmtree(home)
+
+
+@pytest.mark.spark
+def test_a_mark_of_the_old_home_is_refused_by_the_new_one(tmp_path: Path) -> None:
+    # given a home, and another that took it over, whose first generations are of the same history and cut
+    old, new = tmp_path / "old", tmp_path / "new"
+    run("ingest", "tables", str(sample.SNAPSHOT), "--wiki", sample.WIKI, "--home", str(old))
+    run("init", "--home", str(new))
+    run("ingest", "home", str(old), "--home", str(new))
+    for home in (old, new):
+        run("batch", "run", "page_current", "--home", str(home))
+    # then a mark is good in its own home only: from here on offsets are of other messages
+    *_, told = run("changes", "page_current", "--home", str(old)).splitlines()
+    mark = json.loads(told)["mark"]
+    assert json.loads(run("changes", "page_current", "--since", mark, "--home", str(old))) == {"mark": mark}
+    with pytest.raises(Failure, match=r"is not known here.* take all rows") as refused:
+        run("changes", "page_current", "--since", mark, "--home", str(new))
+    assert refused.value.code == CANNOT_KNOW

@@ -42,6 +42,7 @@ from tests.sinks.readers import newest, plain
 
 pytestmark = pytest.mark.e2e
 NAME = "daily_edits"
+ROOT = Path(__file__).parents[2]
 Rows = list[dict[str, Any]]
 
 
@@ -300,6 +301,24 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path, words: tuple[str, ...]) ->
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 1
     assert "give another --port" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "document,example",
+    [
+        ("docs/operations.md", r"^## Sinks$.*?^```yaml\n(.*?)^```"),
+        ("conf/sinks.yaml", r"^#\n((?:#   [^\n]*\n){3})#\n"),
+    ],
+)
+def test_the_sink_that_documents_show_can_be_used(tmp_path: Path, document: str, example: str) -> None:
+    found = re.search(example, (ROOT / document).read_text(), re.MULTILINE | re.DOTALL)
+    assert found is not None
+    # given the lines as they stand there, but for the sign of a comment before them
+    (tmp_path / "sinks.yaml").write_text(re.sub(r"^#   ", "", found[1], flags=re.MULTILINE))
+    # then nothing is wrong with them
+    run(tmp_path, "config", "check")
+    (listed,) = json.loads(run(tmp_path, "sinks", "list", "--json"))
+    assert listed["to"].startswith("cassandra://")
 
 
 def test_what_is_right_is_told_too(tmp_path: Path) -> None:

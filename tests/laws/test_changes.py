@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.changes import Mark, MarkTooOld, changes
+from serving.changes import Mark, UnknownMark, changes
 from serving.reader import NotPublished, Reader
 from shared_logic.definition import Dataset
 from shared_logic.laws import load_generation, states_before
@@ -112,7 +112,7 @@ def test_a_feed_tells_what_changed_and_no_more() -> None:
 
 
 def test_what_can_not_be_told_is_said() -> None:
-    # given a table that is not published, one whose old generation was given up, and one of another log
+    # given a table that is not published, and one whose old generation was given up
     log = MemoryLog(1)
     store = MemoryStore()
     dataset = DATASETS[0]
@@ -124,10 +124,32 @@ def test_what_can_not_be_told_is_said() -> None:
     mark = changes(store, dataset, None).mark
     store.publish(dataset.name, 2)
     store.expire(dataset.name, {2})
-    with pytest.raises(MarkTooOld, match="without a mark"):
+    with pytest.raises(UnknownMark, match="without a mark"):
         changes(store, dataset, mark)
-    with pytest.raises(ValueError, match="has 2 partitions"):
-        changes(store, dataset, Mark(2, (0, 0)))
+
+
+def test_marks_that_no_feed_has_given_are_refused() -> None:
+    # given a table whose generation is cut at 2, and through 3
+    log, store = MemoryLog(1), MemoryStore()
+    log.append("testwiki/1", edit(1, 1))
+    log.append("testwiki/2", edit(2, 2))
+    dataset, cut = DATASETS[0], log.ends()
+    for run in ("one", "two"):
+        lanes = load_generation(store, [dataset], states_before(log, cut, {}), cut, run)
+    store.publish(dataset.name, 1)
+    first = changes(store, dataset, None).mark
+    store.publish(dataset.name, 2)
+    log.append("testwiki/1", edit(1, 3))
+    step(log, store, lanes, 0)
+    feed = changes(store, dataset, None)
+    assert feed.mark == Mark(2, (3,), "two")
+    # then marks between are taken, of the generation before as well
+    for mark in (first, feed.mark, Mark(2, (2,), "two")):
+        assert changes(store, dataset, mark).mark == feed.mark
+    # but none from before the cut, beyond the end, of another log, or of a generation of that number that others made
+    for wrong in ("2:1@two", "2:4@two", "1:3@one", "2:3,0@two", "2:3@one", "2:3", "3:3@two"):
+        with pytest.raises(UnknownMark, match=r"mark .* take all rows, without a mark"):
+            changes(store, dataset, Mark.of(wrong))
 
 
 @pytest.mark.parametrize("text", ["", "3", "3:", "3:1,", "x:1", "3:-1"])

@@ -234,7 +234,7 @@ def test_a_delivery_follows_batches_flips_and_rollbacks(place: Place, tmp_path: 
     # then what is noted says where that is
     noted = standing(kept.note)
     assert noted is not None
-    assert Mark.of(noted.mark) == Mark(1, (10, 25))
+    assert Mark.of(noted.mark) == Mark(1, (10, 25), "run-1")
 
 
 def test_sums_are_delivered(place: Place, tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_sums_are_delivered(place: Place, tmp_path: Path) -> None:
     assert kept.delivered() == (1, 1)
 
 
-@pytest.mark.parametrize("why", ["expired", "elsewhere", "lost"])
+@pytest.mark.parametrize("why", ["expired", "elsewhere", "lost", "of another installation"])
 def test_where_the_mark_says_nothing_all_is_delivered_and_what_was_there_goes(
     place: Place, tmp_path: Path, why: str
 ) -> None:
@@ -264,6 +264,8 @@ def test_where_the_mark_says_nothing_all_is_delivered_and_what_was_there_goes(
         kept.store.expire("lines", {2})
     elif why == "elsewhere":
         kept.reopened("elsewhere")
+    elif why == "of another installation":
+        kept.note.write_bytes(kept.note.read_bytes().replace(b"@run-1", b"@run-7"))
     else:
         kept.note.unlink()
     assert kept.delivered() == (5, 3)
