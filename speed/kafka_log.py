@@ -115,12 +115,19 @@ class KafkaLog:
 
     @property
     def identity(self) -> str:
-        """See `Log`.
+        """See `Log`; a topic of the same name that was made after this one was deleted is another.
 
         Raises:
-            KafkaUnreachable: no broker answers.
+            KafkaUnreachable: no broker answers, or there is no such topic any more.
         """
-        return identity_of(self.topic, self._options)
+        admin = AdminClient(self._client({}))
+        (future,) = admin.describe_topics(
+            TopicCollection([self.topic.name]), request_timeout=REQUEST_SECONDS
+        ).values()
+        try:
+            return str(future.result().topic_id)
+        except KafkaException as error:
+            raise self._unreachable(error.args[0].str()) from error
 
     @property
     def partitions(self) -> int:
@@ -339,18 +346,3 @@ def create_topic(
             raise KafkaUnreachable(message) from error
     with suppress(KafkaException):  # whoever opens it next asks again
         admin.list_topics(topic.name, timeout=REQUEST_SECONDS)
-
-
-def identity_of(topic: Topic, options: Mapping[str, str] | None = None) -> str:
-    """Tells the topic from every other one, one of the same name that was made after it was deleted included.
-
-    Raises:
-        KafkaUnreachable: no broker answers, or there is no such topic.
-    """
-    admin = AdminClient({"bootstrap.servers": topic.brokers, "log_level": 0, **dict(options or {})})
-    (future,) = admin.describe_topics(TopicCollection([topic.name]), request_timeout=REQUEST_SECONDS).values()
-    try:
-        return str(future.result().topic_id)
-    except KafkaException as error:
-        message = f"Kafka at {topic.brokers} does not describe the topic {topic.name}: {error.args[0].str()}"
-        raise KafkaUnreachable(message) from error

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,9 +17,8 @@ from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
 from cli.output import print_outcome
 from serving.cassandra_keyspace import BUCKETS, bind_to_log, create_store
 from serving.cassandra_session import connected
-from serving.sqlite_file import StoreError
 from shared_logic.partitions import PARTITIONS
-from speed.kafka_log import Kept, create_topic, identity_of
+from speed.kafka_log import KafkaLog, Kept, Topic, create_topic
 from speed.sqlite_log import SqliteLog
 
 DAY_MS = 86_400_000
@@ -45,30 +47,23 @@ def init(
 ) -> None:
     """Make a home whose log and store lie in its folder, in Kafka, or in Cassandra; can be run again."""
     place = home_at(home)
-    is_new = _configure(place, log, store)
-    with place.writing_log("init"), place.writing_store("init"):
-        with SqliteLog(place.path / "log.db", partitions) as notes:
-            identity = notes.identity
-            if notes.partitions != partitions:
-                message = f"{place.path} has a log of {notes.partitions} partitions already, which can't be changed; give a new --home"
-                raise Failure(message)
+    with place.writing_log("init"), place.writing_store("init"), _nothing_made_by_a_failure(place):
+        is_new = _configure(place, log, store)
         topic, address = place.topic(), place.address()
+        # What servers are asked comes first: nothing is bound to one that does not answer, or holds what is another's.
+        identity = None
         if topic is not None:
-            kept = Kept(replicas, retention_days * DAY_MS or -1)
-            create_topic(topic, partitions, kept, kafka_options())
-            identity = identity_of(topic, kafka_options())
+            identity = _made(topic, partitions, Kept(replicas, retention_days * DAY_MS or -1))
         if address is not None:
             with connected(address, cassandra_security()) as cql:
                 create_store(cql, replicas, buckets)
-                try:
-                    bind_to_log(cql, identity)
-                except StoreError:
-                    if is_new:
-                        # Nothing may read or write there through this home.
-                        place.configuration_file.unlink()
-                    raise
+                bind_to_log(cql, identity or _noted(place, partitions))
+        _noted(place, partitions)
         with place.intake(), place.store():
             pass
+        if is_new:
+            text = yaml.safe_dump({"log": log, "store": store}, sort_keys=False)
+            place.configuration_file.write_text(text, encoding="utf-8")
     print_outcome(
         {"home": str(place.path), "log": log, "store": store, "partitions": partitions},
         f"{place.path}: log {log}, store {store}, {partitions} partitions",
@@ -77,7 +72,7 @@ def init(
 
 
 def _configure(place: Home, log: str, store: str) -> bool:
-    """Write where things lie into the home's configuration; False: it says so already.
+    """Take from now on that things lie there; False: the home's configuration says so already.
 
     Raises:
         Failure: it says otherwise, and something may lie there.
@@ -95,6 +90,49 @@ def _configure(place: Home, log: str, store: str) -> bool:
         )
         raise Failure(message)
     place.configured(type(known)(log=log, store=store))
-    text = yaml.safe_dump({"log": log, "store": store}, sort_keys=False)
-    place.configuration_file.write_text(text, encoding="utf-8")
     return True
+
+
+@contextmanager
+def _nothing_made_by_a_failure(place: Home) -> Iterator[None]:
+    """Databases that are not there yet are not there after a failure either; else the home could have no other log or store."""
+    known = _databases(place)
+    try:
+        yield
+    except BaseException:
+        for path in _databases(place) - known:
+            path.unlink()
+        raise
+
+
+def _databases(place: Home) -> set[Path]:
+    """Their files, those of what is not written through yet among them."""
+    return {*place.path.glob("log.db*"), *place.path.glob("store.db*")}
+
+
+def _made(topic: Topic, partitions: int, kept: Kept) -> str:
+    """Make the topic where it is missing; returns its identity.
+
+    Raises:
+        KafkaUnreachable: no broker answers.
+        Failure: it is there with another number of partitions.
+    """
+    create_topic(topic, partitions, kept, kafka_options())
+    with KafkaLog(topic, kafka_options()) as log:
+        if log.partitions != partitions:
+            message = f"the topic {topic.name} has {log.partitions} partitions already; give --partitions {log.partitions}, or another topic"
+            raise Failure(message)
+        return log.identity
+
+
+def _noted(place: Home, partitions: int) -> str:
+    """Make what is beside the log, or all of an embedded one, where it is missing; returns its identity.
+
+    Raises:
+        Failure: it is there with another number of partitions.
+    """
+    with SqliteLog(place.path / "log.db", partitions) as notes:
+        if notes.partitions != partitions:
+            message = f"{place.path} has a log of {notes.partitions} partitions already, which can't be changed; give a new --home"
+            raise Failure(message)
+        return notes.identity

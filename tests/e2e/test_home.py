@@ -28,9 +28,11 @@ from shared_logic.memory_store import MemoryStore
 from shared_logic.page_state import PageState
 from shared_logic.registry import registry
 from speed.ingest import ingest
+from speed.kafka_log import KafkaUnreachable
 from stack.cassandra_node import CassandraNode
 from tests import sample
 from tests.e2e.commands import ran
+from tests.servers import free_ports
 
 ROOT = Path(__file__).parents[2]
 
@@ -144,6 +146,25 @@ def test_a_keyspace_of_another_home_is_refused_and_not_configured(
     # then nothing there leads to it
     assert Home(tmp_path / "two").address() is None
     assert Home(tmp_path / "one").address() is not None
+    # and it can have another one
+    ran("init", "--store", f"{store}_too", "--partitions", "3", "--home", str(tmp_path / "two"))
+    assert Home(tmp_path / "two").address() is not None
+
+
+def test_a_home_is_bound_to_nothing_before_the_servers_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given an address at which no broker is
+    (port,) = free_ports(1)
+    (tmp_path / "options").write_text("socket.timeout.ms=1000\n")
+    monkeypatch.setenv("WIKIBRAID_KAFKA_OPTIONS", str(tmp_path / "options"))
+    home = tmp_path / "home"
+    with pytest.raises(KafkaUnreachable):
+        ran("init", "--log", f"kafka://127.0.0.1:{port}/log", "--home", str(home))
+    # then the command can be given again with what is right, whatever that is
+    ran("init", "--partitions", "3", "--home", str(home))
+    with Home(home).log() as log:
+        assert log.partitions == 3
 
 
 def test_what_no_generation_needs_any_more_is_given_up(tmp_path: Path) -> None:

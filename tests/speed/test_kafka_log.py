@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from shared_logic.entities import page
 from shared_logic.protocols import Message
-from speed.kafka_log import KafkaLog, KafkaUnreachable, Topic, create_topic, identity_of
+from speed.kafka_log import KafkaLog, KafkaUnreachable, Topic, create_topic
 from speed.log_error import LogError
 from speed.outbox import relay
 from speed.sqlite_log import SqliteLog
@@ -127,7 +127,8 @@ def test_every_topic_is_told_from_every_other_one(broker: KafkaBroker, topic: To
     other = Topic.of(f"kafka://{broker.address}/log-{uuid.uuid4()}")
     create_topic(other, PARTITIONS)
     # then each is always the same, and no other
-    assert identity_of(topic) == identity_of(topic) != identity_of(other)
+    with KafkaLog(topic) as one, KafkaLog(topic) as again, KafkaLog(other) as another:
+        assert one.identity == again.identity != another.identity
 
 
 def test_a_topic_that_is_missing_is_named(broker: KafkaBroker) -> None:
