@@ -10,6 +10,7 @@ from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
 from shared_logic.protocols import Generation, Lane, Log, Store
 from speed import loop_engine
+from speed.families import half_flipped, left_behind
 from speed.worker import LogTooShort, Outcome, Worker, alike
 
 
@@ -24,7 +25,7 @@ def published(store: Store, datasets: tuple[Dataset, ...]) -> list[tuple[Dataset
     """The lanes of what readers read.
 
     Raises:
-        Failure: nothing is published yet, or what is was made by other code.
+        Failure: nothing is published yet, what is was made by other code, or it does not belong together.
     """
     lanes = [(dataset, made) for dataset in datasets if (made := store.published(dataset.name)) is not None]
     if not lanes:
@@ -37,6 +38,8 @@ def published(store: Store, datasets: tuple[Dataset, ...]) -> list[tuple[Dataset
             f"`wikibraid batch run {' '.join(changed)}` makes generations with this code"
         )
         raise Failure(message, CANNOT_KNOW)
+    for why in half_flipped(store, lanes).values():
+        raise Failure(why, CANNOT_KNOW)
     return lanes
 
 
@@ -47,7 +50,11 @@ def catch_up(
     engine: EngineName,
     applied: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Bring the lanes to the end of the log."""
+    """Bring the lanes to the end of the log.
+
+    Raises:
+        Failure: the log no longer reaches back to where a lane must go on, or a lane is apart from those that it reads.
+    """
     total = Outcome()
 
     def after(_: object) -> bool:
@@ -55,6 +62,8 @@ def catch_up(
         return True
 
     for group in alike(store, range(log.partitions), lanes):
+        for why in left_behind(group).values():
+            raise Failure(why, CANNOT_KNOW)
         try:
             worker = Worker(log, store, group)
         except LogTooShort as error:

@@ -15,6 +15,7 @@ from shared_logic.fingerprint import fingerprint
 from shared_logic.protocols import Generation, Log, Store
 from shared_logic.registry import registry
 from speed import bytewax_engine
+from speed.families import half_flipped, left_behind
 from speed.shares import Share, duties
 from speed.worker import Batch, Worker, alike
 
@@ -44,7 +45,7 @@ class Metrics:
         )
         self.paused = Gauge(
             "wikibraid_paused",
-            "Whether a dataset is not kept, since its code is not that of its generation",
+            "Whether a dataset is not kept: its code is not that of its generation, or it waits for what belongs to it",
             ["dataset"],
             registry=self.collected,
         )
@@ -103,6 +104,7 @@ class Daemon:
         """Nothing is kept yet."""
         self._stopping = False
         self._paused: Mapping[str, str] = {}
+        self._waiting: Mapping[str, str] = {}
         self._workers: list[Worker] = []
         self._counted = (0, 0)
 
@@ -173,7 +175,8 @@ class Daemon:
                 )
             self._paused = paused
         for dataset in self.datasets:
-            self.metrics.paused.labels(dataset.name).set(dataset.name in held)
+            stays = dataset.name in held or dataset.name in self._waiting
+            self.metrics.paused.labels(dataset.name).set(stays)
         return [(dataset, made) for dataset, made in lanes if dataset.name not in held]
 
     def _asked(self, name: str) -> Generation | None:
@@ -183,23 +186,32 @@ class Daemon:
     def _made_groups(
         self, published: Sequence[tuple[Dataset, Generation]]
     ) -> list[tuple[list[tuple[Dataset, Generation]], tuple[int, ...]]]:
-        made = {dataset.name: generation for dataset, generation in published}
+        waiting = half_flipped(self.store, published)
+        made = {dataset.name: generation for dataset, generation in published if dataset.name not in waiting}
         found = []
-        for duty in duties([dataset for dataset, _ in published], self.log.partitions, self.share):
-            lanes = [(dataset, made[dataset.name]) for dataset in duty.datasets]
-            found += [(group, duty.partitions) for group in alike(self.store, duty.partitions, lanes)]
+        for duty in duties(self.datasets, self.log.partitions, self.share):
+            lanes = [(dataset, made[dataset.name]) for dataset in duty.datasets if dataset.name in made]
+            for group in alike(self.store, duty.partitions, lanes):
+                behind = left_behind(group)
+                waiting |= behind
+                if kept := [lane for lane in group if lane[0].name not in behind]:
+                    found.append((kept, duty.partitions))
+        self._tell_waiting(waiting)
         return found
 
+    def _tell_waiting(self, waiting: Mapping[str, str]) -> None:
+        for name in waiting.keys() - self._waiting.keys():
+            self.tell(waiting[name])
+        self._waiting = waiting
+
     def _made(self, published: Sequence[tuple[Dataset, Generation]]) -> list[Worker]:
-        workers = [
-            Worker(self.log, self.store, group, partitions)
-            for group, partitions in self._made_groups(published)
-        ]
+        groups = self._made_groups(published)
+        workers = [Worker(self.log, self.store, group, partitions) for group, partitions in groups]
         self._counted = (0, 0)
         for dataset, made in published:
             self.metrics.generation.labels(dataset.name).set(made.number)
         if published:
-            self.tell(f"keeps {len(published)} datasets with {len(workers)} workers")
+            self.tell(f"keeps {len(published) - len(self._waiting)} datasets with {len(workers)} workers")
         return workers
 
     def _look(self, published: Sequence[tuple[Dataset, Generation]]) -> None:

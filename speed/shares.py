@@ -45,7 +45,11 @@ class Duty:
 
 
 def duties(datasets: Sequence[Dataset], partitions: int, share: Share) -> list[Duty]:
-    """What the process of that share keeps of these datasets."""
+    """What the process of that share keeps of these datasets, once they are published.
+
+    All processes must name the same datasets, and those that are not published yet too: what is published changes one by one, and
+    a dataset that had another owner by that would have two for a while.
+    """
     wanted = {dataset.name for dataset in datasets}
     families = {
         members[0].name: members

@@ -19,6 +19,7 @@ from shared_logic.keys import encode_key, encode_values
 from shared_logic.page_state import PageState, hidden
 from shared_logic.protocols import Accumulator, Generation, Lane, Log, Message, Store
 from speed.derived_rows import DerivedRows
+from speed.families import relatives
 from speed.held_entities import HeldEntities
 
 
@@ -91,8 +92,10 @@ class Worker:
                     "run `wikibraid batch run` for a new generation"
                 )
                 raise LogTooShort(message)
-        _, lane = next(iter(self._lanes.values()))
-        self._begun = {partition: store.batch_end(lane, partition) or 0 for partition in self.partitions}
+        self._begun = {
+            partition: max(store.batch_end(lane, partition) or 0 for _, lane in self._lanes.values())
+            for partition in self.partitions
+        }
         """By partition: the end of the batch that was begun last."""
         self._applied = {partition: self.progress(partition) for partition in self.partitions}
         """By partition: the end of the batch that was applied last."""
@@ -115,10 +118,9 @@ class Worker:
         return self._held.revisions
 
     def progress(self, partition: int) -> int:
-        """The offset before which everything of that partition is included."""
-        _, lane = next(iter(self._lanes.values()))
-        known = self._store.progress(lane, partition)
-        return self._cut[partition] if known is None else known
+        """The offset before which everything of that partition is included by all lanes."""
+        known = (self._store.progress(lane, partition) for _, lane in self._lanes.values())
+        return min(self._cut[partition] if offset is None else offset for offset in known)
 
     def read(self, partition: int, start: int, most: int) -> Batch | None:
         """The batch that begins at `start`: the one that was begun already, else up to `most` messages; None: nothing new."""
@@ -232,13 +234,34 @@ class Worker:
 def alike(
     store: Store, partitions: Iterable[int], lanes: Sequence[tuple[Dataset, Generation]]
 ) -> list[list[tuple[Dataset, Generation]]]:
-    """The lanes in groups that one worker can keep: same run, base and cut, same progress and begun batches in these partitions."""
+    """The lanes in groups that one worker can keep: same run, base and cut, same progress and begun batches in these partitions.
+
+    Lanes that read one another's tables are together too where a crash in the midst of a batch's first or last writes left them
+    unequal: apart they could not redo it.
+    """
     places = tuple(partitions)
     groups: dict[tuple[object, ...], list[tuple[Dataset, Generation]]] = {}
+    first_of: dict[tuple[str, str], _Standing] = {}
     for dataset, made in lanes:
         lane = Lane(dataset.name, made.number)
         standing = tuple(
             (store.progress(lane, partition), store.batch_end(lane, partition)) for partition in places
         )
+        family = relatives(dataset, (other for other, its in lanes if its.run == made.run))[0].name
+        first = first_of.setdefault((made.run, family), standing)
+        if _of_one_batch(first, standing):
+            standing = first
         groups.setdefault((made.run, made.base, made.cut, standing), []).append((dataset, made))
     return list(groups.values())
+
+
+_Standing = tuple[tuple[int | None, int | None], ...]
+"""Of a lane, by partition: progress, and the end of the batch that was begun last."""
+
+
+def _of_one_batch(one: _Standing, other: _Standing) -> bool:
+    """Whether they differ by no more than who was killed while it began or ended a batch leaves.
+
+    Ends are written to all lanes before anything else, progress when all else is written; so never do both differ.
+    """
+    return all(mine[0] == its[0] or mine[1] == its[1] for mine, its in zip(one, other, strict=True))

@@ -169,6 +169,18 @@ def generations_publish(
             message = f"{name} has no generation {number}; `wikibraid generations list {name}` lists them"
             raise Failure(message, CANNOT_KNOW)
         family = family_of(store, dataset, made)
+        if left := _left_out(store, family):
+            fitting = [
+                str(other.number)
+                for other in store.generations(name)
+                if not _left_out(store, family_of(store, dataset, other))
+            ]
+            message = (
+                f"{name} can't be read from generation {number}: {left} belongs to it and has none of that run; "
+                f"`wikibraid batch run {name}` makes generations of all that belong together"
+                + (f", and {', '.join(fitting)} can be published" if fitting else "")
+            )
+            raise Failure(message, CANNOT_KNOW)
         current = [(one, its) for one, its in family if its.fingerprint == fingerprint(one)]
         if len(current) == len(family):
             catch_up(log, store, family, EngineName.LOOP)
@@ -241,3 +253,16 @@ def family_of(store: Store, dataset: Dataset, made: Generation) -> list[tuple[Da
         for found in store.generations(member.name)
         if found.run == made.run
     ]
+
+
+def _left_out(store: Store, family: list[tuple[Dataset, Generation]]) -> str | None:
+    """What is read by one of these generations, or reads one and is published, but is not of their run; None: nothing."""
+    moved = {member.name for member, _ in family}
+    read = [one.name for member, _ in family for one in member.inputs]
+    reading = [
+        other.name
+        for member, _ in family
+        for other in registry.derived_from(member)
+        if store.published(other.name) is not None
+    ]
+    return next((name for name in (*read, *reading) if name not in moved), None)

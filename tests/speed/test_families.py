@@ -1,0 +1,175 @@
+"""Datasets that read one another's tables are kept together or wait: half published, left unequal by a crash, left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from cli.failures import CANNOT_KNOW, Failure
+from cli.home import Home
+from cli.main import app
+from shared_logic.definition import Dataset
+from shared_logic.fingerprint import fingerprint
+from shared_logic.laws import differences, load_generation, states_before
+from shared_logic.memory_store import MemoryStore
+from shared_logic.protocols import Generation, Lane, Store
+from shared_logic.reference import reference
+from shared_logic.registry import registry
+from speed.daemon import Daemon
+from speed.ingest import ingest
+from speed.loop_engine import run_until_idle
+from speed.shares import Share
+from speed.sqlite_log import SqliteLog
+from speed.worker import Worker, alike
+from tests import sample
+
+SOURCE, DERIVED = registry["editor_days"], registry["editor_months"]
+FAMILY = registry.closure([DERIVED.name])
+PARTITIONS = 2
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> SqliteLog:
+    made = SqliteLog(tmp_path / "log.db", PARTITIONS)
+    ingest(made, "real", sample.events()[:300])
+    return made
+
+
+def loaded(store: Store, datasets: tuple[Dataset, ...], run: str, cut: tuple[int, ...]) -> None:
+    """A generation of these datasets, over nothing."""
+    for dataset, made in load_generation(store, datasets, {}, cut, run):
+        store.add_generation(msgspec.structs.replace(made, fingerprint=fingerprint(dataset)))
+
+
+def lanes_of(store: Store) -> list[tuple[Dataset, Generation]]:
+    return [(dataset, store.generations(dataset.name)[-1]) for dataset in FAMILY]
+
+
+class Killed(Exception):  # noqa: N818  what happens
+    """The process ends here."""
+
+
+class KilledStore(MemoryStore):
+    """Dies after so many writes of progress, or of ends of batches, once."""
+
+    def __init__(self, method: str, after: int) -> None:
+        super().__init__()
+        self._left = after
+        write = getattr(self, method)
+
+        def counted(lane: Lane, partition: int, offset: int) -> None:
+            write(lane, partition, offset)
+            self._left -= 1
+            if not self._left:
+                raise Killed
+
+        setattr(self, method, counted)
+
+
+@pytest.mark.parametrize("method", ["write_batch_end", "write_progress"])
+@pytest.mark.parametrize("after", [1, len(FAMILY) + 1])
+def test_a_family_is_kept_together_after_a_crash_between_its_writes(
+    log: SqliteLog, method: str, after: int
+) -> None:
+    # given a worker that dies when it has written to the first lane, and not yet to the others
+    store = KilledStore(method, after)
+    loaded(store, FAMILY, "run", (0,) * PARTITIONS)
+    with pytest.raises(Killed):
+        run_until_idle(Worker(log, store, lanes_of(store)), most=50)
+    # when its successor begins
+    (group,) = alike(store, range(PARTITIONS), lanes_of(store))
+    run_until_idle(Worker(log, store, group), most=20)
+    # then the tables are the reference's, and all lanes say so
+    expected = reference(list(FAMILY), states_before(log, log.ends(), {}))
+    assert differences(store, lanes_of(store), expected) == []
+    for dataset, made in lanes_of(store):
+        lane = Lane(dataset.name, made.number)
+        assert [store.progress(lane, partition) for partition in range(PARTITIONS)] == list(log.ends())
+
+
+def keeper(log: SqliteLog, store: MemoryStore, told: list[str]) -> Daemon:
+    return Daemon(log, store, tuple(registry.values()), Share(1, 1), told.append)
+
+
+def names_kept(daemon: Daemon) -> set[str]:
+    return {name for worker in daemon._made(daemon._published()) for name in worker.names}
+
+
+def test_a_daemon_waits_until_all_of_a_family_is_flipped(log: SqliteLog) -> None:
+    # given a store that flips one by one, and another family's table that is whole
+    store, told = MemoryStore(), list[str]()
+    daemon = keeper(log, store, told)
+    loaded(store, (registry["page_current"], *FAMILY), "one", (0,) * PARTITIONS)
+    store.publish("page_current", 1)
+    for dataset in FAMILY[:-1]:
+        store.publish(dataset.name, 1)
+        # when a daemon looks in between, then it goes on with nothing that the rest could not catch up with
+        assert names_kept(daemon) == {"page_current"}
+    assert any(f"{FAMILY[0].name} waits at generation 1" in line for line in told)
+    # and with all of it after the last flip
+    store.publish(FAMILY[-1].name, 1)
+    assert names_kept(daemon) == {"page_current", *(dataset.name for dataset in FAMILY)}
+
+
+def test_what_was_left_behind_by_the_table_that_it_reads_waits_for_a_batch_run(log: SqliteLog) -> None:
+    # given a family of which the source went on alone, as with code that had paused the other
+    store, told = MemoryStore(), list[str]()
+    loaded(store, FAMILY, "one", (0,) * PARTITIONS)
+    for dataset in FAMILY:
+        store.publish(dataset.name, 1)
+    run_until_idle(Worker(log, store, lanes_of(store)[:1]), most=50)
+    # when a daemon begins with both
+    kept = names_kept(keeper(log, store, told))
+    # then it keeps the source, and says what is to be done of the other
+    assert kept == {SOURCE.name}
+    assert any("`wikibraid batch run editor_months`" in line for line in told)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A first generation of a rollup alone, and a second one with a dataset that reads it, which is published; and new events."""
+    made = Home(tmp_path / "home")
+    with made.log() as log, made.store() as store, store.atomically():
+        cut = (0,) * log.partitions
+        loaded(store, (SOURCE,), "one", cut)
+        loaded(store, FAMILY, "two", cut)
+        for dataset in FAMILY:
+            store.publish(dataset.name, store.generations(dataset.name)[-1].number)
+    with made.notes() as notes:
+        ingest(notes, "real", sample.events()[:300])
+    return made
+
+
+def refused(home: Home, *words: str) -> str:
+    done = CliRunner().invoke(app, [*words, "--home", str(home.path)])
+    assert isinstance(done.exception, Failure), (done.output, done.exception)
+    assert done.exception.code == CANNOT_KNOW
+    return str(done.exception)
+
+
+def test_no_source_is_rolled_back_beneath_what_reads_it(home: Home) -> None:
+    # when a generation is asked for from before the dataset that reads it
+    said = refused(home, "generations", "publish", SOURCE.name, "1")
+    # then it is refused, in a line that says what can be done instead
+    assert "editor_months belongs to it and has none of that run" in said
+    assert "`wikibraid batch run editor_days`" in said
+    assert "and 2 can be published" in said
+    # and what is read is what was read
+    with home.store() as store:
+        assert [store.published(dataset.name).number for dataset in FAMILY] == [2, 1]  # type: ignore[union-attr]
+
+
+def test_speed_says_what_does_not_belong_together(home: Home) -> None:
+    # given a source that was rolled back beneath what reads it
+    with home.store() as store, store.atomically():
+        store.publish(SOURCE.name, 1)
+    # when speed is to bring both on, then it says what makes them whole
+    said = refused(home, "speed", "run")
+    assert "`wikibraid generations publish editor_months 1`" in said
+    # and that does it
+    for words in (("generations", "publish", "editor_months", "1"), ("speed", "run")):
+        done = CliRunner().invoke(app, [*words, "--home", str(home.path)])
+        assert done.exit_code == 0, (done.output, done.exception)

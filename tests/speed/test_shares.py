@@ -1,0 +1,61 @@
+"""How processes divide the work: each dataset has one owner in each partition, whatever is published meanwhile."""
+
+from __future__ import annotations
+
+import shared_logic.datasets  # noqa: F401  registers them
+from shared_logic.definition import Dataset
+from shared_logic.fingerprint import fingerprint
+from shared_logic.memory_store import MemoryStore
+from shared_logic.protocols import Generation
+from shared_logic.registry import registry
+from speed.daemon import Daemon
+from speed.memory_log import MemoryLog
+from speed.shares import Share
+
+PARTITIONS, PARTS = 4, 3
+
+
+def publish(store: MemoryStore, dataset: Dataset, run: str) -> None:
+    made = Generation(
+        dataset=dataset.name,
+        number=1,
+        cut=(0,) * PARTITIONS,
+        bootstrap="",
+        base="",
+        fingerprint=fingerprint(dataset),
+        delta_version=0,
+        run=run,
+    )
+    store.add_generation(made)
+    store.publish(dataset.name, 1)
+
+
+def owners(store: MemoryStore) -> dict[tuple[str, int], int]:
+    """The place of the process that keeps a dataset in a partition."""
+    found = {}
+    for place in range(1, PARTS + 1):
+        daemon = Daemon(
+            MemoryLog(PARTITIONS), store, tuple(registry.values()), Share(place, PARTS), lambda _: None
+        )
+        for worker in daemon._made(daemon._published()):
+            for at in ((name, partition) for name in worker.names for partition in worker.partitions):
+                assert at not in found, at
+                found[at] = place
+    return found
+
+
+def test_nothing_changes_its_owner_while_more_is_published() -> None:
+    # given a store in which families are published one after the other, small ones first
+    store = MemoryStore()
+    families = {registry.family(dataset) for dataset in registry.values()}
+    before: dict[tuple[str, int], int] = {}
+    for family in sorted(families, key=len):
+        # when one more is
+        for dataset in family:
+            publish(store, dataset, family[0].name)
+        # then all that was kept is kept by whom it was kept
+        now = owners(store)
+        assert {at: now[at] for at in before} == before
+        before = now
+    # and in the end everything is kept
+    assert before.keys() == {(name, partition) for name in registry for partition in range(PARTITIONS)}
