@@ -21,6 +21,7 @@ def announce_view(view: View) -> DAG:
         schedule=list(read.values()),
         start_date=BEGINNING,
         catchup=False,
+        is_paused_upon_creation=False,
         max_active_runs=1,
         tags=["wikibraid", "view"],
         default_args={"owner": "wikibraid", **RETRIES},

@@ -16,6 +16,7 @@ with DAG(
     schedule="@hourly",
     start_date=BEGINNING,
     catchup=False,
+    is_paused_upon_creation=False,
     max_active_runs=1,
     tags=["wikibraid", "archive"],
     default_args={"owner": "wikibraid", **RETRIES},

@@ -17,7 +17,7 @@ from airflow.sdk import DAG, Param, get_current_context, task
 from dags.commands import wikibraid, wikibraid_json
 from dags.groups import Group, groups, of_view, readable_views
 from dags.outlets import dataset_asset
-from dags.schedule import BEGINNING, POOL, RETRIES, SCHEDULE
+from dags.schedule import BEGINNING, POOL, RETRIES, SCHEDULE, WAITS
 
 
 def recompute(group: Group, schedule: str | None) -> DAG:
@@ -30,6 +30,7 @@ def recompute(group: Group, schedule: str | None) -> DAG:
         schedule=schedule,
         start_date=BEGINNING,
         catchup=False,
+        is_paused_upon_creation=WAITS and schedule is not None,
         max_active_runs=1,
         tags=["wikibraid", "recompute"],
         default_args={"owner": "wikibraid", **RETRIES},

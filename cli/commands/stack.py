@@ -57,8 +57,8 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Of the first daemon; the others take the next ones."""
     sinks_port: int = 9474
     partitions: int = 4
-    schedule: str = "@monthly"
-    """How often everything is recomputed; empty: when it is asked for."""
+    schedule: str | None = None
+    """How often everything is recomputed; empty: when it is asked for; None: monthly, from when somebody unpauses Airflow's DAGs."""
     wiki: str = ""
     """The wiki that requests mean which name none."""
 
@@ -251,7 +251,7 @@ def airflow_settings(home: Path, made: StackSettings) -> AirflowSettings:
         port=made.airflow_port,
         variables={
             **_variables(home),
-            "WIKIBRAID_SCHEDULE": made.schedule,
+            **({} if made.schedule is None else {"WIKIBRAID_SCHEDULE": made.schedule}),
             "SPARK_MASTER": f"spark://{made.host}:{made.spark_port}",
             "WIKIBRAID_COMMAND": str(Path(sys.executable).with_name("wikibraid")),
         },

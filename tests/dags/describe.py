@@ -34,6 +34,8 @@ def main() -> None:
                 "doc": dag.doc_md or "",
                 "tags": sorted(dag.tags),
                 "most": dag.max_active_runs,
+                "paused": dag.is_paused_upon_creation,
+                "schedule": dag.schedule if isinstance(dag.schedule, str) else None,
                 "params": sorted(dag.params),
             }
             for name, dag in bag.dags.items()

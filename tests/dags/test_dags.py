@@ -106,6 +106,18 @@ def test_every_dag_has_its_shape(parsed: Any) -> None:
         assert "wikibraid" in dag["tags"]
 
 
+def test_what_loses_nothing_runs_from_the_start_and_what_is_dear_when_it_was_asked_for(
+    parsed: Any, tmp_path: Path
+) -> None:
+    # given nobody who named a schedule, then the log is archived nevertheless, and only scheduled recomputations wait
+    scheduled = {f"recompute_{group.name}" for group in groups()}
+    assert {name for name, dag in parsed["dags"].items() if dag["paused"]} == scheduled
+    # and with a schedule, nothing does
+    named = airflow(tmp_path, "tests.dags.describe", WIKIBRAID_SCHEDULE="@weekly")["dags"]
+    assert [name for name, dag in named.items() if dag["paused"]] == []
+    assert {named[name]["schedule"] for name in scheduled} == {"@weekly"}
+
+
 @pytest.fixture
 def fake(tmp_path: Path) -> dict[str, str]:
     """A command that only notes how it was called."""

@@ -59,7 +59,7 @@ def home(tmp_path: Path) -> Path:
     made.mkdir()
     first, *_ = free_ports(4)
     told = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-    told |= {"spark_worker_port": first, "speed_processes": 1, "schedule": "@monthly", "wiki": sample.WIKI}
+    told |= {"spark_worker_port": first, "speed_processes": 1, "wiki": sample.WIKI}
     (made / "stack.yaml").write_text(yaml.safe_dump(told))
     return made
 
