@@ -11,6 +11,8 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
+import msgspec
+
 from shared_logic import relocations
 from shared_logic.clock import FUTURE_LIMIT_MS, milliseconds
 from shared_logic.entities import Entity
@@ -41,6 +43,8 @@ class Counts:
     """Streams of the events that were kept."""
     new_fields: Counter[str] = field(default_factory=Counter)
     """Fields that no known schema has, in events of a minor version newer than the known ones; they are kept in the log."""
+    before: int = 0
+    """Lines that were done before these: they are not read again."""
 
     @property
     def balanced(self) -> bool:
@@ -58,6 +62,7 @@ class Counts:
         self.reasons.update(other.reasons)
         self.streams.update(other.streams)
         self.new_fields.update(other.new_fields)
+        self.before += other.before
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,10 @@ class Scope:
     """Events of these streams only, each with the title of its schema; of all, if it is empty."""
     known: KnownFields = field(default_factory=dict)
     """Which fields are not new."""
+
+    def named(self, source: str) -> str:
+        """The name by which is remembered how much of a source was read for these wikis: what others want of it is still to be read."""
+        return f"{source} for {','.join(sorted(self.wikis))}" if self.wikis else source
 
 
 class Arrived(NamedTuple):
@@ -165,11 +174,13 @@ def ingest(
 ) -> Counts:
     """Append the events of a source to the canonical log, going on after the lines that were done before.
 
-    `source` identifies the lines: the same name means the same lines, perhaps more of them. Empty lines are no events. Each commit is
-    told. What reading the lines raises is raised when those before are in the log.
+    `source` identifies the lines: the same name means the same lines, perhaps more of them; those that were done for some wikis
+    are still to be done for others. Empty lines are no events. Each commit is told. What reading the lines raises is raised when those
+    before are in the log.
     """
-    ingestion = Ingestion(log, scope or Scope())
-    done = log.source_position(source)
+    scope = scope or Scope()
+    ingestion, remembered = Ingestion(log, scope), scope.named(source)
+    done = ingestion.counts.before = log.source_position(remembered)
     for chunk in _chunks(islice(lines, done, None)):
         events = [
             Arrived(source, position, raw)
@@ -177,9 +188,26 @@ def ingest(
             if (raw := line.strip())
         ]
         done += len(chunk)
-        ingestion.add(events, partial(log.advance_source, source, done))
+        ingestion.add(events, partial(log.advance_source, remembered, done))
         committed(ingestion.counts)
     return ingestion.counts
+
+
+def written(lines: Iterable[bytes], left: Callable[[], None]) -> Iterator[bytes]:
+    """The lines of a file that may still be written to: a last one without an end is given if it is JSON already, else `left` is told."""
+    for line in lines:
+        if line.endswith(b"\n") or _is_json(line):
+            yield line
+        else:
+            left()
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +33,7 @@ from cli.relocations import LookingUp
 from cli.schemas import known_fields
 from cli.streams import Stream, streams, topics
 from speed.event_streams import WIKIMEDIA, EventStreams
-from speed.ingest import Counts, Ingestion, Scope
+from speed.ingest import Counts, Ingestion, Scope, written
 from speed.ingest import ingest as ingest_lines
 from speed.kafka_source import Beginning, KafkaSource
 from speed.sources import Follower
@@ -56,7 +57,7 @@ def events(
     """Append events to the canonical log, and say what became of each."""
     place = home_at(home)
     total, scope = Counts(), scope_of(place, wiki)
-    counts, skipped = Counts(), list[InputError]()
+    counts, skipped, unfinished = Counts(), list[InputError](), list[Path]()
     with place.writing_log("ingest events"), place.intake() as intake, meter("events") as progress:
 
         def committed(so_far: Counts) -> None:
@@ -69,13 +70,20 @@ def events(
             counts = Counts()
             try:
                 source = _source_name(path)
-                with open_input(path) if str(path) != "-" else sys.stdin.buffer as stream:
-                    ingest_lines(intake.notes, source, stream, scope, committed)
+                if str(path) == "-":
+                    counts = ingest_lines(intake.notes, source, sys.stdin.buffer, scope, committed)
+                else:
+                    with open_input(path) as stream:
+                        lines = written(stream, partial(unfinished.append, path))
+                        counts = ingest_lines(intake.notes, source, lines, scope, committed)
             except InputError as error:
                 skipped.append(error)
             total.add(counts)
     for why in skipped:
         err.print(f"skipped: {why}", markup=False, soft_wrap=True)
+    for path in unfinished:
+        said = f"{path}: its last line is not whole; it is read as soon as it is, by the same command"
+        err.print(said, markup=False, soft_wrap=True)
     _say(total, json)
     if skipped:
         message = f"{len(skipped)} of the inputs could not be read to the end; all else is in the log"
@@ -193,6 +201,8 @@ def _say(total: Counts, json: bool) -> None:
         f"read {total.read:,} = kept {total.kept:,} + copies {total.copies:,} + dead {total.dead:,} "
         f"+ out of scope {total.out_of_scope:,} + canaries {total.canaries:,}"
     )
+    if total.before:
+        out.print(f"  {total.before:>8,}  lines were read before")
     for reason, number in total.reasons.most_common():
         out.print(f"  {number:>8,}  {reason}", markup=False)
     for name, number in total.new_fields.most_common():

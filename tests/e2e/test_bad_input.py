@@ -103,8 +103,24 @@ def test_every_event_is_accounted_for(run: Run, tmp_path: Path) -> None:
         (10, "new-major-version"),
     ]
     # and nothing changes when all come again, or dead letters are replayed
-    assert balance(run("ingest", "events", file)[1])[0] == 0
+    again = run("ingest", "events", file, "--wiki", "testwiki")[1]
+    assert (balance(again)[0], "14  lines were read before" in again) == (0, True)
     assert "0 went to the logs, 8 still can't be read" in run("deadletters", "replay")[1]
+
+
+def test_a_last_line_is_read_once_it_is_whole(run: Run, tmp_path: Path) -> None:
+    # given a file whose last line is still being written
+    file = tmp_path / "events.ndjson"
+    line = event(2, comment="x" * 600)
+    file.write_bytes(event(1, comment="x" * 600) + b"\n" + line[:400])
+    # when it is ingested, then that line is left, and told
+    code, said, errors = run("ingest", "events", file)
+    assert (code, balance(said)) == (0, (1, 1, 0, 0, 0, 0))
+    assert f"{file}: its last line is not whole" in errors
+    # and when it is whole it is read, though no newline follows
+    file.write_bytes(file.read_bytes() + line[400:])
+    code, said, errors = run("ingest", "events", file)
+    assert (code, balance(said), errors.strip()) == (0, (1, 1, 0, 0, 0, 0), "")
 
 
 def test_files_that_cannot_be_read_are_named_and_the_rest_goes_on(run: Run, tmp_path: Path) -> None:

@@ -165,7 +165,20 @@ def test_ingest_goes_on_where_it_stopped(log: SqliteLog) -> None:
     # when the whole source is ingested
     counts = ingest(log, "file", lines)
     # then only the rest is read
-    assert (counts.read, counts.kept) == (3, 3)
+    assert (counts.read, counts.kept, counts.before) == (3, 3, 2)
+
+
+def test_what_was_out_of_scope_is_read_for_another_wiki(log: SqliteLog) -> None:
+    # given a source that was ingested for a wiki of another name, with a line that is dead
+    lines = [event(rev_id=1), event(rev_id=2), b"{"]
+    assert ingest(log, "file", lines, Scope(frozenset({"tsetwiki"}))).out_of_scope == 2
+    # when it is ingested for its own
+    counts = ingest(log, "file", lines, Scope(frozenset({"testwiki"})))
+    # then all of it is read, and what is dead is kept once
+    assert (counts.kept, counts.before, len(log.dead_letters())) == (2, 0, 1)
+    # and that is remembered
+    again = ingest(log, "file", lines, Scope(frozenset({"testwiki"})))
+    assert (again.read, again.before) == (0, 3)
 
 
 def test_real_events_twice_with_a_restart_between_change_nothing(tmp_path: Path) -> None:
