@@ -6,6 +6,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ import typer
 from batch import bootstrap
 from batch.compressed import InputError, open_input
 from batch.dump_bootstrap import Damage, Dumps, database_name, processes
+from batch.dump_splits import LOGGING
 from batch.fingerprint import taking_fingerprint
 from batch.issues import with_issues
 from batch.table_folders import NAMESPACE_MAP, WikiTables, files_in, wikis_in
@@ -34,6 +36,7 @@ from shared_logic.eventify.dump import DumpError
 from shared_logic.eventify.lifecycle_tables import site_told
 from shared_logic.eventify.problems import Report
 from shared_logic.eventify.tables import TablesError, states
+from shared_logic.events.records import Wiki
 
 WikiOption = Annotated[
     str, typer.Option(help="Database name of the wiki, as enwiki; else what the folder tells.")
@@ -128,8 +131,12 @@ def _take(folder: Path, wiki: str, home: Path, taken_at: str | None, json: bool)
     taken: list[tuple[bootstrap.Bootstrap, Counter[str]]] = []
     try:
         for found in wikis_in(folder, wiki):
+            _believed(found.wiki)
             problems: Counter[str] = Counter()
-            beginning = _beginning(taken_at, partial(_newest_in_tables, found.tables))
+            newest = partial(_newest_in_tables, found.tables)
+            beginning = _beginning(taken_at, newest)
+            if taken_at is not None:
+                _say_if_later(newest(), beginning, found.wiki)
             said = with_issues(found.wiki, problems, partial(_said_by_tables, found, beginning))
             made = _bootstrap(
                 home_at(home), found.wiki, beginning, files_in(folder), partial(_write, said), problems
@@ -173,8 +180,8 @@ def dump(
 ) -> None:
     """Take XML dumps of one wiki as the history from before the log."""
     try:
-        named = wiki or _dbname(files[0])
         with processes() as pool:
+            named = _wiki_of(files, wiki, pool)
             dumps = Dumps(files, pool)
             beginning = _beginning(taken_at or _date_in_name(files[0]), dumps.newest)
             problems: Counter[str] = Counter()
@@ -185,6 +192,10 @@ def dump(
                 if damaged and not any((written.pages, written.revisions)):
                     raise Failure("; ".join(map(str, damaged)))
                 problems.update(skipped)
+                if not (written.pages or written.revisions or any(LOGGING in file.name for file in files)):
+                    told_of = "; ".join(f"{number:,} skipped: {reason}" for reason, number in skipped.items())
+                    message = f"{', '.join(map(str, files))}: no page is in there{told_of and f' ({told_of})'}; give a dump with history"
+                    raise Failure(message)
                 return _Taken(written, damaged)
 
             made = _bootstrap(place, named, beginning, files, write, problems)
@@ -215,20 +226,35 @@ def opened_dump(path: Path) -> Iterator[BinaryIO]:
 
 
 def _beginning(told: str | None, newest: Callable[[], int]) -> int:
-    if told is None:
-        found = newest()
-        if found - milliseconds(datetime.now(tz=UTC)) > FUTURE_LIMIT_MS:
-            message = (
-                f"the newest time in it is {instant(found):%Y-%m-%dT%H:%M:%SZ}, which is still to come; "
-                "say with --taken-at when the copy began"
-            )
-            raise Failure(message)
-        return found
+    """The instant at which the copy began, milliseconds since 1970 UTC: as it is told, else the newest time in it.
+
+    Raises:
+        Failure: it is no instant, or one that is still to come: what tables hold would be newer than all that events ever say.
+    """
     try:
-        return from_iso(told)
+        found = newest() if told is None else from_iso(told)
     except ValueError as error:
         message = f"--taken-at {told}: not an instant; write it as 2026-01-01T00:00:00Z"
         raise Failure(message) from error
+    if found - milliseconds(datetime.now(tz=UTC)) > FUTURE_LIMIT_MS:
+        what = "the newest time in it is" if told is None else "the copy is said to have begun at"
+        message = f"{what} {_written(found)}, which is still to come; say with --taken-at when the copy began"
+        raise Failure(message)
+    return found
+
+
+def _say_if_later(newest: int, beginning: int, wiki: str) -> None:
+    """Say that the tables go on for long after their beginning; they may, since copying takes its time."""
+    if newest - beginning > FUTURE_LIMIT_MS:
+        said = (
+            f"{wiki}: the tables tell of {_written(newest)}, and are said to be of {_written(beginning)}: what they hold without a "
+            "time counts from then on, and gives way to any later event; if --taken-at is wrong, give the right one with an empty --home"
+        )
+        err.print(said, markup=False, soft_wrap=True)
+
+
+def _written(ms: int) -> str:
+    return f"{instant(ms):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _newest_in_tables(found: Mapping[str, Iterable[Mapping[str, str | None]]]) -> int:
@@ -248,12 +274,46 @@ def _date_in_name(file: Path) -> str | None:
     return "-".join(found.groups()) + "T00:00:00Z" if found else None
 
 
-def _dbname(file: Path) -> str:
-    name = database_name(file)
-    if not name:
-        message = f"{file} does not say which wiki it is of; give --wiki"
+def _wiki_of(files: list[Path], told: str, pool: ProcessPoolExecutor | None) -> str:
+    """The wiki that all the dumps are of.
+
+    Raises:
+        Failure: nothing tells it, or they are of several, or of another than is told.
+        InputError: nothing tells it, since the first file is damaged.
+    """
+    names = list((pool.map if pool else map)(_name_in, files))
+    said = [(file, name) for file, name in zip(files, names, strict=True) if name]
+    wiki, says = (told, "--wiki") if told else (said[0][1], said[0][0]) if said else ("", "")
+    if not wiki:
+        database_name(files[0])
+        message = f"{files[0]} does not say which wiki it is of; give --wiki"
         raise Failure(message)
-    return name
+    for file, name in said:
+        if name != wiki:
+            message = f"{file} is of {name}, while {says} says {wiki}; take the dumps of each wiki by a command of their own"
+            raise Failure(message)
+    return _believed(wiki)
+
+
+def _name_in(file: Path) -> str | None:
+    try:
+        return database_name(file)
+    except InputError:
+        # It is told when the file is read.
+        return None
+
+
+def _believed(wiki: str) -> str:
+    """The name, if events may bear it.
+
+    Raises:
+        Failure: they may not.
+    """
+    try:
+        return msgspec.convert(wiki, Wiki)
+    except msgspec.ValidationError as error:
+        message = f"{wiki!r} can't be the database name of a wiki ({error}); it is like enwiki"
+        raise Failure(message) from error
 
 
 @dataclass(frozen=True, slots=True)

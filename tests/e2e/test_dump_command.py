@@ -16,6 +16,7 @@ from cli.home import Home
 from cli.main import app
 from shared_logic.clock import from_iso
 from tests.batch.test_dump_bootstrap import PAGES, TEXT, multistream
+from tests.eventify.test_dump import wiki
 
 pytestmark = pytest.mark.e2e
 WHOLE = multistream(TEXT)
@@ -97,3 +98,40 @@ def test_a_file_that_is_no_dump_is_one_clear_line(tmp_path: Path) -> None:
     path.write_bytes(b"nothing of the kind")
     done = CliRunner().invoke(app, ["ingest", "dump", str(path), "--home", str(tmp_path / "home")])
     assert f"{path} is damaged or not what its ending says" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        (("a.xml", "b.xml"), "b.xml is of bbwiki, while a.xml says aawiki; take the dumps of each wiki by"),
+        (("b.xml", "--wiki", "aawiki"), "b.xml is of bbwiki, while --wiki says aawiki"),
+        (("unnamed.xml",), "unnamed.xml does not say which wiki it is of; give --wiki"),
+        (("unnamed.xml", "--wiki", "a/b"), "'a/b' can't be the database name of a wiki"),
+        (("empty.xml",), "empty.xml: no page is in there; give a dump with history"),
+        (("a.xml", "--taken-at", "2206-01-30"), "begun at 2206-01-30T00:00:00Z, which is still to come"),
+    ],
+)
+def test_dumps_that_are_not_of_one_wiki_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], says: str
+) -> None:
+    # given dumps of two wikis, of one that is not named, and of none
+    monkeypatch.chdir(tmp_path)
+    for name in ("aawiki", "bbwiki"):
+        (tmp_path / f"{name[0]}.xml").write_bytes(TEXT.replace(b"testwiki", name.encode()))
+    (tmp_path / "unnamed.xml").write_bytes(TEXT.replace(b"<dbname>testwiki</dbname>", b""))
+    (tmp_path / "empty.xml").write_text(wiki())
+    # when they are taken, then nothing is
+    done = CliRunner().invoke(app, ["ingest", "dump", *words, "--home", "home"])
+    assert isinstance(done.exception, Failure)
+    assert says in str(done.exception)
+    assert known(tmp_path / "home") == []
+
+
+def test_a_dump_that_names_no_wiki_is_of_that_of_the_others(tmp_path: Path) -> None:
+    # given two dumps of which the second says whose they are
+    (tmp_path / "1.xml").write_bytes(TEXT.replace(b"<dbname>testwiki</dbname>", b""))
+    (tmp_path / "2.xml").write_bytes(TEXT)
+    # when both are taken, then they are
+    dumps = [str(tmp_path / "1.xml"), str(tmp_path / "2.xml")]
+    done = CliRunner().invoke(app, ["ingest", "dump", *dumps, "--home", str(tmp_path / "home"), "--json"])
+    assert bootstrap(done)["wiki"] == "testwiki"

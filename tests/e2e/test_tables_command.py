@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
+from cli.failures import Failure
+from cli.home import Home
 from cli.main import app
 from tests.batch.test_table_folders import MAP, page_row, revision_row
 
@@ -49,3 +51,40 @@ def test_a_wiki_whose_namespaces_nothing_tells_is_told(tmp_path: Path) -> None:
     said = " ".join(done.stdout.split())
     assert "project_namespace_map.csv tells nothing of bbwiki" in said
     assert "tells nothing of aawiki" not in said
+
+
+def ingested(tables: Path, home: Path, *words: str) -> Result:
+    """Tables of one wiki, whose one revision is of 2021, taken with these options."""
+    tables.mkdir()
+    for name, row in (("page", page_row("aawiki", "A")), ("revision", revision_row("aawiki"))):
+        told = {column: value for column, value in json.loads(row).items() if column != "wiki_db"}
+        (tables / f"{name}.jsonl").write_text(json.dumps(told) + "\n")
+    return CliRunner().invoke(app, ["ingest", "tables", str(tables), "--home", str(home), *words])
+
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        (("--wiki", "aawiki", "--taken-at", "soon"), "--taken-at soon: not an instant"),
+        (
+            ("--wiki", "aawiki", "--taken-at", "2206-01-30T00:00:00Z"),
+            "the copy is said to have begun at 2206-01-30T00:00:00Z, which is still to come",
+        ),
+        (("--wiki", "a/b"), "'a/b' can't be the database name of a wiki"),
+    ],
+)
+def test_what_would_spoil_a_home_is_refused(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
+    done = ingested(tmp_path / "tables", tmp_path / "home", *words)
+    assert isinstance(done.exception, Failure)
+    assert says in str(done.exception)
+    assert Home(tmp_path / "home").bootstraps_known() == []
+
+
+def test_tables_that_go_on_for_long_after_their_instant_are_told(tmp_path: Path) -> None:
+    # when tables are said to be far older than what they tell of, then they are taken, and that is said
+    done = ingested(
+        tmp_path / "tables", tmp_path / "home", "--wiki", "aawiki", "--taken-at", "1995-01-01T00:00:00Z"
+    )
+    assert done.exit_code == 0, done.exception
+    assert "are said to be of 1995-01-01T00:00:00Z" in done.stderr
+    assert "as of 1995-01-01" in done.stdout
