@@ -9,6 +9,7 @@ import typer
 
 from batch.archive_error import ArchiveError
 from batch.spark_error import SparkError
+from cli import datasets  # noqa: F401  first of all: what is wrong in one of their modules is told
 from cli.commands import (
     archive,
     batch,
@@ -97,6 +98,10 @@ def run() -> None:
         sys.exit(failure.code)
     except (StoreError, LogError, ArchiveError, SparkError, DefinitionError, MemoryLimitError) as error:
         err.print(f"wikibraid: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(MISTAKE)
+    except PermissionError as error:
+        message = f"{error.filename or error}: not allowed to read or write it; ask its owner for the rights, or name another place"
+        err.print(f"wikibraid: {message}", style="red", markup=False, soft_wrap=True)
         sys.exit(MISTAKE)
     except Exception as error:
         if not _is_disk_full(error):

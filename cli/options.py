@@ -18,6 +18,7 @@ from shared_logic.registry import registry
 from shared_logic.tables import DefinitionError
 from shared_logic.views import views
 
+LAST_PORT = 65_535
 HomeOption = Annotated[
     Path,
     typer.Option(
@@ -26,7 +27,9 @@ HomeOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 HostOption = Annotated[str, typer.Option(help="Where /health and /metrics are answered.")]
-PortOption = Annotated[int, typer.Option(help="Where /health and /metrics are answered.")]
+PortOption = Annotated[
+    int, typer.Option(min=0, max=LAST_PORT, help="Where /health and /metrics are answered.")
+]
 HOST = "127.0.0.1"
 DEFAULT_HOME = Path("~/.wikibraid")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 TEMPLATES = {
     "enrichment": '''"""One line that says what {name} is for."""
 
@@ -202,3 +204,21 @@ def {name}(said: Linked[UserName]) -> Iterator[{table}]:
         yield {table}(wiki=wiki, user_id=user_id, names=names)
 ''',
 }
+
+
+def names_used(shape: str) -> frozenset[str]:
+    """What names mean something in the module of that shape, beside those of the dataset and its table."""
+    imported, defined, read, local = set[str](), set[str](), set[str](), set[str]()
+    for node in ast.walk(ast.parse(TEMPLATES[shape].format(name="_", table="__"))):
+        match node:
+            case ast.alias():
+                imported.add(node.name)
+            case ast.ClassDef():
+                defined.add(node.name)
+            case ast.arg():
+                local.add(node.arg)
+            case ast.Name(ctx=ast.Load()):
+                read.add(node.id)
+            case ast.Name():
+                local.add(node.id)
+    return frozenset(imported | defined | (read - local)) - {"_", "__"}

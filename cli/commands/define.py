@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from batch.compressed import InputError, open_input
 from cli.failures import DIFFERS, Failure
 from cli.options import JsonOption, dataset_named
 from cli.output import out, print_json, print_records
-from cli.templates import TEMPLATES
+from cli.templates import TEMPLATES, names_used
 from cli.umask import let_others_read
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
@@ -128,8 +129,13 @@ def new(
     if shape not in TEMPLATES:
         message = f"--shape {shape}: choose one of {', '.join(TEMPLATES)}"
         raise Failure(message)
-    if not name.isidentifier() or name != name.lower():
+    if not (name.isidentifier() and name.isascii()) or name != name.lower():
         message = f"{name!r} can't be a dataset's name; use lower-case letters, digits and underscores"
+        raise Failure(message)
+    table = "".join(part.capitalize() for part in name.split("_"))
+    taken = {name, table} & names_used(shape)
+    if taken or keyword.iskeyword(name) or keyword.iskeyword(table):
+        message = f"{name!r} can't be a dataset's name: {', '.join(taken) or name} means something else in its module; choose another name"
         raise Failure(message)
     path = folder / f"{name}.py"
     if path.exists() or name in registry:
@@ -138,7 +144,6 @@ def new(
     if not folder.is_dir():
         message = f"{folder} is no folder; run this in the project's root, or give --folder"
         raise Failure(message)
-    table = "".join(part.capitalize() for part in name.split("_"))
     let_others_read(context)
     path.write_text(TEMPLATES[shape].format(name=name, table=table))
     if json:
@@ -153,7 +158,7 @@ def new(
 def try_(
     name: Annotated[str, typer.Argument(help="The dataset.")],
     file: Annotated[Path, typer.Argument(help="Events, one JSON text a line; may be compressed.")],
-    limit: Annotated[int, typer.Option(help="Rows to print.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="Rows to print.")] = 20,
     json: JsonOption = False,
 ) -> None:
     """Compute a dataset over a file of events with the reference interpreter: seconds, no Spark."""
@@ -187,7 +192,7 @@ def try_(
 
 def check(
     name: Annotated[str, typer.Argument(help="The dataset.")],
-    examples: Annotated[int, typer.Option(help="Stories to try the law on.")] = 300,
+    examples: Annotated[int, typer.Option(min=1, help="Stories to try the law on.")] = 300,
     json: JsonOption = False,
 ) -> None:
     """Try the law, purity and exactness of a dataset; prints the smallest counter-example."""

@@ -20,7 +20,7 @@ from cli.row_file import read_rows, write_rows
 from cli.temporary import temporary
 from serving.as_of import as_of
 from serving.parity import compare
-from serving.reader import Reader
+from serving.reader import NotPublished, Reader, check_columns
 from shared_logic.definition import Dataset
 from shared_logic.protocols import Cut, Lane, Log, Store
 
@@ -97,12 +97,16 @@ def _served(store: Store, log: Log, read: Reader, dataset: Dataset, folder: Path
     A daemon may write meanwhile: then the rows are rebuilt as of the offsets that were included at the beginning.
 
     Raises:
-        Failure: the dataset is not published.
+        Failure: the dataset is not published, or with other columns.
     """
     made = store.published(dataset.name)
     if made is None:
         message = f"{dataset.name} is not published; `wikibraid batch run {dataset.name}` makes the first generation"
         raise Failure(message, CANNOT_KNOW)
+    try:
+        check_columns(dataset, made)
+    except NotPublished as error:
+        raise Failure(str(error), CANNOT_KNOW) from error
     path = folder / dataset.name
     through = read.through(dataset, made.number)
     count = write_rows(path, read.sorted_rows(dataset, made.number, redacted=False))

@@ -80,7 +80,7 @@ def query(
     ] = None,
     at: AtOption = None,
     format: Annotated[Format, typer.Option(help="How rows are written.")] = Format.TABLE,  # noqa: A002
-    limit: Annotated[int, typer.Option(help="Rows of a table to print.")] = SHOWN,
+    limit: Annotated[int, typer.Option(min=0, help="Rows of a table to print.")] = SHOWN,
     now: NowOption = None,
     page: Annotated[str | None, typer.Option(help="Of mediawiki_history: only this page, by its id.")] = None,
     user: Annotated[
@@ -245,13 +245,13 @@ def export(
         if name in views:
             with analysis(place, log, store, now, at) as db:
                 db.prepare([name])
-                out_dir.mkdir(parents=True, exist_ok=True)
+                _make(out_dir)
                 count = db.write(f"FROM {name}", unfinished, format)
                 fresh = freshness_of_all(db.streams)
         else:
             dataset = dataset_named(name)
             found = stream(log, store, dataset, (), at)
-            out_dir.mkdir(parents=True, exist_ok=True)
+            _make(out_dir)
             with unfinished.open("wb") as file:
                 count = WRITERS[format](dataset, counted(found.rows, "rows"), file)
             fresh = freshness(found)
@@ -265,9 +265,17 @@ def _export_dump(place: Home, name: str, out_dir: Path, at: str | None, now: str
         raise Failure(message)
     with place.log() as log, place.store() as store, analysis(place, log, store, now, at) as db:
         db.prepare([name])
-        out_dir.mkdir(parents=True, exist_ok=True)
+        _make(out_dir)
         for path, count in write_public_dump(db, out_dir).items():
             out.print(f"{path}: {count:,} rows · {freshness_of_all(db.streams)}")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"--out {folder}: can't be a folder ({error.strerror}); give another one"
+        raise Failure(message) from error
 
 
 def explain(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.failures import Failure
-from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
+from cli.options import DEFAULT_HOME, LAST_PORT, HomeOption, JsonOption, home_at
 from cli.output import print_json, print_outcome, print_records
 
 app = typer.Typer(help="Who may see what is private over HTTP.", no_args_is_help=True)
@@ -16,7 +16,7 @@ PORT = 8080
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen at.")] = PORT,
+    port: Annotated[int, typer.Option(min=0, max=LAST_PORT, help="Port to listen at.")] = PORT,
     wiki: Annotated[str, typer.Option(help="The wiki that is meant where a request names none.")] = "",
     home: HomeOption = DEFAULT_HOME,
 ) -> None:

@@ -12,8 +12,10 @@ import pytest
 import shared_logic.datasets  # noqa: F401  registers them
 from cli.check import check_dataset
 from cli.documents import datasets_page
+from cli.failures import Failure
 from cli.templates import TEMPLATES
 from shared_logic.registry import registry
+from tests.e2e.commands import ran
 
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -46,6 +48,40 @@ def test_the_guides_datasets_hold_the_law_and_are_short(block: str, tmp_path: Pa
 @pytest.mark.parametrize("shape", TEMPLATES)
 def test_what_new_writes_holds_the_law(shape: str, tmp_path: Path) -> None:
     run_and_check(TEMPLATES[shape].format(name="fresh", table="Fresh"), "fresh", tmp_path)
+
+
+@pytest.mark.parametrize("shape", TEMPLATES)
+def test_new_refuses_names_that_mean_something_else_in_the_module(shape: str, tmp_path: Path) -> None:
+    for name in ("class", "none", "iterator", "annotated", "table", "str", "import"):
+        with pytest.raises(Failure, match=f"'{name}' can't be a dataset's name"):
+            ran("new", name, "--shape", shape, "--folder", str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    # and takes others
+    ran("new", "fresh", "--shape", shape, "--folder", str(tmp_path))
+    assert (tmp_path / "fresh.py").exists()
+
+
+def test_check_tells_of_a_module_that_keeps_something_between_calls(tmp_path: Path) -> None:
+    # given a dataset that gives a page's row once
+    source = TEMPLATES["entity"].format(name="counted", table="Counted")
+    source = source.replace("@dataset", "SEEN = set()\n\n\n@dataset")
+    source = source.replace(
+        "    if sizes:", "    seen = repr(page)\n    if sizes and seen not in SEEN:\n        SEEN.add(seen)"
+    )
+    (tmp_path / "counted.py").write_text(source)
+    # when it is checked
+    program = "import counted; from cli.check import broken_law; from shared_logic.registry import registry; "
+    program += "print(broken_law(registry['counted'], 60))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # then it says so
+    assert done.returncode == 0, done.stderr
+    assert "counted gives other rows when it is asked again" in done.stdout
 
 
 @pytest.mark.parametrize("name", registry)

@@ -7,15 +7,21 @@ import gzip
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cli import main
 from cli.failures import MISTAKE
+from cli.templates import TEMPLATES
 
 pytestmark = pytest.mark.e2e
+ROOT = Path(__file__).parents[2]
 Run = Callable[..., tuple[int, str, str]]
 BOMB_BYTES = 300_000_000
 REVISION = """<page><title>A</title><ns>0</ns><id>1</id><revision><id>{}</id><timestamp>{}</timestamp>
@@ -242,3 +248,74 @@ def test_jars_that_are_not_there_are_one_clear_line(
     # then it says so
     assert code == MISTAKE
     assert f"wikibraid: no jars in {tmp_path}; `make setup` fetches them" in errors
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["query", "daily_edits", "--limit", "-1"],
+        ["check", "daily_edits", "--examples", "0"],
+        ["serve", "--port", "99999"],
+        ["speed", "daemon", "--port", "65536"],
+    ],
+)
+def test_numbers_out_of_range_are_refused(run: Run, words: list[str]) -> None:
+    code, _, errors = run(*words)
+    assert (code, "Invalid value for" in errors) == (2, True)
+
+
+def test_a_place_that_may_not_be_written_is_one_clear_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a home whose files are another user's
+    opened = Path.open
+
+    def refusing(path: Path, *how: Any, **more: Any) -> Any:
+        if path.suffix == ".lock":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *how, **more)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    # when something is brought in, then it says so
+    code, _, errors = run("ingest", "events", tmp_path / "events.ndjson")
+    assert code == MISTAKE
+    assert f"wikibraid: {tmp_path}/home/.log.lock: not allowed to read or write it" in errors
+
+
+MISTAKES = {
+    "a syntax error": ("yield Fresh(", "yield Fresh)", "SyntaxError: "),
+    "a wrong import": ("import Page", "import Pages", "ImportError: cannot import name 'Pages'"),
+    "an unknown annotation": ("page: Page", "page: Pages", "Pages"),
+    "no partition key": ("Partition[str]", "Clustering[str]", "DefinitionError: "),
+    "no return type": (" -> Iterator[Fresh]", "", "DefinitionError: "),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_a_datasets_module_is_one_clear_line(tmp_path: Path, mistake: str) -> None:
+    # given a checkout in which the module of a dataset has a mistake
+    for folder in ("shared_logic", "cli", "batch", "serving", "speed", "stack"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    (tmp_path / "shared_logic").unlink()
+    shutil.copytree(ROOT / "shared_logic", tmp_path / "shared_logic")
+    (tmp_path / "cli").unlink()
+    shutil.copytree(ROOT / "cli", tmp_path / "cli")
+    right, wrong, says = MISTAKES[mistake]
+    source = TEMPLATES["entity"].format(name="fresh", table="Fresh")
+    assert right in source
+    datasets = tmp_path / "shared_logic" / "datasets"
+    (datasets / "fresh.py").write_text(source.replace(right, wrong, 1))
+    (datasets / "__init__.py").write_text("from shared_logic.datasets import daily_edits, fresh\n")
+    # when any command is called
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", "datasets"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # then the mistake is told with its place
+    assert (done.returncode, done.stdout) == (MISTAKE, "")
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith(f"wikibraid: {datasets / 'fresh.py'}, line ")
+    assert says in line

@@ -153,6 +153,7 @@ def test_a_second_writer_is_told_who_writes(run: Run, tmp_path: Path) -> None:
         (["ingest", "dump", "/nowhere.xml"], "/nowhere.xml"),
         (["deadletters", "show", "7"], "no dead letter 7"),
         (["new", "Upper"], "can't be a dataset's name"),
+        (["new", "class"], "'class' can't be a dataset's name"),
     ],
 )
 def test_a_mistake_is_one_clear_line(tmp_path: Path, words: list[str], says: str) -> None:

@@ -163,6 +163,28 @@ def test_every_view_is_exported_in_every_format(run: Run, tmp_path: Path, name: 
     assert pq.read_metadata(tmp_path / f"{name}.parquet").num_rows in counts
 
 
+def test_a_file_where_a_folder_is_wanted_is_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for words in (["daily_edits"], ["mediawiki_history"], ["mediawiki_history", "--format", "dump"]):
+        with pytest.raises(Failure, match=r"file: can't be a folder .*; give another one"):
+            run("export", *words, "--out", str(tmp_path / "file"))
+
+
+def test_parity_with_other_columns_can_not_be_known(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a generation that was made before a column was added
+    with Home(home).store() as store:
+        made = store.published("page_current")
+    assert made is not None
+    before = msgspec.structs.replace(made, columns=made.columns[:-1])
+    monkeypatch.setattr("serving.sqlite_store.SqliteStore.published", lambda *_: before)
+    # when it is compared, then that is said
+    with pytest.raises(Failure, match="was made with other columns than the code has by now") as failed:
+        run("parity", "page_current")
+    assert failed.value.code == CANNOT_KNOW
+
+
 def test_sql_joins_by_names_of_columns(run: Run) -> None:
     # given that no column is known before the tables of a statement are read
     statement = """
