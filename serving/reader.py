@@ -222,7 +222,7 @@ class Reader:
             generation=parts.generation.number,
             batch=self._shown(dataset, key, batch),
             speed=self._shown(dataset, key, added),
-            removed=parts.speed == (None,),
+            removed=batch is not None and parts.speed == (None,),
             partitions={number: (part.sums, part.version) for number, part in parts.accumulators.items()},
             merged=None if shown is None else schema.record(key, shown),
         )

@@ -232,6 +232,9 @@ def test_explain_a_row(with_lines: Store) -> None:
         None,
     )
     assert (kept.batch, kept.speed, kept.removed) == (LINES["w", 3], None, False)
+    # of a row that came and went again since the batch, the batch had none to take away
+    passing = read.explain(lines, ("w", 5))
+    assert (passing.batch, passing.removed, passing.merged) == (None, False, None)
 
 
 def test_explain_sums(with_counts: Store) -> None:
