@@ -39,6 +39,26 @@ def home_at(path: Path) -> Home:
     return Home(path)
 
 
+def known_home(path: Path) -> Home:
+    """The home at that path, for who brings nothing in: where there is none, none is made.
+
+    Raises:
+        Failure: there is none.
+    """
+    if not is_home(path):
+        message = (
+            f"{path} is no home of wikibraid; name one with --home or WIKIBRAID_HOME, or make one: "
+            "`wikibraid init`, or any `wikibraid ingest`"
+        )
+        raise Failure(message)
+    return Home(path)
+
+
+def is_home(path: Path) -> bool:
+    """Whether that folder is a home, or is configured as one."""
+    return any((path.expanduser() / name).exists() for name in ("FORMAT", "wikibraid.yaml"))
+
+
 def dataset_named(name: str) -> Dataset:
     """The dataset of that name.
 

@@ -16,8 +16,8 @@ from cli.options import (
     cut_named,
     dataset_named,
     datasets_named,
-    home_at,
     instant_named,
+    known_home,
 )
 from cli.output import err, meter, out, print_json, print_outcome, print_records
 from cli.relocations import followed
@@ -58,7 +58,7 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Compute with Spark, audit, load, let speed catch up, and flip; killed anywhere and run again, it goes on."""
-    place = home_at(home)
+    place = known_home(home)
     datasets = datasets_named(names or [])
     if now is not None:
         instant_named(now)
@@ -68,6 +68,12 @@ def run(
         place.store() as store,
         meter("starting Spark") as progress,
     ):
+        if not (any(log.ends()) or place.bootstraps_known()):
+            message = (
+                f"nothing was ever brought into {place.path}: do that by `wikibraid ingest tables`, `ingest dump` or `ingest events` "
+                "first, or name another place with --home"
+            )
+            raise Failure(message)
         where = log.ends() if cut is None else cut_named(cut, "--cut", log)
         related = with_relatives(store, datasets)
         made = recompute(
@@ -100,7 +106,7 @@ def run(
 
 def cut(home: HomeOption = DEFAULT_HOME) -> None:
     """Print the end of the log, for --cut: runs with the same cut and code are the same run."""
-    with home_at(home).log() as log:
+    with known_home(home).log() as log:
         out.print(",".join(map(str, log.ends())), markup=False, highlight=False)
 
 
@@ -111,7 +117,7 @@ def plan(
     json: JsonOption = False,
 ) -> None:
     """Show what a batch run would do: which definitions changed, and how much of the log is new."""
-    place = home_at(home)
+    place = known_home(home)
     with place.log() as log, place.store() as store:
         ends = log.ends()
         rows = []
@@ -136,7 +142,7 @@ def plan(
 @generations_app.command("list")
 def generations_list(name: str, home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """List the generations of a dataset."""
-    with home_at(home).store() as store:
+    with known_home(home).store() as store:
         current = store.published(dataset_named(name).name)
         rows = [
             {
@@ -161,7 +167,7 @@ def generations_publish(
     name: str, number: int, home: HomeOption = DEFAULT_HOME, json: JsonOption = False
 ) -> None:
     """Make a generation the one that readers read; the same command rolls back."""
-    place = home_at(home)
+    place = known_home(home)
     with place.writing_store("generations publish"), place.log() as log, place.store() as store:
         dataset = dataset_named(name)
         made = next((found for found in store.generations(name) if found.number == number), None)
@@ -212,7 +218,7 @@ def generations_expire(
     """Give up old generations with all rows and files that no other one reads; a rollback to them is no longer possible."""
     from batch import views
 
-    place = home_at(home)
+    place = known_home(home)
     rows = []
     with place.writing_store("generations expire"), place.store() as store:
         for dataset in datasets_named(names or []):

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from cli.failures import CANNOT_KNOW, Failure
-from cli.options import DEFAULT_HOME, HomeOption, dataset_named, home_at
+from cli.options import DEFAULT_HOME, HomeOption, dataset_named, known_home
 from cli.output import counted
 from serving.changes import Mark, UnknownMark
 from serving.changes import changes as changes_since
@@ -37,7 +37,7 @@ def changes(
     Of a view it is what has changed in the tables that it is made of, with "table" in each line. A row may be told though it is
     as it was. Keep the mark once all lines were taken, and give it as --since next time.
     """
-    place = home_at(home)
+    place = known_home(home)
     file, encode = sys.stdout.buffer, msgspec.json.Encoder().encode
     with place.store() as store:
         try:

@@ -8,17 +8,22 @@ from typing import Annotated
 import typer
 
 from cli.failures import Failure
-from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
-from cli.output import out, print_json, print_records, text
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, known_home
+from cli.output import err, out, print_json, print_records, text
 from cli.schemas import faults
 from speed.ingest import replay as replay_letters
 
+SHOWN = 50
 app = typer.Typer(help="Events that could not be read, kept whole.", no_args_is_help=True)
 
 
 @app.command("list")
-def list_(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
-    """List the dead letters."""
+def list_(
+    limit: Annotated[int, typer.Option(min=0, help="Rows of a table to print.")] = SHOWN,
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
+) -> None:
+    """List the dead letters, the newest last."""
     rows = [
         {
             "id": letter.id,
@@ -29,18 +34,20 @@ def list_(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
             "bytes": len(letter.value),
             "replayed": letter.replayed,
         }
-        for letter in home_at(home).dead_letters()
+        for letter in known_home(home).dead_letters()
     ]
     if json:
         print_json(rows)
     else:
-        print_records(rows)
+        print_records(rows[len(rows) - min(limit, len(rows)) :])
+        if len(rows) > limit:
+            err.print(f"{len(rows):,} dead letters, the newest {limit} of them shown")
 
 
 @app.command("show")
 def show(number: int, home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """Show one dead letter: why it is dead and what it looks like, free text left out, since it may be hidden on the wiki."""
-    found = home_at(home).dead_letters(number)
+    found = known_home(home).dead_letters(number)
     if not found:
         message = f"no dead letter {number}; `wikibraid deadletters list` lists them"
         raise Failure(message)
@@ -69,7 +76,7 @@ def replay(
     json: JsonOption = False,
 ) -> None:
     """Read dead letters again, after an update; those that can be read now go to the logs."""
-    place = home_at(home)
+    place = known_home(home)
     with place.writing_log("deadletters replay"), place.intake() as intake:
         alive, dead = replay_letters(intake.notes, numbers or ())
         intake.relay()

@@ -11,15 +11,21 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
 from cli.failures import Failure
-from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at, is_home
 from cli.output import print_json, print_records
 
 JARS = ("delta-spark_4.1_2.13-4.4.0.jar", "delta-storage-4.4.0.jar")
 FREE_GIB = 2
+MENDING = {
+    "log.db": "restore it from a copy; without one the archive has what was archived: `wikibraid ingest home OLD --home NEW --archive-only`",
+    "store.db": "remove it, then `wikibraid batch run`: all of it is computed again",
+}
+"""What to do where a database of the home is damaged."""
 LEAST_JAVA = 17
 LEAST_MEMORY_GIB = 3
 
@@ -56,25 +62,43 @@ def findings(home: Path) -> Iterator[dict[str, str]]:
     for name in ("pyspark", "delta-spark", "bytewax", "great-expectations", "duckdb"):
         yield _row(name, version(name), "")
     yield _row("sqlite", sqlite3.sqlite_version, "")
-    place = home_at(home)
-    free = shutil.disk_usage(place.path).free / 2**30
+    path = home.expanduser().resolve()
+    free = shutil.disk_usage(next(folder for folder in (path, *path.parents) if folder.exists())).free / 2**30
     yield _row(
         "disk",
-        f"{free:,.1f} GiB free at {place.path}",
+        f"{free:,.1f} GiB free at {path}",
         "" if free > FREE_GIB else "free some space or move --home",
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     yield _row(
         "memory", f"{memory:,.1f} GiB", "" if memory > LEAST_MEMORY_GIB else "Spark wants 3 GiB at least"
     )
-    may_enter = place.path.stat().st_mode & stat.S_IRWXO
+    if not is_home(home):
+        yield _row("home", f"none at {path} yet: `wikibraid init` or `ingest` makes it", "")
+        return
+    home_at(home)  # which refuses one that another version made
+    may_enter = path.stat().st_mode & stat.S_IRWXO
     yield _row(
         "home",
-        str(place.path),
-        f"others may enter it, and what is hidden lies there as it came: chmod 700 {shlex.quote(str(place.path))}"
+        str(path),
+        f"others may enter it, and what is hidden lies there as it came: chmod 700 {shlex.quote(str(path))}"
         if may_enter
         else "",
     )
+    for name, mending in MENDING.items():
+        if (path / name).exists():
+            damage = _damage(path / name)
+            yield _row(name, damage or "whole", mending if damage else "")
+
+
+def _damage(path: Path) -> str:
+    """What is wrong with an SQLite file; empty: nothing."""
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+            (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        return str(error)
+    return "" if found == "ok" else str(found)
 
 
 def _java() -> str:

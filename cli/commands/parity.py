@@ -13,7 +13,7 @@ import typer
 from cli.batch_run import spark_session
 from cli.drift import Drift, note
 from cli.failures import CANNOT_KNOW, DIFFERS, Failure
-from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, home_at
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, known_home
 from cli.output import meter, out, print_json, print_records, text
 from cli.reading import reader, replay
 from cli.row_file import read_rows, write_rows
@@ -38,7 +38,7 @@ def parity(
     """Recompute from everything up to the speed layer's progress, and compare with the merged tables, row by row."""
     from cli.recomputation import Recomputation
 
-    place = home_at(home)
+    place = known_home(home)
     rows: list[dict[str, Any]] = []
     with (
         place.log() as log,

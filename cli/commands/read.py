@@ -18,7 +18,7 @@ import typer
 
 from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home
-from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, home_at, key_of
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, key_of, known_home
 from cli.output import counted, err, out, print_json, print_records
 from cli.parts import part_of
 from cli.reading import analysis, freshness, freshness_of_all, instant_of, reader, stream
@@ -93,7 +93,7 @@ def query(
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Read merged rows by key, with how fresh they are."""
-    place = home_at(home)
+    place = known_home(home)
     part = part_of(name, key or [], page, user, period)
     if part is not None and (name == "mediawiki_history" or _can_be_parted(place)):
         _query_part(place, views[name], part, at, now, format, limit)
@@ -203,7 +203,7 @@ def sql(
     json: JsonOption = False,
 ) -> None:
     """Query merged tables and views with SQL, read-only; how fresh each table is goes to standard error."""
-    place = home_at(home)
+    place = known_home(home)
     with place.log() as log, place.store() as store, analysis(place, log, store, now) as db:
         try:
             db.prepare(db.tables_of(statement))
@@ -235,7 +235,7 @@ def export(
 ) -> None:
     """Write all merged rows to one file, which is there when it is whole; `dump` is the layout of public dumps."""
     let_others_read(context)
-    place = home_at(home)
+    place = known_home(home)
     if format is FileFormat.DUMP:
         _export_dump(place, name, out_dir, at, now)
         return
@@ -286,7 +286,7 @@ def explain(
 ) -> None:
     """Show which layer says what of one row."""
     dataset = dataset_named(name)
-    place = home_at(home)
+    place = known_home(home)
     with place.log() as log, place.store() as store:
         try:
             found = reader(store, log).explain(dataset, key_of(dataset, key, whole=True))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.failures import Failure
-from cli.options import DEFAULT_HOME, LAST_PORT, HomeOption, JsonOption, home_at
+from cli.options import DEFAULT_HOME, LAST_PORT, HomeOption, JsonOption, home_at, known_home
 from cli.output import print_json, print_outcome, print_records
 
 app = typer.Typer(help="Who may see what is private over HTTP.", no_args_is_help=True)
@@ -23,7 +23,7 @@ def serve(
     """Serve merged tables, metrics, similar users and the operators' page over HTTP until stopped."""
     from cli.http_server import answer
 
-    answer(home_at(home), host, port, wiki)
+    answer(known_home(home), host, port, wiki)
 
 
 @app.command("admit")

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from cli import main
-from cli.failures import MISTAKE
+from cli.failures import CANNOT_KNOW, MISTAKE
 from cli.templates import TEMPLATES
 
 pytestmark = pytest.mark.e2e
@@ -234,6 +234,50 @@ def test_bad_revisions_of_a_dump_are_counted_and_the_rest_goes_on(run: Run, tmp_
     assert "1 revisions, as of 2021-01-01" in said
     assert re.search(r"1  skipped: revision: bad_timestamp", said)
     assert re.search(r"1  skipped: revision: (not_a_number|no_id|not_positive)", said)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["query", "daily_edits"],
+        ["sql", "FROM daily_edits"],
+        ["export", "daily_edits", "--out", "out"],
+        ["explain", "daily_edits", "testwiki", "2022-01-30", "0", "account"],
+        ["changes", "daily_edits"],
+        ["parity", "daily_edits"],
+        ["plan"],
+        ["cut"],
+        ["batch", "run"],
+        ["generations", "list", "daily_edits"],
+        ["deadletters", "list"],
+        ["serve"],
+    ],
+)
+def test_who_brings_nothing_in_makes_no_home(run: Run, tmp_path: Path, words: list[str]) -> None:
+    code, said, errors = run(*words)
+    assert (code, said) == (MISTAKE, "")
+    assert f"wikibraid: {tmp_path}/home is no home of wikibraid; name one with --home" in errors
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_home_into_which_nothing_was_brought_publishes_nothing(run: Run, tmp_path: Path) -> None:
+    # given a home that was just made
+    run("init")
+    # when a batch is run, then it says what is missing
+    code, _, errors = run("batch", "run", "daily_edits")
+    assert (code, f"nothing was ever brought into {tmp_path}/home: do that by" in errors) == (MISTAKE, True)
+    assert run("query", "daily_edits")[0] == CANNOT_KNOW
+
+
+def test_of_many_dead_letters_the_newest_are_listed(run: Run, tmp_path: Path) -> None:
+    # given three dead letters
+    (tmp_path / "events.ndjson").write_text("{a\n{b\n{c\n")
+    run("ingest", "events", tmp_path / "events.ndjson")
+    # when two are asked for
+    code, said, errors = run("deadletters", "list", "--limit", "2")
+    # then the newest are there, and how many there are is told
+    assert (code, said.count("not-json")) == (0, 2)
+    assert "3 dead letters, the newest 2 of them shown" in errors
 
 
 def test_jars_that_are_not_there_are_one_clear_line(

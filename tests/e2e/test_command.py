@@ -157,6 +157,7 @@ def test_a_second_writer_is_told_who_writes(run: Run, tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_clear_line(tmp_path: Path, words: list[str], says: str) -> None:
+    Home(tmp_path / "home")
     home = [] if words[0] == "new" else ["--home", str(tmp_path / "home")]
     done = subprocess.run(
         [sys.executable, "-m", "cli.main", *words, *home], capture_output=True, text=True, check=False

@@ -209,6 +209,32 @@ def test_doctor_tells_of_a_java_that_is_too_old(
     assert (found["fix"] == "") == is_well
 
 
+def test_doctor_makes_no_home(tmp_path: Path) -> None:
+    (found,) = (row for row in findings(tmp_path / "home") if row["check"] == "home")
+    assert found["found"].startswith(f"none at {tmp_path / 'home'} yet")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["log.db", "store.db"])
+def test_doctor_tells_of_a_damaged_database(tmp_path: Path, name: str) -> None:
+    # given a home whose databases are well
+    ran("init", "--home", str(tmp_path))
+
+    def told() -> dict[str, bool]:
+        return {
+            row["check"]: row["fix"] == ""
+            for row in findings(tmp_path)
+            if row["check"] in {"log.db", "store.db"}
+        }
+
+    assert told() == {"log.db": True, "store.db": True}
+    # when one is damaged in its midst, then it is told
+    data = bytearray((tmp_path / name).read_bytes())
+    data[len(data) // 2 :] = b"x" * (len(data) - len(data) // 2)
+    (tmp_path / name).write_bytes(data)
+    assert told() == {"log.db": True, "store.db": True} | {name: False}
+
+
 def test_a_home_from_which_nothing_was_brought_in_has_no_dead_letters(tmp_path: Path) -> None:
     # given a home on servers of which only daemons run here
     (tmp_path / "wikibraid.yaml").write_text(
