@@ -15,7 +15,10 @@ ERRORS_SHOWN = 5
 
 @cache
 def known_fields() -> Mapping[str, tuple[int, frozenset[str]]]:
-    """By schema title: the newest minor version that is known, and the paths (as `page.page_id`) of all its fields."""
+    """By schema title: the newest minor version that is known, and the paths (as `page.page_id`) of all its fields.
+
+    In a path `*` is any name, and `**` whatever lies in what has no schema of its own.
+    """
     found: dict[str, tuple[int, frozenset[str]]] = {}
     for path in sorted(FOLDER.rglob("*.json")):
         title = str(path.parent.relative_to(FOLDER))
@@ -50,3 +53,9 @@ def _paths(schema: Mapping[str, Any], prefix: str) -> Iterator[str]:
     for name, inner in schema.get("properties", {}).items():
         yield prefix + name
         yield from _paths(inner, f"{prefix}{name}.")
+    others = schema.get("additionalProperties")
+    if isinstance(others, dict):
+        yield f"{prefix}*"
+        yield from _paths(others, f"{prefix}*.")
+    elif others and prefix and "properties" not in schema:
+        yield f"{prefix}**"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ from shared_logic.routing import Router
 from speed.sqlite_log import ROUTING, SqliteLog
 
 KnownFields = Mapping[str, tuple[int, frozenset[str]]]
-"""By schema title: the newest minor version that is known, and the paths of all its fields."""
+"""By schema title: the newest minor version that is known, and the paths of all its fields; `*` in one is any name, `**` any path."""
 LINES_PER_COMMIT = 5_000
 
 
@@ -133,7 +134,8 @@ class Ingestion:
             messages = list(self._router.routed(found, raw))
             minor, fields = self._scope.known.get(found.kind.title, (found.minor, frozenset()))
             if found.minor > minor:
-                counts.new_fields.update(f"{found.kind.title} {path}" for path in unknown_fields(raw, fields))
+                new = (path for path in unknown_fields(raw, fields) if not _any_of(fields).fullmatch(path))
+                counts.new_fields.update(f"{found.kind.title} {path}" for path in new)
             outside = _outside(found, messages, self._scope.wikis)
             if outside:
                 counts.out_of_scope += 1
@@ -200,6 +202,15 @@ def written(lines: Iterable[bytes], left: Callable[[], None]) -> Iterator[bytes]
             yield line
         else:
             left()
+
+
+@lru_cache
+def _any_of(fields: frozenset[str]) -> re.Pattern[str]:
+    """What matches the paths that lie in maps."""
+    maps = [re.escape(field) for field in fields if "*" in field]
+    return re.compile(
+        "|".join(field.replace(r"\*\*", ".+").replace(r"\*", "[^.]+") for field in maps) or "(?!)"
+    )
 
 
 def _is_json(line: bytes) -> bool:

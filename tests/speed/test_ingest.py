@@ -266,6 +266,17 @@ def test_fields_of_a_newer_minor_version_are_kept_and_listed(log: SqliteLog) -> 
     assert [m.value for p in range(log.partitions) for m in log.read(p, 0, 9)] == [newer]
 
 
+def test_names_in_a_map_are_no_new_fields(log: SqliteLog) -> None:
+    # given events of newer minor versions, with a known field of a slot of any name, a new one, and parameters of a log row
+    slots = {"main": {"rev_slot_size": 7}, "mediainfo": {"rev_slot_size": 8, "rev_slot_color": "red"}}
+    edit = event(**{"$schema": "/mediawiki/revision/create/2.7.0"}, rev_slots=slots)
+    row = log_row(b'{"4::target":{"any":1}}').replace(b"recentchange/1.0.0", b"recentchange/1.7.0")
+    # when they are ingested, then the new one is told
+    counts = ingest(log, "file", [edit, row], Scope(known=known_fields()))
+    assert counts.kept == 2
+    assert set(counts.new_fields) == {"mediawiki/revision/create rev_slots.mediainfo.rev_slot_color"}
+
+
 def test_a_schema_says_what_is_wrong_without_repeating_the_event() -> None:
     told = faults(event(page_id="secret", comment="secret"))
     assert "$.page_id: type fails" in told
