@@ -47,11 +47,14 @@ class Written:
 
     pages: int = 0
     revisions: int = 0
+    newest: int = 0
+    """The newest time of a revision, milliseconds since 1970 UTC."""
 
     def add(self, other: Written) -> None:
         """And what another part wrote."""
         self.pages += other.pages
         self.revisions += other.revisions
+        self.newest = max(self.newest, other.newest)
 
 
 def identity(wiki: str, beginning: int, sources: Iterable[Path]) -> str:
@@ -139,6 +142,8 @@ def write_part(
                     written.pages += state.title is not None and entity.id != page
                     page = entity.id if state.title is not None else page
                     written.revisions += len(state.revisions)
+                    times = (told.timestamp or 0 for told in state.revisions.values())
+                    written.newest = max(written.newest, max(times, default=0))
             told(written)
     unfinished.rename(path)
     return written

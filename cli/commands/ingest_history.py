@@ -196,6 +196,8 @@ def dump(
                     told_of = "; ".join(f"{number:,} skipped: {reason}" for reason, number in skipped.items())
                     message = f"{', '.join(map(str, files))}: no page is in there{told_of and f' ({told_of})'}; give a dump with history"
                     raise Failure(message)
+                if taken_at is not None:
+                    _say_if_later(written.newest, beginning, named)
                 return _Taken(written, damaged)
 
             made = _bootstrap(place, named, beginning, files, write, problems)
@@ -244,11 +246,11 @@ def _beginning(told: str | None, newest: Callable[[], int]) -> int:
 
 
 def _say_if_later(newest: int, beginning: int, wiki: str) -> None:
-    """Say that the tables go on for long after their beginning; they may, since copying takes its time."""
+    """Say that a copy goes on for long after its beginning; it may, since copying takes its time."""
     if newest - beginning > FUTURE_LIMIT_MS:
         said = (
-            f"{wiki}: the tables tell of {_written(newest)}, and are said to be of {_written(beginning)}: what they hold without a "
-            "time counts from then on, and gives way to any later event; if --taken-at is wrong, give the right one with an empty --home"
+            f"{wiki}: the copy tells of {_written(newest)}, and is said to have begun at {_written(beginning)}: what it holds without "
+            "a time counts from then on, and gives way to any later event; if --taken-at is wrong, give the right one with an empty --home"
         )
         err.print(said, markup=False, soft_wrap=True)
 

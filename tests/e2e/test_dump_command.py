@@ -127,6 +127,17 @@ def test_dumps_that_are_not_of_one_wiki_are_refused(
     assert known(tmp_path / "home") == []
 
 
+def test_a_dump_that_goes_on_for_long_after_its_instant_is_told(tmp_path: Path) -> None:
+    # when a dump is said to be far older than what it tells of, then it is taken, and that is said
+    (tmp_path / "a.xml").write_bytes(TEXT)
+    words = ["ingest", "dump", str(tmp_path / "a.xml"), "--home", str(tmp_path / "home")]
+    done = CliRunner().invoke(app, [*words, "--taken-at", "1995-01-01"])
+    assert (done.exit_code, "is said to have begun at 1995-01-01T00:00:00Z" in done.stderr) == (0, True)
+    # and not where it is right
+    done = CliRunner().invoke(app, [*words, "--taken-at", "2021-01-01"])
+    assert (done.exit_code, "is said to have begun" in done.stderr) == (0, False)
+
+
 def test_a_dump_that_names_no_wiki_is_of_that_of_the_others(tmp_path: Path) -> None:
     # given two dumps of which the second says whose they are
     (tmp_path / "1.xml").write_bytes(TEXT.replace(b"<dbname>testwiki</dbname>", b""))

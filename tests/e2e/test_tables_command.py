@@ -86,5 +86,5 @@ def test_tables_that_go_on_for_long_after_their_instant_are_told(tmp_path: Path)
         tmp_path / "tables", tmp_path / "home", "--wiki", "aawiki", "--taken-at", "1995-01-01T00:00:00Z"
     )
     assert done.exit_code == 0, done.exception
-    assert "are said to be of 1995-01-01T00:00:00Z" in done.stderr
+    assert "is said to have begun at 1995-01-01T00:00:00Z" in done.stderr
     assert "as of 1995-01-01" in done.stdout
