@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from itertools import islice
 from typing import Any
@@ -33,11 +33,6 @@ def arrow_schema(dataset: Dataset) -> pa.Schema:
             for column in dataset.schema.columns
         ]
     )
-
-
-def to_arrow(dataset: Dataset, records: Sequence[dict[str, Any]]) -> pa.Table:
-    """The records (names and values) as a table."""
-    return pa.Table.from_pylist(list(records), schema=arrow_schema(dataset))
 
 
 def batches(dataset: Dataset, records: Iterable[dict[str, Any]]) -> Iterator[pa.RecordBatch]:

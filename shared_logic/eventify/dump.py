@@ -335,16 +335,16 @@ class PageHandler(_Handler[tuple[int, PageState]]):
 
     def hand_over(self, page_id: int) -> PageState:
         """Let what was read of the page since its last state be a state of its own."""
-        state = self.state(page_id)
+        state = self.state()
         self.ready.append((page_id, state))
         self.revisions = {}
         return state
 
-    def state(self, page_id: int) -> PageState:
+    def state(self) -> PageState:
         """What the page and the revisions that were read since its last state say."""
         redirect = True if self.is_redirect else False if self.at_least(FIRST_WITH_REDIRECT) else None
         namespace, title = self.namespace_and_title()
-        state = page_state_of_row(page_id, namespace, title or "", redirect, self.beginning)
+        state = page_state_of_row(namespace, title or "", redirect, self.beginning)
         return msgspec.structs.replace(
             state,
             title=state.title if title else None,

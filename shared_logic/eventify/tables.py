@@ -100,7 +100,6 @@ def revision_state(row: RevisionRow, beginning: int) -> PageState:
 
 
 def page_state_of_row(
-    page_id: int,  # noqa: ARG001  the same signature as for archived pages and events
     namespace: int,
     title: str,
     is_redirect: bool | None,  # noqa: FBT001  a column of the table
@@ -116,7 +115,7 @@ def page_state_of_row(
     )
 
 
-def archived_page(page_id: int, namespace: int, title: str, beginning: int) -> PageState:  # noqa: ARG001
+def archived_page(namespace: int, title: str, beginning: int) -> PageState:
     """What is known of a page id that only `archive` has: its title, and that it is no more.
 
     Nothing is cleared: nobody tells when the deletion was, and each archived revision says itself where it is.
@@ -249,7 +248,7 @@ class _Join:
             if read is not None:
                 yield read
         for page_id, (_, namespace, title) in titles.items():
-            yield page_id, archived_page(page_id, namespace, title, self.beginning)
+            yield page_id, archived_page(namespace, title, self.beginning)
 
     def leave_out(self, row: Row, why: str) -> None:
         """Tell of a row of the archive that another row is used instead."""
@@ -267,7 +266,7 @@ class _Join:
         redirect = number_or_none(row, "page_is_redirect")
         namespace = number(row, "page_namespace", NAMESPACES)
         state = page_state_of_row(
-            page_id, namespace, title, None if redirect is None else bool(redirect), self.beginning
+            namespace, title, None if redirect is None else bool(redirect), self.beginning
         )
         return page_id, state
 
@@ -283,7 +282,7 @@ class _Join:
         if page_id != NO_PAGE:
             return page_id, state
         namespace = number(row, "ar_namespace", NAMESPACES)
-        told = archived_page(page_id, namespace, row.get("ar_title") or "", self.beginning)
+        told = archived_page(namespace, row.get("ar_title") or "", self.beginning)
         return page_id, join(told, state)
 
     def revision(self, row: Row, prefix: str, rev_id: int, page_id: int) -> PageState:

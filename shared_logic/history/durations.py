@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 from shared_logic.clock import instant, milliseconds
 
-INDEFINITE = "indefinite"
 _ENDLESS = frozenset({"indefinite", "infinite", "never", "infinity", ""})
 _UNITS = {
     "second": timedelta(seconds=1),

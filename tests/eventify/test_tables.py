@@ -114,10 +114,10 @@ def test_what_a_row_does_not_tell_stays_unknown():
 
 
 def test_pages_live_and_archived():
-    assert page_state_of_row(1, 10, "Navbox", True, BEGINNING) == PageState(
+    assert page_state_of_row(10, "Navbox", True, BEGINNING) == PageState(
         title=(*AT, 10, "Navbox"), redirect=(*AT, True), existence=(*AT, True), surveyed=AT
     )
-    assert archived_page(1, 0, "Gone", BEGINNING) == PageState(
+    assert archived_page(0, "Gone", BEGINNING) == PageState(
         title=(*AT, 0, "Gone"), existence=(*AT, False), surveyed=AT
     )
 

@@ -4,7 +4,7 @@ from shared_logic.clock import from_iso
 from shared_logic.eventify.tables import TablesError
 from shared_logic.history.log_row import Actor, Issue
 from shared_logic.history.page_history import PageSeed
-from shared_logic.history.page_seeds import page_seeds
+from tests.history.page_seeds import page_seeds
 
 PAGE = {"page_id": "1", "page_namespace": "10", "page_title": "Navbox", "page_is_redirect": "1"}
 REVISION = {"rev_id": "5", "rev_page": "1", "rev_actor": "3", "rev_timestamp": "20210101000000"}

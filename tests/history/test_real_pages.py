@@ -18,8 +18,8 @@ from shared_logic.history.log_row import Actor, Issue, LogRow, without_copies
 from shared_logic.history.page_events import Namespaces, PageEvent, PageEventType, page_events
 from shared_logic.history.page_history import LinkQuality, PageHistoryState, PageSeed
 from shared_logic.history.page_rebuild import rebuilt
-from shared_logic.history.page_seeds import page_seeds
 from shared_logic.titles import database_key
+from tests.history.page_seeds import page_seeds
 
 LOCAL = Path(__file__).parents[2].parent / "shared" / "data" / "mediawiki-local"
 WIKIS = ["a-sqlite-seed11", "b-mysql-seed12"]

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 import shared_logic.datasets  # noqa: F401  registers them
 import wikibraid
-from serving.arrow import arrow_schema, to_arrow
+from serving.arrow import arrow_schema, table
 from serving.ddl import create_table
 from serving.reader import NotPublished
 from serving.sqlite_store import SqliteStore, StoreError
@@ -67,19 +67,19 @@ def test_every_type_as_arrow() -> None:
         "token": "t", "at": NOON, "day": DAY, "number": -(2**63), "flag": True, "text": None, "instant": NOON,
         "born": None, "yes": False, "amount": None, "parts": ("a", "b"),
     }  # fmt: skip
-    table = to_arrow(everything, [record])
-    assert [str(field.type) for field in table.schema] == [
+    made = table(everything, [record])
+    assert [str(field.type) for field in made.schema] == [
         "string", "timestamp[ms, tz=UTC]", "date32[day]", "int64", "bool", "string", "timestamp[ms, tz=UTC]",
         "date32[day]", "bool", "int64", "list<item: string>",
     ]  # fmt: skip
-    (found,) = table.to_pylist()
+    (found,) = made.to_pylist()
     assert found | {"parts": tuple(found["parts"])} == record
-    assert to_arrow(everything, []).schema == arrow_schema(everything)
+    assert table(everything, []).schema == arrow_schema(everything)
 
 
 def test_what_can_be_hidden_may_be_null() -> None:
     record = {"wiki": "w", "rev_id": 1, "sha1": None, "comment": None, "user": None, "size": None}
-    assert to_arrow(lines, [record]).to_pylist() == [record]
+    assert table(lines, [record]).to_pylist() == [record]
     nullable = [field.name for field in arrow_schema(lines) if field.nullable]
     assert nullable == ["sha1", "comment", "user", "size"]
 
