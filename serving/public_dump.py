@@ -16,6 +16,19 @@ MONTHLY = frozenset({"commonswiki", "enwiki", "wikidatawiki"})
 """Wikis with a file per month."""
 ROWS_OF_ONE_FILE = 10_000_000
 """Wikis with more rows have a file per year, the others one of all time."""
+ORDER = (
+    "event_timestamp",
+    "event_entity",
+    "revision_id",
+    "page_id",
+    "user_id",
+    "event_log_id",
+    "event_type",
+    "page_title_historical",
+    "page_namespace_historical",
+    "user_text_historical",
+)
+"""Columns that no two rows have in common, so that the same history is the same bytes."""
 _ROWS = """
 SELECT * EXCLUDE (page_artificial_id) FROM mediawiki_history
 WHERE event_timestamp >= '2001' AND event_timestamp <= strftime(getvariable('now') AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S.9')
@@ -36,7 +49,7 @@ def write_public_dump(db: Analysis, folder: Path) -> dict[Path, int]:
             path = folder / f"{wiki}.{span or 'all-time'}.tsv.bz2"
             statement = f"FROM ({_ROWS}) WHERE wiki_db = '{named}' AND starts_with(event_timestamp, '{span}')"
             plain = path.with_suffix("")
-            written[path] = db.write(f"{statement} ORDER BY event_timestamp", plain, "dump")
+            written[path] = db.write(f"{statement} ORDER BY {', '.join(ORDER)}", plain, "dump")
             unfinished = path.with_name(f"{path.name}.part")
             with plain.open("rb") as rows, bz2.open(unfinished, "wb") as file:
                 shutil.copyfileobj(rows, file)

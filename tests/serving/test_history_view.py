@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ import pytest
 
 from batch.issues import with_issues
 from serving.analysis import Analysis
+from serving.public_dump import write_public_dump
 from serving.reader import Stream
 from shared_logic.datasets.input_issues import UnusedRow
 from shared_logic.datasets.page_history import PageIssue, PageLife
@@ -104,6 +106,14 @@ def columns(view: str) -> dict[str, str]:
 
 def viewed(view: str, *rows: Table, now: datetime = MUCH_LATER) -> list[Row]:
     """What a view makes of these rows."""
+    with over(*rows, now=now) as db:
+        db.prepare([view])
+        found: list[Row] = db.execute(f"FROM {view}").to_arrow_table().to_pylist()
+        return found
+
+
+def over(*rows: Table, now: datetime = MUCH_LATER) -> Analysis:
+    """Views over these rows."""
     tables = {
         "revision_facts": RevisionFacts,
         "stray_facts": StrayFacts,
@@ -119,10 +129,7 @@ def viewed(view: str, *rows: Table, now: datetime = MUCH_LATER) -> list[Row]:
         mine: Iterable[Any] = (row for row in rows if type(row) is tables[dataset.name])
         return Stream(iter(map(msgspec.structs.asdict, mine)), 1, (), complete=True, lag=0)
 
-    with Analysis(read, None, now) as db:
-        db.prepare([view])
-        found: list[Row] = db.execute(f"FROM {view}").to_arrow_table().to_pylist()
-        return found
+    return Analysis(read, None, now)
 
 
 def test_bytes_are_compared_with_the_parent_wherever_it_is() -> None:
@@ -365,3 +372,23 @@ def test_numbers_of_namespaces_have_upstreams_type(view: str) -> None:
     types = columns(view)
     small = {name for name, kind in types.items() if kind == "INTEGER"}
     assert small == types.keys() & {"page_namespace", "page_namespace_historical"}
+
+
+def test_a_public_dump_of_the_same_history_is_the_same_bytes(tmp_path: Path) -> None:
+    # given a history of which much is of one second, as two reads give it
+    rows = [
+        *(revision(n, 1) for n in range(1, 30)),
+        *(page(n, 1, None, page=f"{n}", page_id=n) for n in range(1, 30)),
+        *(page(n, 1, None, page="99", page_id=99, page_title_historical=f"B{n}") for n in range(2, 5)),
+        *(account(0, 1, None, user_id=n) for n in range(1, 30)),
+    ]
+    written = []
+    for number, told in enumerate((rows, rows[::-1])):
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        with over(*told) as db:
+            db.prepare(["mediawiki_history"])
+            (path,) = write_public_dump(db, folder)
+        written.append(path.read_bytes())
+    # then both dumps are the same
+    assert written[0] == written[1]
