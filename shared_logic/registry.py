@@ -6,7 +6,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Union, get_args, get_origin
 
@@ -33,32 +33,25 @@ class Registry(dict[str, Dataset]):
                 f"dataset {name}: defined in {self[name].function.__module__} already; choose another name"
             )
             raise DefinitionError(message)
-        read, beside, table, settings = _signature(function)
+        signature = _Signature.of(function)
+        things, fold, beside = signature.things, signature.fold, signature.beside
         source = joined = None
-        things, fold = _arms(read), None
-        if isinstance(beside, type) and issubclass(beside, Fold):
-            things, fold, beside = _folded_things(name, things, beside), beside, None
-        if get_origin(read) is Linked:
-            (linked,) = get_args(read)
-            things, source = (
-                (linked,),
-                self._making(linked, name, "the table of a dataset with a Link", _has_links),
-            )
+        if signature.linked is not None:
+            source = self._making(signature.linked, name, "the table of a dataset with a Link", _has_links)
         elif not set(things) <= THINGS:
-            source = self._making(
-                read, name, "Page, Revision, Account, LogEntry, Site or the table of a rollup", _is_rollup
-            )
+            wanted = "Page, Revision, Account, LogEntry, Site or the table of a rollup"
+            source = self._making(signature.read, name, wanted, _is_rollup)
         if beside is not None:
             joined = self._joined(name, source, beside)
         made = Dataset(
             name=name,
             reads=things,
-            schema=Schema(table),
+            schema=Schema(signature.table),
             function=function,
             source=source,
             joined=joined,
             fold=fold,
-            settings=settings,
+            settings=signature.settings,
             doc=inspect.cleandoc(function.__doc__ or ""),
         )
         if source is None and not made.is_rollup:
@@ -161,37 +154,66 @@ dataset = registry.dataset
 """Decorator: register a function in `registry`."""
 
 
-def _signature(function: Callable[..., Any]) -> tuple[Any, Any, type, Settings | None]:
-    """What it reads, what it is given beside that (None: nothing), the table that it makes, and its settings."""
-    hints = typing.get_type_hints(function)
-    arguments = get_args(hints.pop("return", None))
-    parameters = dict(inspect.signature(function).parameters)
-    named = parameters.pop("settings", None)
-    settings = None
-    if named is not None:
+@dataclass(frozen=True, slots=True)
+class _Signature:
+    """What the signature of a dataset's function says."""
+
+    read: Any
+    """The type of what it reads."""
+    things: tuple[Any, ...]
+    """What of it comes one by one: the arms of a union; of linked rows the table; of a fold what holds its revisions."""
+    table: type[Table]
+    linked: Any = None
+    """The table of the linked rows that it reads."""
+    fold: type[Fold] | None = None
+    beside: Any = None
+    """What it is given beside a total or linked rows."""
+    settings: Settings | None = None
+
+    @classmethod
+    def of(cls, function: Callable[..., Any]) -> _Signature:
+        """That of a function.
+
+        Raises:
+            DefinitionError: it says nothing that can be run.
+        """
+        name = function.__name__
+        hints = typing.get_type_hints(function)
+        arguments = get_args(hints.pop("return", None))
+        parameters = dict(inspect.signature(function).parameters)
+        settings = _settings(name, parameters.pop("settings", None))
         hints.pop("settings", None)
-        settings = named.default
-        if named.kind is not inspect.Parameter.KEYWORD_ONLY or not isinstance(settings, Settings):
-            message = (
-                f"dataset {function.__name__}: write its settings as *, settings: MySettings = MySettings(), of a class that "
-                "extends Settings"
-            )
+        read = list(hints.values())
+        if len(read) not in {1, 2} or len(parameters) != len(read) or len(arguments) != 1:
+            message = f"dataset {name}: its signature must say what it reads and makes, as in def f(page: Page) -> Iterator[MyTable]"
             raise DefinitionError(message)
-    read = list(hints.values())
-    if len(read) not in {1, 2} or len(parameters) != len(read) or len(arguments) != 1:
-        message = (
-            f"dataset {function.__name__}: its signature must say what it reads and makes, as in "
-            "def f(page: Page) -> Iterator[MyTable]"
-        )
-        raise DefinitionError(message)
-    if not (isinstance(arguments[0], type) and issubclass(arguments[0], Table)):
-        message = f"dataset {function.__name__}: {arguments[0]} is no Table; make a class of columns that extends Table"
-        raise DefinitionError(message)
-    return read[0], read[1] if len(read) > 1 else None, arguments[0], settings
+        (table,) = arguments
+        if not (isinstance(table, type) and issubclass(table, Table)):
+            message = f"dataset {name}: {table} is no Table; make a class of columns that extends Table"
+            raise DefinitionError(message)
+        first, beside = (*read, None)[:2]
+        things = _arms(first)
+        if isinstance(beside, type) and issubclass(beside, Fold):
+            holders = _holders_of_revisions(name, things, beside)
+            return cls(first, holders, table, fold=beside, settings=settings)
+        if get_origin(first) is Linked:
+            (linked,) = get_args(first)
+            return cls(first, (linked,), table, linked=linked, beside=beside, settings=settings)
+        return cls(first, things, table, beside=beside, settings=settings)
 
 
-def _folded_things(name: str, things: tuple[Any, ...], fold: type[Fold]) -> tuple[type, ...]:
-    """What holds the revisions that a fold is given."""
+def _settings(name: str, parameter: inspect.Parameter | None) -> Settings | None:
+    if parameter is None:
+        return None
+    default = parameter.default
+    if parameter.kind is not inspect.Parameter.KEYWORD_ONLY or not isinstance(default, Settings):
+        message = f"dataset {name}: write its settings as *, settings: MySettings = MySettings(), of a class that extends Settings"
+        raise DefinitionError(message)
+    return default
+
+
+def _holders_of_revisions(name: str, things: tuple[Any, ...], fold: type[Fold]) -> tuple[type, ...]:
+    """What holds the revisions that a fold is given: pages instead of revisions."""
     if shared := shared_by_all(fold):
         message = (
             f"dataset {name}: all pages would share {fold.__name__}.{shared}; set what it holds in __init__"

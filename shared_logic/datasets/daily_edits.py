@@ -1,12 +1,11 @@
 """Edits and editors by day, and editors by how much they do in a month.
 
-An account counts as what its name of now says it is, wherever and whenever it edited: a rename moves all its edits.
-
-What takes away and gives back: a deleted page's revisions leave its days and its namespace, and a restore gives back exactly
-those that came back; a move to another namespace moves them; a hidden name moves an edit to the kind "hidden", which counts
-edits but no editors, and un-hiding moves it back. An imported revision counts on the day that it bears, apart: what is older than a revision with a lower id on
-its page; so does a null
-revision (a move's or a protection's, with its parent's very text), which adds no bytes.
+- The day is that which the revision bears, UTC; the namespace is the one that the page has now, or had at its deletion.
+- The kind of an account is what its name of now says, wherever and whenever it edited: a rename moves all its edits.
+- An imported revision, which is older than one with a lower id on its page, counts apart. So does a null revision (a move's or a
+  protection's, with its parent's very text), which adds no bytes.
+- A deletion takes the page's revisions away, a restore gives back exactly those that came back, a move to another namespace moves them.
+- A hidden name moves an edit to the kind "hidden", which counts edits but no editors; shown again it moves back.
 """
 
 from __future__ import annotations
