@@ -110,12 +110,12 @@ class _Differences:
     def __init__(self, dataset: Dataset, failed: Failed) -> None:
         self._dataset, self._failed, self._changes = dataset, failed, Changes()
 
-    def is_full_with(self, seen: _Entity) -> bool:
+    def add(self, seen: _Entity) -> bool:
         """See `batch.row_files.Output`."""
         seen.change(self._dataset, self._changes, self._failed)
         return len(self._changes.sums) >= KEYS_CHANGED
 
-    def taken(self) -> Iterator[tuple[Any, ...]]:
+    def take(self) -> Iterator[tuple[Any, ...]]:
         """See `batch.row_files.Output`."""
         sums, self._changes = self._changes.sums, Changes()
         return (key + values for key, values in sums.items())
@@ -129,7 +129,7 @@ class _Replaced:
         self._nothing = (None,) * len(dataset.schema.value_names)
         self._rows: list[tuple[Any, ...]] = []
 
-    def is_full_with(self, seen: _Entity) -> bool:
+    def add(self, seen: _Entity) -> bool:
         """See `batch.row_files.Output`."""
         changes = Changes()
         seen.change(self._dataset, changes, self._failed)
@@ -137,7 +137,7 @@ class _Replaced:
             self._rows.append((*key, *(self._nothing if now is None else now), was is not None, now is None))
         return len(self._rows) >= KEYS_CHANGED
 
-    def taken(self) -> Iterator[tuple[Any, ...]]:
+    def take(self) -> Iterator[tuple[Any, ...]]:
         """See `batch.row_files.Output`."""
         rows, self._rows = self._rows, []
         return iter(rows)

@@ -52,11 +52,11 @@ class RaisedRows:
         if self._times[dataset] <= KEPT:
             self._rows.append((dataset, place, error[:_MOST_CHARACTERS], 1))
 
-    def is_full_with(self, seen: object) -> bool:  # noqa: ARG002  what is raised of it came before
+    def add(self, seen: object) -> bool:  # noqa: ARG002  what is raised of it came before
         """See `batch.row_files.Output`."""
         return False
 
-    def taken(self) -> Iterator[tuple[Any, ...]]:
+    def take(self) -> Iterator[tuple[Any, ...]]:
         """See `batch.row_files.Output`."""
         more = ((name, "", "", times - KEPT) for name, times in self._times.items() if times > KEPT)
         yield from (*self._rows, *more)

@@ -36,10 +36,10 @@ Seen_contra = TypeVar("Seen_contra", contravariant=True)
 class Output(Protocol[Seen_contra]):
     """Rows of one dataset that wait to be written."""
 
-    def is_full_with(self, seen: Seen_contra) -> bool:
+    def add(self, seen: Seen_contra) -> bool:
         """Add what something gives; whether it is time to write."""
 
-    def taken(self) -> Iterator[tuple[Any, ...]]:
+    def take(self) -> Iterator[tuple[Any, ...]]:
         """What waits, no longer kept."""
 
 
@@ -51,12 +51,12 @@ class Listed(Generic[Seen]):
         self._made = rows
         self._rows: list[tuple[Any, ...]] = []
 
-    def is_full_with(self, seen: Seen) -> bool:
+    def add(self, seen: Seen) -> bool:
         """See `Output`."""
         self._rows += self._made(seen)
         return len(self._rows) >= ROWS_AT_ONCE
 
-    def taken(self) -> Iterator[tuple[Any, ...]]:
+    def take(self) -> Iterator[tuple[Any, ...]]:
         """See `Output`."""
         rows, self._rows = self._rows, []
         return iter(rows)
@@ -70,7 +70,7 @@ class Summed(Generic[Seen]):
         self._made = rows
         self._sums: Rows = {}
 
-    def is_full_with(self, seen: Seen) -> bool:
+    def add(self, seen: Seen) -> bool:
         """See `Output`."""
         sums = self._sums
         for key, values in self._made(seen).items():
@@ -78,7 +78,7 @@ class Summed(Generic[Seen]):
             sums[key] = values if known is None else add(known, values)
         return len(sums) >= KEYS_COMBINED
 
-    def taken(self) -> Iterator[tuple[Any, ...]]:
+    def take(self) -> Iterator[tuple[Any, ...]]:
         """See `Output`."""
         sums, self._sums = self._sums, {}
         return (key + values for key, values in sums.items())
@@ -146,10 +146,10 @@ def write_outputs(
     pairs = [(output, files[name]) for name, output in outputs.items()]
     for one in seen:
         for output, file in pairs:
-            if output.is_full_with(one):
-                file.add(output.taken())
+            if output.add(one):
+                file.add(output.take())
     for output, file in pairs:
-        file.add(output.taken())
+        file.add(output.take())
     paths = [(name, file.close()) for name, file in files.items()]
     found = [(name, str(path)) for name, path in paths if path is not None]
     if found:

@@ -155,78 +155,106 @@ def compute(
     missing = [one for one in datasets if one.source is None and one.name not in places.written]
     things = _things(spark, missing, inputs, home, places, run)
     candidates = Candidates(spark, places, run, counts_of(home, inputs.published), told)
-    found = candidates.compute(datasets, lambda dataset: things.write(spark, dataset, places))
+    found = candidates.compute(datasets, lambda dataset: things.write(spark, dataset))
     keep([view.audit for view in found.values()], home)
-    return Result(things.base, found, candidates.largest_groups(), things.states, things.hidden, things.kept)
+    states = things.states
+    return Result(
+        states.base, found, candidates.largest_groups(), states.files, things.hidden, (states.said,)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The states that a run goes on from."""
+
+    states: DataFrame
+    touched: DataFrame
+    """The entities of which something was said since."""
+    number: int
+    """Of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class _States:
+    """The states of all entities."""
+
+    base: str
+    files: Sequence[Path]
+    table: DataFrame
+    said: DataFrame
+    """What was united in them with those of before."""
+    before: _Before | None
+
+
+def _united_states(spark: SparkSession, inputs: Inputs, known: Earlier | None, path: Path) -> _States:
+    """Unite what was said with the states that are `known`, and write the view of all at that path."""
+    said, before = _said_since(spark, inputs, known), None
+    if known is None:
+        whole = united(said)
+    else:
+        said = _kept(said)
+        states = views.read(spark, path, known.version)
+        before = _Before(states, *_few_or_many(said.select(*ENTITY).distinct()))
+        news = said.unionByName(states.join(before.touched, [*ENTITY], "left_semi"))
+        whole = united(news).unionByName(states.join(before.touched, [*ENTITY], "left_anti"))
+    told = (*inputs.bootstraps, *inputs.purges)
+    base = (full_base_id if inputs.full else base_id)(told, inputs.cut, uniting_fingerprint())
+    version = views.write(whole, path, views.Made(base, ",".join(told), inputs.cut, ""))
+    return _States(base, views.files(path, version), views.read(spark, path, version), said, before)
 
 
 @dataclass(frozen=True, slots=True)
 class _Things:
     """What the tables of datasets that read things are made of."""
 
-    base: str
-    states: Sequence[Path]
+    states: _States
     rows: RowFiles
     """Of all states, of the datasets that are made anew."""
     last: Mapping[str, int]
     """By dataset the version of the table that it goes on from."""
     changes: RowFiles
     """Of these."""
-    hidden: Callable[[], RowFiles]
-    """What tells what is hidden."""
-    kept: Sequence[DataFrame]
+    places: Places
 
-    def write(self, spark: SparkSession, dataset: Dataset, places: Places) -> int:
+    def write(self, spark: SparkSession, dataset: Dataset) -> int:
         """Make the view of one of the datasets, and return its version."""
         if dataset.name not in self.last:
-            return write_rows(spark, dataset, self.rows, places)
-        path = places.view(dataset.name)
+            return write_rows(spark, dataset, self.rows, self.places)
+        path = self.places.view(dataset.name)
         before = views.read(spark, path, self.last[dataset.name])
-        return views.write(changed(dataset, before, self.changes, spark), path, places.made[dataset.name])
+        return views.write(
+            changed(dataset, before, self.changes, spark), path, self.places.made[dataset.name]
+        )
+
+    def hidden(self) -> RowFiles:
+        """What tells what is hidden: of all, where a table is made anew, or nothing was left to be made."""
+        if self.rows.files or self.changes.files:
+            return self.rows if self.rows.files else self.changes
+        return rows_of_things((), self.states.table, self.places.rows_passing)
 
 
 def _things(
     spark: SparkSession, datasets: Sequence[Dataset], inputs: Inputs, home: Path, places: Places, run: str
 ) -> _Things:
     """Unite the states, see which tables go on from those that readers read, and make the rows or changes of all."""
-    path = places.view(ENTITY_STATES)
-    identify = full_base_id if inputs.full else base_id
-    told = (*inputs.bootstraps, *inputs.purges)
-    base = identify(told, inputs.cut, uniting_fingerprint())
-    known, last = _last(
-        home, datasets, inputs, {name: made.fingerprint for name, made in places.made.items()}
-    )
-    said = _said_since(spark, inputs, known)
-    whole, told_of, number = united(said), said, 0
-    if known is not None:
-        said = _kept(said)
-        before = views.read(spark, path, known.version)
-        told_of, number = _few_or_many(said.select(*ENTITY).distinct())
-        news = said.unionByName(before.join(told_of, [*ENTITY], "left_semi"))
-        whole = united(news).unionByName(before.join(told_of, [*ENTITY], "left_anti"))
-    version = views.write(whole, path, views.Made(base, ",".join(told), inputs.cut, ""))
-    states = views.read(spark, path, version)
-    if 2 * number > states.count():
+    code = {name: made.fingerprint for name, made in places.made.items()}
+    known, last = _last(home, datasets, inputs, code)
+    states = _united_states(spark, inputs, known, places.view(ENTITY_STATES))
+    before = states.before
+    if before is None or 2 * before.number > states.table.count():
         # To look at all of them, once, costs less than at these, twice.
         last = {}
     anew = [one for one in datasets if one.name not in last]
     going_on = [one for one in datasets if one.name in last]
     rows = changes = RowFiles({}, {})
-    if known is not None and going_on:
-        those = touched(states, views.read(spark, path, known.version), told_of)
+    if before is not None and going_on:
+        those = touched(states.table, before.states, before.touched)
         changes = changes_of_things(going_on, those, places.rows_passing)
         keep_raised(changes, run, places.raised)
     if anew:
-        rows = rows_of_things(anew, states, places.of(anew))
+        rows = rows_of_things(anew, states.table, places.of(anew))
         keep_raised(rows, run, places.raised)
-
-    def hidden() -> RowFiles:
-        """All of that, where a table is made anew, or nothing was left to be made."""
-        if anew or going_on:
-            return rows if anew else changes
-        return rows_of_things((), states, places.rows_passing)
-
-    return _Things(base, views.files(path, version), rows, last, changes, hidden, (said,))
+    return _Things(states, rows, last, changes, places)
 
 
 def _few_or_many(keys: DataFrame) -> tuple[DataFrame, int]:
