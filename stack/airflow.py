@@ -51,8 +51,12 @@ class AirflowPart(Server):
             ServerError: the database can't be made.
         """
         prepare(self.settings)
-        where = ["--host", self.settings.host, "--port", str(self.settings.port)]
-        return [str(_BIN / "airflow"), self._part, *(where if self._part == "api-server" else [])]
+        arguments = {
+            "api-server": ["--host", self.settings.host, "--port", str(self.settings.port)],
+            # The server of task logs would listen on all addresses; the API finds these logs in the folder.
+            "scheduler": ["--skip-serve-logs"],
+        }
+        return [str(_BIN / "airflow"), self._part, *arguments.get(self._part, [])]
 
     def environment(self) -> Mapping[str, str]:
         """See `Server`."""

@@ -175,7 +175,11 @@ def servers(home: Path, made: StackSettings) -> list[list[tuple[str, Server]]]:
     )
     master = SparkMaster(
         SparkSettings(
-            folder=folder / "spark-master", host=host, port=made.spark_port, web_port=made.spark_web_port
+            folder=folder / "spark-master",
+            configuration=folder / "spark",
+            host=host,
+            port=made.spark_port,
+            web_port=made.spark_web_port,
         )
     )
     workers: list[tuple[str, Server]] = [
@@ -184,6 +188,7 @@ def servers(home: Path, made: StackSettings) -> list[list[tuple[str, Server]]]:
             SparkWorker(
                 SparkSettings(
                     folder=folder / f"spark-worker-{number + 1}",
+                    configuration=folder / "spark",
                     host=host,
                     port=made.spark_worker_port + 2 * number,
                     web_port=made.spark_worker_port + 2 * number + 1,
@@ -252,6 +257,7 @@ def airflow_settings(home: Path, made: StackSettings) -> AirflowSettings:
         variables={
             **_variables(home),
             **({} if made.schedule is None else {"WIKIBRAID_SCHEDULE": made.schedule}),
+            "SPARK_CONF_DIR": str(_folder(home) / "spark"),
             "SPARK_MASTER": f"spark://{made.host}:{made.spark_port}",
             "WIKIBRAID_COMMAND": str(Path(sys.executable).with_name("wikibraid")),
         },

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import msgspec
+import psutil  # type: ignore[import-untyped]  comes with Airflow
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -58,7 +60,7 @@ def home(tmp_path: Path) -> Path:
     made = tmp_path / "home"
     made.mkdir()
     first, *_ = free_ports(4)
-    told = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    told: dict[str, object] = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     told |= {"spark_worker_port": first, "speed_processes": 1, "wiki": sample.WIKI}
     (made / "stack.yaml").write_text(yaml.safe_dump(told))
     return made
@@ -156,6 +158,16 @@ def assert_whole(home: Path, names: Sequence[str], number: int) -> None:
         assert differences(store, lanes, reference([dataset for dataset, _ in lanes], told)) == []
 
 
+def addresses_of(home: Path) -> set[tuple[str, int]]:
+    """Where its processes listen, as IP address and port."""
+    return {
+        (socket.laddr.ip.removeprefix("::ffff:"), socket.laddr.port)
+        for pid in processes_of(home)
+        for socket in psutil.Process(pid).net_connections("inet")
+        if socket.status == psutil.CONN_LISTEN
+    }
+
+
 def restarts_of(run: Run, server: str) -> int:
     (found,) = [one for one in json.loads(run("stack", "status", "--json")) if one["server"] == server]
     return int(found["restarts"])
@@ -168,6 +180,13 @@ def test_mediawiki_history_through_the_scheduler_ends_as_rows_in_cassandra(
     run("stack", "up")
     status = json.loads(run("stack", "status", "--json"))
     assert {server["state"] for server in status} == {"up"}
+    # (which nobody reaches from elsewhere, nor at a port that the configuration doesn't name)
+    assert {address for address, _ in addresses_of(home)} == {"127.0.0.1"}
+    named = {
+        value for name, value in msgspec.structs.asdict(settings(home)).items() if name.endswith("_port")
+    }
+    first = settings(home).spark_worker_port
+    assert {port for _, port in addresses_of(home)} <= named | set(range(first, first + 4))
     events = tmp_path / "events.ndjson"
     events.write_bytes(b"\n".join(sample.events()[:2_000]))
     run("ingest", "events", str(events))
@@ -234,7 +253,12 @@ def test_mediawiki_history_by_spark_submit_on_two_workers(home: Path, run: Run, 
     program = [str(ROOT / "cli" / "main.py"), "batch", "run", VIEW, "--home", str(home)]
     done = subprocess.run(
         [*submit, *program],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "PYSPARK_PYTHON": sys.executable,
+            "SPARK_CONF_DIR": str(home / "stack" / "spark"),
+        },
         capture_output=True,
         text=True,
         check=False,
