@@ -18,11 +18,16 @@ ARTIFACTS = {
     "cassandra": ("org.apache.cassandra", "cassandra-all"),
     "kafka": ("org.apache.kafka", "kafka_2.13"),
 }
+BESIDE = {
+    # Kafka writes its log by SLF4J 1, and names no jar that brings that to its Log4j, whose version this is.
+    "kafka": (("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.5"),),
+}
+DEPENDENCY = "<dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>"
 POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>wikibraid</groupId><artifactId>server</artifactId><version>1</version>
   <dependencies>
-    <dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version></dependency>
+    {dependencies}
   </dependencies>
 </project>
 """
@@ -34,9 +39,9 @@ HEADER = """\
 
 def resolved(server: str, version: str) -> str:
     """The listing of that version's jars, in order of path."""
-    group, artifact = ARTIFACTS[server]
+    wanted = ((*ARTIFACTS[server], version), *BESIDE.get(server, ()))
     with tempfile.TemporaryDirectory() as folder:
-        pom = POM.format(group=group, artifact=artifact, version=version)
+        pom = POM.format(dependencies="".join(DEPENDENCY.format(*one) for one in wanted))
         Path(folder, "pom.xml").write_text(pom, encoding="utf-8")
         copy = ("dependency:copy-dependencies", "-DincludeScope=runtime", "-Dmdep.useRepositoryLayout=true")
         subprocess.run(

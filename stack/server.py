@@ -13,6 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Self
 
@@ -20,7 +21,11 @@ from stack import tethered
 
 SECONDS_TO_START = 180
 SECONDS_TO_STOP = 2 * tethered.SECONDS_TO_END + 10
+LOG_BYTES = 32 << 20
+"""Of a server's log; what is older is in a second file of at most that size."""
 _LINES_TOLD = 8
+_STARTED = "--- started "
+"""How the line begins that parts a log by starts of the server."""
 _FRAMES = ("at ", "... ")
 """How lines of Java's stack traces begin."""
 
@@ -102,7 +107,9 @@ class Server(ABC):
             for port in self._ports:
                 self._check_free(port)
             command = self.prepare()
-            with self.log.open("wb") as log:
+            self.bound_log()
+            with self.log.open("ab", buffering=0) as log:
+                log.write(f"{_STARTED}{datetime.now(tz=UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode())
                 self._process = subprocess.Popen(
                     [sys.executable, tethered.__file__, *command],
                     stdin=subprocess.PIPE,
@@ -154,6 +161,17 @@ class Server(ABC):
             self._lock = None
             _await_unlocked(self.folder)
 
+    def bound_log(self) -> None:
+        """Put a log that is too long aside, in place of the one that was put aside before; the server goes on with an empty one."""
+        if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
+            shutil.copyfile(self.log, self.log.with_suffix(".old.log"))
+            os.truncate(self.log, 0)  # it writes to the end of the file, wherever that is
+
+    def ended(self) -> ServerError:
+        """With what status it ended, and what it said last."""
+        status = None if self._process is None else self._process.poll()
+        return self._failed(f"ended with status {status}")
+
     def _check_free(self, port: int) -> None:
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -165,7 +183,7 @@ class Server(ABC):
 
     def _failed(self, what: str) -> ServerError:
         text = self.log.read_text(encoding="utf-8", errors="replace")
-        lines = [line.strip() for line in text.splitlines()]
+        lines = [line.strip() for line in text.rpartition(_STARTED)[2].splitlines()[1:]]
         telling = [line for line in lines if line and not line.startswith(_FRAMES)]
         last = " | ".join(telling[-_LINES_TOLD:])
         return ServerError(f"{self.name} in {self.folder} {what}; {self.log} ends with: {last or 'nothing'}")

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -29,7 +30,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int
     log: str
     told: str = ""
-    """Why it is down."""
+    """Why it was down last, and when; empty: it never was."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,8 +108,9 @@ class Supervisor:
 
     def _mend(self) -> None:
         for kept in (kept for stage in self._stages for kept in stage):
+            kept.server.bound_log()
             if not kept.server.is_running and kept.state == "up":
-                self._note_death(kept, ServerError(f"ended; see {kept.server.log}"))
+                self._note_death(kept, kept.server.ended())
             elif kept.state == "down" and time.monotonic() - kept.died_at > SECONDS_BEFORE_AGAIN:
                 kept.restarts += 1
                 try:
@@ -118,12 +120,13 @@ class Supervisor:
                     self._note_death(kept, error)
             elif kept.state == "starting":
                 if not kept.server.is_running:
-                    self._note_death(kept, ServerError(f"ended; see {kept.server.log}"))
+                    self._note_death(kept, kept.server.ended())
                 elif kept.server.answers():
-                    kept.state, kept.told = "up", ""
+                    kept.state = "up"
 
     def _note_death(self, kept: Kept, error: ServerError) -> None:
-        kept.state, kept.told, kept.died_at = "down", str(error), time.monotonic()
+        told = f"{datetime.now(tz=UTC):%Y-%m-%dT%H:%M:%SZ}: {error}"
+        kept.state, kept.told, kept.died_at = "down", told, time.monotonic()
         self._tell()
 
     def _tell(self) -> None:

@@ -151,7 +151,27 @@ def settings(home: Path) -> StackSettings:
         Failure: it can't be used.
     """
     path = home.expanduser() / "stack.yaml"
-    return parsed(path, StackSettings) if path.exists() else StackSettings()
+    made = parsed(path, StackSettings) if path.exists() else StackSettings()
+    taken: dict[int, str] = {}
+    for what, port in _ports(made):
+        if (other := taken.setdefault(port, what)) != what:
+            message = f"{path}: port {port} is wanted for {other} and for {what}; give each a port of its own"
+            raise Failure(message)
+    return made
+
+
+def _ports(made: StackSettings) -> list[tuple[str, int]]:
+    """What listens where, by the names of the settings."""
+    several = {
+        "spark_worker_port": 2 * made.spark_workers,
+        "speed_port": made.speed_processes,
+    }
+    found = []
+    for name, first in msgspec.structs.asdict(made).items():
+        if name.endswith("_port"):
+            more = [(f"{name} + {further}", first + further) for further in range(1, several.get(name, 1))]
+            found += [(name, first), *more]
+    return found
 
 
 def servers(home: Path, made: StackSettings) -> list[list[tuple[str, Server]]]:

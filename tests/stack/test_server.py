@@ -1,0 +1,132 @@
+"""What is known of a server that died: its log goes on over starts, within bounds, and its end is told."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.failures import Failure
+from cli.main import app
+from stack import server as servers
+from stack import supervisor
+from stack.process import Program, ProgramServer
+from stack.supervisor import Supervisor, status
+from tests.servers import free_ports
+
+ANSWERS = """
+import os, sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Answering(BaseHTTPRequestHandler):
+    def do_GET(self):
+        print("the cupboard is bare" if self.path == "/die" else "x" * 100, flush=True)
+        if self.path == "/die":
+            os._exit(7)
+        self.send_response(200)
+        self.end_headers()
+
+HTTPServer(("127.0.0.1", int(sys.argv[1])), Answering).serve_forever()
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ProgramServer]:
+    """Answers, and dies when it is asked to."""
+    (port,) = free_ports(1)
+    program = Program(
+        name="it",
+        folder=tmp_path / "it",
+        command=[sys.executable, "-c", ANSWERS, str(port)],
+        host="127.0.0.1",
+        port=port,
+        path="/",
+    )
+    made = ProgramServer(program)
+    yield made
+    made.stop()
+
+
+def die(server: ProgramServer) -> None:
+    with suppress(URLError, OSError):
+        urlopen(f"http://127.0.0.1:{server._program.port}/die", timeout=5)
+    eventually(lambda: not server.is_running)
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_why_a_server_died_is_known_after_it_was_started_again(
+    server: ProgramServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a server that is kept, and dies
+    monkeypatch.setattr(supervisor, "SECONDS_BEFORE_AGAIN", 0.0)
+    kept = Supervisor(tmp_path, os.getpid(), [[("it", server)]])
+    kept._start(kept._stages[0])
+    die(server)
+
+    # when it was started again
+    def is_up_again() -> bool:
+        kept._mend()
+        kept._tell()
+        found = status(tmp_path)
+        return found is not None and found.ready and found.servers[0].restarts == 1
+
+    eventually(is_up_again)
+    # then its status tells the end of the one before
+    found = status(tmp_path)
+    assert found is not None
+    assert "it in " in found.servers[0].told
+    assert "ended with status 7" in found.servers[0].told
+    assert found.servers[0].told.endswith("the cupboard is bare")
+    # and the log has both
+    log = server.log.read_text()
+    assert log.count("--- started ") == 2
+    assert "the cupboard is bare" in log.rpartition("--- started ")[0]
+
+
+def test_a_log_does_not_grow_for_ever(server: ProgramServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a server whose log is longer than it may be
+    server.start()
+    server.answers()
+    monkeypatch.setattr(servers, "LOG_BYTES", 50)
+    # when that is looked at
+    server.bound_log()
+    # then what it says from now on is in a new log, and what was said beside it
+    assert server.log.stat().st_size == 0
+    assert "x" * 100 in server.log.with_suffix(".old.log").read_text()
+    assert server.answers()
+    eventually(lambda: server.log.read_bytes().startswith(b"x" * 100))
+
+
+@pytest.mark.parametrize(
+    "lines,told",
+    [
+        ("api_port: 9092", "port 9092 is wanted for kafka_port and for api_port"),
+        ("speed_port: 8087", "port 8088 is wanted for airflow_port and for speed_port + 1"),
+        (
+            "spark_workers: 4\nspark_web_port: 7081",
+            "port 7081 is wanted for spark_web_port and for spark_worker_port + 3",
+        ),
+    ],
+)
+def test_a_port_that_is_wanted_twice_is_told_before_anything_starts(
+    tmp_path: Path, lines: str, told: str
+) -> None:
+    (tmp_path / "stack.yaml").write_text(lines)
+    done = CliRunner().invoke(app, ["stack", "up", "--home", str(tmp_path)])
+    assert isinstance(done.exception, Failure), (done.output, done.exception)
+    assert told in str(done.exception)
+    assert not (tmp_path / "stack").exists()
