@@ -8,6 +8,7 @@ import typer
 
 from cli.batch_run import next_number, recompute, with_relatives
 from cli.catching_up import EngineName, catch_up
+from cli.configuration import EMBEDDED
 from cli.failures import CANNOT_KNOW, Failure
 from cli.options import (
     DEFAULT_HOME,
@@ -83,7 +84,8 @@ def run(
         lanes = [(registry[one.dataset], one) for one in made.generations]
         if any(dataset.name == page_titles.name for dataset, _ in lanes):
             progress.say("following history merges and restores")
-            if followed(place, store, "batch run"):
+            # On servers daemons keep what was published by now: whoever wrote there would be taken for their successor.
+            if followed(place, store, "batch run") and place.configuration.store == EMBEDDED:
                 catch_up(log, store, lanes, EngineName.LOOP)
     rows = [
         {

@@ -198,7 +198,9 @@ def test_mediawiki_history_through_the_scheduler_ends_as_rows_in_cassandra(
         tasks = ended(airflow, dag, asked_for(airflow, dag, configuration))
         assert tasks == dict.fromkeys(("refresh", "cut", "batch", "parity", "announce"), "success")
         assert list((home / "stack" / "spark-worker-1" / "work").iterdir())
-        # then the rows are in Cassandra, and the view reads them
+        # then the daemon went on through all flips
+        assert restarts_of(run, "speed-1") == 0
+        # and the rows are in Cassandra, and the view reads them
         names = views[VIEW].datasets
         assert_whole(home, names, 1)
         count = "SELECT count(*)::BIGINT AS rows FROM mediawiki_history"
