@@ -12,6 +12,7 @@ import typer
 
 from batch.bootstrap import STATES
 from cli.batch_run import recompute, spark_session, with_relatives
+from cli.configuration import kafka_options
 from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
@@ -21,6 +22,7 @@ from cli.sinks import outputs
 from serving.http.query_log import rewrite_reasons
 from serving.reader import lag_of, through_of
 from shared_logic.datasets.user_current import hidden_names
+from shared_logic.entities import entity
 from shared_logic.keys import decode_key
 from shared_logic.merge import merged
 from shared_logic.protocols import Cut, Lane, Log, Store
@@ -28,6 +30,8 @@ from shared_logic.purge import REVISION, Hidden, purged_event
 from shared_logic.purged_names import Pseudonyms, WikiAndDigest, text_without_names
 from shared_logic.registry import registry
 from speed.kafka_log import KafkaLog
+from speed.kafka_segments import new_segments
+from speed.outbox import relay
 
 app = typer.Typer(
     help="Take what is hidden on the wikis out of everything that is stored, for good.", no_args_is_help=True
@@ -64,11 +68,7 @@ def plan(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
         "  the log gives up what is archived; what stays in it is rewritten",
         f"  {letters:,} dead letters are emptied: nobody can tell what is in them",
     ]
-    if place.address() is not None:
-        lines.append(
-            "  Cassandra's files hold deleted rows until gc_grace_seconds have passed and they are compacted: run "
-            "`nodetool garbagecollect` and `nodetool clearsnapshot` then"
-        )
+    lines += [f"  {line}" for line in _left_to_others(place)]
     lines += [
         f"  {output.to} is written by the sink {output.name}: it has no hidden value by now, its own history is its owner's affair"
         for output in outputs(place).values()
@@ -101,6 +101,8 @@ def execute(
         meter("purging") as progress,
     ):
         place.remove_left_behind()
+        if isinstance(log, KafkaLog) and place.has_notes:
+            _begin_segments(place, log, wanted)
         cut = log.ends()
         _rewrite(place, log, cut, wanted, progress)
         noted(place.purges, msgspec.structs.replace(wanted, state="begun"))
@@ -118,6 +120,25 @@ def execute(
         f"wherever {len(wanted.names):,} names of hidden accounts told who did something or to whom",
         json=json,
     )
+    for line in _left_to_others(place) if not json else ():
+        out.print(line, markup=False, highlight=False)
+
+
+def _left_to_others(place: Home) -> list[str]:
+    """What of the bytes is not gone with the purge itself, and who takes it away."""
+    lines = []
+    if place.topic() is not None:
+        lines.append(
+            "Kafka drops its files a few minutes later: at its next look (log.retention.check.interval.ms), after log.segment.delete.delay.ms"
+        )
+    if (address := place.address()) is not None:
+        keyspace = address.keyspace
+        lines.append(
+            f"Cassandra's files are left to you, on every node, after a purge: `nodetool flush {keyspace}`, `nodetool garbagecollect {keyspace}`, "
+            f"`nodetool clearsnapshot --all {keyspace}`, then `nodetool drain` and a restart, which empty its commit log; for keys of deleted "
+            f"rows `nodetool garbagecollect {keyspace}` once more when gc_grace_seconds have passed"
+        )
+    return lines
 
 
 def _hidden_names(log: Log, store: Store) -> list[WikiAndDigest] | None:
@@ -135,6 +156,23 @@ def _hidden_names(log: Log, store: Store) -> list[WikiAndDigest] | None:
     rows = merged(store, hidden_names, Lane(hidden_names.name, made.number), b"")
     found = (decode_key(hidden_names.schema, key) for key, _ in rows)
     return [(wiki, digest) for wiki, digest in found]
+
+
+def _begin_segments(place: Home, log: KafkaLog, wanted: Plan) -> None:
+    """Say the last message of each partition once more, which changes nothing, at the beginning of a new segment.
+
+    Kafka drops segments whole, and begins one only with a message: what the last one holds would stay on its disks till then.
+    """
+    with place.notes() as notes:
+        relay(notes, log)
+        bounds = enumerate(zip(log.starts(), log.ends(), strict=True))
+        last = [log.read(partition, end - 1, 1)[0] for partition, (start, end) in bounds if start < end]
+        with new_segments(log.topic, kafka_options()):
+            with notes.atomically():
+                notes.append(
+                    (entity(message.key), purged_event(message.value, wanted.taken_out)) for message in last
+                )
+            relay(notes, log)
 
 
 def _rewrite(place: Home, log: Log, cut: Cut, wanted: Plan, progress: Meter) -> None:

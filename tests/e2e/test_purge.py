@@ -219,7 +219,9 @@ def hidden_comments_of_tables() -> tuple[str, ...]:
 
 
 @pytest.mark.usefixtures("_anywhere")
-def test_no_hidden_byte_is_left(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_hidden_byte_is_left(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     # given history from tables and events, in a generation, and what was hidden since, by speed
     run(home, "ingest", "tables", str(sample.SNAPSHOT), "--wiki", sample.WIKI)
     events = sample.events()
@@ -261,10 +263,21 @@ def test_no_hidden_byte_is_left(home: Path, tmp_path: Path, monkeypatch: pytest.
         patch.setattr(module, "_purge_log", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         CliRunner().invoke(app, ["purge", "execute", plan["plan"], "--home", str(home)])
     assert json.loads((home / "purges" / f"{plan['plan']}.json").read_text())["state"] == "begun"
-    run(home, "purge", "execute", plan["plan"])
+    told = run(home, "purge", "execute", plan["plan"])
     # then none of it is anywhere, and readers read what they read before
     assert places_of(home, canaries) == {canary: [] for canary in canaries}
     assert shown(home) == before
+    # and what servers still have to drop they can drop, or it is told who has to
+    place = Home(home)
+    if (topic := place.topic()) is not None:
+        broker: KafkaBroker = request.getfixturevalue("broker")
+        with place.log() as log:
+            assert log.starts() == log.ends()
+            for partition, end in enumerate(log.ends()):
+                files = (broker.settings.folder / "data" / f"{topic.name}-{partition}").glob("*.log")
+                # the last one begins with what was said once more
+                assert max(int(file.stem) for file in files) == end - 1
+    assert ("nodetool drain" in told) == (place.address() is not None)
     # and all goes on: events, speed, parity, another batch, another purge
     fresh = old_event(
         "revision/create", "revision-create", 40, rev_id=REVISION + 4, rev_timestamp="2022-03-01T00:00:40Z"

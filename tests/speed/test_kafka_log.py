@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from shared_logic.entities import page
 from shared_logic.protocols import Message
 from speed.kafka_log import KafkaLog, KafkaUnreachable, Topic, create_topic
+from speed.kafka_segments import new_segments
 from speed.log_error import LogError
 from speed.outbox import relay
 from speed.sqlite_log import SqliteLog
@@ -154,6 +156,40 @@ def test_offsets_that_kafka_gave_up_are_told(outbox: SqliteLog, log: KafkaLog, b
     assert log.starts()[0] == 5
     with pytest.raises(LogError, match="begins at offset 5, and 2 is wanted"):
         log.read(0, 2, 10)
+
+
+def test_what_is_forgotten_leaves_kafkas_files(tmp_path: Path) -> None:
+    # given a broker that looks for what it can drop every second, and messages in its files
+    settings = broker_settings(tmp_path / "broker")
+    often = {"log.retention.check.interval.ms": "1000", "log.segment.delete.delay.ms": "100"}
+    with (
+        KafkaBroker(replace(settings, properties=often)) as own,
+        SqliteLog(tmp_path / "log.db", PARTITIONS) as outbox,
+    ):
+        topic = Topic(own.address, "log")
+        create_topic(topic, PARTITIONS)
+        with KafkaLog(topic) as log:
+            for _ in range(2):
+                add(outbox, range(40))
+                relay(outbox, log)
+                files, end = set((tmp_path / "broker").rglob("log-*/*.log")), log.ends()
+                assert len(files) == PARTITIONS
+                # when each partition begins a new file, and what was before is forgotten
+                with new_segments(topic, {}):
+                    add(outbox, range(40, 60))
+                    relay(outbox, log)
+                for partition, offset in enumerate(end):
+                    log.forget(partition, offset)
+                # then the files are gone, and what came since is there
+                limit = time.monotonic() + 60
+                while any(file.exists() for file in files):
+                    assert time.monotonic() < limit
+                    time.sleep(0.5)
+                assert sum(map(len, everything(log))) == 20
+            # and files grow as they did before
+            admin = AdminClient({"bootstrap.servers": own.address})
+            (told,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, "log")]).values()
+            assert told.result()["segment.ms"].value == "604800000"
 
 
 @pytest.mark.parametrize(
