@@ -71,12 +71,7 @@ def recompute(
     progress.say("archiving the log")
     with home.keeping_archive("batch run"):
         archive(log, home.archive, cut)
-    published = {
-        dataset.name: made.run
-        for dataset in datasets
-        if (made := store.published(dataset.name)) and _goes_on(made.cut, cut)
-    }
-    inputs = Inputs(bootstraps, home.archive, cut, purges, published, full)
+    inputs = Inputs(bootstraps, home.archive, cut, purges, _runs_to_go_on_from(store, datasets, cut), full)
     get_ready()
     with temporary(home.temporary) as folder:
         result = compute(spark_session(home), datasets, inputs, home.path, folder, run, code, progress.say)
@@ -86,36 +81,26 @@ def recompute(
         for line in told_of_raised(result):
             err.print(line, markup=False, soft_wrap=True)
         progress.say("loading entity states")
-        if not store.has_states(result.base):
-            with store.atomically():
-                for hiding in result.hidden():
-                    store.redact(*hiding)
-                store.load_states(result.base, result.entity_states())
+        _load_states(store, result)
         result.release()
     lanes: list[tuple[Dataset, Generation]] = []
     for dataset in datasets:
         progress.say(f"loading {dataset.name}")
-        made = next(
-            (
-                found
-                for found in store.generations(dataset.name)
-                if (found.run, found.fingerprint) == (run, code[dataset.name])
-            ),
-            None,
-        ) or Generation(
+        view = result.views[dataset.name]
+        made = _made_by(store, dataset, run, code[dataset.name]) or Generation(
             dataset=dataset.name,
             number=next_number(store, dataset),
             cut=cut,
             bootstrap=",".join((*bootstraps, *purges)),
             base=result.base,
             fingerprint=code[dataset.name],
-            delta_version=result.views[dataset.name].version,
+            delta_version=view.version,
             run=run,
             columns=dataset.schema.signature,
         )
         with temporary(home.temporary) as spill, store.atomically():
             store.add_generation(made)
-            store.load(dataset.name, made.number, result.views[dataset.name].rows(spill))
+            store.load(dataset.name, made.number, view.rows(spill))
         lanes.append((dataset, made))
     progress.say("catching up with the log")
     catch_up(log, store, lanes, EngineName.LOOP)
@@ -124,6 +109,31 @@ def recompute(
             store.publish(dataset.name, made.number)
     raised = {name: view.audit.raised.times for name, view in result.views.items()}
     return Published([made for _, made in lanes], result.largest_groups, raised)
+
+
+def _runs_to_go_on_from(store: Store, datasets: tuple[Dataset, ...], cut: Cut) -> dict[str, str]:
+    """By dataset the run that made what readers read, where that ends before the cut."""
+    return {
+        dataset.name: made.run
+        for dataset in datasets
+        if (made := store.published(dataset.name)) and _goes_on(made.cut, cut)
+    }
+
+
+def _load_states(store: Store, result: Result) -> None:
+    """Load the entity states and what is hidden, if that was not done before."""
+    if store.has_states(result.base):
+        return
+    with store.atomically():
+        for hiding in result.hidden():
+            store.redact(*hiding)
+        store.load_states(result.base, result.entity_states())
+
+
+def _made_by(store: Store, dataset: Dataset, run: str, code: str) -> Generation | None:
+    """The generation that this run, by this code, made before it was killed."""
+    known = store.generations(dataset.name)
+    return next((made for made in known if (made.run, made.fingerprint) == (run, code)), None)
 
 
 def _refuse_failed(result: Result, command: str, *, despite_growth: bool) -> None:
