@@ -57,22 +57,39 @@ class Named(NamedTuple):
     """Of a block whether it hides the name, since its very moment."""
 
 
-@dataclass(frozen=True, slots=True)
+def _no_page(event: r.Event, page_id: int) -> PageState:  # noqa: ARG001
+    """Says nothing of a page."""
+    return PageState()
+
+
+def _nobody(event: r.Event) -> None:
+    """Names nobody with an id."""
+
+
+def _no_log_row(event: r.Event) -> LogState:  # noqa: ARG001
+    """Is no row of the log."""
+    return LogState()
+
+
+_ONE, _ONE_OR_TWO = frozenset({1}), frozenset({1, 2})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventKind:
     """One row of the table."""
 
     title: str
-    majors: frozenset[int]
     record: type[r.Event]
+    majors: frozenset[int] = _ONE
     times: Callable[[Any], tuple[int, ...]]
     """Its own clock, and if it tells of a revision the time of that, in milliseconds."""
     entities: Callable[[Any], Iterator[Entity]]
     """What the event tells of."""
-    page: Callable[[Any, int], PageState]
+    page: Callable[[Any, int], PageState] = _no_page
     """What the event says of the page with that id; most events name one page, a restore to another id also tells the old one."""
-    named: Callable[[Any], Named | None]
+    named: Callable[[Any], Named | None] = _nobody
     """Whom the event names with an id, and when."""
-    log: Callable[[Any], LogState]
+    log: Callable[[Any], LogState] = _no_log_row
     """The log row that the event is."""
 
     def state(self, event: r.Event, entity: Entity) -> State:
@@ -221,11 +238,6 @@ def relocated(event: r.RevisionsRelocated, page_id: int) -> PageState:  # noqa: 
     return PageState(revisions=event.revisions)
 
 
-def nothing(event: r.Event, page_id: int) -> PageState:  # noqa: ARG001
-    """Says nothing of a page."""
-    return PageState()
-
-
 def log_entry(event: r.RecentChange) -> LogState:
     """The row of the log, as far as it is told; the performer's id is not."""
     log_type = event.log_type or ""
@@ -241,14 +253,6 @@ def log_entry(event: r.RecentChange) -> LogState:
         comment=event.comment,
         params=as_stored(log_type, event.log_params),
     )
-
-
-def _no_log_row(event: r.Event) -> LogState:  # noqa: ARG001
-    return LogState()
-
-
-def _nobody(event: r.Event) -> None:
-    """Names nobody with an id."""
 
 
 def _editor(event: r.PageChange) -> Named | None:
@@ -348,73 +352,98 @@ def _recent_clock(event: r.RecentChange) -> int:
 
 RELOCATED = "wikibraid/revisions/relocated"
 """Posted by no wiki: see `shared_logic.relocations`."""
-_ONE, _ONE_OR_TWO = frozenset({1}), frozenset({1, 2})
-
-
-def _of_page(
-    title: str,
-    majors: frozenset[int],
-    record: type[r.Event],
-    times: Callable[[Any], tuple[int, ...]],
-    said: Callable[[Any, int], PageState],
-    named: Callable[[Any], Named | None] = _nobody,
-) -> EventKind:
-    """A kind of the older streams, whose clock is meta.dt."""
-    return EventKind(f"mediawiki/{title}", majors, record, times, _old_page, said, named, _no_log_row)
-
-
-def _of_user(
-    title: str, record: type[r.Event], times: Callable[[Any], tuple[int, ...]], entities: Any, named: Any
-) -> EventKind:
-    return EventKind(title, _ONE, record, times, entities, nothing, named, _no_log_row)
-
-
-KINDS: dict[str, EventKind] = {
-    kind.title: kind
-    for kind in (
-        EventKind(
-            "mediawiki/page/change",
-            _ONE,
-            r.PageChange,
-            _change_times,
-            _changed_page,
-            page_change,
-            _editor,
-            _no_log_row,
-        ),
-        _of_page(
-            "revision/create", _ONE_OR_TWO, r.RevisionCreate, _revision_times, revision_create, _performer
-        ),
-        _of_page("page/delete", _ONE, r.PageDelete, _message_time, page_delete),
-        _of_page("page/undelete", _ONE, r.PageUndelete, _message_time, page_undelete),
-        _of_page("page/move", _ONE, r.PageMove, _message_time, page_move),
-        _of_page("revision/visibility-change", _ONE, r.VisibilityChange, _revision_times, visibility_change),
-        _of_page("revision/tags-change", _ONE, r.TagsChange, _revision_times, tags_change),
-        _of_user("mediawiki/user/blocks-change", r.BlocksChange, _message_time, _block_holder, _blocked),
-        _of_user("development/mediawiki_user_change", r.UserChange, _user_time, _user, _changed_user),
-        _of_user("mediawiki/user/change", r.UserChange, _user_time, _user, _changed_user),
-        EventKind(
-            "mediawiki/recentchange",
-            _ONE,
-            r.RecentChange,
-            _recent_time,
-            _recent,
-            nothing,
-            _created,
-            log_entry,
-        ),
-        EventKind(
-            RELOCATED,
-            _ONE,
-            r.RevisionsRelocated,
-            _message_time,
-            _both_pages,
-            relocated,
-            _nobody,
-            _no_log_row,
-        ),
-    )
-}
+_TABLE = (
+    EventKind(
+        title="mediawiki/page/change",
+        record=r.PageChange,
+        times=_change_times,
+        entities=_changed_page,
+        page=page_change,
+        named=_editor,
+    ),
+    EventKind(
+        title="mediawiki/revision/create",
+        majors=_ONE_OR_TWO,
+        record=r.RevisionCreate,
+        times=_revision_times,
+        entities=_old_page,
+        page=revision_create,
+        named=_performer,
+    ),
+    EventKind(
+        title="mediawiki/page/delete",
+        record=r.PageDelete,
+        times=_message_time,
+        entities=_old_page,
+        page=page_delete,
+    ),
+    EventKind(
+        title="mediawiki/page/undelete",
+        record=r.PageUndelete,
+        times=_message_time,
+        entities=_old_page,
+        page=page_undelete,
+    ),
+    EventKind(
+        title="mediawiki/page/move",
+        record=r.PageMove,
+        times=_message_time,
+        entities=_old_page,
+        page=page_move,
+    ),
+    EventKind(
+        title="mediawiki/revision/visibility-change",
+        record=r.VisibilityChange,
+        times=_revision_times,
+        entities=_old_page,
+        page=visibility_change,
+    ),
+    EventKind(
+        title="mediawiki/revision/tags-change",
+        record=r.TagsChange,
+        times=_revision_times,
+        entities=_old_page,
+        page=tags_change,
+    ),
+    EventKind(
+        title="mediawiki/user/blocks-change",
+        record=r.BlocksChange,
+        times=_message_time,
+        entities=_block_holder,
+        named=_blocked,
+    ),
+    EventKind(
+        title="development/mediawiki_user_change",
+        record=r.UserChange,
+        times=_user_time,
+        entities=_user,
+        named=_changed_user,
+    ),
+    EventKind(
+        title="mediawiki/user/change",
+        record=r.UserChange,
+        times=_user_time,
+        entities=_user,
+        named=_changed_user,
+    ),
+    EventKind(
+        title="mediawiki/recentchange",
+        record=r.RecentChange,
+        times=_recent_time,
+        entities=_recent,
+        named=_created,
+        log=log_entry,
+    ),
+    EventKind(
+        title=RELOCATED,
+        record=r.RevisionsRelocated,
+        times=_message_time,
+        entities=_both_pages,
+        page=relocated,
+    ),
+)
+KINDS: dict[str, EventKind] = {kind.title: kind for kind in _TABLE}
+"""What is read, by the title of its schema."""
 
 _HAPPENINGS = frozenset({"create", "move", "delete", "undelete"})
 _EDITS = frozenset({"create", "edit"})
