@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import msgspec
-import psutil  # type: ignore[import-untyped]  comes with Airflow
+import psutil  # type: ignore[import-untyped]  # comes with Airflow
 import pytest
 import yaml
 from typer.testing import CliRunner
