@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from serving.http.problems import Problem
 
+ALL_DAYS = "all-days"
 MOST_DAYS = 367
 """Of a series of one page or one editor."""
 
@@ -62,6 +63,17 @@ def short(span: Span) -> Span:
         message = f"series of one page or editor are of {MOST_DAYS} days at most"
         raise Problem(HTTPStatus.BAD_REQUEST, message, "invalid_request")
     return span
+
+
+def named_period(year: str, month: str, day: str) -> tuple[Granularity, date]:
+    """The month, or the day of it, that a path names (`all-days`: the month), with its first day.
+
+    Raises:
+        Problem: there is no such day.
+    """
+    if day == ALL_DAYS:
+        return Granularity.MONTHLY, day_of(f"{year}{month}01", "date")
+    return Granularity.DAILY, day_of(f"{year}{month}{day}", "date")
 
 
 def day_of(text: str, name: str) -> date:
