@@ -13,14 +13,17 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from serving.analysis import Analysis
+from serving.duckdb_session import within_memory
 from serving.moment import Moment
 from serving.reader import Stream
 from shared_logic.datasets.history_keys import by_name, by_user, on_day
@@ -345,7 +348,20 @@ class Gathered:
         }
         return replace(self.streams[dataset.name], rows=iter(rows[dataset.name]))
 
-    def give(self, db: Analysis) -> None:
+    @contextmanager
+    def in_database(self, view: str, folder: Path | None, now: datetime) -> Iterator[Analysis]:
+        """A database with that view over what was gathered, of which nothing else can be read; `folder` and `now` as for `Analysis`.
+
+        Raises:
+            MemoryLimitError: what is asked of it needs more memory than there may be.
+        """
+        with within_memory(), Analysis(self.stream, folder, now) as db:
+            self._give(db)
+            db.prepare([view])
+            db.lock()
+            yield db
+
+    def _give(self, db: Analysis) -> None:
         """Let the views of the database be made of what was gathered."""
         db.put("running_numbers", pa.Table.from_pylist(list(self.running_numbers()), _NUMBERS))
         db.put("parent_lengths", pa.Table.from_pylist(list(self.parent_lengths()), _LENGTHS))

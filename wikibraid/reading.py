@@ -124,15 +124,9 @@ def history(
     else:
         part = days_of(wiki, period or "")
     place = _home(home)
-    with (
-        within_memory(),
-        _store(place) as store,
-        tempfile.TemporaryDirectory(prefix="wikibraid-") as folder,
-    ):
+    with _store(place) as store, tempfile.TemporaryDirectory(prefix="wikibraid-") as folder:
         found = gathered(Moment(store, published_together(store, TABLES)), part)
-        with Analysis(found.stream, Path(folder), now or _present(place)) as db:
-            found.give(db)
-            db.prepare(["mediawiki_history"])
+        with found.in_database("mediawiki_history", Path(folder), now or _present(place)) as db:
             condition = part.condition_on("mediawiki_history")
             return db.execute(f"FROM mediawiki_history WHERE {condition}").to_arrow_table()
 

@@ -24,8 +24,6 @@ from cli.parts import part_of
 from cli.reading import analysis, freshness, freshness_of_all, instant_of, reader, stream
 from cli.temporary import temporary
 from cli.umask import let_others_read
-from serving.analysis import Analysis
-from serving.duckdb_session import within_memory
 from serving.formats import write_csv, write_delimited, write_json, write_jsonl, write_parquet, write_tsv
 from serving.history_parts import TABLES, Part, gathered
 from serving.moment import Moment, published_together
@@ -160,13 +158,10 @@ def _query_part(
     if at is not None:
         message = f"--at reads whole tables; leave out the page, account or period, or export {view.name}"
         raise Failure(message)
-    with within_memory(), temporary(place.temporary) as folder, place.log() as log, place.store() as store:
+    with temporary(place.temporary) as folder, place.log() as log, place.store() as store:
         try:
             found = gathered(Moment(store, published_together(store, TABLES), log.ends), part)
-            with Analysis(found.stream, folder, instant_of(place, now)) as db:
-                found.give(db)
-                db.prepare([view.name])
-                db.lock()
+            with found.in_database(view.name, folder, instant_of(place, now)) as db:
                 whole = db.execute(f"FROM {view.name} WHERE {part.condition_on(view.name)}").to_arrow_table()
         except NotPublished as error:
             raise Failure(str(error), CANNOT_KNOW) from error

@@ -14,8 +14,6 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 from msgspec.structs import astuple
 
-from serving.analysis import Analysis
-from serving.duckdb_session import within_memory
 from serving.history_parts import TABLES, OfDays, OfPage, OfUser, Part, TooLarge, days_of, gathered
 from serving.http.answers import fresh
 from serving.http.cursors import MOST_CHARACTERS, decoded, encoded
@@ -76,10 +74,7 @@ def routes(source: Source, present: Callable[[], datetime]) -> APIRouter:
         except TooLarge as error:
             raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{error}; {_instead(part)}") from error
         condition = part.condition_on("mediawiki_history")
-        with within_memory(), Analysis(found.stream, None, now or present()) as db:
-            found.give(db)
-            db.prepare(["mediawiki_history"])
-            db.lock()
+        with found.in_database("mediawiki_history", None, now or present()) as db:
             later, values = ("", ()) if after is None else (f"AND {_AFTER}", _values(after))
             rows = db.execute(
                 f"SELECT * EXCLUDE ({_PRIVATE}) FROM mediawiki_history WHERE {condition} {later} "  # noqa: S608

@@ -86,9 +86,7 @@ def in_order(db: Analysis, statement: str) -> list[Row]:
 
 def of(moment: Moment, part: Part) -> list[Row]:
     found, condition = gathered(moment, part), part.condition_on("mediawiki_history")
-    with Analysis(found.stream, None, NOW) as db:
-        found.give(db)
-        db.prepare(["mediawiki_history"])
+    with found.in_database("mediawiki_history", None, NOW) as db:
         return in_order(db, f"FROM mediawiki_history WHERE {condition}")
 
 
