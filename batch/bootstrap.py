@@ -94,10 +94,12 @@ def remove_damaged(folder: Path, made: Bootstrap) -> None:
             shutil.rmtree(other)
 
 
-def write(folder: Path, states: Iterable[tuple[Entity, State]], told: Callable[[Written], None]) -> Written:
-    """Write the states in place of what the folder holds; progress is told now and then."""
+def write(
+    folder: Path, states: Iterable[tuple[Entity, State]], progress: Callable[[Written], None]
+) -> Written:
+    """Write the states in place of what the folder holds; `progress` is told now and then."""
     begin(folder)
-    return write_part(folder, 0, states, told)
+    return write_part(folder, 0, states, progress)
 
 
 def begin(folder: Path) -> None:
@@ -116,7 +118,7 @@ def write_part(
     folder: Path,
     number: int,
     states: Iterable[tuple[Entity, State]],
-    told: Callable[[Written], None] = lambda _: None,
+    progress: Callable[[Written], None] = lambda _: None,
 ) -> Written:
     """Write a part, whole or not at all; several processes may write parts of one bootstrap at once."""
     written = Written()
@@ -142,9 +144,9 @@ def write_part(
                     written.pages += state.title is not None and entity.id != page
                     page = entity.id if state.title is not None else page
                     written.revisions += len(state.revisions)
-                    times = (told.timestamp or 0 for told in state.revisions.values())
+                    times = (revision.timestamp or 0 for revision in state.revisions.values())
                     written.newest = max(written.newest, max(times, default=0))
-            told(written)
+            progress(written)
     unfinished.rename(path)
     return written
 

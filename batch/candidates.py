@@ -104,10 +104,11 @@ class Candidates:
         places: Places,
         run: str,
         before: Mapping[str, Counts],
-        told: Callable[[str], None],
+        progress: Callable[[str], None],
     ) -> None:
         """Of that run; `before` is what the published generations counted."""
-        self._spark, self._places, self._run, self._before, self._told = spark, places, run, before, told
+        self._spark, self._places, self._run, self._before = spark, places, run, before
+        self._progress = progress
         self._views: dict[str, Future[View]] = {}
         self._groups: dict[str, Future[DataFrame]] = {}
         """By table with links, which of its partitions name one another."""
@@ -138,13 +139,13 @@ class Candidates:
 
     def _view(self, dataset: Dataset, of_things: Callable[[Dataset], int]) -> View:
         tables = self._tables_of(dataset)
-        self._told(f"computing {dataset.name}")
+        self._progress(f"computing {dataset.name}")
         path = self._places.view(dataset.name)
         version = self._places.written.get(dataset.name)
         if version is None:
             version = of_things(dataset) if dataset.source is None else self._write(dataset, tables)
         table = views.read(self._spark, path, version)
-        self._told(f"auditing {dataset.name}")
+        self._progress(f"auditing {dataset.name}")
         raised = raised_in(self._run, dataset.name, self._places.raised)
         checked = audit(dataset, table, self._run, self._before.get(dataset.name, {}), raised)
         return View(dataset, table, views.files(path, version), version, checked)
@@ -162,7 +163,7 @@ class Candidates:
 
     def _groups_of(self, dataset: Dataset) -> DataFrame:
         table = self._views[dataset.name].result().table
-        self._told(f"grouping {dataset.name}")
+        self._progress(f"grouping {dataset.name}")
         return groups(table, dataset.schema)
 
     def _rows_of_linked(self, alike: Sequence[Dataset]) -> RowFiles:

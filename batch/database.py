@@ -55,11 +55,11 @@ def database(text: str, password: str) -> URL:
 
 
 def copy_out(
-    url: URL, folder: Path, prefix: str = "", told: Callable[[str, int], None] = lambda *_: None
+    url: URL, folder: Path, prefix: str = "", progress: Callable[[str, int], None] = lambda *_: None
 ) -> dict[str, int]:
     """Write the tables that MediaWiki History and the datasets read to `folder`, a file `<table>.jsonl.zst` each.
 
-    `prefix` is what the names of the wiki's tables begin with. Now and then a table and how many of its rows are written is told.
+    `prefix` is what the names of the wiki's tables begin with. `progress` is told now and then a table, and how many of its rows are written.
     Returns the numbers of rows.
 
     Raises:
@@ -74,7 +74,7 @@ def copy_out(
                 message = f"{_shown(url)}: no table {prefix}{missing[0]}; it is none of MediaWiki's, or its tables have a --prefix"
                 raise InputError(message)
             return {
-                table: _copy(connection, prefix + table, table, folder, told)
+                table: _copy(connection, prefix + table, table, folder, progress)
                 for table in sorted(TABLES)
                 if prefix + table in there
             }
@@ -104,7 +104,7 @@ def _snapshot(url: URL) -> Iterator[Connection]:
 
 
 def _copy(
-    connection: Connection, name: str, table: str, folder: Path, told: Callable[[str, int], None]
+    connection: Connection, name: str, table: str, folder: Path, progress: Callable[[str, int], None]
 ) -> int:
     quote = connection.dialect.identifier_preparer.quote
     only = _ONLY.get(table)
@@ -125,7 +125,7 @@ def _copy(
         for some in rows.partitions(_ROWS_AT_ONCE):
             _write(writer, columns, some)
             count += len(some)
-            told(table, count)
+            progress(table, count)
     return count
 
 

@@ -84,7 +84,7 @@ class Dumps:
         return max(self._done([partial(_newest, part) for part in self._parts]), default=0)
 
     def write(
-        self, folder: Path, wiki: str, beginning: int, told: Callable[[Written], None]
+        self, folder: Path, wiki: str, beginning: int, progress: Callable[[Written], None]
     ) -> tuple[Written, Counter[str], tuple[Damage, ...]]:
         """Write what they say as of `beginning` (milliseconds) into a bootstrap's folder, the same whoever reads which part.
 
@@ -102,7 +102,7 @@ class Dumps:
             written.add(found.written)
             skipped.update(found.skipped)
             damaged += found.damaged
-            told(written)
+            progress(written)
         return written, skipped, tuple(sorted(damaged))
 
     def _done(self, tasks: Sequence[Callable[[], Made]]) -> Iterator[Made]:
@@ -206,7 +206,7 @@ def _newest(part: Part) -> int:
             return newest
         with opened(part) as stream:
             for _, state in BlockReader(stream, 0, lambda _: None):
-                newest = max((newest, *(told.timestamp or 0 for told in state.revisions.values())))
+                newest = max((newest, *(revision.timestamp or 0 for revision in state.revisions.values())))
     except (InputError, DumpError):
         # It is told when the part is read.
         pass

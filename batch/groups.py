@@ -25,8 +25,8 @@ _EDGES = "wiki string, a string, b string"
 def groups(table: DataFrame, schema: Schema[Any]) -> DataFrame:
     """The group of every partition of the table that names others or is named by one; computed now, kept until it is not asked for."""
     (wiki, name), (link,) = schema.partition, schema.links
-    told = table.select(f.col(wiki).alias("wiki"), f.col(name).alias("a"), f.explode(link).alias("b"))
-    stars = told.mapInArrow(_stars, _EDGES).distinct().localCheckpoint()
+    edges = table.select(f.col(wiki).alias("wiki"), f.col(name).alias("a"), f.explode(link).alias("b"))
+    stars = edges.mapInArrow(_stars, _EDGES).distinct().localCheckpoint()
     # What is left of a small table is for one task, which ends it.
     is_small = stars.count() <= EDGES_KNOWN
     labels = _ended(stars.coalesce(1).mapInArrow(_stars, _EDGES)) if is_small else _components(stars)
@@ -67,9 +67,9 @@ def _stars(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def _ended(stars: DataFrame) -> DataFrame:
     """(wiki, a, label) of every name, where all edges were looked at together."""
-    told = stars.withColumnRenamed("b", "label")
-    least = told.select("wiki", f.col("label").alias("a"), "label").distinct()
-    return told.unionByName(least).localCheckpoint()
+    labelled = stars.withColumnRenamed("b", "label")
+    least = labelled.select("wiki", f.col("label").alias("a"), "label").distinct()
+    return labelled.unionByName(least).localCheckpoint()
 
 
 def _components(stars: DataFrame) -> DataFrame:

@@ -37,11 +37,11 @@ _MESSAGES_AT_ONCE = 100_000
 
 def hidden_parts(spark: SparkSession, archive: Path, bootstraps: list[Path]) -> dict[Subject, int]:
     """What is hidden now by all that was said, as bits of revisions and log rows."""
-    told = said_by_bootstraps(spark, bootstraps).mapInArrow(_told_by_states, _TOLD)
+    parts = said_by_bootstraps(spark, bootstraps).mapInArrow(_told_by_states, _TOLD)
     if DeltaTable.is_deltatable(str(archive)):
         rows = spark.read.format("delta").load(str(archive)).select("key", "value")
-        told = told.unionByName(rows.mapInArrow(_told_by_messages, _TOLD))
-    newest = told.groupBy("wiki", "kind", "id").agg(f.max(f.struct("at", "bits")).alias("newest"))
+        parts = parts.unionByName(rows.mapInArrow(_told_by_messages, _TOLD))
+    newest = parts.groupBy("wiki", "kind", "id").agg(f.max(f.struct("at", "bits")).alias("newest"))
     return {
         (row["wiki"], row["kind"], row["id"]): row["bits"]
         for row in newest.where("newest.bits > 0")
@@ -114,8 +114,8 @@ def _purge_part(path: Path, gone: Hidden) -> int:
     with pq.ParquetFile(path) as old, pq.ParquetWriter(beside, old.schema_arrow, compression="zstd") as new:
         for batch in old.iter_batches(_ROWS_AT_ONCE):
             states = []
-            for (told, state), before in zip(entities([batch]), batch["state"].to_pylist(), strict=True):
-                after = purged_state(told, state, gone)
+            for (entity, state), before in zip(entities([batch]), batch["state"].to_pylist(), strict=True):
+                after = purged_state(entity, state, gone)
                 changed += after is not state
                 states.append(before if after is state else encode(after))
             place = batch.schema.get_field_index("state")
@@ -144,9 +144,9 @@ def _told_by_messages(batches: Batches) -> Iterator[pa.RecordBatch]:
 def _told(said: Iterator[tuple[Entity, State]]) -> Iterator[pa.RecordBatch]:
     rows: list[dict[str, object]] = []
     for about, state in said:
-        for told in told_by(about, state):
-            wiki, kind, number = told.subject
-            rows.append({"wiki": wiki, "kind": kind, "id": number, "at": list(told.at), "bits": told.bits})
+        for part in told_by(about, state):
+            wiki, kind, number = part.subject
+            rows.append({"wiki": wiki, "kind": kind, "id": number, "at": list(part.at), "bits": part.bits})
         if len(rows) >= _ROWS_AT_ONCE:
             yield pa.RecordBatch.from_pylist(rows, _ARROW)
             rows = []

@@ -119,11 +119,11 @@ def earlier(states: Path, inputs: Inputs) -> Iterator[Earlier]:
     """
     reading = uniting_fingerprint()
     for version, made in views.made(states):
-        told = tuple(filter(None, made.bootstrap.split(",")))
-        bootstraps = tuple(name for name in told if name in inputs.bootstraps)
+        ids = tuple(filter(None, made.bootstrap.split(",")))
+        bootstraps = tuple(name for name in ids if name in inputs.bootstraps)
         if (
-            made.run in {base_id(told, made.cut, reading), full_base_id(told, made.cut, reading)}
-            and told == (*bootstraps, *inputs.purges)
+            made.run in {base_id(ids, made.cut, reading), full_base_id(ids, made.cut, reading)}
+            and ids == (*bootstraps, *inputs.purges)
             and len(made.cut) == len(inputs.cut)
             and all(before <= now for before, now in zip(made.cut, inputs.cut, strict=True))
             and views.is_whole(states, version)
@@ -139,7 +139,7 @@ def compute(
     folder: Path,
     run: str,
     fingerprints: Mapping[str, str],
-    told: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> Result:
     """Compute the datasets (sources first) over the bootstraps and the archived log before the cut.
 
@@ -149,12 +149,12 @@ def compute(
     bootstrap = ",".join((*inputs.bootstraps, *inputs.purges))
     made = {name: views.Made(run, bootstrap, inputs.cut, of_it) for name, of_it in code.items()}
     places = Places(home / "delta", folder, made)
-    told("uniting what was said of every entity")
+    progress("uniting what was said of every entity")
     for name in (*(dataset.name for dataset in datasets), ENTITY_STATES):
         views.remove_unfinished(places.view(name))
     missing = [one for one in datasets if one.source is None and one.name not in places.written]
     things = _things(spark, missing, inputs, home, places, run)
-    candidates = Candidates(spark, places, run, counts_of(home, inputs.published), told)
+    candidates = Candidates(spark, places, run, counts_of(home, inputs.published), progress)
     found = candidates.compute(datasets, lambda dataset: things.write(spark, dataset))
     keep([view.audit for view in found.values()], home)
     states = things.states
@@ -197,9 +197,9 @@ def _united_states(spark: SparkSession, inputs: Inputs, known: Earlier | None, p
         before = _Before(states, *_few_or_many(said.select(*ENTITY).distinct()))
         news = said.unionByName(states.join(before.touched, [*ENTITY], "left_semi"))
         whole = united(news).unionByName(states.join(before.touched, [*ENTITY], "left_anti"))
-    told = (*inputs.bootstraps, *inputs.purges)
-    base = (full_base_id if inputs.full else base_id)(told, inputs.cut, uniting_fingerprint())
-    version = views.write(whole, path, views.Made(base, ",".join(told), inputs.cut, ""))
+    ids = (*inputs.bootstraps, *inputs.purges)
+    base = (full_base_id if inputs.full else base_id)(ids, inputs.cut, uniting_fingerprint())
+    version = views.write(whole, path, views.Made(base, ",".join(ids), inputs.cut, ""))
     return _States(base, views.files(path, version), views.read(spark, path, version), said, before)
 
 

@@ -180,7 +180,7 @@ def test_all_tables_are_of_one_instant(wiki: Wiki, tmp_path: Path, monkeypatch: 
             wiki.execute("UPDATE page SET page_title = 'Vandalised'")
 
     try:
-        counts = copy_out(database(wiki.address, wiki.password), tmp_path / "copy", told=told)
+        counts = copy_out(database(wiki.address, wiki.password), tmp_path / "copy", progress=told)
     finally:
         restore(wiki)
     # then every table is as it was in the beginning, without what nobody needs of accounts
