@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from cli.failures import CANNOT_KNOW, Failure
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
 from shared_logic.protocols import Generation, Lane, Log, Store
+from shared_logic.registry import registry
 from speed import loop_engine
 from speed.families import half_flipped, left_behind
 from speed.worker import LogTooShort, Outcome, Worker, alike
@@ -19,6 +20,12 @@ class EngineName(StrEnum):
 
     BYTEWAX = "bytewax"
     LOOP = "loop"
+
+
+def with_families(datasets: Sequence[Dataset]) -> tuple[Dataset, ...]:
+    """With all that read the same tables: whoever stays behind its source could not be caught up without it."""
+    names = {member.name for dataset in datasets for member in registry.family(dataset)}
+    return tuple(dataset for dataset in registry.values() if dataset.name in names)
 
 
 def published(store: Store, datasets: tuple[Dataset, ...]) -> list[tuple[Dataset, Generation]]:

@@ -62,6 +62,11 @@ def instant(ms: int) -> datetime:
     return EPOCH + timedelta(milliseconds=ms)
 
 
+def instant_or_none(ms: int | None) -> datetime | None:
+    """The same; nothing for nothing."""
+    return None if ms is None else instant(ms)
+
+
 def day(ms: int) -> date:
     """The UTC day in which the instant lies.
 

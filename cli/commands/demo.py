@@ -23,7 +23,7 @@ from batch.compressed import InputError
 from batch.fingerprint import taking_fingerprint
 from batch.table_files import read_table_folder
 from cli.batch_run import recompute
-from cli.catching_up import EngineName, catch_up, published
+from cli.catching_up import EngineName, catch_up, published, with_families
 from cli.commands.ingest_history import opened_dump
 from cli.failures import DIFFERS, Failure
 from cli.home import Home
@@ -118,7 +118,7 @@ def demo(
 
         _step(4, "Spark recomputes everything, and every merged row is compared with it")
         merged = {dataset.name: list(read.sorted_rows(dataset, redacted=False)) for dataset in datasets}
-        first = {dataset.name: made.number for dataset, made in published(store, datasets)}
+        first = {dataset.name: made.number for dataset, made in published(store, with_families(datasets))}
         with meter("recomputing") as progress:
             recompute(home, log, store, datasets, log.ends(), progress)
         differing = 0
@@ -268,7 +268,7 @@ def _load(home: Home, log: SqliteLog, story: Story) -> bootstrap.Bootstrap:
 
 def _stream(log: SqliteLog, store: Store, read: Reader, story: Story) -> float:
     """Ingest and apply piece by piece, showing merged rows as they change; returns the seconds of work."""
-    lanes = published(store, registry.closure(SHOWN))
+    lanes = published(store, with_families(registry.closure(SHOWN)))
     seconds = 0.0
     size = max(1, -(-len(story.after) // PIECES))
     with Live(console=out, refresh_per_second=8) as live:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.catching_up import EngineName, catch_up, published, standing
+from cli.catching_up import EngineName, catch_up, published, standing, with_families
 from cli.daemons import answering, on_signal
 from cli.failures import CANNOT_KNOW, Failure
 from cli.options import (
@@ -24,7 +24,6 @@ from cli.relocations import followed
 from shared_logic.datasets.page_history import page_titles
 from shared_logic.definition import Dataset
 from shared_logic.protocols import Generation, Log, Store
-from shared_logic.registry import registry
 from speed import process
 from speed.daemon import Daemon
 from speed.shares import Share
@@ -47,7 +46,7 @@ def run(
     process.tune()
     place = home_at(home)
     with place.writing_store("speed run"), place.log() as log, place.store() as store:
-        lanes = published(store, _with_families(datasets_named(names or [])))
+        lanes = published(store, with_families(datasets_named(names or [])))
         done = _caught_up(log, store, lanes, engine)
         if any(dataset.name == page_titles.name for dataset, _ in lanes) and followed(
             place, store, "speed run"
@@ -82,7 +81,7 @@ def daemon(
         kept = Daemon(
             log,
             store,
-            _with_families(datasets_named(names or [])),
+            with_families(datasets_named(names or [])),
             part,
             lambda line: err.print(line, markup=False, soft_wrap=True),
         )
@@ -101,12 +100,6 @@ def _caught_up(
     """The lanes are at the end of the log; how far they are is shown meanwhile."""
     with meter("messages", sum(log.ends())) as progress:
         return catch_up(log, store, lanes, engine, lambda: progress.at(standing(log, store, lanes)))
-
-
-def _with_families(datasets: tuple[Dataset, ...]) -> tuple[Dataset, ...]:
-    """With all that read the same tables: whoever stays behind its source could not be caught up without it."""
-    names = {member.name for dataset in datasets for member in registry.family(dataset)}
-    return tuple(dataset for dataset in registry.values() if dataset.name in names)
 
 
 def _share(text: str) -> Share:

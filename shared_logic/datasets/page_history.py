@@ -7,18 +7,18 @@ a move tells its target as text: which part of that is a namespace is seen when 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated
 
 import msgspec
 
-from shared_logic.clock import SECOND_MS, instant, milliseconds
+from shared_logic.clock import SECOND_MS, instant, instant_or_none, milliseconds
 from shared_logic.datasets.sites import SiteNamespaces
 from shared_logic.history import php
 from shared_logic.history.components import components
-from shared_logic.history.log_row import Actor, Issue, LogRow, without_copies
+from shared_logic.history.log_row import Actor, Issue, LogRow, params_as_json, without_copies
 from shared_logic.history.page_events import Namespaces, PageEvent, normalized_title, page_events
 from shared_logic.history.page_history import PageHistoryState, PageSeed
 from shared_logic.history.page_rebuild import Rebuilt, rebuilt
@@ -219,7 +219,7 @@ def page_lives(said: Linked[PageTitle], site: SiteNamespaces | None) -> Iterator
 def page_states(said: Linked[PageTitle], site: SiteNamespaces | None) -> Iterator[PageLife]:
     """The states of the pages that linked titles tell of, numbered."""
     ordinals: dict[str, int] = {}
-    for state in _rebuilt(said, site)[0]:
+    for state in _rebuilt(said, site).states:
         page = str(state.page_id or state.page_artificial_id)
         ordinal = ordinals.get(page, 0)
         ordinals[page] = ordinal + 1
@@ -240,7 +240,7 @@ class PageIssue(Table, frozen=True, kw_only=True):
 @dataset
 def page_issues(said: Linked[PageTitle], site: SiteNamespaces | None) -> Iterator[PageIssue]:
     """Log rows of pages that could not be used, or only by a guess."""
-    for issue in _rebuilt(said, site)[1]:
+    for issue in _rebuilt(said, site).issues:
         yield PageIssue(
             wiki=issue.wiki,
             table="page" if issue.key.startswith("-") else issue.table,
@@ -252,9 +252,7 @@ def page_issues(said: Linked[PageTitle], site: SiteNamespaces | None) -> Iterato
 
 
 @lru_cache(maxsize=2)  # every dataset of lives asks it of the same rows, as they were and as they are
-def _rebuilt(
-    said: Linked[PageTitle], site: SiteNamespaces | None
-) -> tuple[Sequence[PageHistoryState], Sequence[Issue]]:
+def _rebuilt(said: Linked[PageTitle], site: SiteNamespaces | None) -> Rebuilt:
     """States and issues of linked titles, each component of (namespace, title) rebuilt alone."""
     seeds = {row.id: _seed(row) for row in said.rows if row.said_by == "page"}
     logged = {row.id: _log_row(row) for row in said.rows if row.said_by == "log"}
@@ -276,7 +274,7 @@ def _rebuilt(
     for made in _by_component(seeds.values(), events, names):
         states.extend(made.states)
         issues.extend(made.issues)
-    return states, issues
+    return Rebuilt(tuple(states), tuple(issues))
 
 
 def completed(rows: Iterable[LogRow], told: Iterable[PageTitle]) -> Iterator[LogRow]:
@@ -418,8 +416,8 @@ def _life(state: PageHistoryState, page: str, ordinal: int) -> PageLife:
         ordinal=ordinal,
         page_id=state.page_id,
         page_artificial_id=state.page_artificial_id,
-        page_creation_timestamp=_instant(state.page_creation_timestamp),
-        page_first_edit_timestamp=_instant(state.page_first_edit_timestamp),
+        page_creation_timestamp=instant_or_none(state.page_creation_timestamp),
+        page_first_edit_timestamp=instant_or_none(state.page_first_edit_timestamp),
         page_title_historical=state.page_title_historical,
         page_title=state.page_title,
         page_namespace_historical=state.page_namespace_historical,
@@ -428,8 +426,8 @@ def _life(state: PageHistoryState, page: str, ordinal: int) -> PageLife:
         page_namespace_is_content=state.page_namespace_is_content,
         page_is_redirect=state.page_is_redirect,
         page_is_deleted=state.page_is_deleted,
-        start_timestamp=_instant(state.start_timestamp),
-        end_timestamp=_instant(state.end_timestamp),
+        start_timestamp=instant_or_none(state.start_timestamp),
+        end_timestamp=instant_or_none(state.end_timestamp),
         caused_by_event_type=state.caused_by_event_type,
         caused_by_user_id=state.caused_by_user_id,
         caused_by_user_text=state.caused_by_user_text,
@@ -439,18 +437,10 @@ def _life(state: PageHistoryState, page: str, ordinal: int) -> PageLife:
         inferred_from=state.inferred_from,
         source_log_id=state.source_log_id if (state.source_log_id or 0) > 0 else None,
         source_log_comment=state.source_log_comment,
-        source_log_params=_json(state.source_log_params),
+        source_log_params=params_as_json(state.source_log_params),
         page_first_state=state.page_first_state,
-        valid_from=_instant(state.valid_from),
-        valid_to=_instant(state.valid_to),
-        page_valid_from=_instant(state.page_valid_from),
+        valid_from=instant_or_none(state.valid_from),
+        valid_to=instant_or_none(state.valid_to),
+        page_valid_from=instant_or_none(state.page_valid_from),
         link_quality=state.link_quality,
     )
-
-
-def _instant(ms: int | None) -> datetime | None:
-    return None if ms is None else instant(ms)
-
-
-def _json(params: object) -> str | None:
-    return None if params is None else msgspec.json.encode(params, order="deterministic").decode()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, NamedTuple
 
-from shared_logic.clock import instant
+from shared_logic.clock import instant_or_none
 from shared_logic.language import Clustering, Partition, Table, about, dataset
 from shared_logic.page_state import COMMENT_HIDDEN, SUPPRESSED, TEXT_HIDDEN, USER_HIDDEN
 from shared_logic.reverts import Place, Reverts
@@ -132,7 +132,7 @@ def _facts(numbered: _Numbered, so_far: _SoFar, reverted_by: Revision | None) ->
         revision_text_bytes=revision.size,
         revision_text_sha1=revision.sha1,
         revision_is_deleted=revision.is_deleted,
-        page_last_archived_at=_instant(page.last_archived_at) if page else None,
+        page_last_archived_at=instant_or_none(page.last_archived_at) if page else None,
         revision_is_identity_reverted=reverted_by is not None,
         revision_first_identity_reverting_revision_id=reverted_by.rev_id if reverted_by else None,
         revision_seconds_to_identity_revert=(reverted_by.at - revision.at) // 1000 if reverted_by else None,
@@ -186,7 +186,3 @@ def stray_facts(stray: StrayRevision) -> Iterator[StrayFacts]:
 
 PARTS = ((TEXT_HIDDEN, "text"), (COMMENT_HIDDEN, "comment"), (USER_HIDDEN, "user"))
 """In order of their bits, as upstream lists them."""
-
-
-def _instant(ms: int | None) -> datetime | None:
-    return None if ms is None else instant(ms)

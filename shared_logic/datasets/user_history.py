@@ -6,14 +6,14 @@ present (see `shared_logic.history.user_rebuild`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated
 
 import msgspec
 
-from shared_logic.clock import instant, milliseconds
+from shared_logic.clock import instant_or_none, milliseconds
 from shared_logic.datasets.user_current import (
     UserName,
     accounts_now,
@@ -21,11 +21,11 @@ from shared_logic.datasets.user_current import (
     renames_in,
     spelled,
 )
-from shared_logic.history.log_row import Issue, LogRow, without_copies
+from shared_logic.history.log_row import Issue, LogRow, params_as_json, without_copies
 from shared_logic.history.names import Renames, name_since
 from shared_logic.history.user_events import UserEvent, user_events
 from shared_logic.history.user_history import UserHistoryState
-from shared_logic.history.user_rebuild import rebuilt
+from shared_logic.history.user_rebuild import Rebuilt, rebuilt
 from shared_logic.language import Clustering, Linked, Partition, Table, about, dataset
 
 _PERSONAL = "a name that its bearer may have given up or that may have been hidden"
@@ -99,7 +99,7 @@ def user_lives(said: Linked[UserName]) -> Iterator[UserLife]:
 def user_states(said: Linked[UserName]) -> Iterator[UserLife]:
     """The states of the accounts that linked names tell of, numbered."""
     ordinals: dict[int, int] = {}
-    for state in _rebuilt(said)[0]:
+    for state in _rebuilt(said).states:
         ordinal = ordinals.get(state.user_id, 0)
         ordinals[state.user_id] = ordinal + 1
         yield _life(state, ordinal)
@@ -119,7 +119,7 @@ class UserIssue(Table, frozen=True, kw_only=True):
 @dataset
 def user_issues(said: Linked[UserName]) -> Iterator[UserIssue]:
     """Log rows of accounts that could not be used, or only by a guess."""
-    for issue in _rebuilt(said)[1]:
+    for issue in _rebuilt(said).issues:
         yield UserIssue(
             wiki=issue.wiki,
             table=issue.table,
@@ -131,7 +131,7 @@ def user_issues(said: Linked[UserName]) -> Iterator[UserIssue]:
 
 
 @lru_cache(maxsize=2)  # every dataset of lives asks it of the same rows, as they were and as they are
-def _rebuilt(said: Linked[UserName]) -> tuple[Sequence[UserHistoryState], Sequence[Issue]]:
+def _rebuilt(said: Linked[UserName]) -> Rebuilt:
     said = spelled(said)
     renames = renames_in(said)
     rows = {row.id: _titled_as_now(row, renames) for row in said.rows if row.said_by == "log"}
@@ -144,7 +144,7 @@ def _rebuilt(said: Linked[UserName]) -> tuple[Sequence[UserHistoryState], Sequen
         elif told is not None:
             issues.append(told)
     made = rebuilt(accounts_now(said, renames), events)
-    return made.states, [*issues, *made.issues]
+    return made._replace(issues=(*issues, *made.issues))
 
 
 def _titled_as_now(row: UserName, renames: Renames) -> LogRow:
@@ -172,32 +172,24 @@ def _life(state: UserHistoryState, ordinal: int) -> UserLife:
         is_partially_blocked=state.is_partially_blocked,
         is_bot_by_historical=state.is_bot_by_historical,
         is_bot_by=state.is_bot_by,
-        user_registration_timestamp=_instant(state.user_registration_timestamp),
-        user_creation_timestamp=_instant(state.user_creation_timestamp),
+        user_registration_timestamp=instant_or_none(state.user_registration_timestamp),
+        user_creation_timestamp=instant_or_none(state.user_creation_timestamp),
         created_by_self=state.created_by_self,
         created_by_system=state.created_by_system,
         created_by_peer=state.created_by_peer,
         is_temporary=state.is_temporary,
-        start_timestamp=_instant(state.start_timestamp),
+        start_timestamp=instant_or_none(state.start_timestamp),
         starts_with_first_edit=state.starts_with_first_edit,
-        end_timestamp=_instant(state.end_timestamp),
+        end_timestamp=instant_or_none(state.end_timestamp),
         caused_by_event_type=state.caused_by_event_type,
         caused_by_user_id=state.caused_by_user_id,
         caused_by_user_text=state.caused_by_user_text,
         caused_by_anonymous_user=state.caused_by_anonymous_user,
         caused_by_temporary_user=state.caused_by_temporary_user,
         caused_by_permanent_user=state.caused_by_permanent_user,
-        caused_by_block_expiration=_instant(state.caused_by_block_expiration),
+        caused_by_block_expiration=instant_or_none(state.caused_by_block_expiration),
         inferred_from=state.inferred_from,
         source_log_id=state.source_log_id,
         source_log_comment=state.source_log_comment,
-        source_log_params=_json(state.source_log_params),
+        source_log_params=params_as_json(state.source_log_params),
     )
-
-
-def _instant(ms: int | None) -> datetime | None:
-    return None if ms is None else instant(ms)
-
-
-def _json(params: object) -> str | None:
-    return None if params is None else msgspec.json.encode(params, order="deterministic").decode()

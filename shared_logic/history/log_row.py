@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -54,6 +54,11 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     code: str
     """A short constant word, such as `unmatched` or `no-target`."""
     detail: str
+
+
+def params_as_json(params: Mapping[str, str] | None) -> str | None:
+    """The parameters of a log row as tables of states have them: a JSON object of texts, names in order; nothing for nothing."""
+    return None if params is None else msgspec.json.encode(params, order="deterministic").decode()
 
 
 def without_copies(rows: Iterable[LogRow]) -> Iterator[LogRow | Issue]:
