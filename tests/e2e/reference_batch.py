@@ -8,6 +8,7 @@ from pathlib import Path
 
 import batch.run
 from batch.fingerprint import uniting_fingerprint
+from batch.raised import Raised
 from batch.run import Inputs, base_id
 from cli.commands import batch as command
 from cli.home import Home
@@ -28,6 +29,7 @@ def stand_in() -> None:
 @dataclass(frozen=True)
 class _Audit:
     checks: tuple[object, ...] = ()
+    raised: Raised = field(default_factory=Raised)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,12 +88,12 @@ def kept(home: Path) -> tuple[object, object]:
     "layer", ["reference", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.slow])]
 )
 def test_killed_in_each_phase_it_goes_on(layer: str, tmp_path: Path) -> None:
-    # given two homes with the same events
+    # given two homes with the same log
     events = tmp_path / "events.ndjson"
     events.write_bytes(b"\n".join(sample.events()[:EVENTS]))
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     cut = made_anew(unbroken, events)
-    assert made_anew(broken, events) == cut
+    shutil.copytree(unbroken, broken)
     run = ("batch", "run", "page_current", "--cut", cut)
     # when a run in one of them is killed in each phase, one after the other
     for phase in PHASES:
