@@ -44,7 +44,9 @@ class QueryLog:
         """
         line = msgspec.json.encode(query) + b"\n"
         with _held(self._path) as file:
+            end = os.fstat(file).st_size
             if os.write(file, line) != len(line):
+                os.ftruncate(file, end)  # else the next line would go on where this one ends
                 raise OSError(ENOSPC, "no room for the whole line")
             os.fsync(file)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import stat
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -154,6 +155,25 @@ def test_what_cannot_be_written_down_is_not_answered(store: MemoryStore, busiest
         503,
         "the query can't be written down, and so is not answered; tell the operator",
     )
+
+
+def test_half_a_line_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a log on a disk that has room for half of a line
+    path = tmp_path / "access.log"
+    log, query = (
+        QueryLog(path),
+        Query(at=datetime(2026, 1, 1, tzinfo=UTC), who="me", wiki="w", whom=(), reason=""),
+    )
+    log.write(query)
+    whole, write = path.read_bytes(), os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, line: write(file, line[: len(line) // 2]))
+        with pytest.raises(OSError, match="no room"):
+            log.write(query)
+    # then nothing of it stays, and what comes later is whole
+    assert path.read_bytes() == whole
+    log.write(query)
+    assert path.read_bytes() == 2 * whole
 
 
 def test_reasons_are_rewritten_while_others_are_written(tmp_path: Path) -> None:
