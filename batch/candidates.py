@@ -81,7 +81,8 @@ class Places:
     def of(self, datasets: Sequence[Dataset]) -> Callable[[str], Path]:
         """By name a folder for the rows that one pass makes for these datasets, and for what else it tells."""
         of_name = {dataset.name: dataset for dataset in datasets}
-        apart = "+".join(of_name) or "none"
+        # Each dataset is of one pass, so that the first one's name tells passes apart.
+        apart = next(iter(of_name), "nothing")
         return lambda name: (
             self.rows(of_name[name]) if name in of_name else self.rows_passing(f"{name} of {apart}")
         )

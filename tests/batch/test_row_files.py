@@ -11,8 +11,12 @@ import pytest
 from pyspark.errors import PythonException
 from pyspark.sql import SparkSession
 
+import shared_logic.datasets  # noqa: F401  registers them
 from batch import row_files as tasks
+from batch.candidates import Places
+from batch.raised import RAISED
 from batch.row_files import Batches, Listed, RowFiles, Summed, row_files, write_outputs
+from shared_logic.registry import registry
 
 SCHEMAS = {
     "numbers": pa.schema([("n", pa.int64())]),
@@ -88,3 +92,14 @@ def test_what_fails_as_a_whole_leaves_no_folder(spark: SparkSession, tmp_path: P
     with pytest.raises(PythonException, match="the end"):
         row_files(spark.range(1), task, {"numbers": SCHEMAS["numbers"]}, lambda name: tmp_path / name)
     assert not (tmp_path / "numbers").exists()
+
+
+def test_passes_have_folders_of_their_own_however_many_datasets_they_are_of(tmp_path: Path) -> None:
+    # given a pass of all datasets there are, and one of the last
+    datasets = tuple(registry.values())
+    places = Places(tmp_path / "delta", tmp_path, {})
+    folders = [places.of(some)(RAISED) for some in (datasets, datasets[-1:], ())]
+    # when the folders for what functions raise are made, then they can be, and are three
+    for folder in folders:
+        folder.mkdir(parents=True)
+    assert len(set(folders)) == 3
