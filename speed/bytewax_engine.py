@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
@@ -31,7 +31,7 @@ def run_until_idle(
     applied: Callable[[Batch], bool] = lambda _: True,
 ) -> None:
     """Apply batches of every partition until nothing is left, or `applied` (told the batch) returns False."""
-    _run([worker], most, applied, lambda: False)
+    _run([worker], most, applied, None)
 
 
 def run_until_stopped(
@@ -41,7 +41,7 @@ def run_until_stopped(
     most: int = MESSAGES_PER_BATCH,
     applied: Callable[[Batch], None] = lambda _: None,
 ) -> None:
-    """Apply batches of every worker's partitions as they come, as long as `going_on` says so, which is asked between them."""
+    """Apply batches of every worker's partitions as they come, until `going_on`, which is asked between them, says no once."""
 
     def after(batch: Batch) -> bool:
         applied(batch)
@@ -54,9 +54,9 @@ def _run(
     workers: Sequence[Worker],
     most: int,
     applied: Callable[[Batch], bool],
-    waiting: Callable[[], bool],
+    waiting: Callable[[], bool] | None,
 ) -> None:
-    """Until `applied` returns False, or `waiting` does when a partition has nothing new.
+    """Until `applied` returns False, or `waiting` does when a partition has nothing new; without it such a partition ends.
 
     Raises:
         Whatever the log, the store or a worker raises.
@@ -75,6 +75,8 @@ class _Course:
     """How a dataflow goes. What fails in it ends it in order and is raised after it: the engine itself would panic."""
 
     failure: Exception | None = None
+    is_over: bool = False
+    """One partition heard no, and all must end: one that ended alone would not be read until the next start."""
 
 
 class _Item(NamedTuple):
@@ -93,7 +95,7 @@ class _LogPartition(StatefulSourcePartition[_Item, int]):
         partition: int,
         most: int,
         applied: Callable[[Batch], bool],
-        waiting: Callable[[], bool],
+        waiting: Callable[[], bool] | None,
         course: _Course,
     ) -> None:
         self._worker, self._partition, self._most = worker, partition, most
@@ -104,7 +106,7 @@ class _LogPartition(StatefulSourcePartition[_Item, int]):
         self._awake: datetime | None = None
 
     def next_batch(self) -> list[_Item]:
-        if self._course.failure is not None:
+        if self._course.is_over or self._course.failure is not None:
             raise StopIteration
         try:
             return self._next()
@@ -124,14 +126,20 @@ class _LogPartition(StatefulSourcePartition[_Item, int]):
             done, self._sent = self._sent, None
             self._position = done.end
             if not self._applied(done):
-                raise StopIteration
+                self._end()
         self._sent = self._worker.read(self._partition, self._position, self._most)
         if self._sent is None:
-            if not self._waiting():
+            if self._waiting is None:
                 raise StopIteration
+            if not self._waiting():
+                self._end()
             self._awake = datetime.now(tz=UTC) + AWAKE_AFTER
             return []
         return [_Item(self._worker, self._sent)]
+
+    def _end(self) -> NoReturn:
+        self._course.is_over = True
+        raise StopIteration
 
     def next_awake(self) -> datetime | None:
         return self._awake
@@ -146,7 +154,7 @@ class _LogSource(FixedPartitionedSource[_Item, int]):
         workers: Sequence[Worker],
         most: int,
         applied: Callable[[Batch], bool],
-        waiting: Callable[[], bool],
+        waiting: Callable[[], bool] | None,
         course: _Course,
     ) -> None:
         self._workers, self._most, self._course = workers, most, course

@@ -16,7 +16,7 @@ from shared_logic.protocols import Generation, Log, Store
 from shared_logic.registry import registry
 from speed import bytewax_engine
 from speed.families import half_flipped, left_behind
-from speed.shares import Share, duties
+from speed.shares import Duty, Share, duties
 from speed.worker import Batch, Worker, alike
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -84,6 +84,19 @@ class Metrics:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Lanes that one worker keeps, of a duty; where some of its lanes stand elsewhere, it has several such groups for a while."""
+
+    duty: Duty
+    lanes: Sequence[tuple[Dataset, Generation]]
+
+    @property
+    def run(self) -> str:
+        """Of the batch that made them: lanes of two runs are never kept together."""
+        return self.lanes[0][1].run
+
+
 @dataclass
 class Daemon:
     """Keeps the published generations of some datasets current until it is stopped."""
@@ -126,23 +139,26 @@ class Daemon:
         """
         while not self._stopping:
             published = self._published()
-            self._workers = self._made(published)
+            groups = self._made_groups(published)
+            self._workers = self._made(published, groups)
             self._look(published)
             if not self._workers:
                 time.sleep(SECONDS_BETWEEN_LOOKS)
                 continue
-            apart = len(self._workers)
 
-            def going_on(published: Sequence[object] = published, apart: int = apart) -> bool:
+            def going_on(
+                published: Sequence[tuple[Dataset, Generation]] = published, groups: Sequence[_Group] = groups
+            ) -> bool:
                 if self._stopping:
                     return False
                 if time.monotonic() - self.seen_at < SECONDS_BETWEEN_LOOKS:
                     return True
                 if self._published() != published:
                     return False
-                self._look(published)
+                behind = self._look(published)
                 # What was apart and has come together is kept by one worker from now on.
-                return not (apart > 1 and self.caught_up and len(self._made_groups(published)) < apart)
+                is_apart = len(groups) > len({(group.duty, group.run) for group in groups})
+                return behind > 0 or not is_apart or len(self._made_groups(published)) == len(groups)
 
             bytewax_engine.run_until_stopped(
                 self._workers, going_on=going_on, most=MESSAGES_AT_ONCE, applied=self._tell_freshness
@@ -183,9 +199,7 @@ class Daemon:
         with self.metrics.store_seconds.time():
             return self.store.published(name)
 
-    def _made_groups(
-        self, published: Sequence[tuple[Dataset, Generation]]
-    ) -> list[tuple[list[tuple[Dataset, Generation]], tuple[int, ...]]]:
+    def _made_groups(self, published: Sequence[tuple[Dataset, Generation]]) -> list[_Group]:
         waiting = half_flipped(self.store, published)
         made = {dataset.name: generation for dataset, generation in published if dataset.name not in waiting}
         found = []
@@ -195,7 +209,7 @@ class Daemon:
                 behind = left_behind(group)
                 waiting |= behind
                 if kept := [lane for lane in group if lane[0].name not in behind]:
-                    found.append((kept, duty.partitions))
+                    found.append(_Group(duty, kept))
         self._tell_waiting(waiting)
         return found
 
@@ -204,9 +218,10 @@ class Daemon:
             self.tell(waiting[name])
         self._waiting = waiting
 
-    def _made(self, published: Sequence[tuple[Dataset, Generation]]) -> list[Worker]:
-        groups = self._made_groups(published)
-        workers = [Worker(self.log, self.store, group, partitions) for group, partitions in groups]
+    def _made(
+        self, published: Sequence[tuple[Dataset, Generation]], groups: Sequence[_Group]
+    ) -> list[Worker]:
+        workers = [Worker(self.log, self.store, group.lanes, group.duty.partitions) for group in groups]
         self._counted = (0, 0)
         for dataset, made in published:
             self.metrics.generation.labels(dataset.name).set(made.number)
@@ -214,8 +229,8 @@ class Daemon:
             self.tell(f"keeps {len(published) - len(self._waiting)} datasets with {len(workers)} workers")
         return workers
 
-    def _look(self, published: Sequence[tuple[Dataset, Generation]]) -> None:
-        """Tell how far everything is."""
+    def _look(self, published: Sequence[tuple[Dataset, Generation]]) -> int:
+        """Tell how far everything is; how many messages are still to be applied."""
         self.seen_at = time.monotonic()
         ends = self.log.ends()
         cuts = {dataset.name: made.cut for dataset, made in published}
@@ -237,6 +252,7 @@ class Daemon:
         self.metrics.failing.set(sum(len(worker.outcome.failures) for worker in self._workers))
         if published and not behind:
             self.caught_up = True
+        return behind
 
     def _count(self) -> None:
         """Count what was done since this was called last."""

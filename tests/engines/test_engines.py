@@ -143,3 +143,36 @@ def test_what_the_log_or_the_store_raises_is_raised(
     # then the engine ends with that, and not with a failure of its own
     with pytest.raises(ConnectionError, match="the server is away"):
         engine.run_until_idle(worker, most=50)
+
+
+@pytest.mark.bytewax
+def test_all_partitions_end_when_one_is_told_to(tmp_path: Path) -> None:
+    # given two workers that would wait for more, and somebody who says no once, and yes to whoever asks later
+    log, store = SqliteLog(tmp_path / "log.db"), SqliteStore(tmp_path / "store.db")
+    ingest(log, "real", sample.events()[:50])
+    apart = [registry["page_current"], registry["identity_reverts"]]
+    lanes = load_generation(store, apart, {}, (0,) * log.partitions, "run")
+    workers = [Worker(log, store, [lane]) for lane in lanes]
+    answers = [True] * 20 + [False] + [True] * 200 + [False] * len(workers) * log.partitions
+    asked = iter(answers)
+    # when Bytewax runs them
+    bytewax_engine.run_until_stopped(workers, going_on=lambda: next(asked), most=3)
+    # then none goes on without the one that heard it
+    assert len(list(asked)) == len(answers) - 21
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=["loop", "bytewax"])
+def test_applying_ends_with_the_batch_after_which_it_is_told_to(tmp_path: Path, engine: ModuleType) -> None:
+    # given events in several partitions
+    log, store = SqliteLog(tmp_path / "log.db"), SqliteStore(tmp_path / "store.db")
+    ingest(log, "real", sample.events())
+    worker = Worker(log, store, load_generation(store, DATASETS, {}, (0,) * log.partitions, "run"))
+    seen = list[int]()
+
+    def enough(batch: Batch) -> bool:
+        seen.append(batch.partition)
+        return len(seen) < 3
+
+    # when it is told to end after the third batch, then no partition tells of another
+    engine.run_until_idle(worker, most=10, applied=enough)
+    assert len(seen) == 3

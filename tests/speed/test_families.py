@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home
 from cli.main import app
+from serving.sqlite_store import SqliteStore
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
 from shared_logic.laws import differences, load_generation, states_before
@@ -18,6 +19,7 @@ from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Generation, Lane, Store
 from shared_logic.reference import reference
 from shared_logic.registry import registry
+from speed import daemon
 from speed.daemon import Daemon
 from speed.ingest import ingest
 from speed.loop_engine import run_until_idle
@@ -94,24 +96,25 @@ def keeper(log: SqliteLog, store: MemoryStore, told: list[str]) -> Daemon:
     return Daemon(log, store, tuple(registry.values()), Share(1, 1), told.append)
 
 
-def names_kept(daemon: Daemon) -> set[str]:
-    return {name for worker in daemon._made(daemon._published()) for name in worker.names}
+def names_kept(kept: Daemon) -> set[str]:
+    published = kept._published()
+    return {name for worker in kept._made(published, kept._made_groups(published)) for name in worker.names}
 
 
 def test_a_daemon_waits_until_all_of_a_family_is_flipped(log: SqliteLog) -> None:
     # given a store that flips one by one, and another family's table that is whole
     store, told = MemoryStore(), list[str]()
-    daemon = keeper(log, store, told)
+    kept = keeper(log, store, told)
     loaded(store, (registry["page_current"], *FAMILY), "one", (0,) * PARTITIONS)
     store.publish("page_current", 1)
     for dataset in FAMILY[:-1]:
         store.publish(dataset.name, 1)
         # when a daemon looks in between, then it goes on with nothing that the rest could not catch up with
-        assert names_kept(daemon) == {"page_current"}
+        assert names_kept(kept) == {"page_current"}
     assert any(f"{FAMILY[0].name} waits at generation 1" in line for line in told)
     # and with all of it after the last flip
     store.publish(FAMILY[-1].name, 1)
-    assert names_kept(daemon) == {"page_current", *(dataset.name for dataset in FAMILY)}
+    assert names_kept(kept) == {"page_current", *(dataset.name for dataset in FAMILY)}
 
 
 def test_what_was_left_behind_by_the_table_that_it_reads_waits_for_a_batch_run(log: SqliteLog) -> None:
@@ -126,6 +129,46 @@ def test_what_was_left_behind_by_the_table_that_it_reads_waits_for_a_batch_run(l
     # then it keeps the source, and says what is to be done of the other
     assert kept == {SOURCE.name}
     assert any("`wikibraid batch run editor_months`" in line for line in told)
+
+
+@pytest.mark.bytewax
+def test_what_was_apart_is_kept_by_one_worker_when_it_has_come_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given two tables of one run, of which one is ahead
+    log, store, told = (
+        SqliteLog(tmp_path / "log.db", PARTITIONS),
+        SqliteStore(tmp_path / "store.db"),
+        list[str](),
+    )
+    ingest(log, "real", sample.events()[:100])
+    datasets = (registry["page_current"], registry["identity_reverts"])
+    loaded(store, datasets, "one", (0,) * PARTITIONS)
+    lanes = [(dataset, store.generations(dataset.name)[-1]) for dataset in datasets]
+    run_until_idle(Worker(log, store, lanes[:1]))
+    for dataset in datasets:
+        store.publish(dataset.name, 1)
+    # when a daemon keeps both, which looks around after every batch, and more comes meanwhile
+    monkeypatch.setattr(daemon, "SECONDS_BETWEEN_LOOKS", 0)
+    more = iter(range(100, 2_000, 100))
+
+    kept = keeper(log, store, told)
+    look = kept._look
+
+    def looked(published: list[tuple[Dataset, Generation]]) -> int:
+        behind = look(published)
+        if not behind and (begin := next(more, None)) is not None:
+            ingest(log, f"part {begin}", sample.events()[begin : begin + 100])
+        elif not behind:
+            kept.stop()
+        return behind
+
+    monkeypatch.setattr(kept, "_look", looked)
+    kept.run()
+    # then both are whole, by one worker in the end
+    assert differences(store, lanes, reference(list(datasets), states_before(log, log.ends(), {}))) == []
+    assert told[0] == "keeps 2 datasets with 2 workers"
+    assert told[-1] == "keeps 2 datasets with 1 workers"
 
 
 @pytest.fixture
