@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, known_home
 from cli.output import meter, out, print_json
 
 
@@ -13,7 +13,7 @@ def archive(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """
     from batch.archive import archive as archive_log
 
-    place = home_at(home)
+    place = known_home(home)
     with place.keeping_archive("archive"), place.log() as log, meter("archiving"):
         starts, upto = log.starts(), log.ends()
         done = archive_log(log, place.archive, upto)

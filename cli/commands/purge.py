@@ -15,7 +15,7 @@ from cli.batch_run import recompute, spark_session, with_relatives
 from cli.configuration import kafka_options
 from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home
-from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption, known_home
 from cli.output import Meter, meter, out, print_json, print_outcome
 from cli.purges import Plan, noted, plan_of, planned
 from cli.sinks import outputs
@@ -44,7 +44,7 @@ def plan(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     from batch.archive import archive
     from batch.purge import hidden_parts
 
-    place = home_at(home)
+    place = known_home(home)
     with place.log() as log, place.store() as store, meter("reading what is hidden"):
         with place.keeping_archive("purge plan"):
             archive(log, place.archive, log.ends())
@@ -85,7 +85,7 @@ def execute(
     json: JsonOption = False,
 ) -> None:
     """Do what the plan says. Killed anywhere and run again, it goes on; readers read the old rows until the new ones are there."""
-    place = home_at(home)
+    place = known_home(home)
     wanted = planned(place.purges, name)
     if wanted.state == "done":
         print_outcome(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.failures import Failure
-from cli.options import DEFAULT_HOME, LAST_PORT, HomeOption, JsonOption, home_at, known_home
+from cli.options import DEFAULT_HOME, LAST_PORT, HomeOption, JsonOption, known_home
 from cli.output import print_json, print_outcome, print_records
 
 app = typer.Typer(help="Who may see what is private over HTTP.", no_args_is_help=True)
@@ -41,7 +41,7 @@ def admit_(
         message = f"no role {unknown[0]}; there are {', '.join(ROLES)}"
         raise Failure(message)
     try:
-        secret = admit(home_at(home).access, name, tuple(role))
+        secret = admit(known_home(home).access, name, tuple(role))
     except ValueError as error:
         raise Failure(str(error)) from error
     print_outcome({"name": name, "roles": role, "secret": secret}, secret, json=json)
@@ -56,7 +56,7 @@ def revoke_(
     """Let somebody in no longer, from the next request on."""
     from serving.http.access import bearers, revoke
 
-    path = home_at(home).access
+    path = known_home(home).access
     try:
         revoke(path, name)
     except KeyError as error:
@@ -71,7 +71,8 @@ def list_(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     from serving.http.access import bearers
 
     rows = [
-        {"name": name, "roles": list(bearer.roles)} for name, bearer in bearers(home_at(home).access).items()
+        {"name": name, "roles": list(bearer.roles)}
+        for name, bearer in bearers(known_home(home).access).items()
     ]
     if json:
         print_json(rows)

@@ -11,7 +11,7 @@ import typer
 from cli.daemons import answering, on_signal
 from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home
-from cli.options import DEFAULT_HOME, HOST, HomeOption, HostOption, JsonOption, PortOption, home_at
+from cli.options import DEFAULT_HOME, HOST, HomeOption, HostOption, JsonOption, PortOption, known_home
 from cli.output import err, meter, print_json, print_records
 from cli.sinks import AWAY, Output, output_named, outputs
 from cli.umask import let_others_read
@@ -33,7 +33,7 @@ NamesArgument = Annotated[list[str] | None, typer.Argument(help="Sinks; all, if 
 @app.command("list")
 def list_(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """List the sinks, and how far each is."""
-    place = home_at(home)
+    place = known_home(home)
     rows = []
     for output in outputs(place).values():
         known = standing(place.sink_note(output.name))
@@ -61,7 +61,7 @@ def deliver(
 ) -> None:
     """Bring the sinks to what readers read now, and stop there; can be run again."""
     let_others_read(context)
-    place = home_at(home)
+    place = known_home(home)
     rows = []
     for output in _chosen(place, names):
         with place.delivering(output.name, "sinks deliver"), meter(f"delivering {output.name}"):
@@ -89,7 +89,7 @@ def daemon(
 ) -> None:
     """Keep the sinks current until SIGTERM or Ctrl-C; one that doesn't answer is tried again and holds up no other."""
     let_others_read(context)
-    place = home_at(home)
+    place = known_home(home)
     chosen = _chosen(place, names)
     kept = [Kept(output.name, output.seconds, _opened(place, output)) for output in chosen]
     running = DeliveryDaemon(kept, AWAY, lambda line: err.print(line, markup=False, soft_wrap=True))
@@ -106,7 +106,7 @@ def daemon(
 @app.command()
 def schema(name: Annotated[str, typer.Argument(help="The sink.")], home: HomeOption = DEFAULT_HOME) -> None:
     """Print the JSON Schemas of a sink's rows and of their keys, as Kafka's records have them."""
-    table = output_named(home_at(home), name).table
+    table = output_named(known_home(home), name).table
     print_json({"key": key_schema(table), "value": row_schema(table)})
 
 

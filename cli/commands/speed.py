@@ -17,7 +17,7 @@ from cli.options import (
     JsonOption,
     PortOption,
     datasets_named,
-    home_at,
+    known_home,
 )
 from cli.output import err, meter, out, print_json
 from cli.relocations import followed
@@ -44,7 +44,7 @@ def run(
 ) -> None:
     """Bring the published generations to the end of the log, follow history merges and restores, and stop there."""
     process.tune()
-    place = home_at(home)
+    place = known_home(home)
     with place.writing_store("speed run"), place.log() as log, place.store() as store:
         lanes = published(store, with_families(datasets_named(names or [])))
         done = _caught_up(log, store, lanes, engine)
@@ -75,7 +75,7 @@ def daemon(
 ) -> None:
     """Keep what is published current until SIGTERM or Ctrl-C; follows flips and rollbacks by itself."""
     process.tune()
-    place = home_at(home)
+    place = known_home(home)
     part = _share(share)
     with place.keeping_current(str(part)), place.log() as log, place.store() as store:
         kept = Daemon(

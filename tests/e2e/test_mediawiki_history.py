@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from shared_logic.registry import registry
+from shared_logic.views import views
 from tests import sample
 from tests.e2e.commands import ran
 
@@ -28,19 +30,39 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(folder: Path, spark: SparkSession) -> Run:
-    """Runs commands in one home, which holds the histories of the sample's tables."""
+    """Runs commands in one home, which holds all that is made of the sample's tables."""
 
     def command(*words: str) -> str:
         return ran(*words, environment={"WIKIBRAID_HOME": str(folder / "home")}).stdout
 
     command("ingest", "tables", str(sample.FINAL), "--wiki", sample.WIKI)
-    command("batch", "run", "mediawiki_history", "--now", NOW)
+    command("batch", "run", "--now", NOW)
     return command
 
 
 def exported(run: Run, folder: Path, name: str, *words: str) -> list[dict[str, Any]]:
     run("export", name, "--out", str(folder / "out"), *words)
     return [json.loads(line) for line in (folder / "out" / f"{name}.jsonl").read_text().splitlines()]
+
+
+def test_all_datasets_are_published_and_all_views_read_them(run: Run) -> None:
+    # given a batch run that names no dataset
+    (run_id,) = {
+        generation["run"]
+        for name in registry
+        for generation in json.loads(run("generations", "list", name, "--json"))
+        if generation["published"]
+    }
+    # then what it published is every dataset
+    listed = [json.loads(run("generations", "list", name, "--json"))[-1] for name in registry]
+    assert all(made["published"] and made["run"] == run_id for made in listed)
+    # and every view has rows (the wiki's log has nothing odd)
+    counts = " UNION ALL ".join(
+        f"SELECT '{name}' AS name, count(*)::BIGINT AS rows FROM {name}" for name in views
+    )
+    found = {row["name"]: row["rows"] for row in json.loads(run("sql", counts, "--json"))}
+    assert [name for name, rows in found.items() if not rows] == ["issues"]
+    assert found.keys() == views.keys()
 
 
 def test_every_revision_page_and_account_is_there(run: Run, folder: Path) -> None:

@@ -127,11 +127,11 @@ def ended(airflow: httpx.Client, dag: str, run_id: str, seconds: float = 1_800) 
 def asked_for(airflow: httpx.Client, dag: str, configuration: dict[str, object]) -> str:
     """Has the real scheduler run a DAG; the id of the run."""
     end = time.monotonic() + 300
-    while airflow.get(f"/api/v2/dags/{dag}").status_code == httpx.codes.NOT_FOUND:
-        assert time.monotonic() < end, "the DAG was never parsed"
-        time.sleep(1)
     asked = {"logical_date": None, "conf": configuration}
-    run_id = airflow.post(f"/api/v2/dags/{dag}/dagRuns", json=asked).json()["dag_run_id"]
+    while (answer := airflow.post(f"/api/v2/dags/{dag}/dagRuns", json=asked)).is_error:
+        assert time.monotonic() < end, answer.text  # the DAG was never parsed
+        time.sleep(1)
+    run_id = answer.json()["dag_run_id"]
     # A paused DAG has no runs but those that are asked for; these wait until it isn't.
     airflow.patch(f"/api/v2/dags/{dag}", json={"is_paused": False}).raise_for_status()
     return str(run_id)
