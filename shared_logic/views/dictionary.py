@@ -43,7 +43,7 @@ def _of_user(prefix: str, who: str, when: str) -> dict[str, str]:
         f"{prefix}_is_created_by_system": "made by a login on another wiki",
         f"{prefix}_is_created_by_peer": "made by somebody else",
         f"{prefix}_is_anonymous": f"whether {who} is an address",
-        f"{prefix}_is_temporary": f"whether {who} is a temporary account; null where no table tells, and for revisions of hidden authors",
+        f"{prefix}_is_temporary": f"whether {who} is a temporary account; null where no table tells, and for revisions of who has no account or is hidden",
         f"{prefix}_is_permanent": f"whether {who} is a named account; null as above",
     }
 

@@ -167,8 +167,8 @@ FROM (
         *,
         user_text AS told_text,
         CASE WHEN user_text IS NOT NULL THEN user_id IS NULL END AS told_anonymous,
-        CASE WHEN user_text IS NOT NULL AND user_id IS NULL THEN false END AS told_temporary,
-        CASE WHEN user_text IS NOT NULL AND user_id IS NULL THEN false END AS told_permanent,
+        NULL::BOOLEAN AS told_temporary,
+        NULL::BOOLEAN AS told_permanent,
         coalesce(user_id IS NULL AND contains(user_text, '>'), false) AS told_cross_wiki,
         CASE WHEN regexp_matches(user_text, 'bot([^a-z]|$)', 'i') THEN ['name'] ELSE []::VARCHAR[] END AS told_bots
     FROM revisions_of_any_page

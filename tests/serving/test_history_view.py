@@ -240,7 +240,9 @@ def test_addresses_are_anonymous_and_hidden_authors_are_unknown() -> None:
     )
     revisions = [row for row in found if row["revision_id"]]
     assert [row["event_user_is_anonymous"] for row in revisions] == [True, None, False]
-    assert [row["event_user_is_temporary"] for row in revisions] == [False, None, True]
+    # (upstream says neither of who has no account)
+    assert [row["event_user_is_temporary"] for row in revisions] == [None, None, True]
+    assert [row["event_user_is_permanent"] for row in revisions] == [None, None, False]
     assert [row["event_user_text"] for row in revisions] == ["192.0.2.1", None, "Alice"]
 
 
