@@ -12,6 +12,8 @@ AUDIT_FAILED = 5
 """The candidate was not published."""
 DIFFERS = 6
 """The law does not hold, or two views differ."""
+EMPTY = 7
+"""Nothing was ever brought in, so that there is nothing to compute."""
 INTERRUPTED = 130
 """Ctrl-C; what was done is kept, the same command goes on from there."""
 

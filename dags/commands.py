@@ -21,7 +21,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from stack import tethered
 
-AUDIT_FAILED, DIFFERS = 5, 6
+AUDIT_FAILED, DIFFERS, EMPTY = 5, 6, 7
 """Exit codes of the command (see docs/operations.md) after which another try would end in the same way."""
 _LINES_KEPT = 20
 _log = logging.getLogger(__name__)
@@ -33,8 +33,8 @@ def wikibraid(*words: str) -> str:
     The command ends with the task, however that ends: marked as failed or cleared in Airflow, timed out, or killed.
 
     Raises:
-        AirflowFailException: an audit failed, or merged and recomputed differ: to be looked at, not tried again; or there is no
-            such command.
+        AirflowFailException: an audit failed, merged and recomputed differ, or nothing was brought in: to be looked at, not tried
+            again; or there is no such command.
         AirflowException: it failed in another way, such as at a home that another process writes to; every command can be run again.
     """
     command = [_command(), *words]
@@ -59,7 +59,7 @@ def wikibraid(*words: str) -> str:
         output = printed.read()
     if status:
         message = f"`{' '.join(command)}` ended with {status}: {' | '.join(said)}"
-        if status in {AUDIT_FAILED, DIFFERS}:
+        if status in {AUDIT_FAILED, DIFFERS, EMPTY}:
             raise AirflowFailException(message)
         raise AirflowException(message)
     return output

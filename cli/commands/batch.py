@@ -9,7 +9,7 @@ import typer
 from cli.batch_run import next_number, recompute, with_relatives
 from cli.catching_up import EngineName, catch_up
 from cli.configuration import EMBEDDED
-from cli.failures import CANNOT_KNOW, Failure
+from cli.failures import CANNOT_KNOW, EMPTY, Failure
 from cli.options import (
     DEFAULT_HOME,
     HomeOption,
@@ -74,7 +74,7 @@ def run(
                 f"nothing was ever brought into {place.path}: do that by `wikibraid ingest tables`, `ingest dump` or `ingest events` "
                 "first, or name another place with --home"
             )
-            raise Failure(message)
+            raise Failure(message, EMPTY)
         where = log.ends() if cut is None else cut_named(cut, "--cut", log)
         related = with_relatives(store, datasets)
         made = recompute(

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from cli import main
-from cli.failures import CANNOT_KNOW, MISTAKE
+from cli.failures import CANNOT_KNOW, EMPTY, MISTAKE
 from cli.templates import TEMPLATES
 
 pytestmark = pytest.mark.e2e
@@ -265,7 +265,7 @@ def test_a_home_into_which_nothing_was_brought_publishes_nothing(run: Run, tmp_p
     run("init")
     # when a batch is run, then it says what is missing
     code, _, errors = run("batch", "run", "daily_edits")
-    assert (code, f"nothing was ever brought into {tmp_path}/home: do that by" in errors) == (MISTAKE, True)
+    assert (code, f"nothing was ever brought into {tmp_path}/home: do that by" in errors) == (EMPTY, True)
     assert run("query", "daily_edits")[0] == CANNOT_KNOW
 
 
