@@ -7,8 +7,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 GIB = 1 << 30
@@ -24,6 +26,10 @@ class Cost(NamedTuple):
     cpu_seconds: float
     peak_gib: float
     """The most memory that they and all that they started held at one moment; what processes share is counted once."""
+    by_program: Mapping[str, float] = MappingProxyType({})
+    """CPU seconds of Java, of Spark's Python workers, and of the commands themselves."""
+    said: Sequence[str] = ()
+    """Lines on standard error."""
 
 
 def cost(*commands: list[str]) -> Cost:
@@ -34,6 +40,8 @@ def cost(*commands: list[str]) -> Cost:
     """
     peak = 0
     ticks: dict[tuple[int, str], int] = {}
+    programs: dict[tuple[int, str], str] = {}
+    said: list[str] = []
     done = threading.Event()
 
     def watch() -> None:
@@ -43,6 +51,7 @@ def cost(*commands: list[str]) -> Cost:
             peak = max(peak, sum(_held(process.pid) for process in found))
             for process in found:
                 ticks[process.pid, process.started] = process.ticks
+                programs[process.pid, process.started] = _program(process.pid)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -53,11 +62,15 @@ def cost(*commands: list[str]) -> Cost:
             if ended.returncode:
                 message = f"{' '.join(words)}: {ended.stderr.strip() or ended.stdout.strip()}"
                 raise RuntimeError(message)
+            said += ended.stderr.splitlines()
     finally:
         seconds = time.perf_counter() - begun
         done.set()
         watcher.join()
-    return Cost(seconds, sum(ticks.values()) / os.sysconf("SC_CLK_TCK"), peak / GIB)
+    by_program = defaultdict[str, float](float)
+    for process, used in ticks.items():
+        by_program[programs[process]] += used / os.sysconf("SC_CLK_TCK")
+    return Cost(seconds, sum(by_program.values()), peak / GIB, by_program, said)
 
 
 def cpu_seconds(pid: int | None) -> float:
@@ -90,6 +103,17 @@ def _descendants(parent: int) -> Iterator[_Process]:
         for process in children.get(waiting.pop(), ()):
             yield process
             waiting.append(process.pid)
+
+
+def _program(pid: int) -> str:
+    """What kind of program a process runs."""
+    try:
+        line = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return "commands"
+    if "java" in line.partition("\0")[0]:
+        return "Java"
+    return "Spark's Python workers" if "python_daemon" in line or "pyspark" in line else "commands"
 
 
 def _held(pid: int) -> int:

@@ -103,8 +103,10 @@ class Meter:
         self._progress.update(self._task, completed=done, rate=rate)
 
     def say(self, what: str) -> None:
-        """What is being done now."""
+        """What is being done now; in a file, such as Airflow's log of a task, a line with the seconds since the beginning."""
         self._progress.update(self._task, description=what)
+        if not err.is_terminal:
+            err.print(f"{self._progress.tasks[self._task].elapsed or 0:8.1f} s  {what}", markup=False)
 
 
 @contextmanager
@@ -119,7 +121,7 @@ def meter(what: str, total: int | None = None) -> Iterator[Meter]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, transient=True) as progress:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         yield Meter(progress, what, total)
 
 
