@@ -13,7 +13,7 @@ PYTHON = $(shell for p in python3 python3.12 python3.11; do \
 BOOTSTRAP = $(PYTHON) conf/bootstrap.py
 READY := .venv/.ready .tools/.ready
 SERVERS := .tools/.servers
-MYPY_TARGETS := shared_logic batch speed serving stack cli wikibraid dags conf/bootstrap.py conf/check_lock.py
+MYPY_TARGETS := shared_logic batch speed serving stack cli wikibraid dags benchmarks conf/bootstrap.py conf/check_lock.py
 
 .PHONY: help setup demo test test-fast test-long faults audit check format lock bench clean
 

@@ -65,11 +65,13 @@ def get_ready() -> None:
     Thread(target=import_module, args=("batch.expectations",), daemon=True).start()
 
 
-def audit(dataset: Dataset, candidate: DataFrame, run: str, before: Counts, raised: Raised) -> Audit:
+def audit(
+    dataset: Dataset, candidate: DataFrame, repeated: int, run: str, before: Counts, raised: Raised
+) -> Audit:
     """Check the candidate; `keep` writes what comes of it.
 
-    `before` are the counts of the generation that is published; none: there is none. `raised` is what the function raised while the
-    candidate was made: of that there are no rows, which one in a thousand may be.
+    `repeated` is how many rows more than keys it has. `before` are the counts of the generation that is published; none: there is
+    none. `raised` is what the function raised while the candidate was made: of that there are no rows, which one in a thousand may be.
 
     One pass of Spark counts the rows of every wiki and those that fail each condition; the counts are what Great Expectations is
     asked about, so that an audit costs a pass over the candidate whatever the number of its expectations.
@@ -80,7 +82,8 @@ def audit(dataset: Dataset, candidate: DataFrame, run: str, before: Counts, rais
     from batch.expectations import verdict  # noqa: PLC0415  it takes seconds: see `get_ready`
 
     conditions = dict(_conditions(dataset))
-    counts, held = _counted(dataset, candidate, conditions)
+    failing, held = _counted(dataset, candidate, conditions)
+    counts = {_unique(dataset): repeated, **failing}
     grown = list(outliers(before, held))
     counts |= {
         f"{GROWTH}{measure}": sum(one.measure == measure for one in grown)
@@ -91,11 +94,11 @@ def audit(dataset: Dataset, candidate: DataFrame, run: str, before: Counts, rais
     checks = tuple(
         Check(condition, success, counts[condition]) for condition, success in verdict(dataset.name, counts)
     )
-    failing = _raising(dataset, run, raised)
+    kept = _raising(dataset, run, raised)
     if not all(check.success for check in checks):
         found = _quarantined(candidate, dataset, conditions, run).toArrow().cast(_QUARANTINED)
-        failing = pa.concat_tables([failing, found, _outlying(dataset, run, grown)])
-    return Audit(dataset.name, run, checks, held, raised, failing)
+        kept = pa.concat_tables([kept, found, _outlying(dataset, run, grown)])
+    return Audit(dataset.name, run, checks, held, raised, kept)
 
 
 def keep(audits: Sequence[Audit], home: Path) -> None:
@@ -162,11 +165,8 @@ _QUARANTINED = pa.schema([(name, pa.string()) for name in ("run", "dataset", "ex
 def _counted(
     dataset: Dataset, candidate: DataFrame, conditions: Mapping[str, str]
 ) -> tuple[dict[str, int], dict[Measure, int]]:
-    """How many rows fail each condition (null counts as failing; of keys: how many rows too many there are), and what growth asks."""
-    keys = dataset.schema.key_names
-    unique = f"unique {' '.join(keys)}"
-    failing = {unique: f.count(f.lit(1)) - f.count_distinct(f.struct(*keys))}
-    failing |= {name: _fails(condition) for name, condition in conditions.items()}
+    """How many rows fail each condition (null counts as failing), and what growth asks."""
+    failing = {name: _fails(condition) for name, condition in conditions.items()}
     grown = measures(dataset)
     try:
         counting = candidate.groupBy(wiki_of(dataset)).agg(*failing.values(), *grown.values())
@@ -183,6 +183,10 @@ def _counted(
             for name, count in zip(grown, counts, strict=True)
         },
     )
+
+
+def _unique(dataset: Dataset) -> str:
+    return f"unique {' '.join(dataset.schema.key_names)}"
 
 
 def _fails(condition: str) -> Expression:
@@ -214,7 +218,7 @@ def _quarantined(rows: DataFrame, dataset: Dataset, conditions: dict[str, str], 
     """The rows that fail, as JSON, with the condition that they fail; null counts as failing."""
     keys = [f.col(name) for name in dataset.schema.key_names]
     repeated = rows.groupBy(*keys).count().where("count > 1").drop("count")
-    failing = [(f"unique {' '.join(dataset.schema.key_names)}", repeated)]
+    failing = [(_unique(dataset), repeated)]
     failing += [
         (name, rows.where(f"NOT coalesce(({condition}), false)")) for name, condition in conditions.items()
     ]

@@ -17,7 +17,7 @@ from batch.growth import Counts
 from batch.lowering import lower, rows_of_linked, rows_of_totals, struct_of
 from batch.raised import keep_raised, raised_in
 from batch.row_files import RowFiles
-from batch.store_rows import store_rows
+from batch.store_rows import repeated_rows, store_rows
 from shared_logic.definition import Dataset
 
 AT_ONCE = 3
@@ -147,9 +147,12 @@ class Candidates:
             version = of_things(dataset) if dataset.source is None else self._write(dataset, tables)
         table = views.read(self._spark, path, version)
         self._progress(f"auditing {dataset.name}")
+        files = views.files(path, version)
+        spill = self._places.rows_passing(f"repeated keys of {dataset.name}")
+        repeated = repeated_rows(dataset, files, spill)
         raised = raised_in(self._run, dataset.name, self._places.raised)
-        checked = audit(dataset, table, self._run, self._before.get(dataset.name, {}), raised)
-        return View(dataset, table, views.files(path, version), version, checked)
+        checked = audit(dataset, table, repeated, self._run, self._before.get(dataset.name, {}), raised)
+        return View(dataset, table, files, version, checked)
 
     def _write(self, dataset: Dataset, tables: Mapping[str, DataFrame]) -> int:
         if dataset.is_linked:

@@ -1,4 +1,4 @@
-"""A view's rows as stores take them: bytes, in order of key.
+"""A view's rows as stores take them: bytes, in order of key, each key once.
 
 Spark has written them; to sort and hand over what one process loads needs no cluster, so DuckDB does, which costs no jobs.
 """
@@ -6,6 +6,7 @@ Spark has written them; to sort and hand over what one process loads needs no cl
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import repeat
 from pathlib import Path
@@ -40,14 +41,42 @@ def store_rows(dataset: Dataset, files: Sequence[Path], spill: Path) -> Iterator
     schema = dataset.schema
     width = len(schema.key_names)
     columns = ", ".join(_selected(dataset, name) for name in schema.key_names + schema.value_names)
-    keys = ", ".join(f'"{name}"' for name in schema.key_names)
+    with _database(spill) as db:
+        statement = f"SELECT {columns} FROM {_FILES} ORDER BY {_keys(dataset)}"  # noqa: S608  names of columns
+        for batch in db.execute(statement, [list(map(str, files))]).to_arrow_reader(ROWS_AT_ONCE):
+            yield from _encoded(batch, width)
+
+
+def repeated_rows(dataset: Dataset, files: Sequence[Path], spill: Path) -> int:
+    """How many rows more than keys the Parquet files hold: none, unless functions or Spark were wrong.
+
+    Spark would shuffle all keys for that.
+    """
+    if not files:
+        return 0
+    with _database(spill) as db:
+        statement = (
+            f"SELECT sum(rows - 1) FROM (SELECT count(*) AS rows FROM {_FILES} GROUP BY {_keys(dataset)})"  # noqa: S608  names of columns
+        )
+        ((count,),) = db.execute(statement, [list(map(str, files))]).fetchall()
+    return int(count or 0)
+
+
+_FILES = "read_parquet(?, hive_partitioning=false)"
+
+
+@contextmanager
+def _database(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    spill.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as db:
         db.execute(f"SET memory_limit='{MEMORY}'; SET threads={THREADS}; SET preserve_insertion_order=false")
         db.execute("SET TimeZone='UTC'")
         db.execute("SET temp_directory=?", [str(spill)])
-        statement = f"SELECT {columns} FROM read_parquet(?, hive_partitioning=false) ORDER BY {keys}"  # noqa: S608  names of columns
-        for batch in db.execute(statement, [list(map(str, files))]).to_arrow_reader(ROWS_AT_ONCE):
-            yield from _encoded(batch, width)
+        yield db
+
+
+def _keys(dataset: Dataset) -> str:
+    return ", ".join(f'"{name}"' for name in dataset.schema.key_names)
 
 
 def _selected(dataset: Dataset, name: str) -> str:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def main() -> None:
                 _told(
                     f"batches of {size:2} KiB, {in_flight} under way",
                     count,
-                    lambda dataset=dataset: batches(cql, store, dataset, rows),
+                    partial(batches, cql, store, dataset, rows),
                 )
             for in_flight in (16, 64, 256):
                 cassandra_session.IN_FLIGHT = in_flight
@@ -57,7 +58,7 @@ def main() -> None:
                 _told(
                     f"single statements, {in_flight} under way",
                     count,
-                    lambda dataset=dataset: singles(cql, store, dataset, rows),
+                    partial(singles, cql, store, dataset, rows),
                 )
             cassandra_session.IN_FLIGHT = 64
             _told("load of a first generation", count, lambda: store.load("d", 1, rows))

@@ -16,7 +16,7 @@ import pathway as pw
 SUMS = ("edits", "null_edits", "bytes_added", "bytes_removed")
 
 
-class Event(pw.Schema):
+class Event(pw.Schema):  # type: ignore[misc]  # untyped
     """What the rollup needs of a revision-create event."""
 
     database: str

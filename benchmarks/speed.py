@@ -161,6 +161,7 @@ def _peer(place: Path, file: Path, ours: Spent, totals: Sums) -> Result:
 class _Rest(Log):
     """A log of one partition that begins at an offset."""
 
+    identity = "rest"
     partitions = 1
 
     def __init__(self, start: int, messages: Sequence[Message]) -> None:

@@ -7,7 +7,7 @@ made, renamed, blocked and given rights, as often as on a wiki of middling size.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha1
 from pathlib import Path
@@ -44,7 +44,7 @@ def write(folder: Path, revisions: int) -> None:
 
 
 class _Wiki:
-    def __init__(self, files: dict[str, IO[str]], revisions: int) -> None:
+    def __init__(self, files: Mapping[str, IO[str]], revisions: int) -> None:
         self.files, self.count = files, revisions
         self.drawn = random.Random(revisions)
         self.users = max(20, revisions // 40)

@@ -158,7 +158,7 @@ def test_the_audit_stops_a_bad_row_and_keeps_it(spark: SparkSession, tmp_path: P
     ]
     candidate = spark.createDataFrame(rows).withColumn("day", to_date("day"))
     # when it is audited
-    found = audits.audit(dataset, candidate, "run", {}, Raised())
+    found = audits.audit(dataset, candidate, 0, "run", {}, Raised())
     audits.keep([found], tmp_path)
     # then two checks fail, and the row is in quarantine with its key
     assert sorted(check.expectation.split(" ")[0] for check in found.checks if not check.success) == [
@@ -198,4 +198,4 @@ def test_an_expectation_that_is_no_sql_is_named(spark: SparkSession) -> None:
     with pytest.raises(
         DefinitionError, match="active_editors: the expectation 'no_such_column > 1' can't be read"
     ):
-        audits.audit(broken, candidate, "run", {}, Raised())
+        audits.audit(broken, candidate, 0, "run", {}, Raised())

@@ -62,13 +62,15 @@ def test_growth_stops_a_candidate_and_is_kept(spark: SparkSession, tmp_path: Pat
         return [(wiki, date(2001, 1, 1) + timedelta(days=number), "1 to 4", 1) for number in range(count)]
 
     first = spark.createDataFrame(rows("large", 900) + rows("small", 50), columns)
-    one = audits.audit(dataset, first, "one", {}, Raised())
+    one = audits.audit(dataset, first, 0, "one", {}, Raised())
     audits.keep([one], tmp_path)
     assert one.success
     before = audits.counts_of(tmp_path, {dataset.name: "one"})[dataset.name]
     assert before == {Measure("large", ROWS): 900, Measure("small", ROWS): 50}
     # when the candidate after it has nothing of the small one
-    two = audits.audit(dataset, spark.createDataFrame(rows("large", 910), columns), "two", before, Raised())
+    two = audits.audit(
+        dataset, spark.createDataFrame(rows("large", 910), columns), 0, "two", before, Raised()
+    )
     audits.keep([two], tmp_path)
     # then it is stopped, and the wiki is in quarantine
     (failed,) = (check for check in two.checks if not check.success)
@@ -93,8 +95,8 @@ def test_audits_that_fail_at_once_are_kept_together(spark: SparkSession, tmp_pat
     )
     # when both are audited, as threads of one run do
     found = [
-        audits.audit(months, editors, "run", {}, Raised()),
-        audits.audit(days, edits, "run", {}, Raised()),
+        audits.audit(months, editors, 0, "run", {}, Raised()),
+        audits.audit(days, edits, 0, "run", {}, Raised()),
     ]
     # then nothing is written by the audits, and all of it by the run, once however often it is repeated
     assert not (tmp_path / "delta").exists()

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch.arrow_types import ARROW_TYPES
-from batch.store_rows import store_rows
+from batch.store_rows import repeated_rows, store_rows
 from shared_logic.definition import Dataset
 from shared_logic.keys import encode_key, encode_values
 from shared_logic.language import Clustering, Partition, Table, about
@@ -55,6 +55,10 @@ VALUES = st.tuples(
 
 def stored(dataset: Dataset, rows: Sequence[Row], folder: Path) -> list[tuple[bytes, bytes]]:
     """The rows as a batch writes them, in two files, and as a store is then given them."""
+    return list(store_rows(dataset, written(dataset, rows, folder), folder))
+
+
+def written(dataset: Dataset, rows: Sequence[Row], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     schema = dataset.schema
     names = schema.key_names + schema.value_names
@@ -62,7 +66,7 @@ def stored(dataset: Dataset, rows: Sequence[Row], folder: Path) -> list[tuple[by
     for number, some in enumerate((rows[::2], rows[1::2])):
         flat = [dict(zip(names, key + values, strict=True)) for key, values in some]
         pq.write_table(pa.Table.from_pylist(flat, schema=columns), folder / f"{number}.parquet")
-    return list(store_rows(dataset, sorted(folder.glob("*.parquet")), folder))
+    return sorted(folder.glob("*.parquet"))
 
 
 @given(st.dictionaries(KEYS, VALUES, max_size=12))
@@ -90,3 +94,13 @@ def test_folders_that_look_like_columns_are_none(tmp_path: Path) -> None:
 
 def test_no_files_hold_no_rows(tmp_path: Path) -> None:
     assert list(store_rows(marks, [], tmp_path)) == []
+    assert repeated_rows(marks, [], tmp_path) == 0
+
+
+def test_rows_of_one_key_are_counted_wherever_they_lie(tmp_path: Path) -> None:
+    # given a key that is in both files, and three times in all
+    key = ("w", 2)
+    rows: list[Row] = [(key, ()), (key, ()), (("w", 1), ()), (("v", 2), ()), (key, ())]
+    # then two of its rows are too many
+    assert repeated_rows(marks, written(marks, rows, tmp_path / "repeated"), tmp_path / "spill") == 2
+    assert repeated_rows(marks, written(marks, rows[1:4], tmp_path / "once"), tmp_path / "spill") == 0
