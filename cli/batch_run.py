@@ -18,6 +18,7 @@ from cli.temporary import temporary
 from shared_logic.datasets.user_current import hidden_names
 from shared_logic.definition import Dataset, names_accounts
 from shared_logic.fingerprint import fingerprint
+from shared_logic.generations import DatasetGeneration
 from shared_logic.protocols import Cut, Generation, Log, Store
 from shared_logic.registry import registry
 
@@ -83,7 +84,7 @@ def recompute(
         progress.say("loading entity states")
         _load_states(store, result)
         result.release()
-    lanes: list[tuple[Dataset, Generation]] = []
+    lanes: list[DatasetGeneration] = []
     for dataset in datasets:
         progress.say(f"loading {dataset.name}")
         view = result.views[dataset.name]
@@ -101,7 +102,7 @@ def recompute(
         with temporary(home.temporary) as spill, store.atomically():
             store.add_generation(made)
             store.load(dataset.name, made.number, view.rows(spill))
-        lanes.append((dataset, made))
+        lanes.append(DatasetGeneration(dataset, made))
     progress.say("catching up with the log")
     catch_up(log, store, lanes, EngineName.LOOP)
     with store.atomically():

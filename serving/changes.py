@@ -130,7 +130,7 @@ def _refuse_unknown(store: Store, dataset: Dataset, since: Mark, made: Generatio
     if known is None or known.run != since.run or (known != made and not _has_keys_of(known, dataset)):
         message = f"{dataset.name}: what generation {since.generation} of the mark {since} showed is not known here, or not any more; {again}"
         raise UnknownMark(message)
-    through = through_of(store, Lane(dataset.name, known.number), known.cut)
+    through = through_of(store, known)
     if len(since.through) != len(through) or not all(
         start <= offset <= end for start, offset, end in zip(known.cut, since.through, through, strict=True)
     ):

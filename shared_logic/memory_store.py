@@ -79,7 +79,7 @@ class MemoryStore:
         )
         if made is None:
             return None
-        lane = Lane(dataset, made.number)
+        lane = made.lane
         positions = (self.progress(lane, partition) for partition in range(len(made.cut)))
         through = tuple(cut if at is None else at for cut, at in zip(made.cut, positions, strict=True))
         accumulators = self.accumulators(lane, [key]).get(key, {})

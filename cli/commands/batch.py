@@ -25,6 +25,7 @@ from cli.relocations import followed
 from shared_logic.datasets.page_history import page_titles
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
+from shared_logic.generations import DatasetGeneration
 from shared_logic.protocols import Generation, Store
 from shared_logic.registry import registry
 
@@ -81,7 +82,7 @@ def run(
             place, log, store, related, where, progress, despite_growth=despite_growth, full=full
         )
         place.set_now(now)
-        lanes = [(registry[one.dataset], one) for one in made.generations]
+        lanes = [DatasetGeneration(registry[one.dataset], one) for one in made.generations]
         if any(dataset.name == page_titles.name for dataset, _ in lanes):
             progress.say("following history merges and restores")
             # On servers daemons keep what was published by now: whoever wrote there would be taken for their successor.
@@ -253,17 +254,17 @@ def generations_expire(
         print_records(rows)
 
 
-def family_of(store: Store, dataset: Dataset, made: Generation) -> list[tuple[Dataset, Generation]]:
+def family_of(store: Store, dataset: Dataset, made: Generation) -> list[DatasetGeneration]:
     """The generations of the same run: what a dataset is derived from and what is derived from it must be of one run."""
     return [
-        (member, found)
+        DatasetGeneration(member, found)
         for member in registry.family(dataset)
         for found in store.generations(member.name)
         if found.run == made.run
     ]
 
 
-def _left_out(store: Store, family: list[tuple[Dataset, Generation]]) -> str | None:
+def _left_out(store: Store, family: list[DatasetGeneration]) -> str | None:
     """What is read by one of these generations, or reads one and is published, but is not of their run; None: nothing."""
     moved = {member.name for member, _ in family}
     read = [one.name for member, _ in family for one in member.inputs]
