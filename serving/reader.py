@@ -12,6 +12,7 @@ from typing import Any
 
 from serving.redaction import HiddenNames, Redaction
 from shared_logic.definition import Dataset
+from shared_logic.generations import generation_of
 from shared_logic.kernel import add
 from shared_logic.keys import decode_key, decode_values, encode_key
 from shared_logic.merge import merged, merged_of
@@ -283,11 +284,11 @@ class Reader:
         return known
 
     def _generation(self, dataset: Dataset, number: int | None) -> Generation:
-        if number is None:
-            made = self._store.published(dataset.name)
-        else:
-            known = self._store.generations(dataset.name)
-            made = next((found for found in known if found.number == number), None)
+        made = (
+            self._store.published(dataset.name)
+            if number is None
+            else generation_of(self._store, dataset.name, number)
+        )
         if made is None:
             raise _unknown(dataset, number)
         check_columns(dataset, made)

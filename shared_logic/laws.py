@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, State, encode, entity
 from shared_logic.events.read import DeadLetter, read
-from shared_logic.generations import DatasetGeneration
+from shared_logic.generations import DatasetGeneration, next_number
 from shared_logic.kernel import Rows
 from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
 from shared_logic.merge import merged
@@ -46,10 +46,9 @@ def load_generation(
     store.load_states(run, ((entity.key, encode(state)) for entity, state in states.items()))
     lanes = []
     for dataset in datasets:
-        number = max((made.number for made in store.generations(dataset.name)), default=0) + 1
         made = Generation(
             dataset=dataset.name,
-            number=number,
+            number=next_number(store, dataset.name),
             cut=cut,
             bootstrap="",
             base=run,
@@ -62,7 +61,7 @@ def load_generation(
         rows = sorted(
             (encode_key(key), encode_values(values)) for key, values in tables[dataset.name].items()
         )
-        store.load(dataset.name, number, rows)
+        store.load(dataset.name, made.number, rows)
         lanes.append(DatasetGeneration(dataset, made))
     return lanes
 

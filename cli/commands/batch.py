@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.batch_run import next_number, recompute, with_relatives
+from cli.batch_run import recompute, with_relatives
 from cli.catching_up import EngineName, catch_up
 from cli.configuration import EMBEDDED
 from cli.failures import CANNOT_KNOW, EMPTY, Failure
@@ -25,7 +25,7 @@ from cli.relocations import followed
 from shared_logic.datasets.page_history import page_titles
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
-from shared_logic.generations import DatasetGeneration
+from shared_logic.generations import DatasetGeneration, generation_of, next_number
 from shared_logic.protocols import Generation, Store
 from shared_logic.registry import registry
 
@@ -133,7 +133,7 @@ def plan(
                     "published": made.number if made else None,
                     "code": "new" if made is None else "same" if made.fingerprint == code else "changed",
                     "messages since its cut": sum(ends) - (sum(made.cut) if made else 0),
-                    "next generation": next_number(store, dataset),
+                    "next generation": next_number(store, dataset.name),
                 }
             )
     if json:
@@ -173,7 +173,7 @@ def generations_publish(
     place = known_home(home)
     with place.writing_store("generations publish"), place.log() as log, place.store() as store:
         dataset = dataset_named(name)
-        made = next((found for found in store.generations(name) if found.number == number), None)
+        made = generation_of(store, name, number)
         if made is None:
             message = f"{name} has no generation {number}; `wikibraid generations list {name}` lists them"
             raise Failure(message, CANNOT_KNOW)
