@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared_logic.definition import Dataset
-from shared_logic.entities import Entity, State, encode, entity
-from shared_logic.events.read import DeadLetter, read
+from shared_logic.entities import Entity, State, encode
+from shared_logic.events.read import said_by
 from shared_logic.generations import DatasetGeneration, next_number
 from shared_logic.kernel import Rows
 from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
@@ -103,9 +103,4 @@ def handover(
 
 def _said(log: Log, cut: Cut) -> Iterator[tuple[Entity, State]]:
     for partition, end in enumerate(cut):
-        for message in log.read(partition, 0, end):
-            key = entity(message.key)
-            try:
-                yield key, read(message.value).state(key)
-            except DeadLetter:
-                continue
+        yield from said_by((message.key, message.value) for message in log.read(partition, 0, end))
