@@ -14,9 +14,8 @@ from pyspark.sql import functions as f
 
 from batch.archive import ARCHIVED_UPTO, SCHEMA, opened
 from batch.bootstrap import state_files
-from batch.states import Batches, entities, said_by_bootstraps
-from shared_logic.entities import Entity, State, encode, entity
-from shared_logic.events.read import DeadLetter, read
+from batch.states import Batches, entities, said_by_bootstraps, said_by_messages
+from shared_logic.entities import Entity, State, encode
 from shared_logic.purge import Hidden, Subject, purged_event, purged_state, told_by
 
 _TOLD = "wiki string, kind string, id long, at array<long>, bits int"
@@ -129,16 +128,7 @@ def _told_by_states(batches: Batches) -> Iterator[pa.RecordBatch]:
 
 
 def _told_by_messages(batches: Batches) -> Iterator[pa.RecordBatch]:
-    def said() -> Iterator[tuple[Entity, State]]:
-        for batch in batches:
-            for key, value in zip(batch["key"].to_pylist(), batch["value"].to_pylist(), strict=True):
-                about = entity(key)
-                try:
-                    yield about, read(value).state(about)
-                except DeadLetter:
-                    continue
-
-    return _told(said())
+    return _told(said_by_messages(batches))
 
 
 def _told(said: Iterator[tuple[Entity, State]]) -> Iterator[pa.RecordBatch]:

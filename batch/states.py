@@ -14,8 +14,8 @@ from pyspark.sql.pandas.types import from_arrow_schema
 
 from batch import state_table
 from batch.state_table import COLUMNS
-from shared_logic.entities import Entity, Kind, State, decode, encode, entity, join
-from shared_logic.events.read import DeadLetter, read
+from shared_logic.entities import Entity, Kind, State, decode, encode, join
+from shared_logic.events.read import said_by
 from shared_logic.protocols import Cut
 
 SCHEMA = from_arrow_schema(state_table.SCHEMA)
@@ -59,17 +59,14 @@ def entities(batches: Batches) -> Iterator[tuple[Entity, State]]:
     return ((told, decode(state)) for told, state in _encoded(batches))
 
 
-def _read(batches: Batches) -> Iterator[pa.RecordBatch]:
-    def said() -> Iterator[tuple[Entity, State]]:
-        for batch in batches:
-            for key, value in zip(batch["key"].to_pylist(), batch["value"].to_pylist(), strict=True):
-                told = entity(key)
-                try:
-                    yield told, read(value).state(told)
-                except DeadLetter:
-                    continue
+def said_by_messages(batches: Batches) -> Iterator[tuple[Entity, State]]:
+    """What the rows of the archive say."""
+    for batch in batches:
+        yield from said_by(zip(batch["key"].to_pylist(), batch["value"].to_pylist(), strict=True))
 
-    return _batches((told, encode(state)) for told, state in _joined(said()))
+
+def _read(batches: Batches) -> Iterator[pa.RecordBatch]:
+    return _batches((told, encode(state)) for told, state in _joined(said_by_messages(batches)))
 
 
 def _carry(batches: Batches) -> Iterator[pa.RecordBatch]:

@@ -32,7 +32,7 @@ from serving.cassandra_session import Address, connected
 from shared_logic.fingerprint import fingerprint
 from shared_logic.laws import load_generation
 from shared_logic.partitions import PARTITIONS, partition
-from shared_logic.protocols import Lane, Message
+from shared_logic.protocols import Message
 from shared_logic.registry import registry
 from speed.kafka_log import KafkaLog, Topic, create_topic
 from stack.cassandra_node import CassandraNode, NodeSettings
@@ -125,9 +125,7 @@ def _held(home: Home, topic: Topic, process: int, rate: int, seconds: int) -> It
 
     def look() -> None:
         with home.store() as store:
-            lanes = [
-                Lane(name, made.number) for name in DATASETS if (made := store.published(name)) is not None
-            ]
+            lanes = [made.lane for name in DATASETS if (made := store.published(name)) is not None]
             while not over.is_set():
                 for number, waiting in enumerate(due):
                     through = min(store.progress(lane, number) or 0 for lane in lanes)

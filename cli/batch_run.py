@@ -18,6 +18,7 @@ from cli.temporary import temporary
 from shared_logic.datasets.user_current import hidden_names
 from shared_logic.definition import Dataset, names_accounts
 from shared_logic.fingerprint import fingerprint
+from shared_logic.generations import DatasetGeneration, next_number
 from shared_logic.protocols import Cut, Generation, Log, Store
 from shared_logic.registry import registry
 
@@ -83,13 +84,13 @@ def recompute(
         progress.say("loading entity states")
         _load_states(store, result)
         result.release()
-    lanes: list[tuple[Dataset, Generation]] = []
+    lanes: list[DatasetGeneration] = []
     for dataset in datasets:
         progress.say(f"loading {dataset.name}")
         view = result.views[dataset.name]
         made = _made_by(store, dataset, run, code[dataset.name]) or Generation(
             dataset=dataset.name,
-            number=next_number(store, dataset),
+            number=next_number(store, dataset.name),
             cut=cut,
             bootstrap=",".join((*bootstraps, *purges)),
             base=result.base,
@@ -101,7 +102,7 @@ def recompute(
         with temporary(home.temporary) as spill, store.atomically():
             store.add_generation(made)
             store.load(dataset.name, made.number, view.rows(spill))
-        lanes.append((dataset, made))
+        lanes.append(DatasetGeneration(dataset, made))
     progress.say("catching up with the log")
     catch_up(log, store, lanes, EngineName.LOOP)
     with store.atomically():
@@ -220,8 +221,3 @@ def run_id(cut: Cut, given: list[str], code: dict[str, str]) -> str:
         *(f"{name} {hash_}" for name, hash_ in sorted(code.items())),
     ]
     return sha256("\n".join(parts).encode()).hexdigest()[:12]
-
-
-def next_number(store: Store, dataset: Dataset) -> int:
-    """The number of the dataset's next generation, abandoned ones counted."""
-    return max((made.number for made in store.generations(dataset.name)), default=0) + 1

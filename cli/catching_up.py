@@ -8,7 +8,8 @@ from enum import StrEnum
 from cli.failures import CANNOT_KNOW, Failure
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
-from shared_logic.protocols import Generation, Lane, Log, Store
+from shared_logic.generations import DatasetGeneration
+from shared_logic.protocols import Log, Store
 from shared_logic.registry import registry
 from speed import loop_engine
 from speed.families import half_flipped, left_behind
@@ -28,13 +29,17 @@ def with_families(datasets: Sequence[Dataset]) -> tuple[Dataset, ...]:
     return tuple(dataset for dataset in registry.values() if dataset.name in names)
 
 
-def published(store: Store, datasets: tuple[Dataset, ...]) -> list[tuple[Dataset, Generation]]:
+def published(store: Store, datasets: tuple[Dataset, ...]) -> list[DatasetGeneration]:
     """The lanes of what readers read.
 
     Raises:
         Failure: nothing is published yet, what is was made by other code, or it does not belong together.
     """
-    lanes = [(dataset, made) for dataset in datasets if (made := store.published(dataset.name)) is not None]
+    lanes = [
+        DatasetGeneration(dataset, made)
+        for dataset in datasets
+        if (made := store.published(dataset.name)) is not None
+    ]
     if not lanes:
         message = "nothing is published yet; `wikibraid batch run` makes the first generation"
         raise Failure(message, CANNOT_KNOW)
@@ -53,7 +58,7 @@ def published(store: Store, datasets: tuple[Dataset, ...]) -> list[tuple[Dataset
 def catch_up(
     log: Log,
     store: Store,
-    lanes: list[tuple[Dataset, Generation]],
+    lanes: list[DatasetGeneration],
     engine: EngineName,
     applied: Callable[[], None] = lambda: None,
 ) -> Outcome:
@@ -89,14 +94,12 @@ def _run_until_idle(engine: EngineName) -> Callable[..., None]:
     return bytewax_engine.run_until_idle
 
 
-def standing(log: Log, store: Store, lanes: list[tuple[Dataset, Generation]]) -> int:
+def standing(log: Log, store: Store, lanes: list[DatasetGeneration]) -> int:
     """How many messages of the log are included by the lane that is furthest behind."""
     return min(
         sum(
-            made.cut[partition]
-            if (at := store.progress(Lane(dataset.name, made.number), partition)) is None
-            else at
+            made.cut[partition] if (at := store.progress(made.lane, partition)) is None else at
             for partition in range(log.partitions)
         )
-        for dataset, made in lanes
+        for _, made in lanes
     )

@@ -16,9 +16,10 @@ from hypothesis.errors import Flaky
 
 from cli.stories import messages
 from shared_logic.definition import Dataset
+from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import Difference, handover
 from shared_logic.memory_store import MemoryStore
-from shared_logic.protocols import Generation, Log, Store
+from shared_logic.protocols import Log, Store
 from shared_logic.reference import reference, told
 from shared_logic.registry import registry
 from speed import loop_engine
@@ -59,7 +60,7 @@ def broken_law(dataset: Dataset, examples: int) -> list[str]:
             log.append(key, raw)
         cut = tuple(int(share * end) for share, end in zip(shares, log.ends(), strict=False))
 
-        def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
+        def catch_up(log: Log, store: Store, lanes: Sequence[DatasetGeneration]) -> None:
             loop_engine.run_until_idle(Worker(log, store, lanes), most=most)
 
         found = handover(log, MemoryStore(), datasets, {}, [cut], catch_up)

@@ -19,7 +19,8 @@ from serving.duckdb_session import within_memory
 from serving.reader import NotPublished, Reader, Stream
 from shared_logic.clock import instant
 from shared_logic.definition import Dataset
-from shared_logic.protocols import Generation, Log, Store
+from shared_logic.generations import DatasetGeneration
+from shared_logic.protocols import Log, Store
 from speed import loop_engine
 from speed.worker import Worker
 
@@ -52,7 +53,7 @@ def stream(
         raise Failure(str(error), CANNOT_KNOW) from error
 
 
-def replay(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
+def replay(log: Log, store: Store, lanes: Sequence[DatasetGeneration]) -> None:
     """Bring lanes to the end of the log, by the plain loop."""
     with meter("messages") as progress:
         worker = Worker(log, store, lanes)

@@ -8,10 +8,10 @@ from serving.overlay import Overlay
 from serving.reader import NotPublished
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
+from shared_logic.generations import DatasetGeneration
 from shared_logic.protocols import Cut, Generation, Log, Message, Store
 
-Lanes = Sequence[tuple[Dataset, Generation]]
-Replay = Callable[[Log, Store, Lanes], None]
+Replay = Callable[[Log, Store, Sequence[DatasetGeneration]], None]
 """Brings lanes that were never begun to the end of the log."""
 
 
@@ -55,7 +55,7 @@ def as_of(store: Store, log: Log, dataset: Dataset, cut: Cut, replay: Replay) ->
         NotPublished: no generation is old enough, or the log no longer holds what lies between it and the cut.
     """
     lanes = _newest(store, dataset, cut)
-    made = lanes[-1][1]
+    made = lanes[-1].generation
     before = Until(log, cut)
     if any(start > end for start, end in zip(before.starts(), made.cut, strict=True)):
         message = (
@@ -68,7 +68,7 @@ def as_of(store: Store, log: Log, dataset: Dataset, cut: Cut, replay: Replay) ->
     return overlay, made
 
 
-def _newest(store: Store, dataset: Dataset, cut: Cut) -> list[tuple[Dataset, Generation]]:
+def _newest(store: Store, dataset: Dataset, cut: Cut) -> list[DatasetGeneration]:
     """The lanes, sources first, of the newest run that ends at the cut or before and was made by the code of now."""
     chain = dataset.chain
     code = {member.name: fingerprint(member) for member in chain}
@@ -79,14 +79,14 @@ def _newest(store: Store, dataset: Dataset, cut: Cut) -> list[tuple[Dataset, Gen
         for member in chain
     }
     usable = [
-        [(member, known[member.name][run]) for member in chain]
+        [DatasetGeneration(member, known[member.name][run]) for member in chain]
         for run in known[dataset.name]
         if all(run in made for made in known.values())
     ]
     for lanes in reversed(usable):
-        if all(map(int.__le__, lanes[-1][1].cut, cut)):
+        if all(map(int.__le__, lanes[-1].generation.cut, cut)):
             return lanes
-    first = f"the first one ends at {_text(usable[0][-1][1].cut)}" if usable else "there is none"
+    first = f"the first one ends at {_text(usable[0][-1].generation.cut)}" if usable else "there is none"
     message = (
         f"{dataset.name} can't be read as of {_text(cut)}: none of its generations that the code of now made ends there "
         f"or before; {first} (`wikibraid generations list {dataset.name}`)"

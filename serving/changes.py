@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 
 from serving.reader import NotPublished, Reader, through_of
 from shared_logic.definition import Dataset
+from shared_logic.generations import generation_of
 from shared_logic.protocols import Cut, Generation, Lane, Store
 from shared_logic.sinks import Change
 
@@ -124,13 +125,11 @@ def _refuse_unknown(store: Store, dataset: Dataset, since: Mark, made: Generatio
         UnknownMark: it is one.
     """
     again = "take all rows, without a mark"
-    known = next(
-        (found for found in store.generations(dataset.name) if found.number == since.generation), None
-    )
+    known = generation_of(store, dataset.name, since.generation)
     if known is None or known.run != since.run or (known != made and not _has_keys_of(known, dataset)):
         message = f"{dataset.name}: what generation {since.generation} of the mark {since} showed is not known here, or not any more; {again}"
         raise UnknownMark(message)
-    through = through_of(store, Lane(dataset.name, known.number), known.cut)
+    through = through_of(store, known)
     if len(since.through) != len(through) or not all(
         start <= offset <= end for start, offset, end in zip(known.cut, since.through, through, strict=True)
     ):

@@ -11,7 +11,7 @@ from shared_logic.datasets.user_current import hidden_names
 from shared_logic.definition import Dataset
 from shared_logic.keys import decode_key, decode_values, encode_key
 from shared_logic.merge import merged, merged_of
-from shared_logic.protocols import Cut, Generation, Lane, Store
+from shared_logic.protocols import Cut, Generation, Store
 from shared_logic.registry import registry
 from shared_logic.tables import Key
 
@@ -71,20 +71,20 @@ class Moment:
         found = (
             row
             for prefix in prefixes
-            for row in merged(self._store, table.dataset, table.lane, encode_key(prefix))
+            for row in merged(self._store, table.dataset, table.made.lane, encode_key(prefix))
         )
         return (row for _, row in table.shown(found))
 
     def rows_of(self, name: str, keys: Sequence[Key]) -> dict[Key, Record]:
         """By key the rows that these keys have; keys without one are left out."""
         table = self._tables[name]
-        found = merged_of(self._store, table.dataset, table.lane, [encode_key(key) for key in keys])
+        found = merged_of(self._store, table.dataset, table.made.lane, [encode_key(key) for key in keys])
         return dict(table.shown((key, row) for key, row in found if row is not None))
 
     def freshness(self, name: str) -> Stream:
         """What rows of a table include that are read from now on; none of them."""
         table = self._tables[name]
-        through = through_of(self._store, table.lane, table.made.cut)
+        through = through_of(self._store, table.made)
         lag = None if self._ends is None else lag_of(self._ends(), through)
         return Stream(
             iter(()), table.made.number, through, complete=None if lag is None else lag == 0, lag=lag
@@ -94,7 +94,6 @@ class Moment:
 class _Table:
     def __init__(self, dataset: Dataset, made: Generation, redaction: Redaction) -> None:
         self.dataset, self.made = dataset, made
-        self.lane = Lane(dataset.name, made.number)
         self._redaction = redaction
 
     def shown(self, rows: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[Key, Record]]:

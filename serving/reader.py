@@ -12,10 +12,11 @@ from typing import Any
 
 from serving.redaction import HiddenNames, Redaction
 from shared_logic.definition import Dataset
+from shared_logic.generations import generation_of
 from shared_logic.kernel import add
 from shared_logic.keys import decode_key, decode_values, encode_key
 from shared_logic.merge import merged, merged_of
-from shared_logic.protocols import Cut, Generation, Lane, Parts, Store
+from shared_logic.protocols import Cut, Generation, Parts, Store
 from shared_logic.tables import Key, Schema, Values
 
 
@@ -146,7 +147,7 @@ class Reader:
             ValueError: the table can't have such keys.
         """
         made = self._generation(dataset, generation)
-        through = self._through(dataset, made)
+        through = through_of(self._store, made)
         lag = self._lag(through)
 
         def rows() -> Iterator[dict[str, Any]]:
@@ -166,7 +167,7 @@ class Reader:
         made = self._generation(dataset, generation)
         schema = dataset.schema
         there: list[tuple[Key, Values]] = []
-        for encoded, row in merged_of(self._store, dataset, Lane(dataset.name, made.number), keys):
+        for encoded, row in merged_of(self._store, dataset, made.lane, keys):
             key = decode_key(schema, encoded)
             if row is None:
                 yield key, None
@@ -181,7 +182,7 @@ class Reader:
 
     def through(self, dataset: Dataset, generation: int) -> Cut:
         """The offsets before which everything is included in that generation's merged table."""
-        return self._through(dataset, self._generation(dataset, generation))
+        return through_of(self._store, self._generation(dataset, generation))
 
     def sorted_rows(
         self, dataset: Dataset, generation: int | None = None, *, redacted: bool = True
@@ -191,7 +192,7 @@ class Reader:
         Only an audit, which compares with what was never redacted, asks for rows that are not `redacted`.
         """
         made = self._generation(dataset, generation)
-        rows = merged(self._store, dataset, Lane(dataset.name, made.number))
+        rows = merged(self._store, dataset, made.lane)
         return self._redaction(dataset).of_bytes(rows) if redacted else rows
 
     def digest(self, dataset: Dataset, generation: int | None = None) -> str:
@@ -233,7 +234,7 @@ class Reader:
         """The generation, the offsets it was through before any row was read, and the rows as they are asked for."""
         _check(dataset, prefix, whole=False)
         made = self._generation(dataset, generation)
-        return made, self._through(dataset, made), self._beginning(dataset, made, prefix)
+        return made, through_of(self._store, made), self._beginning(dataset, made, prefix)
 
     def _layers(self, dataset: Dataset, made: Generation) -> Layers | None:
         files = self._files(made)
@@ -241,7 +242,7 @@ class Reader:
 
     def _said(self, dataset: Dataset, made: Generation) -> Iterator[tuple[Key, Values | None]]:
         """What speed says of the generation's rows."""
-        schema, lane = dataset.schema, Lane(dataset.name, made.number)
+        schema, lane = dataset.schema, made.lane
         if dataset.is_rollup:
             for key, sums in self._store.accumulated(lane, b""):
                 yield decode_key(schema, key), sums
@@ -253,7 +254,7 @@ class Reader:
         """The rows of a generation whose key starts so, as they are asked for."""
         _check(dataset, prefix, whole=False)
         schema = dataset.schema
-        rows = merged(self._store, dataset, Lane(dataset.name, made.number), encode_key(prefix))
+        rows = merged(self._store, dataset, made.lane, encode_key(prefix))
         decoded = ((decode_key(schema, key), decode_values(schema, values)) for key, values in rows)
         shown = self._redaction(dataset).of_rows(decoded)
         return (schema.record(key, values) for key, values in shown)
@@ -282,25 +283,24 @@ class Reader:
             known = self._redactions[dataset.schema] = Redaction(self._store, self._hidden, dataset)
         return known
 
-    def _through(self, dataset: Dataset, made: Generation) -> Cut:
-        return through_of(self._store, Lane(dataset.name, made.number), made.cut)
-
     def _generation(self, dataset: Dataset, number: int | None) -> Generation:
-        if number is None:
-            made = self._store.published(dataset.name)
-        else:
-            known = self._store.generations(dataset.name)
-            made = next((found for found in known if found.number == number), None)
+        made = (
+            self._store.published(dataset.name)
+            if number is None
+            else generation_of(self._store, dataset.name, number)
+        )
         if made is None:
             raise _unknown(dataset, number)
         check_columns(dataset, made)
         return made
 
 
-def through_of(store: Store, lane: Lane, cut: Cut) -> Cut:
-    """The offsets before which everything is included in a lane's merged table; `cut` is that of its generation."""
+def through_of(store: Store, made: Generation) -> Cut:
+    """The offsets before which everything is included in a generation's merged table."""
+    lane = made.lane
     return tuple(
-        end if (at := store.progress(lane, partition)) is None else at for partition, end in enumerate(cut)
+        end if (at := store.progress(lane, partition)) is None else at
+        for partition, end in enumerate(made.cut)
     )
 
 

@@ -16,7 +16,7 @@ from shared_logic.hidden_names import name_digest
 from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
 from shared_logic.merge import merged_of
 from shared_logic.page_state import COMMENT_HIDDEN, TEXT_HIDDEN, USER_HIDDEN
-from shared_logic.protocols import Generation, Lane, Store
+from shared_logic.protocols import Generation, Store
 from shared_logic.tables import Column, DefinitionError, Key, Values
 
 BITS = {"text": TEXT_HIDDEN, "comment": COMMENT_HIDDEN, "user": USER_HIDDEN}
@@ -53,7 +53,7 @@ class HiddenNames:
         if made is None or not told:
             return set()
         keys = {encode_key((wiki, name_digest(name))): (wiki, name) for wiki, name in told}
-        found = merged_of(self._store, hidden_names, Lane(hidden_names.name, made.number), list(keys))
+        found = merged_of(self._store, hidden_names, made.lane, list(keys))
         return {keys[key] for key, row in found if row is not None}
 
 

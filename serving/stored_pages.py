@@ -16,7 +16,7 @@ from shared_logic.keys import decode_key, decode_values, encode_key
 from shared_logic.merge import merged
 from shared_logic.page_state import EMPTY, PageState, united
 from shared_logic.partitions import partition
-from shared_logic.protocols import Cut, Lane, Store
+from shared_logic.protocols import Cut, Store
 from shared_logic.tables import Key
 
 
@@ -33,7 +33,7 @@ class StoredPages:
         self._generations = published_together(store, [page_titles.name, site_namespaces.name])
         made = self._generations[page_titles.name]
         self._base, self._cut = made.base, made.cut
-        self.through: Cut = through_of(store, Lane(made.dataset, made.number), made.cut)
+        self.through: Cut = through_of(store, made)
         """The offsets before which everything is included."""
 
     def namespaces(self, wiki: str) -> Namespaces:
@@ -56,7 +56,7 @@ class StoredPages:
         return {page_id: state for page_id, state in found.items() if state != EMPTY}
 
     def _rows(self, dataset: Dataset, prefix: Key) -> Sequence[dict[str, Any]]:
-        schema, lane = dataset.schema, Lane(dataset.name, self._generations[dataset.name].number)
+        schema, lane = dataset.schema, self._generations[dataset.name].lane
         rows = merged(self._store, dataset, lane, encode_key(prefix))
         return [schema.record(decode_key(schema, key), decode_values(schema, row)) for key, row in rows]
 

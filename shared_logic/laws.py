@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared_logic.definition import Dataset
-from shared_logic.entities import Entity, State, encode, entity
-from shared_logic.events.read import DeadLetter, read
+from shared_logic.entities import Entity, State, encode
+from shared_logic.events.read import said_by
+from shared_logic.generations import DatasetGeneration, next_number
 from shared_logic.kernel import Rows
 from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
 from shared_logic.merge import merged
-from shared_logic.protocols import Cut, Generation, Lane, Log, Store
+from shared_logic.protocols import Cut, Generation, Log, Store
 from shared_logic.reference import States, Tables, reference, united
 
-CatchUp = Callable[[Log, Store, Sequence[tuple[Dataset, Generation]]], None]
+CatchUp = Callable[[Log, Store, Sequence[DatasetGeneration]], None]
 """Brings lanes to the end of the log."""
 
 
@@ -39,16 +40,15 @@ def states_before(log: Log, cut: Cut, bootstrap: Mapping[Entity, State]) -> Stat
 
 def load_generation(
     store: Store, datasets: Sequence[Dataset], states: Mapping[Entity, State], cut: Cut, run: str
-) -> list[tuple[Dataset, Generation]]:
+) -> list[DatasetGeneration]:
     """Load the reference's tables over these states as the next generation of every dataset, and return the lanes."""
     tables = reference(datasets, dict(states))
     store.load_states(run, ((entity.key, encode(state)) for entity, state in states.items()))
     lanes = []
     for dataset in datasets:
-        number = max((made.number for made in store.generations(dataset.name)), default=0) + 1
         made = Generation(
             dataset=dataset.name,
-            number=number,
+            number=next_number(store, dataset.name),
             cut=cut,
             bootstrap="",
             base=run,
@@ -61,20 +61,18 @@ def load_generation(
         rows = sorted(
             (encode_key(key), encode_values(values)) for key, values in tables[dataset.name].items()
         )
-        store.load(dataset.name, number, rows)
-        lanes.append((dataset, made))
+        store.load(dataset.name, made.number, rows)
+        lanes.append(DatasetGeneration(dataset, made))
     return lanes
 
 
-def differences(
-    store: Store, lanes: Sequence[tuple[Dataset, Generation]], expected: Tables
-) -> list[Difference]:
+def differences(store: Store, lanes: Sequence[DatasetGeneration], expected: Tables) -> list[Difference]:
     """Where the merged tables of the lanes are other than expected; none, if the law holds."""
     found: list[Difference] = []
     for dataset, made in lanes:
         table: Rows = {
             decode_key(dataset.schema, key): decode_values(dataset.schema, values)
-            for key, values in merged(store, dataset, Lane(dataset.name, made.number))
+            for key, values in merged(store, dataset, made.lane)
         }
         wanted = expected[dataset.name]
         found.extend(
@@ -105,9 +103,4 @@ def handover(
 
 def _said(log: Log, cut: Cut) -> Iterator[tuple[Entity, State]]:
     for partition, end in enumerate(cut):
-        for message in log.read(partition, 0, end):
-            key = entity(message.key)
-            try:
-                yield key, read(message.value).state(key)
-            except DeadLetter:
-                continue
+        yield from said_by((message.key, message.value) for message in log.read(partition, 0, end))

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from shared_logic.expiry import check_kept, unread
+from shared_logic.generations import generation_of
 from shared_logic.kernel import add
 from shared_logic.protocols import Accumulator, Cut, Generation, Lane, Parts
 
@@ -72,14 +73,10 @@ class MemoryStore:
 
     def parts(self, dataset: str, key: bytes, number: int | None = None) -> Parts | None:
         """See `Store`."""
-        made = (
-            self.published(dataset)
-            if number is None
-            else next((found for found in self.generations(dataset) if found.number == number), None)
-        )
+        made = self.published(dataset) if number is None else generation_of(self, dataset, number)
         if made is None:
             return None
-        lane = Lane(dataset, made.number)
+        lane = made.lane
         positions = (self.progress(lane, partition) for partition in range(len(made.cut)))
         through = tuple(cut if at is None else at for cut, at in zip(made.cut, positions, strict=True))
         accumulators = self.accumulators(lane, [key]).get(key, {})

@@ -62,6 +62,11 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[str, ...] = ()
     """Of its table (see `Schema.signature`); rows are read with these only. Empty: not noted."""
 
+    @property
+    def lane(self) -> Lane:
+        """The lane of its speed state."""
+        return Lane(self.dataset, self.number)
+
 
 class Lane(NamedTuple):
     """Whose speed state it is: speed state belongs to one generation of one dataset."""

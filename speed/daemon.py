@@ -12,6 +12,7 @@ from shared_logic.clock import SECOND_MS
 from shared_logic.definition import Dataset
 from shared_logic.events.dates import happened
 from shared_logic.fingerprint import fingerprint
+from shared_logic.generations import DatasetGeneration
 from shared_logic.protocols import Generation, Log, Store
 from shared_logic.registry import registry
 from speed import bytewax_engine
@@ -89,12 +90,12 @@ class _Group:
     """Lanes that one worker keeps, of a duty; where some of its lanes stand elsewhere, it has several such groups for a while."""
 
     duty: Duty
-    lanes: Sequence[tuple[Dataset, Generation]]
+    lanes: Sequence[DatasetGeneration]
 
     @property
     def run(self) -> str:
         """Of the batch that made them: lanes of two runs are never kept together."""
-        return self.lanes[0][1].run
+        return self.lanes[0].generation.run
 
 
 @dataclass
@@ -147,7 +148,7 @@ class Daemon:
                 continue
 
             def going_on(
-                published: Sequence[tuple[Dataset, Generation]] = published, groups: Sequence[_Group] = groups
+                published: Sequence[DatasetGeneration] = published, groups: Sequence[_Group] = groups
             ) -> bool:
                 if self._stopping:
                     return False
@@ -165,10 +166,12 @@ class Daemon:
             )
             self._count()
 
-    def _published(self) -> list[tuple[Dataset, Generation]]:
+    def _published(self) -> list[DatasetGeneration]:
         """What readers read of these datasets, but for those whose code is another by now."""
         lanes = [
-            (dataset, made) for dataset in self.datasets if (made := self._asked(dataset.name)) is not None
+            DatasetGeneration(dataset, made)
+            for dataset in self.datasets
+            if (made := self._asked(dataset.name)) is not None
         ]
         paused = {
             dataset.name: made.fingerprint
@@ -193,22 +196,26 @@ class Daemon:
         for dataset in self.datasets:
             stays = dataset.name in held or dataset.name in self._waiting
             self.metrics.paused.labels(dataset.name).set(stays)
-        return [(dataset, made) for dataset, made in lanes if dataset.name not in held]
+        return [lane for lane in lanes if lane.dataset.name not in held]
 
     def _asked(self, name: str) -> Generation | None:
         with self.metrics.store_seconds.time():
             return self.store.published(name)
 
-    def _made_groups(self, published: Sequence[tuple[Dataset, Generation]]) -> list[_Group]:
+    def _made_groups(self, published: Sequence[DatasetGeneration]) -> list[_Group]:
         waiting = half_flipped(self.store, published)
         made = {dataset.name: generation for dataset, generation in published if dataset.name not in waiting}
         found = []
         for duty in duties(self.datasets, self.log.partitions, self.share):
-            lanes = [(dataset, made[dataset.name]) for dataset in duty.datasets if dataset.name in made]
+            lanes = [
+                DatasetGeneration(dataset, made[dataset.name])
+                for dataset in duty.datasets
+                if dataset.name in made
+            ]
             for group in alike(self.store, duty.partitions, lanes):
                 behind = left_behind(group)
                 waiting |= behind
-                if kept := [lane for lane in group if lane[0].name not in behind]:
+                if kept := [lane for lane in group if lane.dataset.name not in behind]:
                     found.append(_Group(duty, kept))
         self._tell_waiting(waiting)
         return found
@@ -218,9 +225,7 @@ class Daemon:
             self.tell(waiting[name])
         self._waiting = waiting
 
-    def _made(
-        self, published: Sequence[tuple[Dataset, Generation]], groups: Sequence[_Group]
-    ) -> list[Worker]:
+    def _made(self, published: Sequence[DatasetGeneration], groups: Sequence[_Group]) -> list[Worker]:
         workers = [Worker(self.log, self.store, group.lanes, group.duty.partitions) for group in groups]
         self._counted = (0, 0)
         for dataset, made in published:
@@ -229,7 +234,7 @@ class Daemon:
             self.tell(f"keeps {len(published) - len(self._waiting)} datasets with {len(workers)} workers")
         return workers
 
-    def _look(self, published: Sequence[tuple[Dataset, Generation]]) -> int:
+    def _look(self, published: Sequence[DatasetGeneration]) -> int:
         """Tell how far everything is; how many messages are still to be applied."""
         self.seen_at = time.monotonic()
         ends = self.log.ends()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 from shared_logic.definition import Dataset
+from shared_logic.generations import DatasetGeneration
 from shared_logic.kernel import (
     Changes,
     Failed,
@@ -29,7 +30,7 @@ from shared_logic.tables import Key, Values
 class DerivedRows:
     """Changes of derived and linked rows, batch by batch."""
 
-    def __init__(self, store: Store, lanes: dict[str, tuple[Dataset, Lane]]) -> None:
+    def __init__(self, store: Store, lanes: dict[str, DatasetGeneration]) -> None:
         """Of these lanes, by dataset's name, sources first."""
         self._store, self._lanes = store, lanes
         self._asked: dict[str, _Totals] = {}
@@ -112,7 +113,7 @@ class DerivedRows:
     def _beside(
         self, joined: Dataset, keys: Iterable[Key], changed: Mapping[Key, tuple[Values | None, Values | None]]
     ) -> _Beside:
-        lane = self._lanes[joined.name][1]
+        lane = self._lanes[joined.name].lane
         before, after = {}, {}
         for first in {key[: len(joined.schema.key_names)] for key in keys}:
             if first in changed:
@@ -146,19 +147,21 @@ class DerivedRows:
         all that is derived from it.
         """
         read = {dataset.source.name for dataset, _ in self._lanes.values() if dataset.source is not None}
-        for name, (dataset, lane) in reversed(self._lanes.items()):
+        for name, (dataset, made) in reversed(self._lanes.items()):
             if name in read and changes[name].sums:
                 keys = [encode_key(key) for key in changes[name].sums]
-                totals = self._totals(dataset, lane, keys)
+                totals = self._totals(dataset, made.lane, keys)
                 self._store.write_passed(
-                    lane, {key: totals.now[key] for key in keys if totals.now[key] != totals.passed[key]}
+                    made.lane,
+                    {key: totals.now[key] for key in keys if totals.now[key] != totals.passed[key]},
                 )
 
     def _source(self, dataset: Dataset) -> tuple[Dataset, Lane]:
         if dataset.source is None:
             message = f"dataset {dataset.name} reads no table"
             raise AssertionError(message)
-        return self._lanes[dataset.source.name]
+        kept = self._lanes[dataset.source.name]
+        return kept.dataset, kept.lane
 
 
 @dataclass(frozen=True, slots=True)

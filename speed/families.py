@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from shared_logic.definition import Dataset
-from shared_logic.protocols import Generation, Store
+from shared_logic.generations import DatasetGeneration
+from shared_logic.protocols import Store
 from shared_logic.registry import registry
 
 
@@ -20,7 +21,7 @@ def relatives(dataset: Dataset, among: Iterable[Dataset]) -> list[Dataset]:
     return [other for other in known if other.name in near]
 
 
-def half_flipped(store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> dict[str, str]:
+def half_flipped(store: Store, lanes: Sequence[DatasetGeneration]) -> dict[str, str]:
     """Of those whose relatives of the same run are not all among the lanes, why they must wait, by name.
 
     A store without transactions flips one by one, and what went on without its relatives could not be caught up by them.
@@ -51,7 +52,7 @@ def half_flipped(store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> d
     return waiting
 
 
-def left_behind(group: Sequence[tuple[Dataset, Generation]]) -> dict[str, str]:
+def left_behind(group: Sequence[DatasetGeneration]) -> dict[str, str]:
     """Of the lanes that one worker would keep, those without the lanes of what they read, and why they must wait, by name."""
     kept: set[str] = set()
     waiting = {}

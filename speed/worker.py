@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shared_logic.definition import Dataset
 from shared_logic.entities import State, encode
 from shared_logic.events.read import DeadLetter, read
+from shared_logic.generations import DatasetGeneration
 from shared_logic.incremental import IncrementalEntity, readers
 from shared_logic.kernel import Changes, Sums, add
 from shared_logic.keys import encode_key, encode_values
 from shared_logic.page_state import PageState, hidden
-from shared_logic.protocols import Accumulator, Generation, Lane, Log, Message, Store
+from shared_logic.protocols import Accumulator, Lane, Log, Message, Store
 from speed.derived_rows import DerivedRows
 from speed.families import relatives
 from speed.held_entities import HeldEntities
@@ -63,7 +63,7 @@ class Worker:
         self,
         log: Log,
         store: Store,
-        lanes: Sequence[tuple[Dataset, Generation]],
+        lanes: Sequence[DatasetGeneration],
         partitions: Sequence[int] | None = None,
     ) -> None:
         """Take over the lanes, which must be alike in base, cut and progress (see `alike`), in these partitions, else in all.
@@ -74,10 +74,10 @@ class Worker:
             LogTooShort: the log begins after a lane's progress.
         """
         self._log, self._store = log, store
-        self._lanes = {dataset.name: (dataset, Lane(dataset.name, made.number)) for dataset, made in lanes}
-        self._cut = lanes[0][1].cut
+        self._lanes = {kept.dataset.name: kept for kept in lanes}
+        self._cut = lanes[0].generation.cut
         self._held = HeldEntities(
-            store, lanes[0][1].base, self._cut, readers([dataset for dataset, _ in lanes])
+            store, lanes[0].generation.base, self._cut, readers([dataset for dataset, _ in lanes])
         )
         self._derived = DerivedRows(store, self._lanes)
         self.outcome = Outcome()
@@ -93,7 +93,7 @@ class Worker:
                 )
                 raise LogTooShort(message)
         self._begun = {
-            partition: max(store.batch_end(lane, partition) or 0 for _, lane in self._lanes.values())
+            partition: max(store.batch_end(kept.lane, partition) or 0 for kept in self._lanes.values())
             for partition in self.partitions
         }
         """By partition: the end of the batch that was begun last."""
@@ -119,7 +119,7 @@ class Worker:
 
     def progress(self, partition: int) -> int:
         """The offset before which everything of that partition is included by all lanes."""
-        known = (self._store.progress(lane, partition) for _, lane in self._lanes.values())
+        known = (self._store.progress(kept.lane, partition) for kept in self._lanes.values())
         return min(self._cut[partition] if offset is None else offset for offset in known)
 
     def read(self, partition: int, start: int, most: int) -> Batch | None:
@@ -148,8 +148,8 @@ class Worker:
         self._begun[batch.partition] = batch.end
         self._derived.begin()
         with self._store.atomically():
-            for _, lane in self._lanes.values():
-                self._store.write_batch_end(lane, batch.partition, batch.end)
+            for kept in self._lanes.values():
+                self._store.write_batch_end(kept.lane, batch.partition, batch.end)
             entities = self._held.of(
                 dict.fromkeys(message.key for message in batch.messages), batch.partition, batch.start
             )
@@ -161,15 +161,15 @@ class Worker:
             changes: dict[str, Changes] = {name: Changes() for name in self._lanes}
             for key, copies in said.items():
                 entities[key].take([state for _, state in copies], changes, self._failed)
-            for name, (dataset, lane) in self._lanes.items():
+            for name, (dataset, made) in self._lanes.items():
                 if dataset.is_linked:
                     self._derived.link(dataset, changes, self._failed)
                 elif dataset.source is not None:
                     self._derived.derive(dataset, changes, self._failed)
-                self._write(batch, lane, changes[name])
+                self._write(batch, made.lane, changes[name])
             self._derived.note_passed(changes)
-            for _, lane in self._lanes.values():
-                self._store.write_progress(lane, batch.partition, batch.end)
+            for kept in self._lanes.values():
+                self._store.write_progress(kept.lane, batch.partition, batch.end)
         self._held.make_room(entities)
         self._applied[batch.partition] = batch.end
         self.outcome.messages += len(batch.messages)
@@ -232,18 +232,18 @@ class Worker:
 
 
 def alike(
-    store: Store, partitions: Iterable[int], lanes: Sequence[tuple[Dataset, Generation]]
-) -> list[list[tuple[Dataset, Generation]]]:
+    store: Store, partitions: Iterable[int], lanes: Sequence[DatasetGeneration]
+) -> list[list[DatasetGeneration]]:
     """The lanes in groups that one worker can keep: same run, base and cut, same progress and begun batches in these partitions.
 
     Lanes that read one another's tables are together too where a crash in the midst of a batch's first or last writes left them
     unequal: apart they could not redo it.
     """
     places = tuple(partitions)
-    groups: dict[tuple[object, ...], list[tuple[Dataset, Generation]]] = {}
+    groups: dict[tuple[object, ...], list[DatasetGeneration]] = {}
     first_of: dict[tuple[str, str], _Standing] = {}
-    for dataset, made in lanes:
-        lane = Lane(dataset.name, made.number)
+    for kept in lanes:
+        (dataset, made), lane = kept, kept.lane
         standing = tuple(
             (store.progress(lane, partition), store.batch_end(lane, partition)) for partition in places
         )
@@ -251,7 +251,7 @@ def alike(
         first = first_of.setdefault((made.run, family), standing)
         if _of_one_batch(first, standing):
             standing = first
-        groups.setdefault((made.run, made.base, made.cut, standing), []).append((dataset, made))
+        groups.setdefault((made.run, made.base, made.cut, standing), []).append(kept)
     return list(groups.values())
 
 

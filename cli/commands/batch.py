@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli.batch_run import next_number, recompute, with_relatives
+from cli.batch_run import recompute, with_relatives
 from cli.catching_up import EngineName, catch_up
 from cli.configuration import EMBEDDED
 from cli.failures import CANNOT_KNOW, EMPTY, Failure
@@ -25,6 +25,7 @@ from cli.relocations import followed
 from shared_logic.datasets.page_history import page_titles
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
+from shared_logic.generations import DatasetGeneration, generation_of, next_number
 from shared_logic.protocols import Generation, Store
 from shared_logic.registry import registry
 
@@ -81,7 +82,7 @@ def run(
             place, log, store, related, where, progress, despite_growth=despite_growth, full=full
         )
         place.set_now(now)
-        lanes = [(registry[one.dataset], one) for one in made.generations]
+        lanes = [DatasetGeneration(registry[one.dataset], one) for one in made.generations]
         if any(dataset.name == page_titles.name for dataset, _ in lanes):
             progress.say("following history merges and restores")
             # On servers daemons keep what was published by now: whoever wrote there would be taken for their successor.
@@ -132,7 +133,7 @@ def plan(
                     "published": made.number if made else None,
                     "code": "new" if made is None else "same" if made.fingerprint == code else "changed",
                     "messages since its cut": sum(ends) - (sum(made.cut) if made else 0),
-                    "next generation": next_number(store, dataset),
+                    "next generation": next_number(store, dataset.name),
                 }
             )
     if json:
@@ -172,7 +173,7 @@ def generations_publish(
     place = known_home(home)
     with place.writing_store("generations publish"), place.log() as log, place.store() as store:
         dataset = dataset_named(name)
-        made = next((found for found in store.generations(name) if found.number == number), None)
+        made = generation_of(store, name, number)
         if made is None:
             message = f"{name} has no generation {number}; `wikibraid generations list {name}` lists them"
             raise Failure(message, CANNOT_KNOW)
@@ -253,17 +254,17 @@ def generations_expire(
         print_records(rows)
 
 
-def family_of(store: Store, dataset: Dataset, made: Generation) -> list[tuple[Dataset, Generation]]:
+def family_of(store: Store, dataset: Dataset, made: Generation) -> list[DatasetGeneration]:
     """The generations of the same run: what a dataset is derived from and what is derived from it must be of one run."""
     return [
-        (member, found)
+        DatasetGeneration(member, found)
         for member in registry.family(dataset)
         for found in store.generations(member.name)
         if found.run == made.run
     ]
 
 
-def _left_out(store: Store, family: list[tuple[Dataset, Generation]]) -> str | None:
+def _left_out(store: Store, family: list[DatasetGeneration]) -> str | None:
     """What is read by one of these generations, or reads one and is published, but is not of their run; None: nothing."""
     moved = {member.name for member, _ in family}
     read = [one.name for member, _ in family for one in member.inputs]

@@ -22,7 +22,7 @@ from serving.as_of import as_of
 from serving.parity import compare
 from serving.reader import NotPublished, Reader, check_columns
 from shared_logic.definition import Dataset
-from shared_logic.protocols import Cut, Lane, Log, Store
+from shared_logic.protocols import Cut, Log, Store
 
 if TYPE_CHECKING:
     from cli.recomputation import Recomputation
@@ -110,8 +110,7 @@ def _served(store: Store, log: Log, read: Reader, dataset: Dataset, folder: Path
     path = folder / dataset.name
     through = read.through(dataset, made.number)
     count = write_rows(path, read.sorted_rows(dataset, made.number, redacted=False))
-    lane = Lane(dataset.name, made.number)
-    begun = any((store.batch_end(lane, place) or 0) > at for place, at in enumerate(through))
+    begun = any((store.batch_end(made.lane, place) or 0) > at for place, at in enumerate(through))
     if begun or read.through(dataset, made.number) != through:
         overlay, of = as_of(store, log, dataset, through, replay)
         count = write_rows(path, Reader(overlay).sorted_rows(dataset, of.number, redacted=False))

@@ -25,7 +25,7 @@ from shared_logic.datasets.user_current import hidden_names
 from shared_logic.entities import entity
 from shared_logic.keys import decode_key
 from shared_logic.merge import merged
-from shared_logic.protocols import Cut, Lane, Log, Store
+from shared_logic.protocols import Cut, Log, Store
 from shared_logic.purge import REVISION, Hidden, purged_event
 from shared_logic.purged_names import Pseudonyms, WikiAndDigest, text_without_names
 from shared_logic.registry import registry
@@ -150,10 +150,10 @@ def _hidden_names(log: Log, store: Store) -> list[WikiAndDigest] | None:
     made = store.published(hidden_names.name)
     if made is None:
         return None
-    if lag := lag_of(log.ends(), through_of(store, Lane(hidden_names.name, made.number), made.cut)):
+    if lag := lag_of(log.ends(), through_of(store, made)):
         message = f"{lag:,} messages of the log are in no table yet, of which some may hide names; let `wikibraid speed run` or the daemons catch up"
         raise Failure(message, CANNOT_KNOW)
-    rows = merged(store, hidden_names, Lane(hidden_names.name, made.number), b"")
+    rows = merged(store, hidden_names, made.lane, b"")
     found = (decode_key(hidden_names.schema, key) for key, _ in rows)
     return [(wiki, digest) for wiki, digest in found]
 

@@ -22,8 +22,8 @@ from cli.options import (
 from cli.output import err, meter, out, print_json
 from cli.relocations import followed
 from shared_logic.datasets.page_history import page_titles
-from shared_logic.definition import Dataset
-from shared_logic.protocols import Generation, Log, Store
+from shared_logic.generations import DatasetGeneration
+from shared_logic.protocols import Log, Store
 from speed import process
 from speed.daemon import Daemon
 from speed.shares import Share
@@ -94,9 +94,7 @@ def daemon(
     err.print("stopped; the same command goes on from here")
 
 
-def _caught_up(
-    log: Log, store: Store, lanes: list[tuple[Dataset, Generation]], engine: EngineName
-) -> Outcome:
+def _caught_up(log: Log, store: Store, lanes: list[DatasetGeneration], engine: EngineName) -> Outcome:
     """The lanes are at the end of the log; how far they are is shown meanwhile."""
     with meter("messages", sum(log.ends())) as progress:
         return catch_up(log, store, lanes, engine, lambda: progress.at(standing(log, store, lanes)))

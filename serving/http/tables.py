@@ -20,6 +20,7 @@ from serving.http.problems import RESPONSES, Problem
 from serving.http.source import Source
 from serving.reader import Stream
 from shared_logic.definition import Dataset
+from shared_logic.generations import generation_of
 from shared_logic.tables import Column, Key
 
 MOST_ROWS = 1_000
@@ -214,8 +215,7 @@ def _between(
 def _stream(source: Source, dataset: Dataset, prefix: Key, cursor: _Cursor | None) -> Stream:
     if cursor is None:
         return source.reader.stream(dataset, prefix)
-    known = {made.number for made in source.store.generations(dataset.name)}
-    if cursor.generation not in known:
+    if generation_of(source.store, dataset.name, cursor.generation) is None:
         message = (
             "the pages that this cursor belongs to are of a generation that is gone; begin again without it"
         )

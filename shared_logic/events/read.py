@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
 from shared_logic.clock import EARLIEST, FUTURE_LIMIT_MS, LATEST, milliseconds
-from shared_logic.entities import Entity, State
+from shared_logic.entities import Entity, State, entity
 from shared_logic.events.records import Event
 from shared_logic.events.streams import KINDS, EventKind, Named
 
@@ -68,6 +68,16 @@ def read(raw: bytes) -> Read:
     found = _read_at_once(raw) or _read_by_header(raw)
     _check(found.kind.times(found.event), milliseconds(found.event.meta.dt))
     return found
+
+
+def said_by(messages: Iterable[tuple[str, bytes]]) -> Iterator[tuple[Entity, State]]:
+    """What messages of the log, as key and event, say of the entities of these keys; dead letters are left out."""
+    for key, value in messages:
+        about = entity(key)
+        try:
+            yield about, read(value).state(about)
+        except DeadLetter:
+            continue
 
 
 def _read_at_once(raw: bytes) -> Read | None:

@@ -27,8 +27,8 @@ from cli.reading import replay
 from serving.cassandra_session import Address, connected
 from serving.reader import Reader
 from shared_logic.fingerprint import fingerprint
+from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import load_generation, states_before
-from shared_logic.protocols import Generation
 from shared_logic.registry import registry
 from shared_logic.sinks import public_table
 from speed.ingest import ingest
@@ -50,7 +50,7 @@ def run(home: Path, *words: str) -> str:
     return ran(*words, "--home", str(home)).stdout
 
 
-def load(home: Path, begin: int, end: int, name: str) -> list[tuple[Any, Generation]]:
+def load(home: Path, begin: int, end: int, name: str) -> list[DatasetGeneration]:
     """Bring these events in, make a generation of all so far, and publish it."""
     chain = registry.closure([NAME])
     place = Home(home)
@@ -64,7 +64,7 @@ def load(home: Path, begin: int, end: int, name: str) -> list[tuple[Any, Generat
         return lanes
 
 
-def go_on(home: Path, lanes: list[tuple[Any, Generation]], begin: int, end: int) -> None:
+def go_on(home: Path, lanes: list[DatasetGeneration], begin: int, end: int) -> None:
     """Bring these events in and let speed apply them."""
     place = Home(home)
     with place.log() as log, place.store() as store:
@@ -194,7 +194,7 @@ nowhere:
     assert "nowhere: Cassandra at 127.0.0.1" in (home / "daemon.log").read_text()
 
 
-def replay_all(home: Path, lanes: list[tuple[Any, Generation]]) -> None:
+def replay_all(home: Path, lanes: list[DatasetGeneration]) -> None:
     place = Home(home)
     with place.log() as log, place.store() as store:
         replay(log, store, lanes)

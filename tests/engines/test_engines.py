@@ -16,9 +16,9 @@ import pytest
 
 import shared_logic.datasets  # noqa: F401  registers them
 from serving.sqlite_store import SqliteStore
-from shared_logic.definition import Dataset
+from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import differences, handover, load_generation, states_before
-from shared_logic.protocols import Generation, Log, Store
+from shared_logic.protocols import Log, Store
 from shared_logic.reference import reference
 from shared_logic.registry import registry
 from speed import bytewax_engine, held_entities, loop_engine
@@ -41,7 +41,7 @@ def test_the_law_on_real_events(tmp_path: Path, engine: ModuleType, share: float
     cut = tuple(int(end * share) for end in log.ends())
 
     # when the engine catches up
-    def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
+    def catch_up(log: Log, store: Store, lanes: Sequence[DatasetGeneration]) -> None:
         engine.run_until_idle(Worker(log, store, lanes), most=300)
 
     # then every merged table is the reference's over all events
@@ -59,7 +59,7 @@ def test_what_is_forgotten_is_read_again(
     ingest(log, "real", sample.events())
     held: list[tuple[int, int]] = []
 
-    def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
+    def catch_up(log: Log, store: Store, lanes: Sequence[DatasetGeneration]) -> None:
         one = Worker(log, store, lanes)
 
         def look(batch: Batch) -> bool:

@@ -9,10 +9,11 @@ import pytest
 
 import shared_logic.datasets  # noqa: F401  registers them
 from shared_logic.definition import Dataset
+from shared_logic.generations import DatasetGeneration
 from shared_logic.kernel import Rows, Sums
 from shared_logic.laws import handover
 from shared_logic.memory_store import MemoryStore
-from shared_logic.protocols import Accumulator, Generation, Lane, Log, Store
+from shared_logic.protocols import Accumulator, Lane, Log, Store
 from shared_logic.registry import registry
 from shared_logic.tables import Key, Schema
 from speed import bytewax_engine, loop_engine
@@ -107,7 +108,7 @@ def broken(shape: str, log: SqliteLog, engine: ModuleType) -> bool:
     datasets = registry.closure([SHAPES[shape]])
     cut = tuple(end // 2 for end in log.ends())
 
-    def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
+    def catch_up(log: Log, store: Store, lanes: Sequence[DatasetGeneration]) -> None:
         engine.run_until_idle(Worker(log, store, lanes), most=50)
 
     found = handover(log, MemoryStore(), datasets, {}, [cut], catch_up)

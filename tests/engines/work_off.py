@@ -8,6 +8,7 @@ from pathlib import Path
 
 import shared_logic.datasets  # noqa: F401  registers them
 from serving.sqlite_store import SqliteStore
+from shared_logic.generations import DatasetGeneration
 from shared_logic.registry import registry
 from speed import bytewax_engine
 from speed.sqlite_log import SqliteLog
@@ -23,6 +24,6 @@ def pause(_: object) -> bool:
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     log, store = SqliteLog(folder / "log.db"), SqliteStore(folder / "store.db")
-    lanes = [(dataset, store.generations(dataset.name)[-1]) for dataset in registry.values()]
+    lanes = [DatasetGeneration(dataset, store.generations(dataset.name)[-1]) for dataset in registry.values()]
     for group in alike(store, range(log.partitions), lanes):
         bytewax_engine.run_until_idle(Worker(log, store, group), most=10, applied=pause)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import shared_logic.datasets  # noqa: F401  registers them
 from cli.home import Home
+from shared_logic.generations import next_number
 from shared_logic.keys import encode_key, encode_values
 from shared_logic.protocols import Generation, Store
 from shared_logic.registry import registry
@@ -36,7 +37,7 @@ def rows(number: int) -> Iterator[tuple[bytes, bytes]]:
 
 def flip(store: Store) -> int:
     """Make the next generation the published one; its number."""
-    number = max((made.number for made in store.generations(DATASET.name)), default=0) + 1
+    number = next_number(store, DATASET.name)
     made = Generation(
         dataset=DATASET.name,
         number=number,

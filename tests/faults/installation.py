@@ -15,11 +15,11 @@ from batch.table_files import read_table_folder
 from cli.home import Home
 from cli.main import app
 from shared_logic.clock import from_iso
-from shared_logic.definition import Dataset
 from shared_logic.eventify.tables import states
 from shared_logic.fingerprint import fingerprint
+from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import differences, load_generation, states_before
-from shared_logic.protocols import Generation, Log, Store
+from shared_logic.protocols import Log, Store
 from shared_logic.reference import States, reference, united
 from shared_logic.registry import registry
 from tests import sample
@@ -48,7 +48,7 @@ def bootstrap() -> States:
     return united(states(tables, sample.WIKI, from_iso(TAKEN_AT), lambda _: None))
 
 
-def begin(home: Home, base: States, names: Sequence[str] = DATASETS) -> list[tuple[Dataset, Generation]]:
+def begin(home: Home, base: States, names: Sequence[str] = DATASETS) -> list[DatasetGeneration]:
     """Publish a first generation of what was there before the log, as `batch run` would; Spark is not needed for so little."""
     lanes = []
     with home.log() as log, home.store() as store, store.atomically():
@@ -58,20 +58,20 @@ def begin(home: Home, base: States, names: Sequence[str] = DATASETS) -> list[tup
             known = msgspec.structs.replace(made, fingerprint=fingerprint(dataset))
             store.add_generation(known)
             store.publish(dataset.name, known.number)
-            lanes.append((dataset, known))
+            lanes.append(DatasetGeneration(dataset, known))
     return lanes
 
 
-def published(store: Store, names: Sequence[str] = DATASETS) -> list[tuple[Dataset, Generation]]:
+def published(store: Store, names: Sequence[str] = DATASETS) -> list[DatasetGeneration]:
     """What readers read."""
     return [
-        (dataset, made)
+        DatasetGeneration(dataset, made)
         for dataset in registry.closure(names)
         if (made := store.published(dataset.name)) is not None
     ]
 
 
-def is_current(store: Store, log: Log, lanes: list[tuple[Dataset, Generation]]) -> bool:
+def is_current(store: Store, log: Log, lanes: list[DatasetGeneration]) -> bool:
     """Whether all of the log is in all of these tables."""
     found = (store.parts(dataset.name, b"", made.number) for dataset, made in lanes)
     return all(parts is not None and parts.through == log.ends() for parts in found)
@@ -79,7 +79,7 @@ def is_current(store: Store, log: Log, lanes: list[tuple[Dataset, Generation]]) 
 
 def assert_whole(
     log: Log, store: Store, base: States, names: Sequence[str] = DATASETS
-) -> list[tuple[Dataset, Generation]]:
+) -> list[DatasetGeneration]:
     """Wait until all of the log is in all tables that are published; then they must be the reference's."""
     lanes = published(store, names)
     eventually(lambda: is_current(store, log, lanes))

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from serving.changes import Mark, UnknownMark, changes
 from serving.reader import NotPublished, Reader
 from shared_logic.definition import Dataset
+from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import load_generation, states_before
 from shared_logic.memory_store import MemoryStore
-from shared_logic.protocols import Generation, Store
+from shared_logic.protocols import Store
 from speed.memory_log import MemoryLog
 from speed.worker import Worker
 from tests.laws.test_handover import DATASETS, Crash, CrashingStore, ascending_cuts, edit, logs
@@ -46,7 +47,7 @@ def served(store: Store, dataset: Dataset) -> Copy:
     return {tuple(row[name] for name in names): row for row in Reader(store).scan(dataset).rows}
 
 
-def step(log: MemoryLog, store: Store, lanes: list[tuple[Dataset, Generation]], partition: int) -> None:
+def step(log: MemoryLog, store: Store, lanes: list[DatasetGeneration], partition: int) -> None:
     """One batch of one partition, begun again after a crash."""
     while True:
         try:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 import shared_logic.datasets  # noqa: F401  registers them
 from cli.stories import messages
-from shared_logic.definition import Dataset
+from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import handover
 from shared_logic.memory_store import MemoryStore
 from shared_logic.partitions import partition
-from shared_logic.protocols import Generation, Log, Store
+from shared_logic.protocols import Log, Store
 from shared_logic.registry import registry
 from speed import loop_engine
 from speed.memory_log import MemoryLog
@@ -61,10 +61,10 @@ class CrashingStore(MemoryStore):
         return counted
 
 
-def catching_up(most: int) -> Callable[[Log, Store, Sequence[tuple[Dataset, Generation]]], None]:
+def catching_up(most: int) -> Callable[[Log, Store, Sequence[DatasetGeneration]], None]:
     """The loop engine, started anew after every crash."""
 
-    def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
+    def catch_up(log: Log, store: Store, lanes: Sequence[DatasetGeneration]) -> None:
         while True:
             try:
                 loop_engine.run_until_idle(Worker(log, store, lanes), most=most)

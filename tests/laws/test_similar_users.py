@@ -18,14 +18,14 @@ from serving.reader import Reader
 from shared_logic import things
 from shared_logic.clock import from_iso
 from shared_logic.datasets.similar_users import SimilarUsersSettings, coedits
-from shared_logic.definition import Dataset
 from shared_logic.eventify.tables import states
 from shared_logic.events.read import DeadLetter, OutOfScope, read
+from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import handover
 from shared_logic.memory_store import MemoryStore
 from shared_logic.page_state import PageState
 from shared_logic.pairs import Meetings, Pairs, Turn, encounters
-from shared_logic.protocols import Generation, Log, Store
+from shared_logic.protocols import Log, Store
 from shared_logic.reference import Tables, reference, united
 from shared_logic.registry import registry
 from shared_logic.routing import Router
@@ -178,7 +178,7 @@ def test_merged_is_the_batch_over_all_on_a_real_history(name: str) -> None:
     beginning = from_iso("2022-01-01T00:00:00Z")
     bootstrap = united(states(tables, WIKIS[name], beginning, print))
 
-    def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
+    def catch_up(log: Log, store: Store, lanes: Sequence[DatasetGeneration]) -> None:
         loop_engine.run_until_idle(Worker(log, store, lanes))
 
     # when batches end at the beginning, in the middle and at the end, and speed goes on from there

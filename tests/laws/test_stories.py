@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 import shared_logic.datasets  # noqa: F401  registers them
 from shared_logic.clock import SECOND_MS
-from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, State
 from shared_logic.eventify.tables import states
 from shared_logic.events.read import read
+from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import handover
 from shared_logic.memory_store import MemoryStore
-from shared_logic.protocols import Generation, Log, Store
+from shared_logic.protocols import Log, Store
 from shared_logic.reference import reference, told, united
 from shared_logic.registry import registry
 from shared_logic.routing import Router
@@ -61,7 +61,7 @@ def test_any_handover_gives_the_reference(story: Story, data: st.DataObject) -> 
     cut = tuple(data.draw(st.integers(0, end)) for end in log.ends())
     most = data.draw(st.integers(1, 9))
 
-    def catch_up(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
+    def catch_up(log: Log, store: Store, lanes: Sequence[DatasetGeneration]) -> None:
         loop_engine.run_until_idle(Worker(log, store, lanes), most=most)
 
     # then the merged tables are the reference's

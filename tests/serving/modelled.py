@@ -8,6 +8,7 @@ import shared_logic.datasets  # noqa: F401  registers them
 from shared_logic.clock import SECOND_MS
 from shared_logic.eventify.tables import states
 from shared_logic.events.read import Read, read
+from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
 from shared_logic.page_state import PageState, hidden
@@ -46,5 +47,7 @@ def taken_in(store: MemoryStore, events: Sequence[bytes]) -> None:
         assert isinstance(found, Read)
         for entity, message in router.routed(found, raw):
             log.append(entity.key, message)
-    lanes = [(dataset, made) for dataset in DATASETS for made in store.generations(dataset.name)]
+    lanes = [
+        DatasetGeneration(dataset, made) for dataset in DATASETS for made in store.generations(dataset.name)
+    ]
     loop_engine.run_until_idle(Worker(log, store, lanes))

@@ -20,11 +20,12 @@ from serving.reader import NotPublished, Reader
 from serving.sqlite_store import SqliteStore
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
+from shared_logic.generations import DatasetGeneration
 from shared_logic.kernel import Rows
 from shared_logic.keys import encode_key, encode_values
 from shared_logic.laws import load_generation, states_before
 from shared_logic.memory_store import MemoryStore
-from shared_logic.protocols import Cut, Generation, Log, Store
+from shared_logic.protocols import Cut, Log, Store
 from shared_logic.reference import reference
 from shared_logic.registry import registry
 from speed import loop_engine
@@ -36,7 +37,7 @@ DATASETS = tuple(registry.values())
 fingerprints = cache(fingerprint)
 
 
-def replay(log: Log, store: Store, lanes: Sequence[tuple[Dataset, Generation]]) -> None:
+def replay(log: Log, store: Store, lanes: Sequence[DatasetGeneration]) -> None:
     loop_engine.run_until_idle(Worker(log, store, lanes), most=3)
 
 
@@ -123,7 +124,7 @@ def test_what_is_hidden_now_is_hidden_then(log: MemoryLog, store: Store) -> None
     # and what only the replay met is hidden as well
     fresh = MemoryStore()
     lanes = load_generation(fresh, [dataset], {}, (0,), "run")
-    fresh.add_generation(msgspec.structs.replace(lanes[0][1], fingerprint=fingerprint(dataset)))
+    fresh.add_generation(msgspec.structs.replace(lanes[0].generation, fingerprint=fingerprint(dataset)))
     seen, made = as_of(fresh, log, dataset, (3,), replay)
     assert COMMENT not in repr(Reader(seen).scan(dataset, (), made.number))
     assert fresh.redactions("testwiki", [5]) == {}
@@ -153,7 +154,7 @@ def test_a_derived_table_needs_its_sources_generation(log: MemoryLog, store: Sto
     # when only its own generation is by the code of now, nothing can be known
     alone = MemoryStore()
     lanes = load_generation(alone, chain, {}, (0,), "run")
-    alone.add_generation(msgspec.structs.replace(lanes[-1][1], fingerprint=fingerprint(dataset)))
+    alone.add_generation(msgspec.structs.replace(lanes[-1].generation, fingerprint=fingerprint(dataset)))
     with pytest.raises(NotPublished, match="can't be read as of 1"):
         as_of(alone, log, dataset, (1,), replay)
 

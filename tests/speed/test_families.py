@@ -14,9 +14,10 @@ from cli.main import app
 from serving.sqlite_store import SqliteStore
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
+from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import differences, load_generation, states_before
 from shared_logic.memory_store import MemoryStore
-from shared_logic.protocols import Generation, Lane, Store
+from shared_logic.protocols import Lane, Store
 from shared_logic.reference import reference
 from shared_logic.registry import registry
 from speed import daemon
@@ -46,8 +47,8 @@ def loaded(store: Store, datasets: tuple[Dataset, ...], run: str, cut: tuple[int
         store.add_generation(msgspec.structs.replace(made, fingerprint=fingerprint(dataset)))
 
 
-def lanes_of(store: Store) -> list[tuple[Dataset, Generation]]:
-    return [(dataset, store.generations(dataset.name)[-1]) for dataset in FAMILY]
+def lanes_of(store: Store) -> list[DatasetGeneration]:
+    return [DatasetGeneration(dataset, store.generations(dataset.name)[-1]) for dataset in FAMILY]
 
 
 class Killed(Exception):  # noqa: N818  what happens
@@ -87,9 +88,8 @@ def test_a_family_is_kept_together_after_a_crash_between_its_writes(
     # then the tables are the reference's, and all lanes say so
     expected = reference(list(FAMILY), states_before(log, log.ends(), {}))
     assert differences(store, lanes_of(store), expected) == []
-    for dataset, made in lanes_of(store):
-        lane = Lane(dataset.name, made.number)
-        assert [store.progress(lane, partition) for partition in range(PARTITIONS)] == list(log.ends())
+    for made in lanes_of(store):
+        assert [store.progress(made.lane, partition) for partition in range(PARTITIONS)] == list(log.ends())
 
 
 def keeper(log: SqliteLog, store: MemoryStore, told: list[str]) -> Daemon:
@@ -144,7 +144,7 @@ def test_what_was_apart_is_kept_by_one_worker_when_it_has_come_together(
     ingest(log, "real", sample.events()[:100])
     datasets = (registry["page_current"], registry["identity_reverts"])
     loaded(store, datasets, "one", (0,) * PARTITIONS)
-    lanes = [(dataset, store.generations(dataset.name)[-1]) for dataset in datasets]
+    lanes = [DatasetGeneration(dataset, store.generations(dataset.name)[-1]) for dataset in datasets]
     run_until_idle(Worker(log, store, lanes[:1]))
     for dataset in datasets:
         store.publish(dataset.name, 1)
@@ -155,7 +155,7 @@ def test_what_was_apart_is_kept_by_one_worker_when_it_has_come_together(
     kept = keeper(log, store, told)
     look = kept._look
 
-    def looked(published: list[tuple[Dataset, Generation]]) -> int:
+    def looked(published: list[DatasetGeneration]) -> int:
         behind = look(published)
         if not behind and (begin := next(more, None)) is not None:
             ingest(log, f"part {begin}", sample.events()[begin : begin + 100])

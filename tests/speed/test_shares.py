@@ -37,7 +37,8 @@ def owners(store: MemoryStore) -> dict[tuple[str, int], int]:
         daemon = Daemon(
             MemoryLog(PARTITIONS), store, tuple(registry.values()), Share(place, PARTS), lambda _: None
         )
-        for worker in daemon._made(daemon._published()):
+        published = daemon._published()
+        for worker in daemon._made(published, daemon._made_groups(published)):
             for at in ((name, partition) for name in worker.names for partition in worker.partitions):
                 assert at not in found, at
                 found[at] = place

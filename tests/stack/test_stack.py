@@ -25,6 +25,7 @@ from cli.commands.stack import airflow_settings, settings
 from cli.home import Home
 from cli.main import app
 from shared_logic.eventify.tables import states
+from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import differences, states_before
 from shared_logic.reference import reference, united
 from shared_logic.registry import registry
@@ -143,7 +144,7 @@ def assert_whole(home: Path, names: Sequence[str], number: int) -> None:
     tables = read_table_folder(sample.SNAPSHOT)
     with place.log() as log, place.store() as store:
         lanes = [
-            (dataset, made)
+            DatasetGeneration(dataset, made)
             for dataset in registry.closure(names)
             if (made := store.published(dataset.name)) is not None and made.number == number
         ]
