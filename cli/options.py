@@ -56,7 +56,8 @@ def known_home(path: Path) -> Home:
 
 def is_home(path: Path) -> bool:
     """Whether that folder is a home, or is configured as one."""
-    return any((path.expanduser() / name).exists() for name in ("FORMAT", "wikibraid.yaml"))
+    made_by = ("FORMAT", "wikibraid.yaml", "stack.yaml", "streams.yaml", "sinks.yaml")
+    return any((path.expanduser() / name).exists() for name in made_by)
 
 
 def dataset_named(name: str) -> Dataset:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.failures import Failure
+from cli.home import Home
 from serving.http.access import BearersFile, admit, revoke
 from tests.e2e.commands import ran
 
@@ -46,11 +47,17 @@ def test_nobody_is_let_in_while_the_file_is_broken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "a:b", "a\nb"])
 def test_a_name_that_credentials_cannot_bear_is_refused(tmp_path: Path, name: str) -> None:
+    Home(tmp_path)
     with pytest.raises(Failure, match="can't be a name"):
         ran("access", "admit", name, "--role", "operator", "--home", str(tmp_path))
 
 
 def test_the_commands(tmp_path: Path) -> None:
+    # given a home, since none is made for somebody to be let into
+    with pytest.raises(Failure, match="is no home of wikibraid"):
+        ran("access", "admit", "alice", "--role", "operator", "--home", str(tmp_path / "mistyped"))
+    assert not (tmp_path / "mistyped").exists()
+    Home(tmp_path)
     ran("access", "admit", "alice", "--role", "operator", "--role", "similareditors", "--home", str(tmp_path))
     listed = json.loads(ran("access", "list", "--json", "--home", str(tmp_path)).stdout)
     assert listed == [{"name": "alice", "roles": ["operator", "similareditors"]}]
