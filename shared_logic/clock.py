@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple
 
+import msgspec
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_MS = 86_400_000
 SECOND_MS = 1_000
@@ -41,6 +43,31 @@ class Stamp(NamedTuple):
     clock: int
     tie: int
     rank: int
+
+
+class Register(
+    msgspec.Struct, frozen=True, array_like=True, gc=False, order=True, forbid_unknown_fields=True
+):
+    """An assertion: the parts of its stamp, then those of its value. In this order they are compared, and stored as a list.
+
+    It is no named tuple, since the garbage collector follows each of those as long as it lives: a long page takes more than twice
+    the time to decode then.
+    """
+
+    clock: int
+    """This and the next two as in `Stamp`."""
+    tie: int
+    rank: int
+
+    @property
+    def stamp(self) -> Stamp:
+        """The own order of the assertion."""
+        return Stamp(self.clock, self.tie, self.rank)
+
+    def is_before(self, stamp: Stamp) -> bool:
+        """Whether its stamp is older than that one."""
+        # Asked of every revision of a page: three times as fast as to make a `Stamp` first.
+        return (self.clock, self.tie, self.rank) < stamp
 
 
 def milliseconds(instant: datetime) -> int:

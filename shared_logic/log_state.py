@@ -7,6 +7,28 @@ import msgspec
 from shared_logic.page_state import newest
 
 
+class LogTitle(
+    msgspec.Struct, frozen=True, array_like=True, gc=False, order=True, forbid_unknown_fields=True
+):
+    """What a row is about; renames of users rewrite titles of the table, the newest counts."""
+
+    at: int
+    """When the table had it so, milliseconds since 1970 UTC."""
+    title: str
+    """No prefix."""
+
+
+class LogVisibility(
+    msgspec.Struct, frozen=True, array_like=True, gc=False, order=True, forbid_unknown_fields=True
+):
+    """What of a row is hidden; the newest counts."""
+
+    at: int
+    """When the table had it so, milliseconds since 1970 UTC."""
+    bits: int
+    """Of log_deleted: 1 title and parameters, 2 comment, 4 who did it, 8 all of that from administrators too."""
+
+
 class LogState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False, tag="log"):
     """What is known of one log row. None is unknown; an empty state is the identity of `join`."""
 
@@ -15,15 +37,12 @@ class LogState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=Fa
     at: int | None = None
     """Own time, milliseconds since 1970 UTC."""
     namespace: int | None = None
-    title: tuple[int, str] | None = None
-    """Milliseconds since 1970 UTC, and the title without prefix as it was then: renames of users rewrite titles of the table."""
+    title: LogTitle | None = None
     page_id: int | None = None
     user_id: int | None = None
     user_name: str | None = None
     comment: str | None = None
-    visibility: tuple[int, int] | None = None
-    """Milliseconds since 1970 UTC, and the bits of log_deleted then: 1 title and parameters, 2 comment, 4 who did it, 8 all
-    of that from administrators too."""
+    visibility: LogVisibility | None = None
     params: str | None = None
     """As the table has them: serialised by PHP, or plain text in old rows."""
 

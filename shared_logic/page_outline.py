@@ -74,7 +74,7 @@ class Outline:
 
 def _shown_by_all(state: PageState) -> tuple[object, ...]:
     """What of the page itself every revision shows."""
-    return state.title[3] if state.title else None, state.cleared, state.surveyed
+    return state.title.namespace if state.title else None, state.cleared, state.surveyed
 
 
 def _seen_by_others(revision: RevisionState) -> tuple[object, ...]:

@@ -16,23 +16,52 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from shared_logic.clock import Stamp
+from shared_logic.clock import Register, Stamp
 
 Comparable = TypeVar("Comparable", bound=Any)
 
 TEXT_HIDDEN, COMMENT_HIDDEN, USER_HIDDEN, SUPPRESSED = 1, 2, 4, 8
 """The bits of MediaWiki's rev_deleted."""
 
-Title = tuple[int, int, int, int, str]
-Flag = tuple[int, int, int, bool]
-Presence = tuple[int, int, int, int, bool]
-Author = tuple[int, int, int, int, str]
-Visibility = tuple[int, int, int, int]
-Tags = tuple[int, int, int, tuple[str, ...]]
+
+class Author(Register, frozen=True):
+    """Who made a revision; the newest name that a copy told."""
+
+    user_id: int
+    """0: none (an address, or an imported name)."""
+    name: str
+
+
+class Presence(Register, frozen=True):
+    """Where a revision is."""
+
+    page_id: int
+    is_live: bool
+    """On that page; else in its archive."""
+
+
+class Visibility(Register, frozen=True):
+    """What of a revision is hidden."""
+
+    bits: int
+    """Of MediaWiki's rev_deleted; 0: nothing is."""
+
+
+class Tags(Register, frozen=True):
+    """How a revision is tagged."""
+
+    names: tuple[str, ...]
+    """All of them, in order."""
+
+
+class Suppression(Register, frozen=True):
+    """Whether a revision is hidden from administrators too, as tables say; events don't tell that."""
+
+    is_suppressed: bool
 
 
 class RevisionState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
-    """What is known of one revision: facts, then registers (stamp, value). None is unknown, never empty."""
+    """What is known of one revision: facts, then registers. None is unknown, never empty."""
 
     timestamp: int | None = None
     parent_id: int | None = None
@@ -41,14 +70,31 @@ class RevisionState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, 
     minor: bool | None = None
     comment: str | None = None
     author: Author | None = None
-    """Stamp, user id (0: none), name; the newest name that a copy told."""
     presence: Presence | None = None
-    """Stamp, page id, whether it is live there or in that page's archive."""
     visibility: Visibility | None = None
-    """Stamp, bits of what is hidden."""
     tags: Tags | None = None
-    suppressed: Flag | None = None
-    """Stamp, whether tables say that it is hidden from administrators too; events don't tell that."""
+    suppressed: Suppression | None = None
+
+
+class Title(Register, frozen=True):
+    """What a page is called."""
+
+    namespace: int
+    """Its number."""
+    title: str
+    """No prefix."""
+
+
+class Redirect(Register, frozen=True):
+    """Whether a page is a redirect."""
+
+    is_redirect: bool
+
+
+class Existence(Register, frozen=True):
+    """Whether a page exists; a deleted one does not."""
+
+    exists: bool
 
 
 class Happening(NamedTuple):
@@ -73,10 +119,8 @@ class PageState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=F
     """What is known of one page id of one wiki. An empty state is the identity of `join`."""
 
     title: Title | None = None
-    """Stamp, namespace number, bare title."""
-    redirect: Flag | None = None
-    existence: Flag | None = None
-    """Stamp, whether the page exists."""
+    redirect: Redirect | None = None
+    existence: Existence | None = None
     cleared: Stamp | None = None
     """The newest deletion: what was present before it is in the archive since."""
     surveyed: Stamp | None = None
@@ -187,8 +231,8 @@ def join_revisions(one: RevisionState, other: RevisionState) -> RevisionState:
 def hidden(state: PageState) -> Iterator[tuple[int, int, int]]:
     """Revision id, bits of what is hidden, and the clock of that, of every revision of which something is hidden."""
     for rev_id, revision in state.revisions.items():
-        if revision.visibility is not None and revision.visibility[3]:
-            yield rev_id, revision.visibility[3], revision.visibility[0]
+        if revision.visibility is not None and revision.visibility.bits:
+            yield rev_id, revision.visibility.bits, revision.visibility.clock
 
 
 def belongs(page_id: int, page: PageState, revision: RevisionState | None) -> bool:
@@ -197,14 +241,14 @@ def belongs(page_id: int, page: PageState, revision: RevisionState | None) -> bo
         revision is not None
         and revision.timestamp is not None
         and (presence := revision.presence) is not None
-        and presence[3] == page_id
-        and (page.surveyed is None or presence[:3] >= page.surveyed)
+        and presence.page_id == page_id
+        and (page.surveyed is None or not presence.is_before(page.surveyed))
     )
 
 
 def shown_sha1(state: RevisionState) -> str | None:
     """The sha1 of a text that is not hidden."""
-    return None if state.visibility and state.visibility[3] & TEXT_HIDDEN else state.sha1
+    return None if state.visibility and state.visibility.bits & TEXT_HIDDEN else state.sha1
 
 
 def newest(one: Comparable | None, other: Comparable | None) -> Comparable | None:

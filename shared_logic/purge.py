@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from shared_logic import log_state, page_state
+from shared_logic.clock import Stamp
 from shared_logic.entities import Entity, State
 from shared_logic.events.records import RevisionsRelocated
 from shared_logic.events.streams import RELOCATED
@@ -37,8 +38,7 @@ class Told(NamedTuple):
     """What one state tells of what is hidden of a revision or log row; of several the greatest is so."""
 
     subject: Subject
-    at: tuple[int, int, int]
-    """Stamp."""
+    at: Stamp
     bits: int
     """Of rev_deleted or log_deleted; 0: nothing is."""
 
@@ -57,10 +57,10 @@ def told_by(entity: Entity, state: State) -> Iterator[Told]:
     if isinstance(state, PageState):
         for rev_id, revision in state.revisions.items():
             if revision.visibility is not None:
-                *at, bits = revision.visibility
-                yield Told((entity.wiki, REVISION, rev_id), (at[0], at[1], at[2]), bits)
+                visibility = revision.visibility
+                yield Told((entity.wiki, REVISION, rev_id), visibility.stamp, visibility.bits)
     elif isinstance(state, LogState) and state.visibility is not None:
-        yield Told((entity.wiki, LOG_ROW, entity.id), (state.visibility[0], 0, 0), state.visibility[1])
+        yield Told((entity.wiki, LOG_ROW, entity.id), Stamp(state.visibility.at, 0, 0), state.visibility.bits)
 
 
 def purged_state(entity: Entity, state: State, hidden: Hidden) -> State:

@@ -24,7 +24,7 @@ from shared_logic.history.spelling import (
     respelled,
     texts,
 )
-from shared_logic.log_state import LogState
+from shared_logic.log_state import LogState, LogTitle
 from shared_logic.page_state import PageState, RevisionState
 from shared_logic.titles import USER, user_name
 from shared_logic.user_state import Seen, UserState
@@ -64,9 +64,10 @@ def revision_without_name(state: RevisionState, names: Pseudonyms) -> RevisionSt
     """A revision by a pseudonym, if it is by a hidden account."""
     if state.author is None:
         return state
-    *known, name = state.author
-    shown = names.shown(name)
-    return state if shown == name else msgspec.structs.replace(state, author=(*known, shown))
+    shown = names.shown(state.author.name)
+    if shown == state.author.name:
+        return state
+    return msgspec.structs.replace(state, author=msgspec.structs.replace(state.author, name=shown))
 
 
 def user_without_names(state: UserState, names: Pseudonyms) -> UserState:
@@ -81,11 +82,13 @@ def user_without_names(state: UserState, names: Pseudonyms) -> UserState:
 
 def log_row_without_names(state: LogState, names: Pseudonyms) -> LogState:
     """A log row by a pseudonym, if a hidden account made it, and about one, if it tells of a hidden account."""
-    told = Told(state.title[1] if state.title else None, state.params, state.comment, state.user_name)
+    told = Told(state.title.title if state.title else None, state.params, state.comment, state.user_name)
     shown = respelled(state.log_type, state.namespace, told, names)
     if shown == told:
         return state
-    title = state.title if state.title is None or shown.title is None else (state.title[0], shown.title)
+    title = (
+        state.title if state.title is None or shown.title is None else LogTitle(state.title.at, shown.title)
+    )
     return msgspec.structs.replace(
         state, title=title, params=shown.params, comment=shown.comment, user_name=shown.by
     )

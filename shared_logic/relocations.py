@@ -19,7 +19,16 @@ from shared_logic.events import records as r
 from shared_logic.events.read import Read
 from shared_logic.events.streams import RELOCATED
 from shared_logic.history.page_events import Namespaces, normalized_title, split
-from shared_logic.page_state import EMPTY, Happening, PageState, RevisionState, belongs, join, join_revisions
+from shared_logic.page_state import (
+    EMPTY,
+    Happening,
+    PageState,
+    Presence,
+    RevisionState,
+    belongs,
+    join,
+    join_revisions,
+)
 from shared_logic.titles import bare_title
 
 REVISIONS_PER_EVENT = 250
@@ -200,7 +209,7 @@ def _titles(state: PageState, at: int) -> set[tuple[int, str]]:
     """What the page was called in that second: events tell the moves since, else it is called so today."""
     second = at // SECOND_MS
     moves = [one for one in state.happenings if one.kind == "move"]
-    titles = {(state.title[3], state.title[4])} if state.title else set()
+    titles = {(state.title.namespace, state.title.title)} if state.title else set()
     since = [one for one in moves if _second(one) > second]
     if since:
         # Several of one second stand in no order: the first left a title that none of them gave.
@@ -228,8 +237,8 @@ def _is_alive(state: PageState, at: int) -> bool:
     if since:
         # Onto a page that exists, or that does not.
         present = (one.presence for one in state.revisions.values() if one.presence is not None)
-        return any(is_live and clock // SECOND_MS <= second for clock, _, _, _, is_live in present)
-    return state.existence is None or state.existence[3] or state.existence[0] // SECOND_MS >= second
+        return any(one.is_live and one.clock // SECOND_MS <= second for one in present)
+    return state.existence is None or state.existence.exists or state.existence.clock // SECOND_MS >= second
 
 
 def _moved(page_id: int, state: PageState, merge: Merge) -> dict[int, RevisionState]:
@@ -249,16 +258,16 @@ def _deaths(state: PageState, at: int) -> Iterator[int]:
     for one in state.happenings:
         if one.kind == "delete" and _second(one) < at // SECOND_MS:
             yield _second(one) * SECOND_MS
-    if state.cleared is not None and state.cleared[0] < at:
-        yield state.cleared[0]
+    if state.cleared is not None and state.cleared.clock < at:
+        yield state.cleared.clock
 
 
 def _was_present(revision: RevisionState, died: int, at: int) -> bool:
     """Whether it was live then: said to be there since the last deletion before, and not first said to be there afterwards."""
-    if revision.presence is None or not revision.presence[4]:
+    presence = revision.presence
+    if presence is None or not presence.is_live or presence.clock > at:
         return False
-    clock, _, rank = revision.presence[:3]
-    return clock <= at and (clock > died or (clock == died and rank > Rank.DELETE))
+    return presence.clock > died or (presence.clock == died and presence.rank > Rank.DELETE)
 
 
 def _is_between(revision: RevisionState, rev_id: int, merge: Merge) -> bool:
@@ -277,7 +286,9 @@ def _is_between(revision: RevisionState, rev_id: int, merge: Merge) -> bool:
 def _on(page_id: int, at: int, moved: Mapping[int, RevisionState]) -> dict[int, RevisionState]:
     """These revisions as they are when they are live on that page since then."""
     return {
-        rev_id: msgspec.structs.replace(revision, presence=(*_after(revision, at), page_id, True))
+        rev_id: msgspec.structs.replace(
+            revision, presence=Presence(*_after(revision, at), page_id, is_live=True)
+        )
         for rev_id, revision in moved.items()
     }
 
@@ -285,9 +296,9 @@ def _on(page_id: int, at: int, moved: Mapping[int, RevisionState]) -> dict[int, 
 def _after(revision: RevisionState, at: int) -> Stamp:
     """The stamp of what was done then, after all that was said of the revision's presence before."""
     own = stamp(at, at, Rank.MOVE)
-    if revision.presence is None or revision.presence[:3] < own:
+    if revision.presence is None or revision.presence.is_before(own):
         return own
-    return Stamp(revision.presence[0], revision.presence[1] + 1, Rank.MOVE)
+    return Stamp(revision.presence.clock, revision.presence.tie + 1, Rank.MOVE)
 
 
 def _the_one(found: Iterable[int], title: str, at: int) -> int:
@@ -328,7 +339,7 @@ def _of_both(page_id: int, here: RevisionState, other_id: int, there: RevisionSt
     What was hidden in the archive no event told: the copy that came out of it lacks it, and the page of before may still know it.
     """
     both = join_revisions(here, there)
-    held_by = both.presence[3] if both.presence is not None else None
+    held_by = both.presence.page_id if both.presence is not None else None
     holder = {page_id: here, other_id: there}.get(held_by or 0, RevisionState())
     return msgspec.structs.replace(both, sha1=holder.sha1, comment=holder.comment, author=holder.author)
 

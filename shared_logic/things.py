@@ -242,10 +242,10 @@ def page_facts(wiki: str, page_id: int, state: PageState, last_archived_at: int 
     return PageFacts(
         wiki=wiki,
         page_id=page_id,
-        title=state.title[4] if state.title else None,
-        namespace=state.title[3] if state.title else None,
-        is_redirect=state.redirect[3] if state.redirect else None,
-        is_deleted=state.existence is not None and not state.existence[3],
+        title=state.title.title if state.title else None,
+        namespace=state.title.namespace if state.title else None,
+        is_redirect=state.redirect.is_redirect if state.redirect else None,
+        is_deleted=state.existence is not None and not state.existence.exists,
         last_archived_at=last_archived_at,
     )
 
@@ -325,14 +325,14 @@ def account(wiki: str, user_id: int, state: UserState) -> Account:
     return Account(
         wiki=wiki,
         user_id=user_id,
-        names=tuple((name, seen[0]) for name, seen in state.names),
+        names=tuple((name, seen.clock) for name, seen in state.names),
         registration=state.registration,
         is_temporary=state.is_temporary,
         central_id=state.central_id,
-        groups=state.groups[3] if state.groups else None,
-        groups_at=state.groups[0] if state.groups else None,
-        is_hidden=state.hiding[3] if state.hiding else None,
-        hiding_at=state.hiding[0] if state.hiding else None,
+        groups=state.groups.names if state.groups else None,
+        groups_at=state.groups.clock if state.groups else None,
+        is_hidden=state.hiding.is_hidden if state.hiding else None,
+        hiding_at=state.hiding.clock if state.hiding else None,
     )
 
 
@@ -340,14 +340,14 @@ def site(wiki: str, state: SiteState) -> Site | None:
     """The site that a state describes; None while nobody told of it."""
     if state.told is None:
         return None
-    return Site(wiki=wiki, hostname=state.told[3], namespaces=state.told[4])
+    return Site(wiki=wiki, hostname=state.told.hostname, namespaces=state.told.namespaces)
 
 
 def log_entry(wiki: str, log_id: int, state: LogState) -> LogEntry | None:
     """The log row that a state describes; None while nobody told its type and time."""
     if state.log_type is None or state.at is None:
         return None
-    hidden = state.visibility[1] if state.visibility else 0
+    hidden = state.visibility.bits if state.visibility else 0
     title = None if hidden & ACTION_HIDDEN else state.title
     return LogEntry(
         wiki=wiki,
@@ -356,8 +356,8 @@ def log_entry(wiki: str, log_id: int, state: LogState) -> LogEntry | None:
         log_action=state.log_action or "",
         at=state.at,
         namespace=state.namespace,
-        title=title[1] if title else None,
-        title_at=title[0] if title else None,
+        title=title.title if title else None,
+        title_at=title.at if title else None,
         page_id=state.page_id,
         user_id=None if hidden & log_state.USER_HIDDEN else state.user_id,
         user_name=None if hidden & log_state.USER_HIDDEN else state.user_name,
@@ -386,32 +386,33 @@ def own_order(revision: Revision) -> tuple[int, int]:
 
 def _revision(wiki: str, page_id: int, page: PageState, rev_id: int, *, is_imported: bool) -> Revision:
     state = page.revisions[rev_id]
-    hidden = state.visibility[3] if state.visibility else 0
-    if hidden and state.suppressed and state.suppressed[3]:
+    hidden = state.visibility.bits if state.visibility else 0
+    if hidden and state.suppressed and state.suppressed.is_suppressed:
         # Events that repeat what is hidden say nothing of this bit.
         hidden |= SUPPRESSED
     presence = state.presence
     if presence is None or state.timestamp is None:
         message = f"revision {rev_id} of {wiki} has no presence or no time: it must not be shown"
         raise AssertionError(message)
-    cleared = page.cleared is not None and presence[:3] < page.cleared
+    author = None if hidden & USER_HIDDEN else state.author
+    cleared = page.cleared is not None and presence.is_before(page.cleared)
     return Revision(
         wiki=wiki,
         page_id=page_id,
-        namespace=page.title[3] if page.title else None,
+        namespace=page.title.namespace if page.title else None,
         rev_id=rev_id,
         at=state.timestamp,
         parent_id=state.parent_id,
         parent=_parent(page_id, page, state.parent_id),
         size=state.size,
         sha1=shown_sha1(state),
-        user=None if hidden & USER_HIDDEN or state.author is None else User(state.author[3], state.author[4]),
+        user=None if author is None else User(author.user_id, author.name),
         comment=None if hidden & COMMENT_HIDDEN else state.comment,
         minor=state.minor,
-        tags=state.tags[3] if state.tags else None,
+        tags=state.tags.names if state.tags else None,
         hidden=hidden,
-        is_deleted=cleared or not presence[4],
-        stated_at=presence[0],
+        is_deleted=cleared or not presence.is_live,
+        stated_at=presence.clock,
         is_imported=is_imported,
     )
 

@@ -7,14 +7,25 @@ from __future__ import annotations
 
 import msgspec
 
+from shared_logic.clock import Register, Stamp
 from shared_logic.page_state import newest
 
-Seen = tuple[int, int, int]
-"""A stamp (see `shared_logic.clock`)."""
-Groups = tuple[int, int, int, tuple[str, ...]]
-"""A stamp, names of groups in order."""
-Hiding = tuple[int, int, int, bool]
-"""A stamp, whether a block hides the name."""
+
+class Seen(Register, frozen=True):
+    """That an account bore a name then: a stamp, and no more."""
+
+
+class Groups(Register, frozen=True):
+    """The groups that an account is in."""
+
+    names: tuple[str, ...]
+    """In order."""
+
+
+class Hiding(Register, frozen=True):
+    """Whether a block hides the name of an account."""
+
+    is_hidden: bool
 
 
 class UserState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False, tag="user"):
@@ -32,9 +43,9 @@ class UserState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=F
     """What the newest event of a block tells; log rows tell of others, and of what ended."""
 
 
-def named(name: str, seen: Seen) -> UserState:
+def named(name: str, at: Stamp) -> UserState:
     """The account bore that name at that moment."""
-    return UserState(names=((name, seen),))
+    return UserState(names=((name, Seen(*at)),))
 
 
 def join(one: UserState, other: UserState) -> UserState:

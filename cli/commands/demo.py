@@ -213,7 +213,7 @@ def _replayed(wiki: str, page_id: int, page: PageState, beginning: int) -> Itera
         if revision.timestamp is None or revision.timestamp <= beginning or page.title is None:
             continue
         at = instant(revision.timestamp).strftime("%Y-%m-%dT%H:%M:%SZ")
-        namespace, title = page.title[3:]
+        namespace, title = page.title.namespace, page.title.title
         event: dict[str, object] = {
             "$schema": "/mediawiki/revision/create/2.0.0",
             "meta": {
@@ -227,7 +227,7 @@ def _replayed(wiki: str, page_id: int, page: PageState, beginning: int) -> Itera
             "page_id": page_id,
             "page_title": f"Namespace_{namespace}:{title}" if namespace else title,
             "page_namespace": namespace,
-            "page_is_redirect": bool(page.redirect and page.redirect[3]),
+            "page_is_redirect": bool(page.redirect and page.redirect.is_redirect),
             "rev_id": rev_id,
             "rev_timestamp": at,
         }
@@ -240,8 +240,8 @@ def _replayed(wiki: str, page_id: int, page: PageState, beginning: int) -> Itera
         }
         event |= {field: value for field, value in optional.items() if value is not None}
         if revision.author is not None:
-            event["performer"] = {"user_text": revision.author[4]} | (
-                {"user_id": revision.author[3]} if revision.author[3] else {}
+            event["performer"] = {"user_text": revision.author.name} | (
+                {"user_id": revision.author.user_id} if revision.author.user_id else {}
             )
         yield revision.timestamp, msgspec.json.encode(event)
 

@@ -19,8 +19,8 @@ def with_authors(states: Iterable[tuple[Entity, State]]) -> Iterator[tuple[Entit
         for revision in state.revisions.values():
             if revision.author is None:
                 continue
-            *stamp, user_id, name = revision.author
+            user_id, name = revision.author.user_id, revision.author.name
             account = entity.wiki, user_id, name
             if user_id and account not in seen:
                 seen.add(account)
-                yield user(entity.wiki, user_id), named(name, (stamp[0], stamp[1], stamp[2]))
+                yield user(entity.wiki, user_id), named(name, revision.author.stamp)

@@ -31,7 +31,10 @@ from shared_logic.page_state import (
     USER_HIDDEN,
     Author,
     PageState,
+    Presence,
     RevisionState,
+    Suppression,
+    Visibility,
 )
 
 BLOCK_BYTES = 1 << 20
@@ -232,7 +235,7 @@ class BlockReader:
         handler.page = {"title": _unescaped(title).strip(), "ns": namespace, "id": page_id}
         handler.page_id, handler.is_redirect, handler.revisions = int(page_id), redirect is not None, {}
         self._header = header[0].encode()
-        self._revisions.presence = (*self._revisions.at, int(page_id), True)
+        self._revisions.presence = Presence(*self._revisions.at, int(page_id), is_live=True)
 
     # --- what is parsed -------------------------------------------------------------------------------------------
 
@@ -267,8 +270,8 @@ class _Revisions:
         self.at = beginning_stamp(beginning)
         self.unknown_parent: int | None = None
         """What a revision without a parent says of it."""
-        self.presence = (*self.at, 0, True)
-        self.visible = (*self.at, 0)
+        self.presence = Presence(*self.at, 0, is_live=True)
+        self.visible = Visibility(*self.at, 0)
         self.authors: dict[tuple[str, str | None], Author | None] = {}
         self.days: dict[str, int] = {}
 
@@ -319,8 +322,8 @@ class _Revisions:
             comment=comment,
             author=None if no_user else self.author(user_id or "0", name or address),
             presence=self.presence,
-            visibility=(*self.at, hidden) if hidden else self.visible,
-            suppressed=(*self.at, bool(hidden & SUPPRESSED)) if hidden else None,
+            visibility=Visibility(*self.at, hidden) if hidden else self.visible,
+            suppressed=Suppression(*self.at, bool(hidden & SUPPRESSED)) if hidden else None,
         )
         return True
 
@@ -329,14 +332,14 @@ class _Revisions:
         if known is not _NOBODY:
             return known
         told = _unescaped(name or "").strip()
-        author = (*self.at, int(user_id), told) if told else None
+        author = Author(*self.at, int(user_id), told) if told else None
         if len(self.authors) >= AUTHORS_KNOWN:
             self.authors.clear()
         self.authors[user_id, name] = author
         return author
 
 
-_NOBODY: Author = (0, 0, 0, 0, "")
+_NOBODY = Author(0, 0, 0, 0, "")
 """Tells an author that was not met from one without a name."""
 
 

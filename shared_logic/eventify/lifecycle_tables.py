@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar
 
-from shared_logic.clock import from_mediawiki, stamp
+from shared_logic.clock import Rank, from_mediawiki, stamp
 from shared_logic.entities import Entity, State, log_row, site, user
 from shared_logic.eventify.rows import (
     NAMESPACES,
@@ -19,9 +19,16 @@ from shared_logic.eventify.rows import (
     positive,
 )
 from shared_logic.history import php
-from shared_logic.log_state import ACTION_HIDDEN, COMMENT_HIDDEN, USER_HIDDEN, LogState
-from shared_logic.site_state import Namespace, SiteState
-from shared_logic.user_state import UserState, named
+from shared_logic.log_state import (
+    ACTION_HIDDEN,
+    COMMENT_HIDDEN,
+    USER_HIDDEN,
+    LogState,
+    LogTitle,
+    LogVisibility,
+)
+from shared_logic.site_state import Configuration, Namespace, SiteState
+from shared_logic.user_state import Groups, Seen, UserState, named
 
 Value = TypeVar("Value")
 
@@ -51,7 +58,7 @@ def site_told(
     wiki: str, hostname: str, namespaces: tuple[Namespace, ...], beginning: int
 ) -> tuple[Entity, State]:
     """The site with these namespaces, as of the beginning."""
-    return site(wiki), SiteState(told=(*beginning_stamp(beginning), hostname, namespaces))
+    return site(wiki), SiteState(told=Configuration(*beginning_stamp(beginning), hostname, namespaces))
 
 
 def accounts(tables: Tables) -> Iterator[tuple[Entity, State]]:
@@ -70,11 +77,11 @@ def accounts(tables: Tables) -> Iterator[tuple[Entity, State]]:
     for user_id, (name, registration, temporary) in tables.rows("user", "user_id", _user):
         listed = True
         state = UserState(
-            names=((name, at),),
+            names=((name, Seen(*at)),),
             registration=registration,
             is_temporary=temporary,
             central_id=central.get(user_id),
-            groups=(*at, tuple(sorted(groups.get(user_id, ())))),
+            groups=Groups(*at, tuple(sorted(groups.get(user_id, ())))),
         )
         yield user(tables.wiki, user_id), state
     for user_id, name_now in tables.actors.values():
@@ -103,12 +110,12 @@ def log_rows(tables: Tables) -> Iterator[tuple[Entity, State]]:
             log_action=row.get("log_action") or "",
             at=from_mediawiki(timestamp),
             namespace=number_or_none(row, "log_namespace", NAMESPACES),
-            title=None if title is None else (tables.beginning, title),
+            title=None if title is None else LogTitle(tables.beginning, title),
             page_id=number_or_none(row, "log_page") or None,
             user_id=user_id,
             user_name=name,
             comment=tables.comments.get(comment) if comment else None,
-            visibility=(tables.beginning, hidden),
+            visibility=LogVisibility(tables.beginning, hidden),
             params=params,
         )
 
@@ -124,9 +131,9 @@ def created_account(wiki: str, row: LogState) -> Iterator[tuple[Entity, State]]:
     if not isinstance(user_id, int) or user_id <= 0 or user_id not in NUMBERS:
         return
     if row.title is not None and row.at is not None:
-        seen, title = row.title
-        name = title.replace("_", " ")
-        yield user(wiki, user_id), UserState(names=((name, stamp(seen, 0, 0)),), registration=row.at)
+        name = row.title.title.replace("_", " ")
+        seen = Seen(*stamp(row.title.at, 0, Rank.EDIT))
+        yield user(wiki, user_id), UserState(names=((name, seen),), registration=row.at)
 
 
 def _user(row: Row) -> tuple[int, tuple[str, int | None, bool | None]]:

@@ -8,7 +8,7 @@ from shared_logic.entities import Entity, State, log_row, user
 from shared_logic.eventify.dump import LogItem, SiteInfo
 from shared_logic.eventify.lifecycle_tables import created_account, site_told
 from shared_logic.eventify.rows import beginning_stamp
-from shared_logic.log_state import LogState
+from shared_logic.log_state import LogState, LogTitle
 from shared_logic.titles import MAIN, split_title
 from shared_logic.user_state import named
 
@@ -26,7 +26,7 @@ def said_by_log_items(
             log_action=item.action or "",
             at=item.timestamp,
             namespace=title[0] if title else None,
-            title=(beginning, title[1]) if title else None,
+            title=LogTitle(beginning, title[1]) if title else None,
             user_id=item.user_id,
             user_name=item.user_text,
             comment=item.comment,

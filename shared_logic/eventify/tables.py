@@ -31,7 +31,20 @@ from shared_logic.eventify.rows import (
     number_or_none,
     positive,
 )
-from shared_logic.page_state import SUPPRESSED, PageState, RevisionState, join
+from shared_logic.page_state import (
+    SUPPRESSED,
+    Author,
+    Existence,
+    PageState,
+    Presence,
+    Redirect,
+    RevisionState,
+    Suppression,
+    Tags,
+    Title,
+    Visibility,
+    join,
+)
 
 Value = TypeVar("Value")
 
@@ -90,11 +103,11 @@ def revision_state(row: RevisionRow, beginning: int) -> PageState:
         sha1=row.sha1,
         minor=row.minor,
         comment=row.comment,
-        author=None if row.user_text is None else (*at, row.user_id, row.user_text),
-        presence=None if row.page_id is None else (*at, row.page_id, not row.archived),
-        visibility=(*at, row.deleted),
-        suppressed=(*at, bool(row.deleted & SUPPRESSED)) if row.deleted else None,
-        tags=None if row.tags is None else (*at, row.tags),
+        author=None if row.user_text is None else Author(*at, row.user_id, row.user_text),
+        presence=None if row.page_id is None else Presence(*at, row.page_id, not row.archived),
+        visibility=Visibility(*at, row.deleted),
+        suppressed=Suppression(*at, bool(row.deleted & SUPPRESSED)) if row.deleted else None,
+        tags=None if row.tags is None else Tags(*at, row.tags),
     )
     return PageState(revisions={row.rev_id: revision})
 
@@ -108,9 +121,9 @@ def page_state_of_row(
     """What a row of `page` says: title, redirect (None: not told) and that the page exists."""
     at = beginning_stamp(beginning)
     return PageState(
-        title=(*at, namespace, title),
-        redirect=None if is_redirect is None else (*at, is_redirect),
-        existence=(*at, True),
+        title=Title(*at, namespace, title),
+        redirect=None if is_redirect is None else Redirect(*at, is_redirect),
+        existence=Existence(*at, exists=True),
         surveyed=at,
     )
 
@@ -121,7 +134,7 @@ def archived_page(namespace: int, title: str, beginning: int) -> PageState:
     Nothing is cleared: nobody tells when the deletion was, and each archived revision says itself where it is.
     """
     at = beginning_stamp(beginning)
-    return PageState(title=(*at, namespace, title), existence=(*at, False), surveyed=at)
+    return PageState(title=Title(*at, namespace, title), existence=Existence(*at, exists=False), surveyed=at)
 
 
 def base36_sha1(data: bytes) -> str:

@@ -31,17 +31,24 @@ from shared_logic.clock import DAY_MS, SECOND_MS, Rank, Stamp, milliseconds, sta
 from shared_logic.entities import Entity, Kind, State, log_row, page, user
 from shared_logic.events import records as r
 from shared_logic.events.log_params import as_stored
-from shared_logic.log_state import LogState
+from shared_logic.log_state import LogState, LogTitle
 from shared_logic.page_state import (
     COMMENT_HIDDEN,
     TEXT_HIDDEN,
     USER_HIDDEN,
+    Author,
+    Existence,
     Happening,
     PageState,
+    Presence,
+    Redirect,
     RevisionState,
+    Tags,
+    Title,
+    Visibility,
 )
 from shared_logic.titles import bare_title
-from shared_logic.user_state import Hiding, UserState
+from shared_logic.user_state import Hiding, Seen, UserState
 
 
 class Named(NamedTuple):
@@ -102,7 +109,7 @@ class EventKind:
         if found is None or found.user_id != entity.id:
             return UserState()
         return UserState(
-            names=((found.name, found.seen),), registration=found.registration, hiding=found.hiding
+            names=((found.name, Seen(*found.seen)),), registration=found.registration, hiding=found.hiding
         )
 
 
@@ -122,16 +129,16 @@ def page_change(event: r.PageChange, page_id: int) -> PageState:
         minor=told.is_minor_edit,
         comment=told.comment,
         author=_author(at, told.editor),
-        presence=(*at, event.page.page_id, True) if event.page_change_kind in _MAKES_PRESENT else None,
+        presence=_presence(at, event.page.page_id) if event.page_change_kind in _MAKES_PRESENT else None,
         visibility=_visibility(at, told),
     )
     if not here:
         return PageState(revisions={told.rev_id: revision})
     changed = event.page
     return PageState(
-        title=(*at, changed.namespace_id, bare_title(changed.namespace_id, changed.page_title)),
-        redirect=None if changed.is_redirect is None else (*at, changed.is_redirect),
-        existence=(*at, not deleted),
+        title=Title(*at, changed.namespace_id, bare_title(changed.namespace_id, changed.page_title)),
+        redirect=None if changed.is_redirect is None else Redirect(*at, changed.is_redirect),
+        existence=Existence(*at, not deleted),
         cleared=at if deleted else None,
         happenings=_happenings(event),
         revisions={told.rev_id: revision},
@@ -179,14 +186,14 @@ def revision_create(event: r.RevisionCreate, page_id: int) -> PageState:
         minor=event.rev_minor_edit,
         comment=event.comment,
         author=_author(at, event.performer),
-        presence=(*at, event.page_id, True),
+        presence=_presence(at, event.page_id),
     )
     if event.page_id != page_id:
         return PageState(revisions={event.rev_id: revision})
     return PageState(
         title=_title(at, event),
-        redirect=(*at, event.page_is_redirect) if is_new and event.page_is_redirect is not None else None,
-        existence=(*at, True),
+        redirect=_redirect(at, event) if is_new else None,
+        existence=Existence(*at, exists=True),
         revisions={event.rev_id: revision},
     )
 
@@ -194,19 +201,19 @@ def revision_create(event: r.RevisionCreate, page_id: int) -> PageState:
 def page_delete(event: r.PageDelete, page_id: int) -> PageState:
     """A deletion: all that was present before is in the archive since."""
     at = _sent(event, Rank.DELETE)
-    return _page(event, page_id, at, existence=(*at, False), cleared=at)
+    return _page(event, page_id, at, exists=False, cleared=at)
 
 
 def page_undelete(event: r.PageUndelete, page_id: int) -> PageState:
     """A restore; which revisions came back is told by their own copies."""
     at = _sent(event, Rank.RESTORE)
-    return _page(event, page_id, at, existence=(*at, True))
+    return _page(event, page_id, at, exists=True)
 
 
 def page_move(event: r.PageMove, page_id: int) -> PageState:
     """A new title."""
     at = _sent(event, Rank.MOVE)
-    return _page(event, page_id, at, existence=(*at, True))
+    return _page(event, page_id, at, exists=True)
 
 
 def visibility_change(event: r.VisibilityChange, page_id: int) -> PageState:  # noqa: ARG001
@@ -218,7 +225,7 @@ def visibility_change(event: r.VisibilityChange, page_id: int) -> PageState:  # 
         | (0 if seen.user else USER_HIDDEN)
     )
     revision = RevisionState(
-        timestamp=milliseconds(event.rev_timestamp), visibility=(*_sent(event, Rank.EDIT), hidden)
+        timestamp=milliseconds(event.rev_timestamp), visibility=Visibility(*_sent(event, Rank.EDIT), hidden)
     )
     return PageState(revisions={event.rev_id: revision})
 
@@ -228,7 +235,7 @@ def tags_change(event: r.TagsChange, page_id: int) -> PageState:  # noqa: ARG001
     tags = tuple(sorted(set(event.tags)))
     sent = milliseconds(event.meta.dt)
     revision = RevisionState(
-        timestamp=milliseconds(event.rev_timestamp), tags=(*stamp(sent, sent, len(tags)), tags)
+        timestamp=milliseconds(event.rev_timestamp), tags=Tags(*stamp(sent, sent, len(tags)), tags)
     )
     return PageState(revisions={event.rev_id: revision})
 
@@ -248,7 +255,7 @@ def log_entry(event: r.RecentChange) -> LogState:
         log_action=event.log_action or "",
         at=at,
         namespace=namespace,
-        title=None if title is None or namespace is None else (at, bare_title(namespace, title)),
+        title=None if title is None or namespace is None else LogTitle(at, bare_title(namespace, title)),
         user_name=event.user,
         comment=event.comment,
         params=as_stored(log_type, event.log_params),
@@ -266,7 +273,7 @@ def _performer(event: r.RevisionCreate) -> Named | None:
 def _blocked(event: r.BlocksChange) -> Named | None:
     if not event.user_id:
         return None
-    hiding = (*_sent(event, Rank.EDIT), event.blocks.get("name") is True)
+    hiding = Hiding(*_sent(event, Rank.EDIT), event.blocks.get("name") is True)
     return Named(event.user_id, event.user_text, _day_sent(event), hiding=hiding)
 
 
@@ -456,8 +463,8 @@ def _sent(event: r.Event, rank: Rank) -> Stamp:
     return stamp(sent, sent, rank)
 
 
-def _title(at: Stamp, event: r.OldPageEvent) -> tuple[int, int, int, int, str]:
-    return (*at, event.page_namespace, bare_title(event.page_namespace, event.page_title))
+def _title(at: Stamp, event: r.OldPageEvent) -> Title:
+    return Title(*at, event.page_namespace, bare_title(event.page_namespace, event.page_title))
 
 
 def _page(
@@ -465,28 +472,36 @@ def _page(
     page_id: int,
     at: Stamp,
     *,
-    existence: tuple[int, int, int, bool],
+    exists: bool,
     cleared: Stamp | None = None,
 ) -> PageState:
     if event.page_id != page_id:
         return PageState()
     return PageState(
         title=_title(at, event),
-        redirect=None if event.page_is_redirect is None else (*at, event.page_is_redirect),
-        existence=existence,
+        redirect=_redirect(at, event),
+        existence=Existence(*at, exists),
         cleared=cleared,
     )
 
 
-def _author(at: Stamp, user: r.UserEntity | r.OldUser | None) -> tuple[int, int, int, int, str] | None:
+def _redirect(at: Stamp, event: r.OldPageEvent) -> Redirect | None:
+    return None if event.page_is_redirect is None else Redirect(*at, event.page_is_redirect)
+
+
+def _presence(at: Stamp, page_id: int) -> Presence:
+    return Presence(*at, page_id, is_live=True)
+
+
+def _author(at: Stamp, user: r.UserEntity | r.OldUser | None) -> Author | None:
     if user is None or user.user_text is None:
         return None
-    return (*at, user.user_id or 0, user.user_text)
+    return Author(*at, user.user_id or 0, user.user_text)
 
 
-def _visibility(at: Stamp, told: r.RevisionEntity) -> tuple[int, int, int, int] | None:
+def _visibility(at: Stamp, told: r.RevisionEntity) -> Visibility | None:
     flags = (told.is_content_visible, told.is_comment_visible, told.is_editor_visible)
     if None in flags:
         return None
     bits = (TEXT_HIDDEN, COMMENT_HIDDEN, USER_HIDDEN)
-    return (*at, sum(bit for bit, visible in zip(bits, flags, strict=True) if not visible))
+    return Visibility(*at, sum(bit for bit, visible in zip(bits, flags, strict=True) if not visible))

@@ -35,7 +35,7 @@ def titles(folder: Path, wiki: str = "") -> dict[str, str]:
         for entity, state in states(one.tables, one.wiki, 0, print):
             if isinstance(state, PageState) and state.title is not None:
                 assert entity == page(one.wiki, 1)
-                found[one.wiki] = state.title[4]
+                found[one.wiki] = state.title.title
     return found
 
 

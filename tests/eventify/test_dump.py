@@ -17,7 +17,18 @@ from shared_logic.eventify.dump import (
     read_logging,
 )
 from shared_logic.eventify.tables import base36_sha1, states
-from shared_logic.page_state import EMPTY, PageState, RevisionState, join
+from shared_logic.page_state import (
+    EMPTY,
+    Author,
+    Existence,
+    PageState,
+    Presence,
+    Redirect,
+    RevisionState,
+    Title,
+    Visibility,
+    join,
+)
 from tests.eventify.test_tables import table_rows
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -68,9 +79,9 @@ def test_a_stub_page_is_facts_and_registers_as_of_the_beginning():
             (
                 7,
                 PageState(
-                    title=(*AT, 1, "A_b"),
-                    redirect=(*AT, True),
-                    existence=(*AT, True),
+                    title=Title(*AT, 1, "A_b"),
+                    redirect=Redirect(*AT, True),
+                    existence=Existence(*AT, True),
                     revisions={
                         5: RevisionState(
                             timestamp=from_iso("2021-01-01T00:00:00Z"),
@@ -79,9 +90,9 @@ def test_a_stub_page_is_facts_and_registers_as_of_the_beginning():
                             sha1="abc",
                             minor=True,
                             comment="hello & more",
-                            author=(*AT, 4, "Alice"),
-                            presence=(*AT, 7, True),
-                            visibility=(*AT, 0),
+                            author=Author(*AT, 4, "Alice"),
+                            presence=Presence(*AT, 7, True),
+                            visibility=Visibility(*AT, 0),
                         )
                     },
                 ),
@@ -102,8 +113,8 @@ def test_the_head_can_be_read_first():
 
 
 def test_a_namespace_that_is_not_told_comes_from_the_prefix():
-    assert one(wiki(page(ns="", title="Test talk:A"), version="0.3")).title == (*AT, 4, "A")
-    assert one(wiki(page(ns="", title="Mission: A"), version="0.3")).title == (*AT, 0, "Mission:_A")
+    assert one(wiki(page(ns="", title="Test talk:A"), version="0.3")).title == Title(*AT, 4, "A")
+    assert one(wiki(page(ns="", title="Mission: A"), version="0.3")).title == Title(*AT, 0, "Mission:_A")
 
 
 def test_without_namespaces_a_title_is_unknown_not_guessed():
@@ -121,16 +132,16 @@ def test_what_a_schema_can_not_tell_is_unknown(version, parent, redirect):
     text = "<revision><id>5</id><timestamp>2021-01-01T00:00:00Z</timestamp><text>x</text></revision>"
     state = one(wiki(page(text), version=version))
     assert state.revisions[5].parent_id == parent
-    assert state.redirect == (None if redirect is None else (*AT, redirect))
+    assert state.redirect == (None if redirect is None else Redirect(*AT, redirect))
 
 
 @pytest.mark.parametrize(
     "contributor,author",
     [
-        ("<contributor><username>Alice</username><id>4</id></contributor>", (*AT, 4, "Alice")),
-        ("<contributor><username>en>Alice</username><id>0</id></contributor>", (*AT, 0, "en>Alice")),
-        ("<contributor><ip>192.0.2.1</ip></contributor>", (*AT, 0, "192.0.2.1")),
-        ("<contributor><username>Alice</username></contributor>", (*AT, 0, "Alice")),
+        ("<contributor><username>Alice</username><id>4</id></contributor>", Author(*AT, 4, "Alice")),
+        ("<contributor><username>en>Alice</username><id>0</id></contributor>", Author(*AT, 0, "en>Alice")),
+        ("<contributor><ip>192.0.2.1</ip></contributor>", Author(*AT, 0, "192.0.2.1")),
+        ("<contributor><username>Alice</username></contributor>", Author(*AT, 0, "Alice")),
         ("<contributor><ip /></contributor>", None),
         ("", None),
     ],
@@ -144,7 +155,7 @@ def test_what_is_hidden_is_unknown_and_said_to_be_hidden():
         '<contributor deleted="deleted" /><comment deleted="deleted" />'
         '<text bytes="233" sha1="abc" deleted="deleted" />'
     )
-    assert (found.author, found.comment, found.visibility) == (None, None, (*AT, 7))
+    assert (found.author, found.comment, found.visibility) == (None, None, Visibility(*AT, 7))
     assert (found.size, found.sha1) == (233, "abc")
     assert revision('<text bytes="-1" deleted="deleted" />').size is None
     assert revision('<text deleted="deleted" />').sha1 is None
@@ -426,7 +437,7 @@ def joined(said):
 
 def facts(state, told):
     """What both sources tell: a dump leaves out names and comments that are hidden, and doesn't tell suppression."""
-    hidden = told.visibility[3]
+    hidden = told.visibility.bits
     return (
         state.timestamp,
         state.size,
@@ -434,7 +445,7 @@ def facts(state, told):
         state.parent_id,
         state.minor,
         state.presence,
-        state.visibility[3] & 7,
+        state.visibility.bits & 7,
         None if hidden & 4 else state.author,
         None if hidden & 2 else state.comment,
     )

@@ -16,7 +16,7 @@ from shared_logic.clock import from_iso
 from shared_logic.eventify import dump_blocks
 from shared_logic.eventify.dump import DumpError, DumpReader
 from shared_logic.eventify.dump_blocks import BlockReader
-from shared_logic.page_state import EMPTY, PageState, join
+from shared_logic.page_state import EMPTY, Author, PageState, join
 from tests.eventify.test_dump import REVISION, page, wiki
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "dumps"
@@ -183,7 +183,7 @@ def test_pages_within_a_page_are_for_the_parser() -> None:
 def test_another_encoding_than_the_usual() -> None:
     data = '<?xml version="1.0" encoding="iso-8859-1"?>' + wiki(page(REVISION.replace("Alice", "Zoë")))
     states = assert_same(data.encode("latin-1"))[0]
-    assert states[7].revisions[5].author == (BEGINNING, 0, 0, 4, "Zoë")
+    assert states[7].revisions[5].author == Author(BEGINNING, 0, 0, 4, "Zoë")
 
 
 def test_a_usual_dump_needs_no_parser_but_for_its_head(monkeypatch: pytest.MonkeyPatch) -> None:

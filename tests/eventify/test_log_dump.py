@@ -5,7 +5,7 @@ import io
 from shared_logic.entities import Entity, Kind, State
 from shared_logic.eventify.dump import DumpReader, read_logging
 from shared_logic.eventify.log_dump import said_by_head, said_by_log_items
-from shared_logic.log_state import LogState
+from shared_logic.log_state import LogState, LogTitle
 from shared_logic.site_state import SiteState
 from shared_logic.user_state import UserState
 
@@ -34,7 +34,7 @@ def test_an_entry_is_a_log_row_and_tells_of_accounts() -> None:
     assert (row.log_type, row.namespace, row.title, row.user_name) == (
         "newusers",
         2,
-        (BEGINNING, "Made_up"),
+        LogTitle(BEGINNING, "Made_up"),
         "Maker",
     )
     names = {e.id: [name for name, _ in s.names] for e, s in found.items() if isinstance(s, UserState)}
@@ -45,4 +45,4 @@ def test_the_head_tells_namespaces() -> None:
     site = said()[Entity("testwiki", Kind.SITE, 0)]
     assert isinstance(site, SiteState)
     assert site.told is not None
-    assert site.told[4] == ((0, "", "", True), (2, "", "Benutzer", False))
+    assert site.told.namespaces == ((0, "", "", True), (2, "", "Benutzer", False))

@@ -16,7 +16,20 @@ from shared_logic.eventify.tables import (
     revision_state,
     states,
 )
-from shared_logic.page_state import EMPTY, PageState, RevisionState, join
+from shared_logic.page_state import (
+    EMPTY,
+    Author,
+    Existence,
+    PageState,
+    Presence,
+    Redirect,
+    RevisionState,
+    Suppression,
+    Tags,
+    Title,
+    Visibility,
+    join,
+)
 
 BEGINNING = from_iso("2022-01-01T00:00:00.750Z")
 AT = (from_iso("2022-01-01T00:00:00Z"), 0, 0)
@@ -96,11 +109,11 @@ def test_a_row_is_facts_and_registers_as_of_the_beginning():
                 sha1="abc",
                 minor=True,
                 comment="hello",
-                author=(*AT, 4, "Alice"),
-                presence=(*AT, 1, False),
-                visibility=(*AT, 2),
-                suppressed=(*AT, False),
-                tags=(*AT, ("b",)),
+                author=Author(*AT, 4, "Alice"),
+                presence=Presence(*AT, 1, False),
+                visibility=Visibility(*AT, 2),
+                suppressed=Suppression(*AT, False),
+                tags=Tags(*AT, ("b",)),
             )
         }
     )
@@ -110,15 +123,18 @@ def test_what_a_row_does_not_tell_stays_unknown():
     row = RevisionRow(rev_id=5, page_id=None, timestamp="20210101000000")
     state = revision_state(row, BEGINNING).revisions[5]
     assert (state.parent_id, state.size, state.author, state.presence, state.tags) == (None,) * 5
-    assert state.visibility == (*AT, 0)
+    assert state.visibility == Visibility(*AT, 0)
 
 
 def test_pages_live_and_archived():
     assert page_state_of_row(10, "Navbox", True, BEGINNING) == PageState(
-        title=(*AT, 10, "Navbox"), redirect=(*AT, True), existence=(*AT, True), surveyed=AT
+        title=Title(*AT, 10, "Navbox"),
+        redirect=Redirect(*AT, True),
+        existence=Existence(*AT, True),
+        surveyed=AT,
     )
     assert archived_page(0, "Gone", BEGINNING) == PageState(
-        title=(*AT, 0, "Gone"), existence=(*AT, False), surveyed=AT
+        title=Title(*AT, 0, "Gone"), existence=Existence(*AT, False), surveyed=AT
     )
 
 
@@ -135,9 +151,9 @@ def test_tables_are_joined():
     assert problems == []
     assert pages == {
         1: PageState(
-            title=(*AT, 10, "Navbox"),
-            redirect=(*AT, False),
-            existence=(*AT, True),
+            title=Title(*AT, 10, "Navbox"),
+            redirect=Redirect(*AT, False),
+            existence=Existence(*AT, True),
             surveyed=AT,
             revisions={
                 5: RevisionState(
@@ -147,10 +163,10 @@ def test_tables_are_joined():
                     sha1="abc",
                     minor=True,
                     comment="hello",
-                    author=(*AT, 4, "Alice"),
-                    presence=(*AT, 1, True),
-                    visibility=(*AT, 0),
-                    tags=(*AT, ("bot", "mw-undo")),
+                    author=Author(*AT, 4, "Alice"),
+                    presence=Presence(*AT, 1, True),
+                    visibility=Visibility(*AT, 0),
+                    tags=Tags(*AT, ("bot", "mw-undo")),
                 )
             },
         )
@@ -160,7 +176,7 @@ def test_tables_are_joined():
 def test_tags_are_unknown_without_their_tables_and_empty_with_them():
     assert revision_of().tags is None
     assert revision_of(change_tag=[]).tags is None
-    assert revision_of(change_tag=[], change_tag_def=[]).tags == (*AT, ())
+    assert revision_of(change_tag=[], change_tag_def=[]).tags == Tags(*AT, ())
 
 
 def test_ids_of_the_temporary_tables_are_used_where_the_row_has_none():
@@ -171,12 +187,12 @@ def test_ids_of_the_temporary_tables_are_used_where_the_row_has_none():
         revision_comment_temp=[{"revcomment_rev": "5", "revcomment_comment_id": "7"}],
         revision_actor_temp=[{"revactor_rev": "5", "revactor_actor": "3"}],
     )
-    assert (found.comment, found.author) == ("hello", (*AT, 4, "Alice"))
+    assert (found.comment, found.author) == ("hello", Author(*AT, 4, "Alice"))
 
 
 def test_an_address_has_no_user_id_and_a_missing_actor_no_author():
     address = {"actor_id": "3", "actor_user": None, "actor_name": "192.0.2.1"}
-    assert revision_of(actor=[address]).author == (*AT, 0, "192.0.2.1")
+    assert revision_of(actor=[address]).author == Author(*AT, 0, "192.0.2.1")
     assert revision_of(actor=[]).author is None
 
 
@@ -223,22 +239,22 @@ def test_archived_revisions_are_on_no_page_and_their_page_is_no_more():
     pages, problems = read(archive=[ARCHIVE])
     assert problems == []
     gone = pages[9]
-    assert (gone.title, gone.existence, gone.cleared) == ((*AT, 0, "Gone"), (*AT, False), None)
-    assert gone.revisions[2].presence == (*AT, 9, False)
-    assert gone.revisions[2].author == (*AT, 4, "Alice")
+    assert (gone.title, gone.existence, gone.cleared) == (Title(*AT, 0, "Gone"), Existence(*AT, False), None)
+    assert gone.revisions[2].presence == Presence(*AT, 9, False)
+    assert gone.revisions[2].author == Author(*AT, 4, "Alice")
 
 
 def test_archived_revisions_of_a_live_page_do_not_end_it():
     pages, _ = read(archive=[ARCHIVE | {"ar_page_id": "1"}])
-    assert pages[1].title == (*AT, 10, "Navbox")
-    assert pages[1].existence == (*AT, True)
-    assert pages[1].revisions[2].presence == (*AT, 1, False)
+    assert pages[1].title == Title(*AT, 10, "Navbox")
+    assert pages[1].existence == Existence(*AT, True)
+    assert pages[1].revisions[2].presence == Presence(*AT, 1, False)
 
 
 def test_an_archive_row_of_a_live_revision_is_dropped():
     pages, problems = read(archive=[ARCHIVE | {"ar_rev_id": "5", "ar_page_id": "1"}])
     assert [(problem.table, problem.row, problem.code) for problem in problems] == [("archive", "1", "copy")]
-    assert pages[1].revisions[5].presence == (*AT, 1, True)
+    assert pages[1].revisions[5].presence == Presence(*AT, 1, True)
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -251,7 +267,7 @@ def test_of_archive_rows_of_one_revision_the_latest_stays(order):
 def test_the_title_archived_last_is_the_pages():
     first = ARCHIVE | {"ar_id": "8", "ar_title": "New", "ar_rev_id": "3"}
     pages, _ = read(archive=[first, ARCHIVE | {"ar_timestamp": "20210601000000"}])
-    assert pages[9].title == (*AT, 0, "New")
+    assert pages[9].title == Title(*AT, 0, "New")
 
 
 @pytest.mark.parametrize("page_id", [None, "0", "-1"])
@@ -379,7 +395,7 @@ def test_every_row_of_a_real_wiki_is_there(wiki, live, archived):
             pages[entity.id] = join(pages.get(entity.id, EMPTY), state)
     presences = [state.presence for page in pages.values() for state in page.revisions.values()]
     assert problems == []
-    assert sum(is_live for *_, is_live in presences) == len(tables["revision"]) == live
-    assert sum(not is_live for *_, is_live in presences) == len(tables["archive"]) == archived
-    assert sum(page.existence[3] for page in pages.values()) == len(tables["page"])
+    assert sum(one.is_live for one in presences) == len(tables["revision"]) == live
+    assert sum(not one.is_live for one in presences) == len(tables["archive"]) == archived
+    assert sum(page.existence.exists for page in pages.values()) == len(tables["page"])
     assert all(page.title for page in pages.values())

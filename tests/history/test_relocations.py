@@ -13,7 +13,7 @@ from shared_logic.clock import Rank, from_iso, stamp
 from shared_logic.events.read import read
 from shared_logic.events.records import RevisionsRelocated
 from shared_logic.history.page_events import Namespaces
-from shared_logic.page_state import Happening, PageState, RevisionState
+from shared_logic.page_state import Author, Happening, PageState, Presence, RevisionState, Tags, Title
 from shared_logic.relocations import Merge, Restore, Told, Unresolved, resolved, told
 
 MERGED = from_iso("2026-05-05T05:05:05Z")
@@ -37,12 +37,12 @@ class Pages:
 def revision(number: int, page_id: int, **more: object) -> RevisionState:
     """Of the second of that number, live on that page."""
     at = EARLIER + number * 1_000
-    known = RevisionState(timestamp=at, presence=(*stamp(at, number, Rank.EDIT), page_id, True))
+    known = RevisionState(timestamp=at, presence=Presence(*stamp(at, number, Rank.EDIT), page_id, True))
     return RevisionState(**{**{name: getattr(known, name) for name in known.__struct_fields__}, **more})
 
 
 def page(title: str, revisions: Mapping[int, RevisionState], **more: object) -> PageState:
-    return PageState(title=(*stamp(EARLIER, 0, Rank.EDIT), 0, title), revisions=dict(revisions), **more)  # type: ignore[arg-type]
+    return PageState(title=Title(*stamp(EARLIER, 0, Rank.EDIT), 0, title), revisions=dict(revisions), **more)  # type: ignore[arg-type]
 
 
 def told_by_log_row(params: object) -> Told | None:
@@ -102,7 +102,9 @@ def test_a_merge_takes_what_lies_between_its_bounds(
     assert event is not None
     assert (event.from_page_id, event.to_page_id, event.log_id) == (7, 8, 9)
     assert sorted(event.revisions) == expected
-    assert {one.presence[3:] for one in event.revisions.values() if one.presence} == {(8, True)}
+    assert {
+        (one.presence.page_id, one.presence.is_live) for one in event.revisions.values() if one.presence
+    } == {(8, True)}
 
 
 @pytest.mark.parametrize(
@@ -123,8 +125,8 @@ def test_what_was_in_the_archive_or_came_later_stays() -> None:
     deleted = MERGED - 60_000
     states = {
         1: revision(1, 7),
-        2: revision(2, 7, presence=(*stamp(deleted + 10_000, 0, Rank.RESTORE), 7, True)),
-        3: revision(3, 7, presence=(*stamp(MERGED + 60_000, 0, Rank.EDIT), 7, True)),
+        2: revision(2, 7, presence=Presence(*stamp(deleted + 10_000, 0, Rank.RESTORE), 7, True)),
+        3: revision(3, 7, presence=Presence(*stamp(MERGED + 60_000, 0, Rank.EDIT), 7, True)),
     }
     left = page("Left", states, cleared=stamp(deleted, deleted, Rank.DELETE))
     event = said(merge(mergepoint="20260301000000"), {7: left, 8: page("Reached", {})})
@@ -156,9 +158,11 @@ def test_two_pages_of_one_title_are_not_guessed_at() -> None:
 
 def test_what_was_hidden_in_the_archive_stays_with_the_old_page() -> None:
     # given a deleted page that knows the comment and the author of a revision, and its tags
-    old = revision(1, 7, comment="secret", author=(1, 1, 0, 3, "U"), sha1="abc", tags=(1, 1, 0, ("kept",)))
+    old = revision(
+        1, 7, comment="secret", author=Author(1, 1, 0, 3, "U"), sha1="abc", tags=Tags(1, 1, 0, ("kept",))
+    )
     # and the copy that was restored to another page, which lacks them, since they were hidden in the archive
-    restored = revision(1, 8, presence=(*stamp(MERGED, MERGED, Rank.RESTORE), 8, True), size=5)
+    restored = revision(1, 8, presence=Presence(*stamp(MERGED, MERGED, Rank.RESTORE), 8, True), size=5)
     states = {7: page("Kettle", {1: old}), 8: page("Kettle", {1: restored})}
     # when the old page is looked up
     event = said(Restore(wiki="w", page_id=8, at=MERGED, title="Kettle"), states)

@@ -19,7 +19,7 @@ from shared_logic.folds import Fold
 from shared_logic.incremental import IncrementalEntity, readers
 from shared_logic.kernel import Changes, Described, Rows, add, entity_rows, told_elsewhere
 from shared_logic.language import Clustering, Partition, Sum, Table, about
-from shared_logic.page_state import PageState, RevisionState
+from shared_logic.page_state import Author, PageState, Presence, RevisionState, Title, Visibility
 from shared_logic.registry import Registry
 from shared_logic.reverts import Reverts
 from shared_logic.things import Revision
@@ -173,9 +173,11 @@ def revisions(draw: st.DrawFn) -> RevisionState:
         parent_id=told(st.integers(0, 6)),
         size=told(st.integers(11, 13)),
         sha1=told(st.sampled_from("ab")),
-        author=told(st.sampled_from([(*at, 7, "Alice"), (*at, 0, "192.0.2.1")])),
-        presence=told(st.tuples(st.sampled_from([1, 1, 1, 2]), st.booleans()).map(lambda here: (*at, *here))),
-        visibility=told(st.integers(0, 7).map(lambda bits: (*at, bits))),
+        author=told(st.sampled_from([Author(*at, 7, "Alice"), Author(*at, 0, "192.0.2.1")])),
+        presence=told(
+            st.tuples(st.sampled_from([1, 1, 1, 2]), st.booleans()).map(lambda here: Presence(*at, *here))
+        ),
+        visibility=told(st.integers(0, 7).map(lambda bits: Visibility(*at, bits))),
     )
 
 
@@ -189,8 +191,8 @@ def edits(draw: st.DrawFn) -> RevisionState:
         parent_id=draw(st.integers(0, 6)),
         size=rest.size,
         sha1=rest.sha1,
-        author=(*at, 7, "Alice"),
-        presence=(*at, 1, True),
+        author=Author(*at, 7, "Alice"),
+        presence=Presence(*at, 1, True),
         visibility=rest.visibility,
     )
 
@@ -201,7 +203,7 @@ def said(draw: st.DrawFn) -> PageState:
     at = draw(moments)
     seldom = st.integers(0, 7).map(lambda drawn: drawn == 7)
     return PageState(
-        title=(*at, draw(st.integers(0, 1)), "A") if draw(seldom) else None,
+        title=Title(*at, draw(st.integers(0, 1)), "A") if draw(seldom) else None,
         cleared=at if draw(seldom) else None,
         surveyed=at if draw(seldom) else None,
         revisions=draw(st.dictionaries(st.integers(1, 6), edits() | revisions(), max_size=2)),
@@ -256,7 +258,7 @@ def edit(rev_id: int, at: int, parent_id: int, size: int | None = 11) -> PageSta
         parent_id=parent_id,
         size=size,
         sha1="a",
-        presence=(0, 0, 0, 1, True),
-        author=(0, 0, 0, 7, "Alice"),
+        presence=Presence(0, 0, 0, 1, True),
+        author=Author(0, 0, 0, 7, "Alice"),
     )
     return PageState(revisions={rev_id: told})

@@ -9,19 +9,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared_logic.clock import Register, Stamp
 from shared_logic.entities import Kind, State, decode, encode, join
 from shared_logic.issue_state import IssueState
 from shared_logic.kernel import Sums, add, negate, subtract
-from shared_logic.log_state import LogState
-from shared_logic.page_state import Happening, PageState, RevisionState
-from shared_logic.site_state import SiteState
-from shared_logic.user_state import UserState
+from shared_logic.log_state import LogState, LogTitle, LogVisibility
+from shared_logic.page_state import (
+    Author,
+    Existence,
+    Happening,
+    PageState,
+    Presence,
+    Redirect,
+    RevisionState,
+    Suppression,
+    Tags,
+    Title,
+    Visibility,
+)
+from shared_logic.site_state import Configuration, SiteState
+from shared_logic.user_state import Groups, Hiding, Seen, UserState
 
 SMALL = st.integers(0, 3)
 """So few values that registers meet others with the same stamp."""
 FLAG = st.booleans()
 NAME = st.sampled_from(["", "Alice", "Bertha"])
-STAMP = st.tuples(SMALL, SMALL, SMALL)
+STAMP = st.builds(Stamp, SMALL, SMALL, SMALL)
 TAGS = st.lists(NAME, unique=True).map(sorted).map(tuple)
 
 
@@ -29,9 +42,9 @@ def maybe(known: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     return st.none() | known
 
 
-def register(*values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+def register(kind: type[Register], *values: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     """A stamp, then the value; or nothing."""
-    return maybe(st.tuples(SMALL, SMALL, SMALL, *values))
+    return maybe(st.builds(kind, SMALL, SMALL, SMALL, *values))
 
 
 revisions = st.builds(
@@ -42,11 +55,11 @@ revisions = st.builds(
     sha1=maybe(NAME),
     minor=maybe(FLAG),
     comment=maybe(NAME),
-    author=register(SMALL, NAME),
-    presence=register(SMALL, FLAG),
-    visibility=register(SMALL),
-    tags=register(TAGS),
-    suppressed=register(FLAG),
+    author=register(Author, SMALL, NAME),
+    presence=register(Presence, SMALL, FLAG),
+    visibility=register(Visibility, SMALL),
+    tags=register(Tags, TAGS),
+    suppressed=register(Suppression, FLAG),
 )
 happenings = st.builds(
     Happening,
@@ -62,9 +75,9 @@ happenings = st.builds(
 )
 pages = st.builds(
     PageState,
-    title=register(SMALL, NAME),
-    redirect=register(FLAG),
-    existence=register(FLAG),
+    title=register(Title, SMALL, NAME),
+    redirect=register(Redirect, FLAG),
+    existence=register(Existence, FLAG),
     cleared=maybe(STAMP),
     surveyed=maybe(STAMP),
     happenings=st.lists(happenings, max_size=2).map(
@@ -74,11 +87,14 @@ pages = st.builds(
 )
 users = st.builds(
     UserState,
-    names=st.dictionaries(NAME, STAMP, max_size=2).map(lambda names: tuple(sorted(names.items()))),
+    names=st.dictionaries(NAME, st.builds(Seen, SMALL, SMALL, SMALL), max_size=2).map(
+        lambda names: tuple(sorted(names.items()))
+    ),
     registration=maybe(SMALL),
     is_temporary=maybe(FLAG),
     central_id=maybe(SMALL),
-    groups=register(TAGS),
+    groups=register(Groups, TAGS),
+    hiding=register(Hiding, FLAG),
 )
 log_rows = st.builds(
     LogState,
@@ -86,16 +102,17 @@ log_rows = st.builds(
     log_action=maybe(NAME),
     at=maybe(SMALL),
     namespace=maybe(SMALL),
-    title=maybe(st.tuples(SMALL, NAME)),
+    title=maybe(st.builds(LogTitle, SMALL, NAME)),
     page_id=maybe(SMALL),
     user_id=maybe(SMALL),
     user_name=maybe(NAME),
     comment=maybe(NAME),
-    visibility=maybe(st.tuples(SMALL, SMALL)),
+    visibility=maybe(st.builds(LogVisibility, SMALL, SMALL)),
     params=maybe(NAME),
 )
 sites = st.builds(
-    SiteState, told=register(NAME, st.lists(st.tuples(SMALL, NAME, NAME, FLAG), max_size=2).map(tuple))
+    SiteState,
+    told=register(Configuration, NAME, st.lists(st.tuples(SMALL, NAME, NAME, FLAG), max_size=2).map(tuple)),
 )
 issues = st.builds(IssueState, told=maybe(st.tuples(NAME, NAME, NAME, NAME, NAME)))
 

@@ -16,7 +16,7 @@ from shared_logic.folds import Fold
 from shared_logic.incremental import IncrementalEntity, _WholePage, readers
 from shared_logic.incremental_fold import IncrementalFold
 from shared_logic.kernel import Changes, Described, entity_rows
-from shared_logic.page_state import PageState, RevisionState
+from shared_logic.page_state import PageState, RevisionState, Tags, Title
 from shared_logic.registry import Registry
 from shared_logic.tables import DefinitionError
 from shared_logic.things import Revision
@@ -106,7 +106,7 @@ def test_going_back_to_a_mark_keeps_the_one_before_it(monkeypatch: pytest.Monkey
     take(*(edit(number, number, number - 1) for number in range(1, 26)))
 
     def tagged(rev_id: int) -> PageState:
-        return PageState(revisions={rev_id: RevisionState(tags=(1, 0, 0, ("mw-reverted",)))})
+        return PageState(revisions={rev_id: RevisionState(tags=Tags(1, 0, 0, ("mw-reverted",)))})
 
     # when tags come of one after the newest mark, and then of one before it
     assert take(tagged(24)) == list(range(21, 26))
@@ -120,9 +120,9 @@ def test_a_page_that_is_called_otherwise_is_read_again_by_whoever_asked(
 ) -> None:
     # given two folds, one of which asks what the page is
     asking, other = (Reading(monkeypatch, fold) for fold in (steps, sizes))
-    moved = PageState(title=(9, 0, 0, 0, "B"))
+    moved = PageState(title=Title(9, 0, 0, 0, "B"))
     for reading in (asking, other):
-        reading.take(PageState(title=(1, 0, 0, 0, "A")), edit(1, 1, 0), edit(2, 2, 1))
+        reading.take(PageState(title=Title(1, 0, 0, 0, "A")), edit(1, 1, 0), edit(2, 2, 1))
     # when it is moved within its namespace, then that one alone reads it again
     assert asking.take(moved) == [1, 2]
     assert other.take(moved) == []

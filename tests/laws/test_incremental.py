@@ -13,7 +13,7 @@ from shared_logic.entities import Kind, join
 from shared_logic.incremental import IncrementalEntity, readers
 from shared_logic.kernel import Changes, Described, entity_rows, told_elsewhere
 from shared_logic.page_outline import Concerned, Outline
-from shared_logic.page_state import PageState, RevisionState
+from shared_logic.page_state import PageState, Presence, RevisionState, Tags, Title
 from tests.laws.followed import PAGE, check, children, edit, newest, pieces
 
 
@@ -32,7 +32,7 @@ def test_a_new_edit_concerns_itself_alone_however_long_the_page_is() -> None:
     at = (0, 0, 0)
 
     def told(rev_id: int, second: int) -> RevisionState:
-        return RevisionState(timestamp=second, parent_id=rev_id - 1, size=1, presence=(*at, 1, True))
+        return RevisionState(timestamp=second, parent_id=rev_id - 1, size=1, presence=Presence(*at, 1, True))
 
     state = PageState(revisions={number: told(number, number) for number in range(1, 1_000)})
     state.revisions[1_000] = told(1_000, 500)
@@ -40,10 +40,12 @@ def test_a_new_edit_concerns_itself_alone_however_long_the_page_is() -> None:
     # then an edit more, and a tag of an old one, concern one revision each
     more = PageState(revisions={1_001: told(1_001, 1_001)})
     assert outline.concerned(state, more) == Concerned([], [1_001])
-    tagged = RevisionState(timestamp=7, parent_id=6, size=1, presence=(*at, 1, True), tags=(*at, ("x",)))
+    tagged = RevisionState(
+        timestamp=7, parent_id=6, size=1, presence=Presence(*at, 1, True), tags=Tags(*at, ("x",))
+    )
     assert outline.concerned(state, PageState(revisions={7: tagged})) == Concerned([7], [])
     # and a length that was told late may concern any
-    longer = RevisionState(timestamp=7, parent_id=6, size=2, presence=(*at, 1, True))
+    longer = RevisionState(timestamp=7, parent_id=6, size=2, presence=Presence(*at, 1, True))
     assert outline.concerned(state, PageState(revisions={7: longer})) is None
     assert outline.imported == {1_000}
 
@@ -58,7 +60,7 @@ def test_a_dataset_of_revisions_whose_rows_are_not_of_one_is_made_of_all() -> No
 
 def test_a_row_by_the_id_of_another_revision_is_refused_in_every_layer() -> None:
     # given two children of one revision, of which the later one goes to the archive
-    gone = RevisionState(timestamp=3, presence=(1, 0, 0, 1, False))
+    gone = RevisionState(timestamp=3, presence=Presence(1, 0, 0, 1, False))
     told = [edit(1, 1, 0), edit(2, 2, 1), edit(3, 3, 1), PageState(revisions={3: gone})]
     check([[one] for one in told], 0)
     # then the function has failed for both, by whoever asks it
@@ -80,7 +82,7 @@ PLANTED = {
     # what a parent is told late, its child shows
     "_seen_by_others": [[edit(1, 1, 0, None), edit(2, 2, 1)], [edit(1, 1, 0)]],
     # a page that moves to another namespace takes its revisions along
-    "_shown_by_all": [[edit(1, 1, 0)], [PageState(title=(1, 0, 0, 1, "A"))]],
+    "_shown_by_all": [[edit(1, 1, 0)], [PageState(title=Title(1, 0, 0, 1, "A"))]],
     # a parent that comes after its child
     "_newest_parent": [[edit(1, 1, 2)], [edit(2, 2, 0)]],
     # an edit that makes one with a greater id imported

@@ -14,7 +14,7 @@ from shared_logic.events.records import Meta, RevisionsRelocated
 from shared_logic.events.streams import RELOCATED
 from shared_logic.hidden_names import name_digest
 from shared_logic.laws import states_before
-from shared_logic.page_state import RevisionState
+from shared_logic.page_state import Author, RevisionState
 from shared_logic.purge import Hidden, Subject, Told, purged_event, purged_state, told_by
 from shared_logic.reference import reference, united
 from speed.memory_log import MemoryLog
@@ -70,8 +70,8 @@ def test_what_is_no_event_stays_as_it_is() -> None:
 
 def test_relocated_revisions_are_purged_one_by_one() -> None:
     # given an event of ours about two revisions
-    shown = RevisionState(timestamp=1, sha1="a", comment="kept", author=(1, 1, 0, 7, "Alice"))
-    gone = RevisionState(timestamp=2, sha1="b", comment="secret", author=(1, 1, 0, 8, "Bob"))
+    shown = RevisionState(timestamp=1, sha1="a", comment="kept", author=Author(1, 1, 0, 7, "Alice"))
+    gone = RevisionState(timestamp=2, sha1="b", comment="secret", author=Author(1, 1, 0, 8, "Bob"))
     event = RevisionsRelocated(
         schema=f"/{RELOCATED}/1.0.0",
         meta=Meta(stream="wikibraid.revisions-relocated", dt=datetime(2026, 1, 1, tzinfo=UTC)),

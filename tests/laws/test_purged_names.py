@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import shared_logic.datasets  # noqa: F401  registers them
 from batch.table_files import read_table_folder
 from shared_logic import entities
-from shared_logic.clock import from_iso
+from shared_logic.clock import Stamp, from_iso
 from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, State, page, user
 from shared_logic.eventify.tables import states
@@ -23,15 +23,15 @@ from shared_logic.events.read import DeadLetter, OutOfScope, read
 from shared_logic.hidden_names import name_digest, pseudonym
 from shared_logic.history import php
 from shared_logic.history.spelling import in_text
-from shared_logic.log_state import LogState
-from shared_logic.page_state import Happening, PageState, RevisionState
+from shared_logic.log_state import LogState, LogTitle
+from shared_logic.page_state import Author, Happening, PageState, RevisionState
 from shared_logic.purge import Hidden, purged_event, purged_state
 from shared_logic.purged_names import Pseudonyms, event_without_names, text_without_names
 from shared_logic.reference import reference, told, united
 from shared_logic.registry import registry
 from shared_logic.routing import Router
 from shared_logic.things import User
-from shared_logic.user_state import UserState
+from shared_logic.user_state import Hiding, Seen, UserState
 from tests import sample
 
 WIKI = sample.WIKI
@@ -142,8 +142,8 @@ def test_what_is_said_after_a_purge_belongs_to_what_was_said_before(data: st.Dat
 
 
 def account(user_id: int, *names: tuple[str, int], hidden_at: int | None = None) -> tuple[Entity, State]:
-    hiding = None if hidden_at is None else (hidden_at, 0, 0, True)
-    seen = tuple(sorted((name, (at, 0, 0)) for name, at in names))
+    hiding = None if hidden_at is None else Hiding(hidden_at, 0, 0, True)
+    seen = tuple(sorted((name, Seen(at, 0, 0)) for name, at in names))
     return user(WIKI, user_id), UserState(names=seen, hiding=hiding)
 
 
@@ -202,7 +202,7 @@ def test_an_event_says_what_its_state_says_after_the_purge() -> None:
 
 HIDDEN = "Canary Äccount"
 STANDS = pseudonym(HIDDEN)
-AT = (1, 0, 0)
+AT = Stamp(1, 0, 0)
 ABOUT = {PageState: page(WIKI, 1), UserState: user(WIKI, 1), LogState: entities.log_row(WIKI, 1)}
 
 
@@ -214,15 +214,15 @@ STATES: list[tuple[State, State]] = [
     (
         PageState(
             revisions={
-                1: RevisionState(author=(*AT, 7, HIDDEN), comment=f"by {HIDDEN}"),
-                2: RevisionState(author=(*AT, 8, "Somebody")),
+                1: RevisionState(author=Author(*AT, 7, HIDDEN), comment=f"by {HIDDEN}"),
+                2: RevisionState(author=Author(*AT, 8, "Somebody")),
             }
         ),
         # what is said of an account in a summary stays
         PageState(
             revisions={
-                1: RevisionState(author=(*AT, 7, STANDS), comment=f"by {HIDDEN}"),
-                2: RevisionState(author=(*AT, 8, "Somebody")),
+                1: RevisionState(author=Author(*AT, 7, STANDS), comment=f"by {HIDDEN}"),
+                2: RevisionState(author=Author(*AT, 8, "Somebody")),
             }
         ),
     ),
@@ -231,26 +231,26 @@ STATES: list[tuple[State, State]] = [
         PageState(happenings=(Happening(1, "create", 0, "A", 0, "A", 7, STANDS, None),)),
     ),
     (
-        UserState(names=((HIDDEN, AT), ("Somebody", AT))),
-        UserState(names=((STANDS, AT), ("Somebody", AT))),
+        UserState(names=((HIDDEN, Seen(*AT)), ("Somebody", Seen(*AT)))),
+        UserState(names=((STANDS, Seen(*AT)), ("Somebody", Seen(*AT)))),
     ),
     (
-        log_row(log_type="delete", user_name=HIDDEN, title=(1, "Canary_Äccount"), comment=HIDDEN),
+        log_row(log_type="delete", user_name=HIDDEN, title=LogTitle(1, "Canary_Äccount"), comment=HIDDEN),
         # the title is a page's
-        log_row(log_type="delete", user_name=STANDS, title=(1, "Canary_Äccount"), comment=HIDDEN),
+        log_row(log_type="delete", user_name=STANDS, title=LogTitle(1, "Canary_Äccount"), comment=HIDDEN),
     ),
     (
         log_row(
             log_type="block",
             user_name="Admin",
-            title=(1, "Canary_Äccount"),
+            title=LogTitle(1, "Canary_Äccount"),
             comment=f"{HIDDEN} and Canary_Äccounts and {HIDDEN}!",
             params='a:1:{s:11:"5::duration";s:5:"1 day";}',
         ),
         log_row(
             log_type="block",
             user_name="Admin",
-            title=(1, STANDS),
+            title=LogTitle(1, STANDS),
             comment=f"{STANDS} and Canary_Äccounts and {STANDS}!",
             params='a:1:{s:11:"5::duration";s:5:"1 day";}',
         ),
@@ -258,30 +258,30 @@ STATES: list[tuple[State, State]] = [
     (
         log_row(
             log_type="renameuser",
-            title=(1, "Before"),
+            title=LogTitle(1, "Before"),
             params=php.serialised({"4::olduser": "Before", "5::newuser": HIDDEN, "6::edits": 3}),
             comment=f"[[User:Before|Before]] is [[User:Canary_Äccount|{HIDDEN}]] now",
         ),
         log_row(
             log_type="renameuser",
-            title=(1, "Before"),
+            title=LogTitle(1, "Before"),
             params=php.serialised({"4::olduser": "Before", "5::newuser": STANDS, "6::edits": 3}),
             comment=f"[[User:Before|Before]] is [[User:{STANDS}|{STANDS}]] now",
         ),
     ),
     (
-        log_row(log_type="renameuser", title=(1, "Canary_Äccount"), params="After"),
-        log_row(log_type="renameuser", title=(1, STANDS), params="After"),
+        log_row(log_type="renameuser", title=LogTitle(1, "Canary_Äccount"), params="After"),
+        log_row(log_type="renameuser", title=LogTitle(1, STANDS), params="After"),
     ),
     (
         # what is hidden from few is told of a page
-        LogState(log_type="suppress", log_action="delete", namespace=0, title=(1, "Canary_Äccount")),
-        LogState(log_type="suppress", log_action="delete", namespace=0, title=(1, "Canary_Äccount")),
+        LogState(log_type="suppress", log_action="delete", namespace=0, title=LogTitle(1, "Canary_Äccount")),
+        LogState(log_type="suppress", log_action="delete", namespace=0, title=LogTitle(1, "Canary_Äccount")),
     ),
     (
         # another wiki's account
-        log_row(log_type="rights", title=(1, "Canary_Äccount@otherwiki")),
-        log_row(log_type="rights", title=(1, "Canary_Äccount@otherwiki")),
+        log_row(log_type="rights", title=LogTitle(1, "Canary_Äccount@otherwiki")),
+        log_row(log_type="rights", title=LogTitle(1, "Canary_Äccount@otherwiki")),
     ),
     (
         log_row(log_type="usermerge", params=php.serialised({"oldName": HIDDEN, "newName": "After"})),

@@ -166,7 +166,7 @@ def never_told(tables: States, events: States) -> set[Entity]:
     hidden = {
         entity
         for entity, state in tables.items()
-        if isinstance(state, LogState) and state.visibility and state.visibility[1] & ACTION_HIDDEN
+        if isinstance(state, LogState) and state.visibility and state.visibility.bits & ACTION_HIDDEN
     }
     return unnamed | hidden
 

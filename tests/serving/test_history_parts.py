@@ -19,11 +19,11 @@ from shared_logic.entities import page, user
 from shared_logic.eventify.tables import states
 from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
-from shared_logic.page_state import PageState, RevisionState
+from shared_logic.page_state import Author, Existence, PageState, Presence, RevisionState, Title
 from shared_logic.protocols import Cut
 from shared_logic.reference import united
 from shared_logic.registry import registry
-from shared_logic.user_state import UserState
+from shared_logic.user_state import Seen, UserState
 from speed import loop_engine
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
@@ -118,7 +118,7 @@ def test_of_a_month(moment: Moment, whole: Callable[[str], list[Row]]) -> None:
 
 # One author, and a revision of his that was restored from page 1 to page 2.
 AT = 1_600_000_000_000
-AUTHOR = UserState(names=(("Al", (AT, 0, 0)),), registration=AT)
+AUTHOR = UserState(names=(("Al", Seen(AT, 0, 0)),), registration=AT)
 
 
 def revision(number: int, page_id: int, told: int = AT) -> RevisionState:
@@ -130,8 +130,8 @@ def revision(number: int, page_id: int, told: int = AT) -> RevisionState:
         sha1=f"a{number}",
         minor=False,
         comment="c",
-        author=(AT, 0, 0, 7, "Al"),
-        presence=(told, 0, 0, page_id, True),
+        author=Author(AT, 0, 0, 7, "Al"),
+        presence=Presence(told, 0, 0, page_id, True),
     )
 
 
@@ -150,8 +150,8 @@ def publish(store: MemoryStore, pages: dict[int, PageState], run: str) -> None:
 
 def live(*numbers: int, page_id: int) -> PageState:
     return PageState(
-        title=(AT, 0, 0, 0, f"Page {page_id}"),
-        existence=(AT, 0, 0, True),
+        title=Title(AT, 0, 0, 0, f"Page {page_id}"),
+        existence=Existence(AT, 0, 0, True),
         revisions={number: revision(number, page_id) for number in numbers},
     )
 
@@ -173,14 +173,14 @@ def restored_elsewhere(request: pytest.FixtureRequest) -> MemoryStore:
     """Revisions 5 and 7 are told of pages 1 and 2; 6 and 8 of one page each."""
     is_deleted = request.param == "page 1 is deleted"
     left = PageState(
-        title=(AT, 0, 0, 0, "Page 1"),
-        existence=(AT, 0, 0, not is_deleted),
+        title=Title(AT, 0, 0, 0, "Page 1"),
+        existence=Existence(AT, 0, 0, not is_deleted),
         cleared=Stamp(AT + 50_000, 0, 0) if is_deleted else None,
         revisions={number: revision(number, 1, AT if is_deleted else AT + 60_000) for number in (5, 7, 8)},
     )
     reached = PageState(
-        title=(AT, 0, 0, 0, "Page 2"),
-        existence=(AT, 0, 0, True),
+        title=Title(AT, 0, 0, 0, "Page 2"),
+        existence=Existence(AT, 0, 0, True),
         revisions={number: revision(number, 2, AT + 90_000) for number in (5, 6, 7)},
     )
     return store_of({1: left, 2: reached})

@@ -19,7 +19,7 @@ from shared_logic.reference import united
 from shared_logic.registry import Registry, registry
 from shared_logic.tables import DefinitionError
 from shared_logic.things import Site
-from shared_logic.user_state import UserState
+from shared_logic.user_state import Hiding, Seen, UserState
 
 AT = 1_600_000_000_000
 NAMES = ("user_names", "user_current", "hidden_names")
@@ -42,8 +42,8 @@ def maybe(site: Site) -> Iterator[Maybe]:
 @pytest.fixture
 def store() -> MemoryStore:
     """Two accounts, of which one is hidden."""
-    shown = UserState(names=(("Shown", (AT, 0, 0)),), registration=AT)
-    hidden = UserState(names=(("Secret", (AT, 0, 0)),), registration=AT, hiding=(AT, 0, 0, True))
+    shown = UserState(names=(("Shown", Seen(AT, 0, 0)),), registration=AT)
+    hidden = UserState(names=(("Secret", Seen(AT, 0, 0)),), registration=AT, hiding=Hiding(AT, 0, 0, True))
     known = united([(user("w", 7), shown), (user("w", 8), hidden)])
     made = MemoryStore()
     for dataset, generation in load_generation(made, registry.closure(NAMES), known, (0,), "run"):
