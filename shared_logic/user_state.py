@@ -23,7 +23,7 @@ class Groups(Register, frozen=True):
 
 
 class Hiding(Register, frozen=True):
-    """Whether a block hides the name of an account."""
+    """Whether a block hides the name of an account; of what is told within one second, that it does."""
 
     is_hidden: bool
 

@@ -183,6 +183,8 @@ class BlocksChange(Event, frozen=True, kw_only=True):
     user_text: str
     user_id: Count | None = None
     blocks: dict[str, Any]
+    prior_state: dict[str, Any] | None = None
+    """None: no block was in place before."""
 
 
 class UserChange(Event, frozen=True, kw_only=True):

@@ -273,7 +273,10 @@ def _performer(event: r.RevisionCreate) -> Named | None:
 def _blocked(event: r.BlocksChange) -> Named | None:
     if not event.user_id:
         return None
-    hiding = Hiding(*_sent(event, Rank.EDIT), event.blocks.get("name") is True)
+    is_hidden = event.blocks.get("name") is True
+    # A new block may stand beside one that hides the name: as of rows of the log, see `hides_name`.
+    tells = is_hidden or event.prior_state is not None
+    hiding = Hiding(*_second_sent(event), is_hidden) if tells else None
     return Named(event.user_id, event.user_text, _day_sent(event), hiding=hiding)
 
 
@@ -303,6 +306,11 @@ def _named(event: r.Event, user: r.UserEntity | r.OldUser | None) -> Named | Non
 def _day_sent(event: r.Event) -> Stamp:
     sent = milliseconds(event.meta.dt)
     return stamp(sent - sent % DAY_MS, 0, Rank.EDIT)
+
+
+def _second_sent(event: r.Event) -> Stamp:
+    """Of what is told by rows of the log too, which have no order within a second."""
+    return stamp(milliseconds(event.meta.dt), 0, Rank.EDIT)
 
 
 def _change_times(event: r.PageChange) -> tuple[int, ...]:

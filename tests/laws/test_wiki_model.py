@@ -31,6 +31,7 @@ from tests.strategies.relocated import relocated
 from tests.strategies.stories import (
     Action,
     AutocreateAccount,
+    Block,
     Create,
     Delete,
     Edit,
@@ -44,6 +45,7 @@ from tests.strategies.stories import (
     Rename,
     Story,
     Tag,
+    Unblock,
     Undelete,
     play,
     play_on,
@@ -256,6 +258,20 @@ def test_tables_and_all_events_tell_what_later_tables_hold(story: Story, data: s
     # then they give the rows that the tables at the end give
     gaps = in_gaps(wiki, 0, tables, found)
     in_doubt = gaps | forgotten(wiki, found) | never_told(tables, found)
+    assert told_otherwise(found, tables, in_doubt, names_of_their_day(wiki)) == []
+
+
+@pytest.mark.parametrize("part", range(1, 7))
+def test_a_name_that_is_hidden_and_shown_within_a_second_is_hidden_to_both(part: int) -> None:
+    # given a name that a block hides, and in the same second another block in its place, and none; and a new block after that
+    hide = (HideName(1, 0), Block(0, 0, 3_600), Hide(1, 0, 0), Unblock(0, 0))
+    story = Story((Create(1, 0, 0, 0), *hide, Block(1, 0, 3_600)), modern=False)
+    wiki = play(story)
+    before, tables = by_tables(play(story, part)), by_tables(wiki)
+    # when tables of some day are joined with all events
+    found = by_events(wiki, before=before)
+    # then they say of the name what tables at the end say
+    in_doubt = in_gaps(wiki, 0, tables, found) | forgotten(wiki, found) | never_told(tables, found)
     assert told_otherwise(found, tables, in_doubt, names_of_their_day(wiki)) == []
 
 
