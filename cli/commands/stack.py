@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +29,7 @@ from stack.supervisor import Supervisor, status
 
 app = typer.Typer(help="A whole installation on this machine, without containers.", no_args_is_help=True)
 ROOT = Path(__file__).parents[2]
+_JARS = ROOT / ".tools"
 SECONDS_TO_BE_UP = 300
 SECONDS_TO_END = 180
 LINES = 40
@@ -176,95 +177,78 @@ def _ports(made: StackSettings) -> list[tuple[str, int]]:
 
 def servers(home: Path, made: StackSettings) -> list[list[tuple[str, Server]]]:
     """The servers in the stages in which they start."""
-    folder, host, jars = _folder(home), made.host, ROOT / ".tools"
-    kafka = BrokerSettings(
-        folder=folder / "kafka",
-        jars=jars / "kafka",
-        host=host,
+    master = SparkMaster(_spark(home, made, "spark-master", made.spark_port, made.spark_web_port))
+    airflow_server, scheduler, processor = parts(airflow_settings(home, made))
+    return [
+        [
+            ("kafka", KafkaBroker(_kafka(home, made))),
+            ("cassandra", CassandraNode(_cassandra(home, made))),
+            ("spark-master", master),
+        ],
+        [*_spark_workers(home, made, master.address), *_programs(home, made)],
+        [("airflow-api-server", airflow_server)],
+        [("airflow-scheduler", scheduler), ("airflow-dag-processor", processor)],
+    ]
+
+
+def _kafka(home: Path, made: StackSettings) -> BrokerSettings:
+    return BrokerSettings(
+        folder=_folder(home) / "kafka",
+        jars=_JARS / "kafka",
+        host=made.host,
         port=made.kafka_port,
         controller_port=made.kafka_controller_port,
         heap_mib=made.kafka_memory_mib,
     )
-    cassandra = NodeSettings(
-        folder=folder / "cassandra",
-        jars=jars / "cassandra",
-        host=host,
+
+
+def _cassandra(home: Path, made: StackSettings) -> NodeSettings:
+    return NodeSettings(
+        folder=_folder(home) / "cassandra",
+        jars=_JARS / "cassandra",
+        host=made.host,
         port=made.cassandra_port,
         storage_port=made.cassandra_storage_port,
         heap_mib=made.cassandra_memory_mib,
     )
-    master = SparkMaster(
-        SparkSettings(
-            folder=folder / "spark-master",
-            configuration=folder / "spark",
-            host=host,
-            port=made.spark_port,
-            web_port=made.spark_web_port,
-        )
+
+
+def _spark(home: Path, made: StackSettings, name: str, port: int, web_port: int) -> SparkSettings:
+    folder = _folder(home)
+    return SparkSettings(
+        folder=folder / name, configuration=folder / "spark", host=made.host, port=port, web_port=web_port
     )
-    workers: list[tuple[str, Server]] = [
-        (
-            f"spark-worker-{number + 1}",
-            SparkWorker(
-                SparkSettings(
-                    folder=folder / f"spark-worker-{number + 1}",
-                    configuration=folder / "spark",
-                    host=host,
-                    port=made.spark_worker_port + 2 * number,
-                    web_port=made.spark_worker_port + 2 * number + 1,
-                ),
-                master.address,
-                memory_mib=made.spark_worker_memory_mib,
-            ),
-        )
-        for number in range(made.spark_workers)
-    ]
-    variables = _variables(home)
-    api = Program(
-        name="the API",
-        folder=folder / "api",
-        command=_wikibraid(home, "serve", "--host", host, "--port", str(made.api_port), "--wiki", made.wiki),
-        host=host,
-        port=made.api_port,
-        path="/health/live",
-        variables=variables,
-    )
-    daemons: list[tuple[str, Server]] = []
-    for number in range(made.speed_processes):
-        share, port = f"{number + 1}/{made.speed_processes}", made.speed_port + number
-        words = ("speed", "daemon", "--share", share, "--host", host, "--port", str(port))
-        program = Program(
-            name=f"speed daemon {share}",
-            folder=folder / f"speed-{number + 1}",
-            command=_wikibraid(home, *words),
-            host=host,
+
+
+def _spark_workers(home: Path, made: StackSettings, master: str) -> Iterator[tuple[str, Server]]:
+    for number in range(made.spark_workers):
+        name, port = f"spark-worker-{number + 1}", made.spark_worker_port + 2 * number
+        of_it = _spark(home, made, name, port, port + 1)
+        yield name, SparkWorker(of_it, master, memory_mib=made.spark_worker_memory_mib)
+
+
+def _programs(home: Path, made: StackSettings) -> Iterator[tuple[str, Server]]:
+    """Our own."""
+
+    def program(name: str, what: str, port: int, *words: str) -> tuple[str, Server]:
+        of_it = Program(
+            name=what,
+            folder=_folder(home) / name,
+            command=_wikibraid(home, *words, "--host", made.host, "--port", str(port)),
+            host=made.host,
             port=port,
             path="/health/live",
-            variables=variables,
+            variables=_variables(home),
         )
-        daemons.append((f"speed-{number + 1}", ProgramServer(program)))
+        return name, ProgramServer(of_it)
+
+    yield program("api", "the API", made.api_port, "serve", "--wiki", made.wiki)
+    for number in range(made.speed_processes):
+        share = f"{number + 1}/{made.speed_processes}"
+        port, words = made.speed_port + number, ("speed", "daemon", "--share", share)
+        yield program(f"speed-{number + 1}", f"speed daemon {share}", port, *words)
     if (home / "sinks.yaml").exists():
-        program = Program(
-            name="the sinks",
-            folder=folder / "sinks",
-            command=_wikibraid(home, "sinks", "daemon", "--host", host, "--port", str(made.sinks_port)),
-            host=host,
-            port=made.sinks_port,
-            path="/health/live",
-            variables=variables,
-        )
-        daemons.append(("sinks", ProgramServer(program)))
-    airflow = airflow_settings(home, made)
-    api_server, *others = parts(airflow)
-    return [
-        [("kafka", KafkaBroker(kafka)), ("cassandra", CassandraNode(cassandra)), ("spark-master", master)],
-        [*workers, ("api", ProgramServer(api)), *daemons],
-        [("airflow-api-server", api_server)],
-        [
-            (f"airflow-{name}", part)
-            for name, part in zip(("scheduler", "dag-processor"), others, strict=True)
-        ],
-    ]
+        yield program("sinks", "the sinks", made.sinks_port, "sinks", "daemon")
 
 
 def airflow_settings(home: Path, made: StackSettings) -> AirflowSettings:
