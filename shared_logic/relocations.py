@@ -230,7 +230,7 @@ def _is_alive(state: PageState, at: int) -> bool:
         return True
     before = [one for one in known if _second(one) < second]
     if before:
-        return before[-1].kind != "delete"
+        return before[-1].kind != "delete" and not _was_imported_since(state, second)
     since = [one.kind for one in known if _second(one) >= second]
     if since and since[0] != "undelete":
         return since[0] == "delete"
@@ -239,6 +239,14 @@ def _is_alive(state: PageState, at: int) -> bool:
         present = (one.presence for one in state.revisions.values() if one.presence is not None)
         return any(one.is_live and one.clock // SECOND_MS <= second for one in present)
     return state.existence is None or state.existence.exists or state.existence.clock // SECOND_MS >= second
+
+
+def _was_imported_since(state: PageState, second: int) -> bool:
+    """Whether all that it holds was brought in after that second: the event that tells of its making bears its oldest revision's time."""
+    if any(one.kind == "undelete" and _second(one) >= second for one in state.happenings):
+        return False  # which says of old revisions, too, that they are there since
+    held = [one.presence for one in state.revisions.values() if one.presence is not None]
+    return bool(held) and all(one.rank == Rank.RESTORE and one.clock // SECOND_MS > second for one in held)
 
 
 def _moved(page_id: int, state: PageState, merge: Merge) -> dict[int, RevisionState]:

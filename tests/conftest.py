@@ -17,7 +17,12 @@ from tests.servers import broker_settings, node_settings
 
 for profile, examples in (("dev", 50), ("ci", 200), ("soak", 3_000)):
     settings.register_profile(
-        profile, max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        profile,
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        # What decides on a change must not be red by chance, of what was wrong before it: new examples are drawn by `make test-long`.
+        derandomize=profile != "soak",
     )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
