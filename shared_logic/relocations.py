@@ -201,7 +201,7 @@ def _alive_as(
     return {
         page_id: state
         for page_id, state in called.items()
-        if (namespace, title) in _titles(state, at) and _is_alive(state, at)
+        if (namespace, title) in _titles(state, at) and _is_alive(page_id, state, at)
     }
 
 
@@ -222,7 +222,7 @@ def _titles(state: PageState, at: int) -> set[tuple[int, str]]:
     return titles
 
 
-def _is_alive(state: PageState, at: int) -> bool:
+def _is_alive(page_id: int, state: PageState, at: int) -> bool:
     """Whether the page existed at some moment of that second."""
     second = at // SECOND_MS
     known = [one for one in state.happenings if one.kind in _LIVES]
@@ -230,7 +230,7 @@ def _is_alive(state: PageState, at: int) -> bool:
         return True
     before = [one for one in known if _second(one) < second]
     if before:
-        return before[-1].kind != "delete" and not _was_imported_since(state, second)
+        return before[-1].kind != "delete" and not _was_imported_since(page_id, state, second)
     since = [one.kind for one in known if _second(one) >= second]
     if since and since[0] != "undelete":
         return since[0] == "delete"
@@ -241,12 +241,20 @@ def _is_alive(state: PageState, at: int) -> bool:
     return state.existence is None or state.existence.exists or state.existence.clock // SECOND_MS >= second
 
 
-def _was_imported_since(state: PageState, second: int) -> bool:
-    """Whether all that it holds was brought in after that second: the event that tells of its making bears its oldest revision's time."""
-    if any(one.kind == "undelete" and _second(one) >= second for one in state.happenings):
-        return False  # which says of old revisions, too, that they are there since
-    held = [one.presence for one in state.revisions.values() if one.presence is not None]
-    return bool(held) and all(one.rank == Rank.RESTORE and one.clock // SECOND_MS > second for one in held)
+def _was_imported_since(page_id: int, state: PageState, second: int) -> bool:
+    """Whether all that was ever said to be on it was brought in after that second.
+
+    The event of such a page's making bears its oldest revision's time. A restore says of old revisions, too, that they are there since.
+    """
+    present = [one.presence for one in state.revisions.values() if one.presence is not None]
+    return (
+        bool(present)
+        and all(
+            one.page_id == page_id and one.rank == Rank.RESTORE and one.clock // SECOND_MS > second
+            for one in present
+        )
+        and not any(one.kind == "undelete" and _second(one) >= second for one in state.happenings)
+    )
 
 
 def _moved(page_id: int, state: PageState, merge: Merge) -> dict[int, RevisionState]:
