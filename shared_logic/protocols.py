@@ -225,7 +225,7 @@ class Store(Protocol):
         """Keys noted for batches that end after `after` and not after `upto`, by their ends; some more than once."""
 
     def passed(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, tuple[int, ...]]:
-        """By rollup key, the total that was last passed on to what is derived; keys without one are left out."""
+        """By rollup key, what was noted of the total that was last passed on to what is derived; keys without one are left out."""
 
     def write_passed(self, lane: Lane, totals: Mapping[bytes, tuple[int, ...]]) -> None:
         """Put those totals."""

@@ -35,10 +35,13 @@ class DerivedRows:
         self._store, self._lanes = store, lanes
         self._asked: dict[str, _Totals] = {}
         """By dataset: what was asked of its totals for the batch that is under way."""
+        self._batch = (0, 0)
+        """Its partition and its end."""
 
-    def begin(self) -> None:
-        """Another batch begins: totals are asked for anew."""
+    def begin(self, partition: int, end: int) -> None:
+        """The batch of that partition with that end begins, perhaps again: totals are asked for anew."""
         self._asked.clear()
+        self._batch = partition, end
 
     def link(self, dataset: Dataset, changes: dict[str, Changes], failed: Failed) -> None:
         """Rows made of linked rows: those of every group that a changed row was in, and is in now."""
@@ -137,14 +140,19 @@ class DerivedRows:
             base: Sums = decode_values(dataset.schema, row) if row is not None else nothing
             parts = accumulators.get(key, {}).values()
             totals.now[key] = reduce(add, (part.sums for part in parts), base)
-            totals.passed[key] = passed.get(key, base)
+            totals.passed[key] = self._passed_before(passed[key], len(nothing)) if key in passed else base
         return totals
+
+    def _passed_before(self, noted: Sums, width: int) -> Sums:
+        """What was passed on before this batch: what a try of it that died has noted counts as not passed on."""
+        total, before, batch = noted[:width], noted[width : 2 * width], noted[2 * width :]
+        return before if batch == self._batch else total
 
     def note_passed(self, changes: dict[str, Changes]) -> None:
         """The totals now are what derived rows say, so that only what is added to them later is passed on.
 
-        What is derived last is noted first: as long as a total is not noted, a redone batch passes it on again, and so comes to
-        all that is derived from it.
+        With each is noted what was passed on before, and the batch. What a row of another table says beside a total may change in
+        the same batch: redone from any other total than its first try began with, it would take back what was never said.
         """
         read = {dataset.source.name for dataset, _ in self._lanes.values() if dataset.source is not None}
         for name, (dataset, made) in reversed(self._lanes.items()):
@@ -153,7 +161,11 @@ class DerivedRows:
                 totals = self._totals(dataset, made.lane, keys)
                 self._store.write_passed(
                     made.lane,
-                    {key: totals.now[key] for key in keys if totals.now[key] != totals.passed[key]},
+                    {
+                        key: (*totals.now[key], *totals.passed[key], *self._batch)
+                        for key in keys
+                        if totals.now[key] != totals.passed[key]
+                    },
                 )
 
     def _source(self, dataset: Dataset) -> tuple[Dataset, Lane]:

@@ -146,7 +146,7 @@ class Worker:
     def apply(self, batch: Batch) -> None:
         """Bring the lanes past the batch."""
         self._begun[batch.partition] = batch.end
-        self._derived.begin()
+        self._derived.begin(batch.partition, batch.end)
         with self._store.atomically():
             for kept in self._lanes.values():
                 self._store.write_batch_end(kept.lane, batch.partition, batch.end)
