@@ -73,6 +73,7 @@ def catch_up(
         applied()
         return True
 
+    store.take_over([one.lane for one in lanes], range(log.partitions))
     for group in alike(store, range(log.partitions), lanes):
         for why in left_behind(group).values():
             raise Failure(why, CANNOT_KNOW)

@@ -1,16 +1,17 @@
 """Progress and begun batches of lanes in Cassandra, and who owns them.
 
-Whoever writes the end of a batch or progress owns that partition of the lane from then on: the first write of a process takes it,
-with a new epoch, and only if the row is still as the process has read it; each later one is refused where somebody else has
-taken it since. So of two processes the older one is stopped before and after each batch; what it writes in between is dated by
-older offsets, and loses.
+Whoever is to keep lanes takes all their partitions first, with a new epoch, before it reads where they are: tables that read one
+another are kept by totals over all partitions, so that two owners of different ones would spoil them. Who wrote them before is
+refused from then on. Without that the first write of a process takes its partition, and only if the row is still as the process has
+read it. So of two processes the older one is stopped before and after each batch; what it writes in between is dated by older
+offsets, and loses.
 
 All writes of the row are conditional, because Cassandra dates these by a clock of its own, which would beat any offset.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,6 +22,8 @@ from shared_logic.protocols import Lane
 
 Place = tuple[Lane, int]
 """A partition of a lane."""
+_TRIES = 5
+"""To take what somebody else still writes."""
 
 _UPDATE = (
     "UPDATE progress SET epoch=?, owner=?, batch_end=?, position=? WHERE dataset=? AND generation=? AND partition=? "
@@ -63,6 +66,44 @@ class Positions:
         self._lost: set[Place] = set()
         self._begun: dict[Place, tuple[_Standing, Callable[[], Mapping[str, Any] | None]]] = {}
         self._ends: dict[Lane, dict[int, int]] = {}
+
+    def take(self, places: Sequence[Place]) -> None:
+        """Own all of these from now on, as they are: whoever owned one of them is refused with the next batch, in any of them.
+
+        Raises:
+            LeaseLost: others go on taking them.
+        """
+        self.settle()
+        left = list(places)
+        for _ in range(_TRIES):
+            left = [
+                place
+                for start in range(0, len(left), IN_FLIGHT)
+                for place in self._not_taken(left[start : start + IN_FLIGHT])
+            ]
+        for place in left:
+            raise _lost(place)
+        for lane in {lane for lane, _ in places}:
+            self._read_ends(lane)
+
+    def _not_taken(self, places: Sequence[Place]) -> list[Place]:
+        """Try to own these; those that somebody wrote meanwhile."""
+        begun = []
+        for place in places:
+            self._owned.pop(place, None)
+            self._told.pop(place, None)
+            self._lost.discard(place)
+            row = self._row(place)
+            wanted = replace(row, epoch=(row.epoch or 0) + 1, owner=self._owner)
+            begun.append((place, wanted, self._send(place, wanted, row)))
+        refused = []
+        for place, wanted, finish in begun:
+            found = finish()
+            if found is None or _is(wanted, found):
+                self._owned[place] = wanted
+            else:
+                refused.append(place)
+        return refused
 
     def of_lane(self, lane: Lane) -> dict[int, int]:
         """Progress by partition."""
@@ -140,14 +181,19 @@ class Positions:
         before = self._before_taking(place) if owned is None else owned
         epoch = (before.epoch or 0) + 1 if owned is None else before.epoch
         wanted = replace(change(before), epoch=epoch, owner=self._owner)
+        self._begun[place] = wanted, self._send(place, wanted, before)
+
+    def _send(
+        self, place: Place, wanted: _Standing, before: _Standing
+    ) -> Callable[[], Mapping[str, Any] | None]:
+        """Begin to write a row that must be as before; what is returned waits for it, and gives what it is instead, if it is not."""
         lane, partition = place
-        finish = self._cql.begin_conditional(
+        return self._cql.begin_conditional(
             _UPDATE,
             *(wanted.epoch, wanted.owner, wanted.batch_end, wanted.position),
             *(*lane, partition),
             *(before.epoch, before.owner, before.batch_end, before.position),
         )
-        self._begun[place] = wanted, finish
 
     def _before_taking(self, place: Place) -> _Standing:
         """What the row must still be: what this process was told, what it never asked for as it is now."""

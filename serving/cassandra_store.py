@@ -256,6 +256,14 @@ class CassandraStore:
             found.setdefault(key, []).append(state)
         return found
 
+    def take_over(self, lanes: Sequence[Lane], partitions: Sequence[int]) -> None:
+        """See `Store`.
+
+        Raises:
+            LeaseLost: others go on taking them.
+        """
+        self._positions.take([(lane, partition) for lane in lanes for partition in partitions])
+
     def progress(self, lane: Lane, partition: int) -> int | None:
         """See `Store`."""
         return self._positions.progress(lane, partition)

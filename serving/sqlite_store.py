@@ -194,6 +194,9 @@ class SqliteStore:
             found.setdefault(key, []).append(state)
         return found
 
+    def take_over(self, lanes: Sequence[Lane], partitions: Sequence[int]) -> None:
+        """See `Store`; there is one writer anyway."""
+
     def progress(self, lane: Lane, partition: int) -> int | None:
         """See `Store`."""
         return self._position("progress", lane, partition)

@@ -169,6 +169,9 @@ class MemoryStore:
         """See `Store`."""
         return {rev_id: bits for rev_id in rev_ids if (bits := self._redactions.get((wiki, rev_id), 0))}
 
+    def take_over(self, lanes: Sequence[Lane], partitions: Sequence[int]) -> None:
+        """See `Store`; there is one writer anyway."""
+
     def progress(self, lane: Lane, partition: int) -> int | None:
         """See `Store`."""
         return self._progress.get((lane, partition))

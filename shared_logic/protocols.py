@@ -186,6 +186,12 @@ class Store(Protocol):
         """The bits of those revisions of which something is hidden."""
 
     # --- speed state of a lane
+    def take_over(self, lanes: Sequence[Lane], partitions: Sequence[int]) -> None:
+        """Be the one who writes these partitions of the lanes: whoever did is refused with the next batch.
+
+        What is read of them afterwards stays until this process changes it.
+        """
+
     def progress(self, lane: Lane, partition: int) -> int | None:
         """The offset before which everything is included; None: never begun."""
 

@@ -6,9 +6,9 @@ number of workers is a restart. Items are whole batches of one partition, which 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, NoReturn
 
 import bytewax.operators as op
@@ -20,7 +20,7 @@ from bytewax.testing import run_main
 from speed.loop_engine import MESSAGES_PER_BATCH
 from speed.worker import Batch, Worker
 
-AWAKE_AFTER = timedelta(milliseconds=50)
+SECONDS_ASLEEP = 0.05
 """How soon a partition that had nothing new is looked at again."""
 
 
@@ -103,7 +103,8 @@ class _LogPartition(StatefulSourcePartition[_Item, int]):
         self._sent: Batch | None = None
         self._position: int | None = None
         """Where the next batch begins; None: the worker was not asked yet."""
-        self._awake: datetime | None = None
+        self._asleep_until = 0.0
+        """On the monotonic clock: Bytewax's own way of waiting goes by the time of day, which may be set back."""
 
     def next_batch(self) -> list[_Item]:
         if self._course.is_over or self._course.failure is not None:
@@ -117,7 +118,8 @@ class _LogPartition(StatefulSourcePartition[_Item, int]):
             raise StopIteration from failure
 
     def _next(self) -> list[_Item]:
-        self._awake = None
+        if time.monotonic() < self._asleep_until:
+            return []
         if self._position is None:
             self._position = self._worker.progress(self._partition)
         if self._sent is not None:
@@ -133,16 +135,13 @@ class _LogPartition(StatefulSourcePartition[_Item, int]):
                 raise StopIteration
             if not self._waiting():
                 self._end()
-            self._awake = datetime.now(tz=UTC) + AWAKE_AFTER
+            self._asleep_until = time.monotonic() + SECONDS_ASLEEP
             return []
         return [_Item(self._worker, self._sent)]
 
     def _end(self) -> NoReturn:
         self._course.is_over = True
         raise StopIteration
-
-    def next_awake(self) -> datetime | None:
-        return self._awake
 
     def snapshot(self) -> int:
         return 0

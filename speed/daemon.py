@@ -140,6 +140,7 @@ class Daemon:
         """
         while not self._stopping:
             published = self._published()
+            self._take_over(published)
             groups = self._made_groups(published)
             self._workers = self._made(published, groups)
             self._look(published)
@@ -201,6 +202,13 @@ class Daemon:
     def _asked(self, name: str) -> Generation | None:
         with self.metrics.store_seconds.time():
             return self.store.published(name)
+
+    def _take_over(self, published: Sequence[DatasetGeneration]) -> None:
+        """From a daemon that had this share, or a part of it."""
+        lanes = {one.dataset.name: one.lane for one in published}
+        for duty in duties(self.datasets, self.log.partitions, self.share):
+            mine = [lanes[dataset.name] for dataset in duty.datasets if dataset.name in lanes]
+            self.store.take_over(mine, duty.partitions)
 
     def _made_groups(self, published: Sequence[DatasetGeneration]) -> list[_Group]:
         waiting = half_flipped(self.store, published)

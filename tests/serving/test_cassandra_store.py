@@ -146,6 +146,31 @@ def test_a_writer_whose_partition_was_taken_is_refused_and_changes_nothing(
         other.write_batch_end(ONE, 0, 40)
 
 
+def test_who_takes_over_owns_all_partitions_before_writing_any(cassandra: CassandraStore, cql: Cql) -> None:
+    # given a writer of two partitions, in the midst of a batch of the second one
+    for partition in (0, 1):
+        cassandra.write_batch_end(ONE, partition, 10)
+        cassandra.write_progress(ONE, partition, 10)
+    cassandra.write_batch_end(ONE, 1, 20)
+    # when another one takes both over, and one more that never was written
+    other = another(cql)
+    other.take_over([ONE, TWO], [0, 1])
+    # then it reads where they are, and nobody else goes on in any of them
+    assert [(other.progress(ONE, at), other.batch_end(ONE, at)) for at in (0, 1)] == [(10, 10), (10, 20)]
+    for partition in (0, 1):
+        with pytest.raises(LeaseLost):
+            cassandra.write_batch_end(ONE, partition, 30)
+    with pytest.raises(LeaseLost):
+        cassandra.write_progress(ONE, 1, 20)
+    other.write_progress(ONE, 1, 20)
+    # and who comes back to a lane that it once owned, as after a rollback, takes it as it is now
+    cassandra.take_over([ONE], [0, 1])
+    cassandra.write_batch_end(ONE, 1, 30)
+    assert (cassandra.progress(ONE, 1), cassandra.batch_end(ONE, 1)) == (20, 30)
+    with pytest.raises(LeaseLost):
+        other.write_batch_end(ONE, 0, 30)
+
+
 def test_other_partitions_and_lanes_keep_their_owners(cassandra: CassandraStore, cql: Cql) -> None:
     cassandra.write_batch_end(ONE, 0, 10)
     other = another(cql)
