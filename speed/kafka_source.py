@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
@@ -14,16 +15,23 @@ from speed.kafka_log import KafkaUnreachable
 from speed.log_error import LogError
 from speed.sqlite_log import SqliteLog
 
+SECONDS_BETWEEN_LOOKS = 60.0
+"""After which the topics are listed again."""
 _REQUEST_SECONDS = 30.0
 _LARGEST_RECORD = 64 * 1024 * 1024
 _FETCHED_AHEAD_KIB = 65_536
 Tell = Callable[[str], None]
 Place = tuple[str, int]
 """Topic and partition."""
+_ALL_READ = "all topics are read"
 
 
 class Lost(LogError):  # noqa: N818  what happened
     """Kafka has given up records that were never read here."""
+
+
+class TopicRefused(LogError):  # noqa: N818  what happened
+    """Kafka won't let a topic be read; asking again would not help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +53,24 @@ class KafkaSource:
         brokers: str,
         topics: Sequence[str],
         beginning: Beginning,
+        tell: Tell,
         options: Mapping[str, str] | None = None,
     ) -> None:
         """Go on after what the log holds of these topics; `options` are librdkafka's.
 
+        `tell` is told which of the topics are not read, whenever that changes.
+
         Raises:
             Lost: Kafka no longer holds what comes next.
+            TopicRefused: Kafka won't let one of the topics be read.
             LogError: there is no such topic.
             KafkaUnreachable: no broker answers.
         """
-        self._brokers = brokers
+        self._log, self._brokers, self._topics, self._beginning = log, brokers, topics, beginning
+        self._tell, self._told = tell, _ALL_READ
+        self._next: dict[Place, int] = {}
+        self._partitions: dict[str, int] = {}
+        self._looked_at = time.monotonic()
         self._consumer = Consumer(
             {
                 "bootstrap.servers": brokers,
@@ -69,10 +85,13 @@ class KafkaSource:
             }
         )
         try:
-            self._next = {place: self._begin(log, place, beginning) for place in self._places(topics)}
-            self._consumer.assign([TopicPartition(*place, offset) for place, offset in self._next.items()])
+            unread = self._look()
         except KafkaException as error:
             raise self._unreachable(error.args[0].str()) from error
+        if not self._next:
+            message = f"Kafka at {brokers} has none of the topics {unread}; check streams.yaml and --brokers"
+            raise LogError(message)
+        self._say_unread(unread)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -87,8 +106,11 @@ class KafkaSource:
 
         Raises:
             Lost: Kafka gave up what comes next while this was away.
+            TopicRefused: Kafka won't let one of the topics be read any more.
             KafkaUnreachable: Kafka tells of an error that doesn't pass.
         """
+        if time.monotonic() - self._looked_at >= SECONDS_BETWEEN_LOOKS:
+            self._look_again()
         records = self._consumer.consume(most, timeout=seconds)
         found = []
         for record in records:
@@ -109,16 +131,59 @@ class KafkaSource:
         for place, offset in self._next.items():
             log.advance_source(_name(self._brokers, place), offset)
 
-    def _places(self, topics: Sequence[str]) -> list[Place]:
-        known = self._consumer.list_topics(timeout=_REQUEST_SECONDS).topics
-        there = [topic for topic in topics if topic in known and known[topic].error is None]
-        if not there:
-            message = f"Kafka at {self._brokers} has none of the topics {', '.join(topics)}; check streams.yaml and --brokers"
-            raise LogError(message)
-        return [(topic, partition) for topic in there for partition in sorted(known[topic].partitions)]
+    def _look_again(self) -> None:
+        try:
+            unread = self._look()
+        except KafkaException as error:
+            # Brokers that are away for a while end nothing: those that are read go on when they are back.
+            self._say(f"the topics can't be listed ({error.args[0].str()})")
+        else:
+            self._say_unread(unread)
+        self._looked_at = time.monotonic()
 
-    def _begin(self, log: SqliteLog, place: Place, beginning: Beginning) -> int:
-        known = log.source_position(_name(self._brokers, place))
+    def _look(self) -> str:
+        """Begin with what is there by now and is not read yet; what is not read then, and why."""
+        known = self._consumer.list_topics(timeout=_REQUEST_SECONDS).topics
+        new, unread = dict[Place, int](), dict[str, str]()
+        for topic in self._topics:
+            # A list of all topics leaves out those that may not be seen; asked for by name, Kafka says why.
+            found = known.get(topic) or self._consumer.list_topics(topic, _REQUEST_SECONDS).topics[topic]
+            if found.error is not None:
+                self._raise_refused(found.error, topic)
+                unread[topic] = found.error.str()
+                continue
+            at_first = self._partitions.setdefault(topic, len(found.partitions))
+            for partition in sorted(found.partitions):
+                place, error = (topic, partition), found.partitions[partition].error
+                if place in self._next:
+                    continue
+                if error is not None:
+                    unread[f"{topic}, partition {partition}"] = error.str()
+                    continue
+                try:
+                    new[place] = self._begin(place, added=partition >= at_first)
+                except KafkaException as exception:
+                    if not self._next:
+                        raise
+                    unread[f"{topic}, partition {partition}"] = exception.args[0].str()
+        if new:
+            self._next |= new
+            # librdkafka forgets what it fetched ahead, and fetches it again: these offsets are of what was taken.
+            self._consumer.assign([TopicPartition(*place, offset) for place, offset in self._next.items()])
+        return ", ".join(f"{name} ({why})" for name, why in unread.items())
+
+    def _say_unread(self, unread: str) -> None:
+        self._say(f"not read: {unread}" if unread else _ALL_READ)
+
+    def _say(self, line: str) -> None:
+        if line != self._told:
+            self._told = line
+            self._tell(f"Kafka at {self._brokers}: {line}")
+
+    def _begin(self, place: Place, *, added: bool) -> int:
+        """Where to begin; a partition that was added to a topic that is read is new as a whole, whatever its records' times."""
+        beginning = replace(self._beginning, since_ms=None) if added else self._beginning
+        known = self._log.source_position(_name(self._brokers, place))
         low, high = self._bounds(place)
         if not known:
             if beginning.since_ms is None:
@@ -143,8 +208,17 @@ class KafkaSource:
         if error.code() in {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}:  # noqa: SLF001  so it is named
             low, high = self._bounds(place)
             raise _lost(place, self._next.get(place, 0), low, high)
+        self._raise_refused(error, place[0])
         if error.fatal() or not error.retriable():
             raise self._unreachable(error.str())
+
+    def _raise_refused(self, error: KafkaError, topic: str) -> None:
+        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            message = (
+                f"Kafka at {self._brokers} doesn't let topic {topic} be read ({error.str()}); allow READ and DESCRIBE on it, or take "
+                "it out of streams.yaml"
+            )
+            raise TopicRefused(message)
 
     def _unreachable(self, why: str) -> KafkaUnreachable:
         return KafkaUnreachable(

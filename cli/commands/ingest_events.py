@@ -117,9 +117,7 @@ def live(
         instant_named(since)
 
     def source(log: SqliteLog) -> EventStreams:
-        return EventStreams(
-            log, url, wanted, since or "", lambda line: err.print(line, markup=False, soft_wrap=True)
-        )
+        return EventStreams(log, url, wanted, since or "", _tell)
 
     _say(_follow(place, "ingest live", source, wiki, (host, port)), json)
 
@@ -154,7 +152,7 @@ def kafka(
     beginning = Beginning(None if since is None else instant_named(since), accept_loss)
 
     def source(log: SqliteLog) -> KafkaSource:
-        return KafkaSource(log, brokers, wanted_topics, beginning, kafka_options())
+        return KafkaSource(log, brokers, wanted_topics, beginning, _tell, kafka_options())
 
     _say(_follow(place, "ingest kafka", source, wiki, (host, port)), json)
 
@@ -190,6 +188,10 @@ def _follow(
         with answering(follower, *at), opened.reading():
             follower.run()
     return ingestion.counts
+
+
+def _tell(line: str) -> None:
+    err.print(line, markup=False, soft_wrap=True)
 
 
 def _say(total: Counts, json: bool) -> None:
