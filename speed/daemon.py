@@ -18,12 +18,13 @@ from shared_logic.registry import registry
 from speed import bytewax_engine
 from speed.families import half_flipped, left_behind
 from speed.shares import Duty, Share, duties
-from speed.worker import Batch, Worker, alike
+from speed.worker import Batch, LogTooShort, Worker, alike
 
 SECONDS_BETWEEN_LOOKS = 1.0
 """At what is published, and at how far everything is."""
 MESSAGES_AT_ONCE = 2_000
 """Of a batch: it looks around between two of them only, so that one must not take minutes, whatever it keeps."""
+FAILURES_TOLD = 100
 Tell = Callable[[str], None]
 
 
@@ -119,6 +120,10 @@ class Daemon:
         self._stopping = False
         self._paused: Mapping[str, str] = {}
         self._waiting: Mapping[str, str] = {}
+        self._too_late: Mapping[str, str] = {}
+        """Datasets of which the log no longer holds what comes next, with the reason."""
+        self._said = ""
+        self._failing: set[tuple[str, str]] = set()
         self._workers: list[Worker] = []
         self._counted = (0, 0)
 
@@ -225,7 +230,7 @@ class Daemon:
                 waiting |= behind
                 if kept := [lane for lane in group if lane.dataset.name not in behind]:
                     found.append(_Group(duty, kept))
-        self._tell_waiting(waiting)
+        self._tell_waiting({**waiting, **self._too_late})
         return found
 
     def _tell_waiting(self, waiting: Mapping[str, str]) -> None:
@@ -234,13 +239,28 @@ class Daemon:
         self._waiting = waiting
 
     def _made(self, published: Sequence[DatasetGeneration], groups: Sequence[_Group]) -> list[Worker]:
-        workers = [Worker(self.log, self.store, group.lanes, group.duty.partitions) for group in groups]
+        workers, too_late = list[Worker](), dict[str, str]()
+        for group in groups:
+            try:
+                workers.append(Worker(self.log, self.store, group.lanes, group.duty.partitions))
+            except LogTooShort as why:
+                # As of one that was paused for longer than the log keeps: the others go on without it.
+                too_late |= {dataset.name: str(why) for dataset, _ in group.lanes}
+                if group is groups[-1] and not workers:
+                    raise
+        self._too_late = too_late
+        self._tell_waiting({**self._waiting, **too_late})
         self._counted = (0, 0)
         for dataset, made in published:
             self.metrics.generation.labels(dataset.name).set(made.number)
-        if published:
-            self.tell(f"keeps {len(published) - len(self._waiting)} datasets with {len(workers)} workers")
+        self._say(f"keeps {len(published) - len(self._waiting)} datasets with {len(workers)} workers")
         return workers
+
+    def _say(self, line: str) -> None:
+        """Tell it, but not again and again."""
+        if line != self._said:
+            self.tell(line)
+        self._said = line
 
     def _look(self, published: Sequence[DatasetGeneration]) -> int:
         """Tell how far everything is; how many messages are still to be applied."""
@@ -262,10 +282,19 @@ class Daemon:
         self._count()
         self.metrics.held.set(sum(worker.entities_held for worker in self._workers))
         self.metrics.revisions_held.set(sum(worker.revisions_held for worker in self._workers))
-        self.metrics.failing.set(sum(len(worker.outcome.failures) for worker in self._workers))
+        self._tell_failing()
         if published and not behind:
             self.caught_up = True
         return behind
+
+    def _tell_failing(self) -> None:
+        """What functions raise, of each thing once, up to a number: of a function that always raises the first ones say all."""
+        failures = {of: error for worker in self._workers for of, error in worker.outcome.failures.items()}
+        self.metrics.failing.set(len(failures))
+        for (dataset, place), error in failures.items():
+            if len(self._failing) < FAILURES_TOLD and (dataset, place) not in self._failing:
+                self._failing.add((dataset, place))
+                self.tell(f"{dataset} has no rows of {place}: {error}")
 
     def _count(self) -> None:
         """Count what was done since this was called last."""

@@ -26,7 +26,7 @@ from speed.ingest import ingest
 from speed.loop_engine import run_until_idle
 from speed.shares import Share
 from speed.sqlite_log import SqliteLog
-from speed.worker import Worker, alike
+from speed.worker import LogTooShort, Worker, alike
 from tests import sample
 
 SOURCE, DERIVED = registry["editor_days"], registry["editor_months"]
@@ -129,6 +129,26 @@ def test_what_was_left_behind_by_the_table_that_it_reads_waits_for_a_batch_run(l
     # then it keeps the source, and says what is to be done of the other
     assert kept == {SOURCE.name}
     assert any("`wikibraid batch run editor_months`" in line for line in told)
+
+
+def test_what_the_log_no_longer_holds_waits_and_the_rest_goes_on(log: SqliteLog) -> None:
+    # given two tables of one run, of which one was left behind, and a log that has forgotten what it needs
+    store, told = MemoryStore(), list[str]()
+    datasets = (registry["page_current"], registry["identity_reverts"])
+    loaded(store, datasets, "one", (0,) * PARTITIONS)
+    for dataset in datasets:
+        store.publish(dataset.name, 1)
+    lanes = [DatasetGeneration(dataset, store.generations(dataset.name)[-1]) for dataset in datasets]
+    run_until_idle(Worker(log, store, lanes[:1]))
+    log._db.execute("DELETE FROM messages WHERE position < 10")
+    # when a daemon begins with both, then it keeps the one, and says what is lost of the other and what to do
+    kept = keeper(log, store, told)
+    assert names_kept(kept) == {"page_current"}
+    assert any("identity_reverts must go on from 0: what lies between is lost" in line for line in told)
+    assert told[-1] == "keeps 1 datasets with 1 workers"
+    # and where it has nothing else to keep, it ends
+    with pytest.raises(LogTooShort):
+        names_kept(Daemon(log, store, datasets[1:], Share(1, 1), told.append))
 
 
 @pytest.mark.bytewax
