@@ -85,6 +85,11 @@ class DeliveryDaemon:
         """Its metrics."""
         return self.metrics.collected
 
+    @property
+    def going_on_at(self) -> float:
+        """A sink that is away is tried again for ever, and told by its own metrics."""
+        return self.seen_at
+
     def stop(self) -> None:
         """Let `run` return after the writes that are under way."""
         self._stop.set()

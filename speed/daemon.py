@@ -124,6 +124,8 @@ class Daemon:
         """Datasets of which the log no longer holds what comes next, with the reason."""
         self._said = ""
         self._failing: set[tuple[str, str]] = set()
+        self._moved: dict[tuple[Worker, int], tuple[int, float]] = {}
+        """By worker and partition where that was seen first, and when; of what is at the end of the log, when it was seen there last."""
         self._workers: list[Worker] = []
         self._counted = (0, 0)
 
@@ -131,6 +133,12 @@ class Daemon:
     def collected(self) -> CollectorRegistry:
         """Its metrics."""
         return self.metrics.collected
+
+    @property
+    def going_on_at(self) -> float:
+        """Until when no partition stood still that has something new, on the monotonic clock."""
+        # Of a copy: whoever asks is another thread.
+        return min((seen for _, seen in tuple(self._moved.values())), default=self.seen_at)
 
     def stop(self) -> None:
         """Let `run` return after the batch that is under way."""
@@ -250,7 +258,7 @@ class Daemon:
                     raise
         self._too_late = too_late
         self._tell_waiting({**self._waiting, **too_late})
-        self._counted = (0, 0)
+        self._counted, self._moved = (0, 0), {}
         for dataset, made in published:
             self.metrics.generation.labels(dataset.name).set(made.number)
         self._say(f"keeps {len(published) - len(self._waiting)} datasets with {len(workers)} workers")
@@ -274,6 +282,8 @@ class Daemon:
                 at = worker.position(partition)
                 lag = max(0, ends[partition] - at)
                 behind += lag
+                if lag == 0 or self._moved.get((worker, partition), (-1, 0.0))[0] != at:
+                    self._moved[worker, partition] = at, self.seen_at
                 for name in worker.names:
                     self.metrics.lag.labels(name, partition).set(lag)
                     since_cut[name] += at - cuts[name][partition]

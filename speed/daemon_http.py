@@ -16,6 +16,8 @@ from prometheus_client import CollectorRegistry, make_asgi_app
 
 SECONDS_TO_HANG = 120
 """Without a look around after which a daemon is taken to hang: more than stores and logs may stay away."""
+SECONDS_STILL = 900
+"""After which what is to be done and does not go on is taken to hang, though the daemon looks around: many times a batch's time."""
 
 
 class Watched(Protocol):
@@ -24,6 +26,10 @@ class Watched(Protocol):
     @property
     def seen_at(self) -> float:
         """When it last looked around, on the monotonic clock: long ago means that it hangs."""
+
+    @property
+    def going_on_at(self) -> float:
+        """Until when all that was to be done went on, on the monotonic clock."""
 
     @property
     def caught_up(self) -> bool:
@@ -43,6 +49,9 @@ def application(daemon: Watched) -> FastAPI:
         silent = time.monotonic() - daemon.seen_at
         if silent > SECONDS_TO_HANG:
             return PlainTextResponse(f"nothing was done for {silent:.0f} s\n", 503)
+        still = daemon.seen_at - daemon.going_on_at
+        if still > SECONDS_STILL:
+            return PlainTextResponse(f"a partition has stood still for {still:.0f} s\n", 503)
         return PlainTextResponse("live\n")
 
     @app.get("/health/ready")

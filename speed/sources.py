@@ -93,6 +93,11 @@ class Follower:
         """Its metrics."""
         return self.metrics.collected
 
+    @property
+    def going_on_at(self) -> float:
+        """It has one thing to do, and looks around when it is done."""
+        return self.seen_at
+
     def stop(self) -> None:
         """Let `run` return after the commit that is under way."""
         self._stopping = True
