@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
-from prometheus_client import CollectorRegistry, Counter, Histogram, make_asgi_app
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.exposition import choose_encoder, gzip_accepted
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http import history, metrics, operations, similar_users, tables
@@ -64,7 +66,12 @@ def application(
 
     collected = CollectorRegistry()
     collected.register(StateCollector(source, datasets, kept))
-    app.mount("/prometheus", make_asgi_app(collected))
+
+    # No `async`: the collector reads the store and the log, and every other request would wait for them.
+    @app.api_route("/prometheus/", methods=["GET", "HEAD"], include_in_schema=False)
+    def scraped(request: Request) -> Response:
+        return _exposed(collected, request)
+
     roles = {
         similar_users.PREFIX: SIMILAR_EDITORS,
         operations.PREFIX: OPERATOR,
@@ -75,6 +82,18 @@ def application(
     document(app, tuple(roles))
     app.add_middleware(_Measured, collected=collected)
     return app
+
+
+def _exposed(collected: CollectorRegistry, request: Request) -> Response:
+    """The metrics in the format and encoding that the request wants, only those of `name[]` where it names some."""
+    encoded, content_type = choose_encoder(",".join(request.headers.getlist("accept")))
+    names = request.query_params.getlist("name[]")
+    body = encoded(collected.restricted_registry(names) if names else collected)
+    headers = {"Content-Type": content_type}
+    if gzip_accepted(",".join(request.headers.getlist("accept-encoding"))):
+        body = gzip.compress(body)
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, headers=headers)
 
 
 class _Measured:

@@ -24,6 +24,7 @@ from shared_logic.clock import from_iso
 from shared_logic.eventify.tables import states
 from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
+from shared_logic.protocols import Cut
 from shared_logic.reference import united
 from shared_logic.registry import registry
 from tests import sample
@@ -87,7 +88,7 @@ def store() -> MemoryStore:
 
 def application_over(
     store: MemoryStore,
-    ends: tuple[int, ...] = CUT,
+    ends: Cut | Callable[[], Cut] = CUT,
     per_minute: int = 120,
     happened: Callable[[int, int], int | None] = lambda *_: None,
     queries: QueryLog | None = None,
@@ -95,7 +96,7 @@ def application_over(
 ) -> FastAPI:
     kept = Kept(lambda: AUDITS, lambda _: FAILING, list, lambda: [DRIFT])
     access = Access(lambda: KNOWN, per_minute)
-    source = Source(lambda: store, lambda: ends, happened)
+    source = Source(lambda: store, ends if callable(ends) else lambda: ends, happened)
     log = queries or QueryLog(Path(mkdtemp()) / "access.log")
     return application(source, tuple(registry.values()), access, kept, log, sample.WIKI, present)
 
