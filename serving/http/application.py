@@ -54,8 +54,9 @@ def application(
     app.include_router(similar_users.routes(source, queries, usual_wiki))
     app.include_router(operations.routes(source, datasets, kept))
 
+    # `async`: it needs no thread, of which all may wait for a log or a store that is away.
     @app.get("/health/live", include_in_schema=False)
-    def live() -> PlainTextResponse:
+    async def live() -> PlainTextResponse:
         return PlainTextResponse("live\n")
 
     @app.get("/health/ready", include_in_schema=False)

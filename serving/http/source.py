@@ -12,6 +12,8 @@ from shared_logic.protocols import Cut, Generation, Store
 
 SECONDS_ENDS_ARE_KEPT = 0.5
 SECONDS_A_MOMENT_IS_KEPT = 0.5
+SECONDS_A_FAILURE_IS_KEPT = 5.0
+"""Of the log; else all who ask would wait for its patience, one after the other."""
 
 
 class Source:
@@ -29,8 +31,9 @@ class Source:
         """
         self._open, self._ask, self._happened = store, ends, happened
         self._of_thread = threading.local()
-        self._lock, self._dating = threading.Lock(), threading.Lock()
+        self._publishing, self._asking, self._dating = threading.Lock(), threading.Lock(), threading.Lock()
         self._ends: Cut = ()
+        self._failure: Exception | None = None
         self._published: dict[tuple[str, ...], tuple[float, dict[str, Generation]]] = {}
         self._asked_at = float("-inf")
 
@@ -70,7 +73,7 @@ class Source:
         Raises:
             NotPublished: one of them is not.
         """
-        with self._lock:
+        with self._publishing:
             asked_at, published = self._published.get(names, (float("-inf"), {}))
             if time.monotonic() - asked_at > SECONDS_A_MOMENT_IS_KEPT:
                 again = published_together(self.store, names)
@@ -85,9 +88,21 @@ class Source:
         return kept[names][1]
 
     def ends(self) -> Cut:
-        """Where the log ends, or ended half a second ago."""
-        with self._lock:
-            if time.monotonic() - self._asked_at > SECONDS_ENDS_ARE_KEPT:
-                self._ends = self._ask()
-                self._asked_at = time.monotonic()
+        """Where the log ends, or ended half a second ago.
+
+        Raises:
+            Whatever the log raises, or raised a few seconds ago.
+        """
+        with self._asking:
+            age = time.monotonic() - self._asked_at
+            if self._failure is not None and age < SECONDS_A_FAILURE_IS_KEPT:
+                raise self._failure.with_traceback(None)  # else it grows with everybody who is told
+            if self._failure is not None or age > SECONDS_ENDS_ARE_KEPT:
+                try:
+                    self._ends, self._failure = self._ask(), None
+                except Exception as error:
+                    self._failure = error
+                    raise
+                finally:
+                    self._asked_at = time.monotonic()
             return self._ends

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi.testclient import TestClient
 
 from shared_logic.memory_store import MemoryStore
@@ -56,6 +57,25 @@ def test_a_scrape_that_waits_for_the_log_stops_no_other_request(store: MemorySto
         assert status() == 200
     assert answers == [200, 200]
     assert not log.waited_in_vain
+
+
+def test_it_lives_while_every_thread_waits_for_the_log(store: MemoryStore) -> None:
+    # given as many requests as there are threads, and all wait for the log
+    log = SlowLog()
+    with TestClient(application_over(store, log.ends)) as client:
+        assert client.portal is not None
+        client.portal.call(_let_there_be_one_thread)
+        with waiting(client, log, "/operations/state") as status:
+            # when it is asked whether it lives
+            answer = client.get("/health/live").status_code
+            # then it says so before the log has answered
+            assert status() == 200
+    assert answer == 200
+    assert not log.waited_in_vain
+
+
+async def _let_there_be_one_thread() -> None:
+    current_default_thread_limiter().total_tokens = 1
 
 
 def test_metrics_come_as_they_are_wanted(store: MemoryStore) -> None:
