@@ -56,29 +56,37 @@ class EventStreams:
         self._since, self._tell = since, tell
         self._waiting: queue.Queue[_Told | Exception] = queue.Queue(_HELD)
         self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._read, name="event streams", daemon=True)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Read ahead while inside."""
-        thread = threading.Thread(target=self._read, name="event streams", daemon=True)
-        thread.start()
+        self._thread.start()
         try:
             yield
         finally:
             self._stopping.set()
-            thread.join(timeout=5)
+            self._thread.join(timeout=5)
 
     def take(self, most: int, seconds: float) -> Sequence[Arrived]:
         """See `Source`.
 
         Raises:
             StreamRefused: the service won't give these streams.
+            LogError: nothing is read any more.
+            Whatever else ended the reading.
         """
         found: list[Arrived] = []
         while len(found) < most:
+            is_read = (
+                self._thread.is_alive()
+            )  # asked before the queue, to which the last thing it does is to put why
             try:
                 told = self._waiting.get(timeout=seconds) if not found else self._waiting.get_nowait()
             except queue.Empty:
+                if not found and not is_read:
+                    message = f"nothing reads {self._address} any more; start the command again"
+                    raise LogError(message) from None
                 break
             if isinstance(told, Exception):
                 raise told
@@ -93,6 +101,17 @@ class EventStreams:
         log.advance_source(self._name, self._taken)
 
     def _read(self) -> None:
+        try:
+            self._follow()
+        except Exception as error:  # noqa: BLE001  whatever it is, who takes is told, and does not wait for ever
+            self._put(error)
+
+    def _follow(self) -> None:
+        """Go on until stopped, over connections that end.
+
+        Raises:
+            StreamRefused: the service won't give these streams.
+        """
         least, most = SECONDS_BEFORE_AGAIN
         pause = least
         last = self._last
@@ -110,13 +129,10 @@ class EventStreams:
                         pause = least
                     why = "the service ended the connection"
                 except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-                    self._put(StreamRefused(f"{self._address} is no address ({error}); check the --url"))
-                    return
+                    message = f"{self._address} is no address ({error}); check the --url"
+                    raise StreamRefused(message) from error
                 except (httpx.HTTPError, SSEError) as error:
                     why = f"{type(error).__name__} {error}".strip()
-                except Exception as error:  # noqa: BLE001  whatever it is, who reads is told, and does not wait for ever
-                    self._put(error)
-                    return
                 self._tell(f"{self._address}: {why}; connecting again in {pause:.0f} s")
                 self._stopping.wait(pause)
                 pause = min(2 * pause, most)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -197,6 +198,50 @@ def test_a_stream_that_is_refused_is_told(tmp_path: Path) -> None:
         source = EventStreams(log, url, ["unknown"], "", lambda _: None)
         with source.reading(), pytest.raises(StreamRefused, match=r"answers 404 .* streams\.yaml"):
             followed(log, source, lambda _: True)
+
+
+def test_certificates_that_are_not_there_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a file of certificates that does not exist
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    with SqliteLog(tmp_path / "log.db") as log:
+        source = EventStreams(log, "https://127.0.0.1:9/v2/stream", ["a"], "", lambda _: None)
+        # when events are taken, then that ends it
+        with source.reading(), pytest.raises(FileNotFoundError):
+            source.take(1, 10)
+
+
+def test_an_operator_who_can_not_be_told_ends_the_reading(tmp_path: Path) -> None:
+    # given a service that fails, and nowhere to tell of it
+    def full(_: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    service = EventService(EVENTS, failures=1)
+    with service.served() as url, SqliteLog(tmp_path / "log.db") as log:
+        source = EventStreams(log, url, ["a"], "", full)
+        with source.reading():
+            # when events are taken, then that ends it
+            with pytest.raises(OSError, match="No space left"):
+                source.take(1, 10)
+            # and who takes again does not wait for what nobody reads
+            source._thread.join(10)
+            with pytest.raises(LogError, match="nothing reads"):
+                source.take(1, 0.1)
+
+
+def test_what_was_read_is_taken_before_the_end_is_told(tmp_path: Path) -> None:
+    # given a service that ends the connection after some events, and nowhere to tell of it
+    def full(_: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    service = EventService(EVENTS[:10])
+    with service.served() as url, SqliteLog(tmp_path / "log.db") as log:
+        source = EventStreams(log, url, ["a"], "", full)
+        with source.reading():
+            source._thread.join(10)
+            # when they are taken, then all come, and the end after them
+            assert len(source.take(10, 10)) == 10
+            with pytest.raises(OSError, match="No space left"):
+                source.take(10, 10)
 
 
 @pytest.mark.e2e
