@@ -1,4 +1,4 @@
-"""Keeps the servers of one installation: starts them in order, starts again what dies, stops them in reverse.
+"""Keeps the servers of one installation: starts them in order, starts again what dies or no longer answers, stops them in reverse.
 
 It runs in the background (`wikibraid stack up`) and tells its state in `status.json` of the stack's folder; servers never outlive it.
 """
@@ -6,8 +6,10 @@ It runs in the background (`wikibraid stack up`) and tells its state in `status.
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,10 @@ from stack.server import Server, ServerError
 
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BEFORE_AGAIN = 5.0
+SECONDS_BETWEEN_QUESTIONS = 30.0
+"""Whether a server that is up still answers."""
+NOES = 3
+"""In a row, after which it is ended and started again; fewer may come of a machine that is busy."""
 STATUS = "status.json"
 
 
@@ -53,6 +59,12 @@ class Kept:
     restarts: int = 0
     told: str = ""
     died_at: float = field(default=float("-inf"))
+    asked_at: float = field(default_factory=time.monotonic)
+    noes: int = 0
+    question: Future[bool] | None = None
+    """Whether it answers; None: it is not being asked."""
+    end: Future[None] | None = None
+    """Of one that did not answer; None: it ended by itself."""
 
 
 class Supervisor:
@@ -62,6 +74,8 @@ class Supervisor:
         """Servers of one stage start together, those of the next when all before answer."""
         self._folder, self._pid = folder, pid
         self._stages = [[Kept(name, server) for name, server in stage] for stage in stages]
+        # Beside, since a server that hangs is slow to say no and slow to end, and another may die meanwhile.
+        self._beside = ThreadPoolExecutor(sum(map(len, stages)) or 1, "supervisor")
         self._stopping = False
 
     def run(self, after: Callable[[int], None]) -> None:
@@ -79,6 +93,7 @@ class Supervisor:
                 self._tell()
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         finally:
+            self._beside.shutdown()  # servers are not for several threads at once
             for stage in reversed(self._stages):
                 for kept in stage:
                     kept.server.stop()
@@ -111,6 +126,11 @@ class Supervisor:
             kept.server.bound_log()
             if not kept.server.is_running and kept.state == "up":
                 self._note_death(kept, kept.server.ended())
+            elif kept.state == "up":
+                self._ask(kept)
+            elif kept.end is not None:
+                if kept.end.done():
+                    kept.end = None
             elif kept.state == "down" and time.monotonic() - kept.died_at > SECONDS_BEFORE_AGAIN:
                 kept.restarts += 1
                 try:
@@ -122,11 +142,28 @@ class Supervisor:
                 if not kept.server.is_running:
                     self._note_death(kept, kept.server.ended())
                 elif kept.server.answers():
-                    kept.state = "up"
+                    kept.state, kept.asked_at, kept.noes = "up", time.monotonic(), 0
+
+    def _ask(self, kept: Kept) -> None:
+        """Ask now and then whether it still answers; end it where it doesn't."""
+        if kept.question is None:
+            if time.monotonic() - kept.asked_at > SECONDS_BETWEEN_QUESTIONS:
+                kept.question = self._beside.submit(kept.server.answers)
+        elif kept.question.done():
+            answers = kept.question.exception() is None and kept.question.result()
+            kept.question, kept.asked_at = None, time.monotonic()
+            kept.noes = 0 if answers else kept.noes + 1
+            if kept.noes == NOES:
+                message = f"{kept.server.name} in {kept.server.folder} didn't answer {NOES} times in a row; it is started again"
+                self._note_death(kept, ServerError(message))
+                sys.stderr.write(f"{kept.told}\n")
+                sys.stderr.flush()
+                kept.end = self._beside.submit(kept.server.stop)
 
     def _note_death(self, kept: Kept, error: ServerError) -> None:
         told = f"{datetime.now(tz=UTC):%Y-%m-%dT%H:%M:%SZ}: {error}"
         kept.state, kept.told, kept.died_at = "down", told, time.monotonic()
+        kept.question = None
         self._tell()
 
     def _tell(self) -> None:

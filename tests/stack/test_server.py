@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,6 +21,7 @@ from cli.main import app
 from stack import server as servers
 from stack import supervisor
 from stack.process import Program, ProgramServer
+from stack.server import Server
 from stack.supervisor import Supervisor, status
 from tests.servers import free_ports
 
@@ -95,6 +98,100 @@ def test_why_a_server_died_is_known_after_it_was_started_again(
     log = server.log.read_text()
     assert log.count("--- started ") == 2
     assert "the cupboard is bare" in log.rpartition("--- started ")[0]
+
+
+class Fake(Server):
+    """A process that lives, and answers when it is told to."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "127.0.0.1", ())
+        self.name = folder.name
+        self.is_well = True
+        self.slowness: threading.Event | None = None
+
+    def prepare(self) -> list[str]:
+        return [sys.executable, "-c", "import time; time.sleep(600)"]
+
+    def answers(self) -> bool:
+        if self.slowness is not None:
+            self.slowness.wait(60)
+        return self.is_well
+
+
+@pytest.fixture
+def fakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Supervisor, list[Fake]]]:
+    """Two that are kept, and a supervisor that is in a hurry."""
+    monkeypatch.setattr(supervisor, "SECONDS_BEFORE_AGAIN", 0.0)
+    monkeypatch.setattr(supervisor, "SECONDS_BETWEEN_QUESTIONS", 0.0)
+    made = [Fake(tmp_path / name) for name in ("one", "other")]
+    kept = Supervisor(tmp_path, os.getpid(), [[(server.name, server) for server in made]])
+    kept._start(kept._stages[0])
+    yield kept, made
+    kept._beside.shutdown()
+    for server in made:
+        server.stop()
+
+
+def test_a_server_that_no_longer_answers_is_started_again(
+    fakes: tuple[Supervisor, list[Fake]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given a server that lives and no longer answers
+    kept, (one, _) = fakes
+    before = one._process
+    one.is_well = False
+
+    # when it is looked at for a while
+    def is_down() -> bool:
+        kept._mend()
+        return kept._stages[0][0].state == "down"
+
+    eventually(is_down)
+    one.is_well = True
+
+    def is_up_again() -> bool:
+        kept._mend()
+        kept._tell()
+        found = status(tmp_path)
+        return found is not None and found.ready
+
+    eventually(is_up_again)
+    # then another process runs in its place, and the other server is as it was
+    assert before is not None
+    assert before.poll() is not None
+    assert one.is_running
+    found = status(tmp_path)
+    assert found is not None
+    assert [state.restarts for state in found.servers] == [1, 0]
+    # and the status and the supervisor's log tell why
+    assert "one in " in found.servers[0].told
+    assert "didn't answer 3 times in a row" in found.servers[0].told
+    assert capsys.readouterr().err == f"{found.servers[0].told}\n"
+
+
+def test_a_server_that_answers_again_in_time_is_let_be(fakes: tuple[Supervisor, list[Fake]]) -> None:
+    # given a server that says no twice
+    kept, (one, _) = fakes
+    first = kept._stages[0][0]
+    one.is_well = False
+    eventually(lambda: kept._mend() or first.noes == supervisor.NOES - 1)
+    # when it answers again
+    one.is_well = True
+    eventually(lambda: kept._mend() or first.noes == 0)
+    # then nothing was done to it
+    assert (first.state, first.restarts) == ("up", 0)
+
+
+def test_a_death_is_noticed_while_another_server_is_asked(fakes: tuple[Supervisor, list[Fake]]) -> None:
+    # given a server that is slow to say whether it lives
+    kept, (one, other) = fakes
+    one.slowness = threading.Event()
+    eventually(lambda: kept._mend() or kept._stages[0][0].question is not None)
+    # when another dies, then it is noticed before the slow one has answered
+    assert other._process is not None
+    os.killpg(other._process.pid, signal.SIGKILL)
+    eventually(lambda: kept._mend() or kept._stages[0][1].restarts == 1)
+    assert kept._stages[0][0].question is not None
+    one.slowness.set()
 
 
 def test_a_log_does_not_grow_for_ever(server: ProgramServer, monkeypatch: pytest.MonkeyPatch) -> None:
