@@ -22,8 +22,8 @@ SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BEFORE_AGAIN = 5.0
 SECONDS_BETWEEN_QUESTIONS = 30.0
 """Whether a server that is up still answers."""
-NOES = 3
-"""In a row, after which it is ended and started again; fewer may come of a machine that is busy."""
+NOES = 10
+"""In a row, after which it is ended and started again; some may come of a machine that is busy."""
 STATUS = "status.json"
 
 

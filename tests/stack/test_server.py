@@ -164,12 +164,12 @@ def test_a_server_that_no_longer_answers_is_started_again(
     assert [state.restarts for state in found.servers] == [1, 0]
     # and the status and the supervisor's log tell why
     assert "one in " in found.servers[0].told
-    assert "didn't answer 3 times in a row" in found.servers[0].told
+    assert f"didn't answer {supervisor.NOES} times in a row" in found.servers[0].told
     assert capsys.readouterr().err == f"{found.servers[0].told}\n"
 
 
 def test_a_server_that_answers_again_in_time_is_let_be(fakes: tuple[Supervisor, list[Fake]]) -> None:
-    # given a server that says no twice
+    # given a server that says no, but once less than too often
     kept, (one, _) = fakes
     first = kept._stages[0][0]
     one.is_well = False
