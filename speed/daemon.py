@@ -217,11 +217,12 @@ class Daemon:
             return self.store.published(name)
 
     def _take_over(self, published: Sequence[DatasetGeneration]) -> None:
-        """From a daemon that had this share, or a part of it."""
-        lanes = {one.dataset.name: one.lane for one in published}
+        """What need not wait, from a daemon that had this share, or a part of it."""
+        waiting = half_flipped(self.store, published)
+        lanes = {one.dataset.name: one.lane for one in published if one.dataset.name not in waiting}
         for duty in duties(self.datasets, self.log.partitions, self.share):
-            mine = [lanes[dataset.name] for dataset in duty.datasets if dataset.name in lanes]
-            self.store.take_over(mine, duty.partitions)
+            if mine := [lanes[dataset.name] for dataset in duty.datasets if dataset.name in lanes]:
+                self.store.take_over(mine, duty.partitions)
 
     def _made_groups(self, published: Sequence[DatasetGeneration]) -> list[_Group]:
         waiting = half_flipped(self.store, published)
