@@ -50,10 +50,11 @@ def archive(log: Log, folder: Path, upto: Cut) -> Archived:
     """Add what lies before `upto` and is not in the archive yet.
 
     Raises:
-        ArchiveError: messages between the archive's end and `upto` are not in the log.
+        ArchiveError: messages between the archive's end and `upto` are not in the log, or the log ends before the archive.
     """
     table = opened(folder)
     ends = list(archived(folder, len(upto)))
+    _refuse_older(log, ends)
     added = 0
     for chunk in _chunks(log, ends, upto):
         for partition, messages in chunk:
@@ -127,6 +128,18 @@ def _chunks(log: Log, ends: Sequence[int], upto: Cut) -> Iterator[list[tuple[int
         if not chunk:
             return
         yield chunk
+
+
+def _refuse_older(log: Log, ends: Sequence[int]) -> None:
+    """Refuse a log whose next messages would get offsets that are archived already, and so never be archived."""
+    for partition, (end, there) in enumerate(zip(ends, log.ends(), strict=True)):
+        if there < end:
+            message = (
+                f"partition {partition} of the log ends at offset {there}, but {end} messages of it are archived: the log is an older "
+                "copy or was made anew, and what came to it next would never be archived; make a new home of what is archived: "
+                "`wikibraid ingest home OLD --home NEW --archive-only`"
+            )
+            raise ArchiveError(message)
 
 
 def _check(partition: int, position: int, messages: Sequence[Message]) -> None:

@@ -2,4 +2,4 @@
 
 
 class ArchiveError(Exception):
-    """The log no longer holds what was not archived yet."""
+    """The log no longer holds what was not archived yet, or not all that was."""

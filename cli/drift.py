@@ -21,6 +21,10 @@ class Drift(msgspec.Struct, frozen=True, kw_only=True):
     """When, as 2026-01-01T00:00:00Z."""
     rows: int
     """Of the merged table."""
+    compared: str = ""
+    """`stored`: the rows that readers read; `replayed`: the log folded anew, for a batch was under way; empty: not noted."""
+    left_out: int = 0
+    """Stored rows that were not compared: where `compared` is `stored`, those that changed while they were read, else all."""
     columns: Mapping[str, int]
     """Differing values by column; `row`: rows that are on one side only. Empty: none differs."""
 

@@ -21,10 +21,11 @@ from shared_logic.protocols import Accumulator, Lane, Log, Message, Store
 from speed.derived_rows import DerivedRows
 from speed.families import relatives
 from speed.held_entities import HeldEntities
+from speed.log_error import LogError
 
 
-class LogTooShort(Exception):  # noqa: N818  what is wrong, not that something is
-    """The log no longer reaches back to where a lane must go on."""
+class LogTooShort(LogError):  # noqa: N818  what is wrong, not that something is
+    """The log does not hold where a lane must go on: it begins later, or ends before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class Worker:
         A batch that was begun and not finished is finished at once.
 
         Raises:
-            LogTooShort: the log begins after a lane's progress.
+            LogTooShort: the log begins after a lane's progress, or ends before it.
         """
         self._log, self._store = log, store
         self._lanes = {kept.dataset.name: kept for kept in lanes}
@@ -82,7 +83,7 @@ class Worker:
         self._derived = DerivedRows(store, self._lanes)
         self.outcome = Outcome()
         self.partitions = tuple(range(log.partitions)) if partitions is None else tuple(partitions)
-        starts = log.starts()
+        starts, ends = log.starts(), log.ends()
         for partition in self.partitions:
             begin = self.progress(partition)
             if starts[partition] > begin:
@@ -90,6 +91,13 @@ class Worker:
                     f"partition {partition} of the log begins at offset {starts[partition]}, but "
                     f"{', '.join(self._lanes)} must go on from {begin}: what lies between is lost to the speed layer; "
                     "run `wikibraid batch run` for a new generation"
+                )
+                raise LogTooShort(message)
+            if ends[partition] < begin:
+                message = (
+                    f"partition {partition} of the log ends at offset {ends[partition]}, but {', '.join(self._lanes)} must go on "
+                    f"from {begin}: the log is an older copy or was made anew, and what came to it next would never be applied; "
+                    "make a new home of what is archived: `wikibraid ingest home OLD --home NEW --archive-only`"
                 )
                 raise LogTooShort(message)
         self._begun = {

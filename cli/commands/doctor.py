@@ -22,7 +22,9 @@ from cli.output import print_json, print_records
 JARS = ("delta-spark_4.1_2.13-4.4.0.jar", "delta-storage-4.4.0.jar")
 FREE_GIB = 2
 MENDING = {
-    "log.db": "restore it from a copy; without one the archive has what was archived: `wikibraid ingest home OLD --home NEW --archive-only`",
+    "log.db": "make a new home of what is archived: put a copy of log.db in its place, which tells where sources stood (with no copy remove it, then "
+    "`wikibraid init --partitions N --home OLD`), then `wikibraid ingest home OLD --home NEW --archive-only`. Don't go on with a copy: it is older "
+    "than archive and tables",
     "store.db": "remove it, then `wikibraid batch run`: all of it is computed again",
 }
 """What to do where a database of the home is damaged."""

@@ -19,8 +19,9 @@ from cli.reading import reader, replay
 from cli.row_file import read_rows, write_rows
 from cli.temporary import temporary
 from serving.as_of import as_of
-from serving.parity import compare
+from serving.parity import Rows, compare
 from serving.reader import NotPublished, Reader, check_columns
+from serving.unsettled import changed_since
 from shared_logic.definition import Dataset
 from shared_logic.protocols import Cut, Log, Store
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from cli.recomputation import Recomputation
 
 DIFFERENCES_SHOWN = 20
+SECONDS_FOR_A_BATCH = 30.0
+STORED, REPLAYED = "stored", "replayed"
 
 
 def parity(
@@ -35,7 +38,10 @@ def parity(
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:
-    """Recompute from everything up to the speed layer's progress, and compare with the merged tables, row by row."""
+    """Recompute from everything up to the speed layer's progress, and compare with the merged tables, row by row.
+
+    Beside a daemon, rows that change while they are read are left out, and counted.
+    """
     from cli.recomputation import Recomputation
 
     place = known_home(home)
@@ -63,17 +69,28 @@ def parity(
                         through=one.through,
                         at=datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
                         rows=one.count,
+                        compared=one.compared,
+                        left_out=len(one.left_out) if one.compared == STORED else one.count,
                         columns=Counter(row["column"] for row in found),
                     ),
                 )
-    through = {one.dataset.name: one.through for one in served}
     if json:
-        print_json({"through": through, "differences": rows})
+        print_json(
+            {
+                "through": {one.dataset.name: one.through for one in served},
+                "compared": {one.dataset.name: one.compared for one in served},
+                "left_out": {one.dataset.name: len(one.left_out) for one in served},
+                "differences": rows,
+            }
+        )
     else:
         print_records(rows[:DIFFERENCES_SHOWN], "differences")
-        for name, cut in through.items():
-            count = sum(row["dataset"] == name for row in rows)
-            out.print(f"{name}: {count} differing values, compared through {','.join(map(str, cut))}")
+        for one in served:
+            count = sum(row["dataset"] == one.dataset.name for row in rows)
+            out.print(
+                f"{one.dataset.name}: {count} differing values, compared through {','.join(map(str, one.through))}"
+            )
+            out.print(f"  {one.what}")
     if rows:
         message = f"{', '.join(sorted({row['dataset'] for row in rows}))}: merged and recomputed differ"
         raise Failure(message, DIFFERS)
@@ -89,37 +106,58 @@ class _Served:
     """The offsets before which everything is included."""
     rows: Path
     count: int
+    compared: str
+    """`STORED` or `REPLAYED`."""
+    left_out: frozenset[bytes]
+    """Keys of stored rows that changed while they were read: they are not compared."""
+
+    @property
+    def what(self) -> str:
+        """What was compared, in words."""
+        if self.compared == REPLAYED:
+            return (
+                "not the stored rows, but the log folded anew: a batch was begun and not finished; compare again "
+                "when the daemons run, or after `wikibraid speed run`"
+            )
+        return f"stored rows, without {len(self.left_out)} that changed while they were read"
 
 
 def _served(store: Store, log: Log, read: Reader, dataset: Dataset, folder: Path) -> _Served:
     """What is served, written to a file of the folder.
 
-    A daemon may write meanwhile: then the rows are rebuilt as of the offsets that were included at the beginning.
+    A daemon may write meanwhile: then what it changed is left out. Where the batch that it began is not finished in time, the
+    rows are the log's, folded anew up to the offsets that were included at the beginning.
 
     Raises:
-        Failure: the dataset is not published, or with other columns.
+        Failure: the dataset is not published, or with other columns, or can't be had as of these offsets.
     """
     made = store.published(dataset.name)
     if made is None:
         message = f"{dataset.name} is not published; `wikibraid batch run {dataset.name}` makes the first generation"
         raise Failure(message, CANNOT_KNOW)
+    path = folder / dataset.name
     try:
         check_columns(dataset, made)
-    except NotPublished as error:
-        raise Failure(str(error), CANNOT_KNOW) from error
-    path = folder / dataset.name
-    through = read.through(dataset, made.number)
-    count = write_rows(path, read.sorted_rows(dataset, made.number, redacted=False))
-    begun = any((store.batch_end(made.lane, place) or 0) > at for place, at in enumerate(through))
-    if begun or read.through(dataset, made.number) != through:
+        through = read.through(dataset, made.number)
+        count = write_rows(path, read.sorted_rows(dataset, made.number, redacted=False))
+        left_out = changed_since(store, made.lane, through, SECONDS_FOR_A_BATCH)
+        if left_out is not None:
+            return _Served(dataset, made.number, through, path, count, STORED, left_out)
         overlay, of = as_of(store, log, dataset, through, replay)
         count = write_rows(path, Reader(overlay).sorted_rows(dataset, of.number, redacted=False))
-    return _Served(dataset, made.number, through, path, count)
+    except NotPublished as error:
+        raise Failure(str(error), CANNOT_KNOW) from error
+    return _Served(dataset, made.number, through, path, count, REPLAYED, frozenset())
 
 
 def _differences(served: _Served, again: Recomputation) -> list[dict[str, Any]]:
     """Where merged and recomputed rows differ."""
     dataset = served.dataset
+
+    def settled(rows: Rows) -> Rows:
+        return (row for row in rows if row[0] not in served.left_out)
+
+    merged, recomputed = read_rows(served.rows), again.rows(dataset, served.through)
     return [
         {
             "dataset": dataset.name,
@@ -128,5 +166,5 @@ def _differences(served: _Served, again: Recomputation) -> list[dict[str, Any]]:
             "merged": text(found.left),
             "recomputed": text(found.right),
         }
-        for found in compare(dataset.schema, read_rows(served.rows), again.rows(dataset, served.through))
+        for found in compare(dataset.schema, settled(merged), settled(recomputed))
     ]

@@ -46,10 +46,15 @@ class StateCollector(Collector):
             "Values that differed when merged and recomputed were compared last",
         )
         compared = _gauge("wikibraid_parity_timestamp_seconds", "When they were compared last")
+        left_out = _gauge(
+            "wikibraid_parity_left_out_rows",
+            "Stored rows that were not compared then, for they were just changing",
+        )
         for drift in self._kept.drifts():
             differing.add_metric([drift["dataset"]], sum(drift["columns"].values()))
             compared.add_metric([drift["dataset"]], from_iso(drift["at"]) / SECOND_MS)
-        yield from (lag, missing, failing, differing, compared)
+            left_out.add_metric([drift["dataset"]], drift["left_out"])
+        yield from (lag, missing, failing, differing, compared, left_out)
 
 
 def _gauge(name: str, about: str) -> GaugeMetricFamily:

@@ -107,3 +107,15 @@ def test_what_the_log_gave_up_is_told(tmp_path: Path) -> None:
     late = Numbers((30, 30, 30), starts=(0, 12, 0))
     with pytest.raises(ArchiveError, match=r"partition 1 .* holds 12 at offset 10, .* given it up"):
         archive(late, tmp_path / "archive", late.ends())
+
+
+def test_a_log_that_is_older_than_the_archive_is_refused(tmp_path: Path) -> None:
+    # given an archive, of which an earlier part may be asked for
+    archive(Numbers((10, 10, 10)), tmp_path / "archive", (10, 10, 10))
+    assert archive(Numbers((10, 10, 10)), tmp_path / "archive", (5, 5, 5)).ends == (10, 10, 10)
+    # when the log has lost its end, then that is told, however far the archive is wanted
+    older = Numbers((30, 8, 30))
+    for upto in (older.ends(), (5, 5, 5)):
+        with pytest.raises(ArchiveError, match=r"partition 1 .* ends at offset 8, but 10 .* --archive-only"):
+            archive(older, tmp_path / "archive", upto)
+    assert content(tmp_path / "archive") == expected((10, 10, 10))

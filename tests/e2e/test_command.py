@@ -87,6 +87,8 @@ def test_from_tables_and_events_to_merged_rows(run: Run, tmp_path: Path) -> None
     assert after["rows"] != before["rows"]
     compared = json.loads(run("parity", "daily_edits", "user_current", "page_current", "--json"))
     assert compared["differences"] == []
+    assert set(compared["compared"].values()) == {"stored"}
+    assert set(compared["left_out"].values()) == {0}
     # and what was not kept is compared as of where it stands
     assert compared["through"]["daily_edits"] == compared["through"]["user_current"]
     assert compared["through"]["page_current"] != compared["through"]["daily_edits"]

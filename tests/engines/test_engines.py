@@ -120,6 +120,28 @@ def test_a_log_that_no_longer_reaches_back_is_refused(tmp_path: Path) -> None:
         Worker(log, store, lanes)
 
 
+def test_a_log_that_is_older_than_the_store_is_refused(tmp_path: Path) -> None:
+    # given a copy of a log that is gone on with, and a store that has worked off what the log lost
+    path = tmp_path / "log.db"
+    with SqliteLog(path) as log:
+        ingest(log, "one", sample.events()[:100])
+    copy = path.read_bytes()
+    with SqliteLog(path) as log, SqliteStore(tmp_path / "store.db") as store:
+        ingest(log, "two", sample.events()[100:200])
+        lanes = load_generation(store, DATASETS, {}, (0,) * log.partitions, "run")
+        loop_engine.run_until_idle(Worker(log, store, lanes))
+    for file in tmp_path.glob("log.db*"):
+        file.unlink()
+    path.write_bytes(copy)
+    # then no worker passes over what comes to it next: it says what is so and what to do
+    with SqliteLog(path) as log, SqliteStore(tmp_path / "store.db") as store:
+        ingest(log, "three", sample.events()[300:310])
+        with pytest.raises(
+            LogTooShort, match=r"ends at offset \d+, .* older copy .* ingest home .*--archive-only"
+        ):
+            Worker(log, store, lanes)
+
+
 @pytest.mark.parametrize("engine", ENGINES, ids=["loop", "bytewax"])
 @pytest.mark.parametrize("call", ["read", "write_rows"])
 def test_what_the_log_or_the_store_raises_is_raised(

@@ -56,6 +56,8 @@ DRIFT = {
     "through": [5, 7],
     "at": "2026-01-01T00:00:00Z",
     "rows": 100,
+    "compared": "stored",
+    "left_out": 2,
     "columns": {"edits": 3, "row": 1},
 }
 

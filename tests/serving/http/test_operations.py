@@ -54,5 +54,6 @@ def test_audits_and_comparisons_are_told(client: TestClient) -> None:
     assert client.get("/operations/parity", headers=OPERATING).json() == {"parity": [DRIFT]}
     metrics = client.get("/prometheus/", headers=OPERATING).text
     assert 'wikibraid_parity_differing_values{dataset="daily_edits"} 4.0' in metrics
+    assert 'wikibraid_parity_left_out_rows{dataset="daily_edits"} 2.0' in metrics
     assert 'wikibraid_parity_timestamp_seconds{dataset="daily_edits"} 1.7672256e+09' in metrics
     assert 'wikibraid_audit_failing_rows{dataset="page_current"} 4.0' in metrics
