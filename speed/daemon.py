@@ -24,7 +24,6 @@ SECONDS_BETWEEN_LOOKS = 1.0
 """At what is published, and at how far everything is."""
 MESSAGES_AT_ONCE = 2_000
 """Of a batch: it looks around between two of them only, so that one must not take minutes, whatever it keeps."""
-FAILURES_TOLD = 100
 Tell = Callable[[str], None]
 
 
@@ -124,6 +123,7 @@ class Daemon:
         """Datasets of which the log no longer holds what comes next, with the reason."""
         self._said = ""
         self._failing: set[tuple[str, str]] = set()
+        """Dataset, and kind of what its function raises, of which was told."""
         self._moved: dict[tuple[Worker, int], tuple[int, float]] = {}
         """By worker and partition where that was seen first, and when; of what is at the end of the log, when it was seen there last."""
         self._workers: list[Worker] = []
@@ -299,13 +299,14 @@ class Daemon:
         return behind
 
     def _tell_failing(self) -> None:
-        """What functions raise, of each thing once, up to a number: of a function that always raises the first ones say all."""
+        """What functions raise, of each kind once; what they say of it may name who is hidden later, and stays out of a log."""
         failures = {of: error for worker in self._workers for of, error in worker.outcome.failures.items()}
         self.metrics.failing.set(len(failures))
-        for (dataset, place), error in failures.items():
-            if len(self._failing) < FAILURES_TOLD and (dataset, place) not in self._failing:
-                self._failing.add((dataset, place))
-                self.tell(f"{dataset} has no rows of {place}: {error}")
+        for raised in {
+            (name, error.partition(":")[0]) for (name, _), error in failures.items()
+        } - self._failing:
+            self._failing.add(raised)
+            self.tell("{}'s function raises {}: what it raises for has no rows".format(*raised))
 
     def _count(self) -> None:
         """Count what was done since this was called last."""

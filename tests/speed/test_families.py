@@ -151,6 +151,24 @@ def test_what_the_log_no_longer_holds_waits_and_the_rest_goes_on(log: SqliteLog)
         names_kept(Daemon(log, store, datasets[1:], Share(1, 1), told.append))
 
 
+def test_what_a_function_raises_is_told_once_and_names_nobody(log: SqliteLog) -> None:
+    # given a worker whose function has raised for two pages, naming somebody
+    store, told = MemoryStore(), list[str]()
+    loaded(store, (registry["page_current"],), "one", (0,) * PARTITIONS)
+    store.publish("page_current", 1)
+    kept = keeper(log, store, told)
+    published = kept._published()
+    kept._workers = kept._made(published, kept._made_groups(published))
+    for page in ("w/1", "w/2"):
+        kept._workers[0].outcome.failures["page_current", page] = "KeyError: 'Vandal'"
+    # when the daemon looks around twice
+    for _ in range(2):
+        kept._look(published)
+    # then its log tells of that, once
+    raised = [line for line in told if "raises" in line]
+    assert raised == ["page_current's function raises KeyError: what it raises for has no rows"]
+
+
 @pytest.mark.bytewax
 def test_what_was_apart_is_kept_by_one_worker_when_it_has_come_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
