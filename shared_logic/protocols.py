@@ -234,4 +234,4 @@ class Store(Protocol):
         """By rollup key, what was noted of the total that was last passed on to what is derived; keys without one are left out."""
 
     def write_passed(self, lane: Lane, totals: Mapping[bytes, tuple[int, ...]]) -> None:
-        """Put those totals."""
+        """Put what is noted, whatever it is: `speed.derived_rows` knows."""

@@ -122,6 +122,7 @@ class Daemon:
         self._too_late: Mapping[str, str] = {}
         """Datasets of which the log no longer holds what comes next, with the reason."""
         self._said = ""
+        """What was told last of how much it keeps."""
         self._failing: set[tuple[str, str]] = set()
         """Dataset, and kind of what its function raises, of which was told."""
         self._moved: dict[tuple[Worker, int], tuple[int, float]] = {}
