@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from importlib.resources import files
 
-from shared_logic.fingerprint import code, reading_fingerprint
+from shared_logic.fingerprint import code, declared_fingerprint, reading_fingerprint
 
 TAKING = (
     "bootstrap",
@@ -43,7 +43,7 @@ def taking_fingerprint() -> str:
 
 def uniting_fingerprint() -> str:
     """16 hex digits over what makes entity states of bootstraps and the log."""
-    return _digest(UNITING)
+    return _digest(UNITING, also=declared_fingerprint())
 
 
 def computing_fingerprint() -> str:
@@ -51,11 +51,11 @@ def computing_fingerprint() -> str:
     return _digest(COMPUTING, GROUPING)
 
 
-def _digest(modules: tuple[str, ...], shared: tuple[str, ...] = ()) -> str:
+def _digest(modules: tuple[str, ...], shared: tuple[str, ...] = (), also: str = "") -> str:
     # They are read, not imported: the libraries of some take long.
     paths = [files("batch") / f"{name}.py" for name in modules]
     paths += [files("shared_logic") / f"{name}.py" for name in shared]
     texts = (
         f"{name}\n{code(path.read_text())}" for name, path in zip((*modules, *shared), paths, strict=True)
     )
-    return sha256("\n".join((reading_fingerprint(), *texts)).encode()).hexdigest()[:16]
+    return sha256("\n".join((reading_fingerprint(), also, *texts)).encode()).hexdigest()[:16]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -15,6 +16,7 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from batch import state_table
 from batch.state_table import COLUMNS
 from shared_logic.entities import Entity, Kind, State, decode, encode, join
+from shared_logic.events.declared import declared_modules
 from shared_logic.events.read import said_by
 from shared_logic.protocols import Cut
 
@@ -24,6 +26,7 @@ ENTITIES_COMBINED = 5_000
 ROWS_PER_BATCH = 1_000
 
 Batches = Iterable[pa.RecordBatch]
+Task = Callable[[Batches], Iterator[pa.RecordBatch]]
 
 
 def said_by_bootstraps(spark: SparkSession, files: list[Path]) -> DataFrame:
@@ -45,7 +48,19 @@ def said_by_log(spark: SparkSession, archive: Path, cut: Cut, since: Cut | None 
     position, partition = f.col("position"), f.col("partition")
     rows = spark.read.format("delta").load(str(archive))
     rows = rows.where((position >= starts[partition]) & (position < ends[partition]))
-    return rows.select("key", "value").mapInArrow(_read, SCHEMA)
+    return rows.select("key", "value").mapInArrow(reading_declared(_read), SCHEMA)
+
+
+def reading_declared(task: Task) -> Task:
+    """A task that reads messages, for workers of Spark that have not imported what this process has: authors' events."""
+    modules = declared_modules()
+
+    def run(batches: Batches) -> Iterator[pa.RecordBatch]:
+        for module in modules:
+            import_module(module)
+        return task(batches)
+
+    return run
 
 
 def united(said: DataFrame) -> DataFrame:

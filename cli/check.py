@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 
-from cli.stories import messages
+from cli.stories import messages_for
 from shared_logic.definition import Dataset
+from shared_logic.events.declared import is_declared
 from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import Difference, handover
 from shared_logic.memory_store import MemoryStore
@@ -49,7 +50,7 @@ def broken_law(dataset: Dataset, examples: int) -> list[str]:
 
     @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(
-        story=st.lists(messages, max_size=20),
+        story=st.lists(messages_for(_things(datasets)), max_size=20),
         partitions=st.integers(1, 3),
         most=st.integers(1, 6),
         shares=st.lists(st.floats(0, 1), min_size=3, max_size=3),
@@ -77,13 +78,18 @@ def broken_law(dataset: Dataset, examples: int) -> list[str]:
     return []
 
 
+def _things(datasets: Sequence[Dataset]) -> list[type]:
+    return [thing for one in datasets if one.source is None for thing in one.reads]
+
+
 def impurities(dataset: Dataset) -> list[str]:
     """Clocks, randomness and files in the dataset's module, and rows that change with hash seed or time zone."""
     found = [
         f"{dataset.name} uses {name}: a function of a dataset must depend on its argument only"
         for name in sorted(_suspicious(inspect.getsource(sys.modules[dataset.function.__module__])))
     ]
-    digests = {surroundings: _digest_in(dataset, *surroundings) for surroundings in SURROUNDINGS}
+    events = b"\n".join(_sample_for(dataset))
+    digests = {surroundings: _digest_in(dataset, events, *surroundings) for surroundings in SURROUNDINGS}
     if len(set(digests.values())) > 1:
         found.append(
             f"{dataset.name} gives other rows in another process: under "
@@ -94,14 +100,14 @@ def impurities(dataset: Dataset) -> list[str]:
 
 
 def failures(dataset: Dataset) -> list[str]:
-    """What the functions of the dataset and of what it is made from raised on plain pages, fractions in sums included."""
+    """What the functions of the dataset and of what it is made from raised on plain events, fractions in sums included."""
     raised: dict[str, str] = {}
     """By dataset and error the first place."""
 
     def failed(name: str, place: str, error: str) -> None:
         raised.setdefault(f"{name} raises {error}", place)
 
-    reference(dataset.chain, told(SAMPLE).states, failed)
+    reference(dataset.chain, told(_sample_for(dataset)).states, failed)
     return [f"{what}, first of {place}" for what, place in raised.items()]
 
 
@@ -128,15 +134,31 @@ def _suspicious(source: str) -> set[str]:
     return found
 
 
-def _digest_in(dataset: Dataset, seed: str, zone: str) -> str:
+def _sample_for(dataset: Dataset) -> Sequence[bytes]:
+    """Plain edits, and some of the declared events that the dataset or what it is made from reads."""
+    declared = [thing for thing in _things(dataset.chain) if is_declared(thing)]
+    if not declared:
+        return SAMPLE
+    drawn: list[bytes] = []
+
+    @settings(max_examples=50, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(story=st.lists(messages_for(declared), min_size=1, max_size=10))
+    def draw(story: list[tuple[str, bytes]]) -> None:
+        drawn.extend(raw for _, raw in story)
+
+    draw()
+    return (*SAMPLE, *drawn)
+
+
+def _digest_in(dataset: Dataset, events: bytes, seed: str, zone: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "cli.purity", dataset.function.__module__, dataset.name],
         env=os.environ | {"PYTHONHASHSEED": seed, "TZ": zone},
+        input=events,
         capture_output=True,
         check=True,
-        text=True,
     )
-    return done.stdout.strip()
+    return done.stdout.decode().strip()
 
 
 def _sample(page_id: int, rev_id: int) -> bytes:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import get_type_hints
 
+import msgspec
 from hypothesis import strategies as st
+
+from shared_logic.events.declared import DeclaredEvent, is_declared, title_and_stream
+from shared_logic.events.read import DeadLetter, read
+from shared_logic.events.records import GREATEST_ID
 
 NAMES = ("Alice", "Bertha", "CleanupBot")
 START = datetime(2024, 1, 31, 12, tzinfo=UTC)
@@ -122,6 +129,46 @@ def _logged(draw: st.DrawFn) -> tuple[str, bytes]:
 
 def _encoded(event: dict[str, object]) -> bytes:
     return json.dumps(event).encode()
+
+
+def messages_for(things: Sequence[type]) -> st.SearchStrategy[tuple[str, bytes]]:
+    """Messages of which datasets that read these things make something."""
+    declared = [_declared(thing) for thing in things if is_declared(thing)]
+    return st.one_of(*declared, *([messages] if len(declared) < len(things) else []))
+
+
+@st.composite
+def _declared(draw: st.DrawFn, record: type[DeclaredEvent]) -> tuple[str, bytes]:
+    """An event as its record has it: a mixture of up to three that the story has, so that some are about the same."""
+    known = draw(st.shared(st.lists(_fields(record), min_size=1, max_size=3), key=record.__qualname__))
+    fields = {name: draw(st.sampled_from([one[name] for one in known])) for name in known[0]}
+    second, number = draw(st.integers(0, 12)) * 10_000, draw(st.integers(1, 4))
+    title, stream = title_and_stream(record)
+    event = _event(title, stream or "declared", second, **fields)
+    event["meta"] |= {"id": f"message {number}"}  # type: ignore[operator]
+    raw = msgspec.json.encode(event)
+    try:
+        (entity,) = read(raw).entities
+    except DeadLetter:
+        return "testwiki/event/1", raw
+    return entity.key, raw
+
+
+def _fields(record: type[DeclaredEvent]) -> st.SearchStrategy[dict[str, object]]:
+    """What an event has beside its head, by the names of its JSON text."""
+    hints = get_type_hints(record)
+    names = dict(zip(record.__struct_fields__, record.__struct_encode_fields__, strict=True))
+    own = {names[name]: _value(name, hints[name]) for name in names if name not in {"schema", "meta"}}
+    return st.fixed_dictionaries(own)
+
+
+def _value(name: str, hint: object) -> st.SearchStrategy[object]:
+    if name == "wiki":
+        return st.sampled_from(["testwiki", "otherwiki"])
+    if hint is datetime:
+        return st.integers(0, 120_000_000).map(lambda ms: START + timedelta(milliseconds=ms, microseconds=7))
+    values: st.SearchStrategy[object] = st.from_type(hint)  # type: ignore[arg-type]
+    return values.filter(lambda value: not isinstance(value, int) or abs(value) <= GREATEST_ID)
 
 
 _keys = st.sampled_from(["testwiki/1", "testwiki/2", "testwiki/3", "testwiki/user/1", "testwiki/user/2"])

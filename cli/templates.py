@@ -151,6 +151,46 @@ def {name}(revision: Revision, so_far: Pairs) -> Iterator[{table}]:
         for editor, neighbour in so_far.met(revision.user.key, WINDOW):
             yield {table}(wiki=revision.wiki, editor=editor, neighbour=neighbour, pages=1)
 ''',
+    "event": '''"""One line that says what {name} is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated
+
+from shared_logic.language import Clustering, DeclaredEvent, Partition, Table, about, dataset, event
+
+
+@event("mediawiki/{name}", identity=("page_id", "subject"))
+class {table}Event(DeclaredEvent, frozen=True, kw_only=True):
+    """What is read of the event; of those with one identity the newest counts."""
+
+    wiki: str
+    page_id: int
+    subject: str
+    score: int | None = None
+    """In thousandths."""
+
+
+class {table}(Table, frozen=True, kw_only=True):
+    """What one row is."""
+
+    wiki: Annotated[Partition[str], about("database name of the wiki")]
+    page_id: Annotated[Partition[int], about("id of the page")]
+    subject: Annotated[Clustering[str], about("what was said of the page")]
+    score: Annotated[int, about("how sure that is", unit="thousandths")]
+    said_at: Annotated[datetime, about("when that was said")]
+
+
+@dataset
+def {name}(said: {table}Event) -> Iterator[{table}]:
+    """One event, some rows; whose identity is in their key."""
+    if said.score is not None:
+        yield {table}(
+            wiki=said.wiki, page_id=said.page_id, subject=said.subject, score=said.score, said_at=said.clock
+        )
+''',
     "derived": '''"""One line that says what {name} is for."""
 
 from __future__ import annotations

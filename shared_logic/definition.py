@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from shared_logic.events.declared import is_declared
 from shared_logic.folds import Fold
 from shared_logic.tables import Schema
 from shared_logic.things import Page, Revision, StrayRevision
@@ -48,11 +49,13 @@ class Dataset:
 
     @property
     def shape(self) -> str:
-        """enrichment, fold, entity, derived or linked."""
+        """enrichment, fold, entity, event, derived or linked."""
         if self.source is not None:
             return "linked" if self.is_linked else "derived"
         if self.fold is not None:
             return "fold"
+        if self.reads_declared:
+            return "event"
         return "enrichment" if self.reads == (Revision,) else "entity"
 
     @cached_property
@@ -62,6 +65,11 @@ class Dataset:
         Rows that hold a `rev_id` in their key are its own: the kernel refuses another one.
         """
         return Revision in self.reads and (self.is_rollup or "rev_id" in self.schema.key_names)
+
+    @cached_property
+    def reads_declared(self) -> bool:
+        """Whether it reads events that an author declared."""
+        return any(map(is_declared, self.reads))
 
     @property
     def is_linked(self) -> bool:

@@ -1,4 +1,4 @@
-"""What has a state of its own: pages, users, sites, rows of MediaWiki's log; one canonical log keeps the events of all of them.
+"""What has a state of its own: pages, users, sites, rows of MediaWiki's log, events that authors declare; one canonical log keeps the events of all of them.
 
 Every event is keyed by the entities that it tells of, so that the state of each is the join of what its own key brought.
 """
@@ -11,14 +11,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from shared_logic import issue_state, log_state, page_state, site_state, user_state
+from shared_logic import event_state, issue_state, log_state, page_state, site_state, user_state
+from shared_logic.event_state import EventState
 from shared_logic.issue_state import IssueState
 from shared_logic.log_state import LogState
 from shared_logic.page_state import PageState
 from shared_logic.site_state import SiteState
 from shared_logic.user_state import UserState
 
-State = PageState | UserState | LogState | SiteState | IssueState
+State = PageState | UserState | LogState | SiteState | IssueState | EventState
 
 
 class Kind(StrEnum):
@@ -31,6 +32,8 @@ class Kind(StrEnum):
     ISSUE = "issue"
     STRAY = "stray"
     """An archived revision of which nobody tells the page id."""
+    EVENT = "event"
+    """An event that an author declared."""
 
 
 class Entity(NamedTuple):
@@ -39,7 +42,7 @@ class Entity(NamedTuple):
     wiki: str
     kind: Kind
     id: int
-    """page_id, user_id or log_id; 0 for the site; of an issue a hash; of a stray revision its rev_id."""
+    """page_id, user_id or log_id; 0 for the site; of an issue or a declared event a hash; of a stray revision its rev_id."""
 
     @property
     def key(self) -> str:
@@ -78,8 +81,17 @@ def stray(wiki: str, rev_id: int) -> Entity:
 
 def issue(wiki: str, table: str, key: str, field: str, code: str) -> Entity:
     """What is wrong with a row of the input, in one word."""
-    digest = blake2b(f"{table} {key} {field} {code}".encode(errors="replace"), digest_size=8).digest()
-    return Entity(wiki, Kind.ISSUE, int.from_bytes(digest, "big") >> 1)
+    return Entity(wiki, Kind.ISSUE, _hashed(f"{table} {key} {field} {code}"))
+
+
+def declared_event(wiki: str, identity: str) -> Entity:
+    """The event of that schema and identity, in one text."""
+    return Entity(wiki, Kind.EVENT, _hashed(identity))
+
+
+def _hashed(text: str) -> int:
+    """63 bits."""
+    return int.from_bytes(blake2b(text.encode(errors="replace"), digest_size=8).digest(), "big") >> 1
 
 
 def entity(key: str) -> Entity:
@@ -108,6 +120,8 @@ def join(one: State, other: State) -> State:
         return site_state.join(one, other)
     if isinstance(one, IssueState) and isinstance(other, IssueState):
         return issue_state.join(one, other)
+    if isinstance(one, EventState) and isinstance(other, EventState):
+        return event_state.join(one, other)
     message = f"a {type(one).__name__} and a {type(other).__name__} are not states of one entity"
     raise TypeError(message)
 

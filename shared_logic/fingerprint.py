@@ -15,6 +15,7 @@ from importlib.util import resolve_name
 from types import ModuleType
 
 from shared_logic.definition import Dataset
+from shared_logic.events.declared import declared_modules
 from shared_logic.tables import DefinitionError
 
 _ROOT = "shared_logic"
@@ -48,6 +49,11 @@ def fingerprint(dataset: Dataset) -> str:
 def reading_fingerprint() -> str:
     """16 hex digits over what makes states of events, tables and dumps."""
     return _digest("reading", {*_READING, *_TAKING})
+
+
+def declared_fingerprint() -> str:
+    """16 hex digits over what reads the events that authors declare."""
+    return _digest("declared", set(declared_modules()))
 
 
 def _digest(name: str, names: set[str]) -> str:

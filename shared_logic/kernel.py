@@ -6,7 +6,7 @@ before and after: puts and tombstones for a table of rows, differences of sums f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import add as plus
@@ -15,6 +15,7 @@ from typing import Any
 
 from shared_logic.definition import Dataset, Linked
 from shared_logic.entities import Entity, Kind, State
+from shared_logic.events.declared import Told, is_declared
 from shared_logic.tables import Key, Schema, Values
 from shared_logic.things import (
     Account,
@@ -84,7 +85,8 @@ def _made(dataset: Dataset, place: str, things: Sequence[object], failed: Failed
     rows: Rows = {}
     is_rollup = dataset.is_rollup
     try:
-        for key, values in map(dataset.schema.split, dataset(*things)):
+        made = map(dataset.schema.split, dataset(*things))
+        for key, values in _storable(dataset.schema, made) if dataset.reads_declared else made:
             known = rows.get(key) if is_rollup else None
             rows[key] = add(known, values) if known else values
         _check_revision(dataset, things[0], rows)
@@ -92,6 +94,12 @@ def _made(dataset: Dataset, place: str, things: Sequence[object], failed: Failed
     except Exception as error:  # noqa: BLE001  whatever an author's function raises concerns this place only
         failed(dataset.name, place, f"{type(error).__name__}: {error}")
         return {}
+
+
+def _storable(schema: Schema[Any], made: Iterable[tuple[Key, Values]]) -> Iterator[tuple[Key, Values]]:
+    """The rows as stores give them back: nobody has looked at what is in events that authors declare."""
+    for key, values in made:
+        yield schema.storable(key), schema.storable(values)
 
 
 def _check_revision(dataset: Dataset, thing: object, made: Rows) -> None:
@@ -129,7 +137,7 @@ class Described:
 
     @cached_property
     def thing(self) -> object | None:
-        """The page, account, log row, site, issue or stray revision; None while too little is known of it."""
+        """The page, account, log row, site, issue, stray revision or declared event; None while too little is known of it."""
         return _DESCRIBES[self.entity.kind](self.entity, self.state)
 
     def read_by(self, dataset: Dataset) -> Sequence[object]:
@@ -141,11 +149,15 @@ class Described:
 
 def reads(dataset: Dataset, kind: Kind) -> bool:
     """Whether the dataset reads things that entities of this kind are."""
+    if kind is Kind.EVENT:
+        return dataset.reads_declared
     return not _READERS_READ[kind].isdisjoint(dataset.reads)
 
 
 def read_of(thing: object, dataset: Dataset) -> Sequence[object]:
     """What a dataset that reads such things is given: a page as a whole, or each of its revisions that are not in the archive."""
+    if isinstance(thing, Told):
+        return thing.read_as(filter(is_declared, dataset.reads))
     return thing.revisions if isinstance(thing, Page) and Revision in dataset.reads else (thing,)
 
 
@@ -173,6 +185,7 @@ _DESCRIBES: Mapping[Kind, Callable[[Entity, Any], object | None]] = {
     Kind.SITE: lambda entity, state: site(entity.wiki, state),
     Kind.ISSUE: lambda entity, state: input_issue(entity.wiki, state),
     Kind.STRAY: lambda entity, state: stray_revision(entity.wiki, state),
+    Kind.EVENT: lambda _, state: Told(state),
 }
 
 

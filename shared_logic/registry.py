@@ -13,6 +13,7 @@ from typing import Any, Union, get_args, get_origin
 import msgspec
 
 from shared_logic.definition import Dataset, Linked, Settings
+from shared_logic.events.declared import identity_of, is_declared
 from shared_logic.folds import Fold, shared_by_all
 from shared_logic.tables import DefinitionError, Schema, Table
 from shared_logic.things import Account, InputIssue, LogEntry, Page, Revision, Site, StrayRevision
@@ -38,8 +39,8 @@ class Registry(dict[str, Dataset]):
         source = joined = None
         if signature.linked is not None:
             source = self._making(signature.linked, name, "the table of a dataset with a Link", _has_links)
-        elif not set(things) <= THINGS:
-            wanted = "Page, Revision, Account, LogEntry, Site or the table of a rollup"
+        elif not all(thing in THINGS or is_declared(thing) for thing in things):
+            wanted = "Page, Revision, Account, LogEntry, Site, a declared event or the table of a rollup"
             source = self._making(signature.read, name, wanted, _is_rollup)
         if beside is not None:
             joined = self._joined(name, source, beside)
@@ -146,7 +147,7 @@ class Registry(dict[str, Dataset]):
 
 
 THINGS = {Page, Revision, Account, LogEntry, Site, InputIssue, StrayRevision}
-"""What an author's function may read beside tables."""
+"""What an author's function may read beside tables and events that were declared."""
 registry = Registry()
 """Every dataset that this process knows."""
 
@@ -252,6 +253,15 @@ def _check_owners(made: Dataset) -> None:
             message = (
                 f"dataset {made.name}: its key ({', '.join(made.schema.key_names)}) doesn't tell which {thing.__name__} a row is of, "
                 f"and of two with one key the one would take the other's row away; put {' or '.join(columns)} into it, or make its "
+                "values sums"
+            )
+            raise DefinitionError(message)
+    for event in filter(is_declared, made.reads):
+        missing = [name for name in identity_of(event) if name not in made.schema.key_names]
+        if missing:
+            message = (
+                f"dataset {made.name}: its key ({', '.join(made.schema.key_names)}) doesn't tell which {event.__name__} a row is of, "
+                f"and of two with one key the one would take the other's row away; put {', '.join(missing)} into it, or make its "
                 "values sums"
             )
             raise DefinitionError(message)

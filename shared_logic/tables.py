@@ -13,6 +13,8 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, 
 
 import msgspec
 
+from shared_logic.clock import instant, milliseconds
+
 T = TypeVar("T")
 Key = tuple[Any, ...]
 Values = tuple[Any, ...]
@@ -175,6 +177,27 @@ class Schema(Generic[T]):
         has_truths = self._accepted[kinds] = self.is_rollup and bool in self._values_of(kinds)
         return has_truths
 
+    def storable(self, part: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A key or values as every store gives them back: instants in UTC and whole milliseconds.
+
+        Raises:
+            TypeError: an instant without time zone, or a whole number of more than 63 bits.
+        """
+        return tuple([self._storable(value) for value in part])
+
+    def _storable(self, value: Any) -> Any:
+        if isinstance(value, datetime):
+            if value.tzinfo is None:
+                message = f"{self.name} can't hold {value!r}, which has no time zone"
+                raise TypeError(message)
+            return instant(milliseconds(value))
+        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            message = (
+                f"{self.name} can't hold a whole number of {value.bit_length()} bits; at most {_MOST_BITS}"
+            )
+            raise TypeError(message)
+        return value
+
     def row(self, key: Sequence[Any], values: Sequence[Any]) -> T:
         """The row of a key and its values."""
         return self.table(
@@ -205,6 +228,7 @@ def _fits(value: object, column: Column) -> bool:
     )
 
 
+_MOST_BITS = 63
 _PLAIN = (int, str, bool, date, datetime)
 
 

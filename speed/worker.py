@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared_logic.entities import State, encode
-from shared_logic.events.read import DeadLetter, read
+from shared_logic.events.read import DeadLetter, OutOfScope, read
 from shared_logic.generations import DatasetGeneration
 from shared_logic.incremental import IncrementalEntity, readers
 from shared_logic.kernel import Changes, Sums, add
@@ -201,7 +201,7 @@ class Worker:
                 continue
             try:
                 state = read(value).state(about.entity)
-            except DeadLetter:
+            except (DeadLetter, OutOfScope):
                 self.outcome.unreadable += 1
                 continue
             said.setdefault(key, []).append((offset, state))

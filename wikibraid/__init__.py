@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared_logic.language import (
     Clustering,
+    DeclaredEvent,
     Fold,
     Link,
     Linked,
@@ -15,6 +16,7 @@ from shared_logic.language import (
     Table,
     about,
     dataset,
+    event,
 )
 from shared_logic.registry import registry
 from shared_logic.things import Account, LogEntry, Page, Revision, Site, User, UserKind
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Account",
     "Clustering",
+    "DeclaredEvent",
     "Fold",
     "Link",
     "Linked",
@@ -40,6 +43,7 @@ __all__ = [
     "UserKind",
     "about",
     "dataset",
+    "event",
     "history",
     "read",
     "registry",

@@ -118,7 +118,7 @@ def new(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of the dataset, in lower case with underscores.")],
     shape: Annotated[
-        str, typer.Option(help="enrichment, entity, fold, rollup, pair, derived or linked.")
+        str, typer.Option(help="enrichment, entity, fold, rollup, pair, event, derived or linked.")
     ] = "enrichment",
     folder: Annotated[Path, typer.Option(help="Where the module is written.")] = Path(
         "shared_logic/datasets"
@@ -180,7 +180,7 @@ def try_(
     else:
         print_records(records[:limit], name)
         out.print(
-            f"{len(records)} rows of {len(found.states)} pages, accounts and log rows; "
+            f"{len(records)} rows of {len(found.states)} pages, accounts, log rows and other events; "
             f"{len(found.dead)} events unreadable, {len(found.out_of_scope)} out of scope"
         )
         for place, why in found.dead[:SHOWN]:

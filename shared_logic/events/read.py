@@ -11,8 +11,8 @@ import msgspec
 
 from shared_logic.clock import EARLIEST, FUTURE_LIMIT_MS, LATEST, milliseconds
 from shared_logic.entities import Entity, State, entity
-from shared_logic.events.records import Event
-from shared_logic.events.streams import KINDS, EventKind, Named
+from shared_logic.events.records import Event, decoder
+from shared_logic.events.streams import KINDS, OF_STREAMS, EventKind, Named
 
 CANARY_DOMAIN = "canary"
 LARGEST_EVENT = 10 * 1024 * 1024
@@ -39,6 +39,8 @@ class Read(NamedTuple):
     kind: EventKind
     event: Event
     minor: int
+    raw: bytes
+    """Its JSON text."""
 
     @property
     def entities(self) -> tuple[Entity, ...]:
@@ -52,7 +54,7 @@ class Read(NamedTuple):
 
     def state(self, entity: Entity) -> State:
         """What it says of that entity."""
-        return self.kind.state(self.event, entity)
+        return self.kind.state(self.event, self.raw, entity)
 
 
 def read(raw: bytes) -> Read:
@@ -71,12 +73,15 @@ def read(raw: bytes) -> Read:
 
 
 def said_by(messages: Iterable[tuple[str, bytes]]) -> Iterator[tuple[Entity, State]]:
-    """What messages of the log, as key and event, say of the entities of these keys; dead letters are left out."""
+    """What messages of the log, as key and event, say of the entities of these keys.
+
+    Dead letters are left out, and events of an author's package that is no longer installed.
+    """
     for key, value in messages:
         about = entity(key)
         try:
             yield about, read(value).state(about)
-        except DeadLetter:
+        except (DeadLetter, OutOfScope):
             continue
 
 
@@ -84,35 +89,40 @@ def _read_at_once(raw: bytes) -> Read | None:
     """The event, where its first field names a schema that is read, as senders have it; None: the header has to decide."""
     if not raw.startswith(_SCHEMA_FIRST):
         return None
-    known = _known(raw[len(_SCHEMA_FIRST) : raw.find(b'"', len(_SCHEMA_FIRST))])
-    if known is None:
+    named = _named(raw[len(_SCHEMA_FIRST) : raw.find(b'"', len(_SCHEMA_FIRST))])
+    if named is None:
         return None
-    schema, kind, minor = known
+    schema, title, major, minor = named
+    kind = KINDS.get(title)
+    if kind is None or major not in kind.majors:
+        return None
     try:
-        event = _decoders[kind.title].decode(raw)
+        event = decoder(kind.record).decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     # A field that comes twice counts as it comes last.
-    return Read(kind, event, minor) if event.schema == schema and event.meta.domain != CANARY_DOMAIN else None
+    is_it = event.schema == schema and event.meta.domain != CANARY_DOMAIN
+    if (title, event.meta.stream) in OF_STREAMS:
+        return None
+    return Read(kind, event, minor, raw) if is_it else None
 
 
 @lru_cache(maxsize=1_000)
-def _known(name: bytes) -> tuple[str, EventKind, int] | None:
-    """The schema of that name, if it is read: its name, its row of the table and its minor version."""
+def _named(name: bytes) -> tuple[str, str, int, int] | None:
+    """The schema of that name, if it can be one: its name, title, major and minor version."""
     try:
-        title, major, minor = _version(name.decode())
+        schema = name.decode()
+        return schema, *_version(schema)
     except (DeadLetter, UnicodeDecodeError):
         return None
-    kind = KINDS.get(title)
-    return None if kind is None or major not in kind.majors else (name.decode(), kind, minor)
 
 
 def _read_by_header(raw: bytes) -> Read:
-    header = _decode(_header, raw, "header")
+    header = _decode(decoder(Event), raw, "header")
     if header.meta.domain == CANARY_DOMAIN:
         raise OutOfScope("canary")
     title, major, minor = _version(header.schema)
-    kind = KINDS.get(title)
+    kind = OF_STREAMS.get((title, header.meta.stream)) or KINDS.get(title)
     if kind is None:
         raise OutOfScope(f"schema {title}")
     if major not in kind.majors:
@@ -120,7 +130,7 @@ def _read_by_header(raw: bytes) -> Read:
         raise DeadLetter(
             "new-major-version", f"{header.schema}: this version reads {known}; update wikibraid, then replay"
         )
-    return Read(kind, _decode(_decoders[title], raw, title), minor)
+    return Read(kind, _decode(decoder(kind.record), raw, title), minor, raw)
 
 
 def unknown_fields(raw: bytes, known: frozenset[str]) -> frozenset[str]:
@@ -128,10 +138,6 @@ def unknown_fields(raw: bytes, known: frozenset[str]) -> frozenset[str]:
     return frozenset(path for path in _paths(msgspec.json.decode(raw)) if path not in known)
 
 
-_header = msgspec.json.Decoder(Event)
-_decoders: dict[str, msgspec.json.Decoder[Any]] = {
-    title: msgspec.json.Decoder(kind.record) for title, kind in KINDS.items()
-}
 _SCHEMA_FIRST = b'{"$schema":"'
 _SCHEMA = re.compile(r"^/?(?P<title>.+)/(?P<major>\d+)\.(?P<minor>\d+)\.\d+$")
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any
+from functools import cache
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -42,6 +43,15 @@ class Event(Record, frozen=True, kw_only=True):
 
     schema: str = msgspec.field(name="$schema")
     meta: Meta
+
+
+E = TypeVar("E", bound=Event)
+
+
+@cache
+def decoder(record: type[E]) -> msgspec.json.Decoder[E]:
+    """What reads the JSON text of an event as that record."""
+    return msgspec.json.Decoder(record)
 
 
 class UserEntity(Record, frozen=True, kw_only=True):

@@ -17,6 +17,8 @@ revisions, assertions with their own clock) or log row, whom it names, and the e
 | recentchange, type log | the log row | - | timestamp | log row |
 | revisions/relocated (our own) | revisions | presence, and all that was said of them | of each | both pages |
 
+Authors add rows for streams of their own (see `shared_logic.events.declared`).
+
 Whoever is named with an id by any of them is an account that bears that name then: where the name is news, the event goes to
 the user as well (see `shared_logic.routing`).
 """
@@ -29,6 +31,7 @@ from typing import Any, NamedTuple
 
 from shared_logic.clock import DAY_MS, SECOND_MS, Rank, Stamp, milliseconds, stamp
 from shared_logic.entities import Entity, Kind, State, log_row, page, user
+from shared_logic.event_state import EventState
 from shared_logic.events import records as r
 from shared_logic.events.log_params import as_stored
 from shared_logic.log_state import LogState, LogTitle
@@ -78,6 +81,11 @@ def _no_log_row(event: r.Event) -> LogState:  # noqa: ARG001
     return LogState()
 
 
+def _not_declared(event: r.Event, raw: bytes) -> EventState:  # noqa: ARG001
+    """Is no event that an author declared."""
+    return EventState()
+
+
 _ONE, _ONE_OR_TWO = frozenset({1}), frozenset({1, 2})
 
 
@@ -98,13 +106,18 @@ class EventKind:
     """Whom the event names with an id, and when."""
     log: Callable[[Any], LogState] = _no_log_row
     """The log row that the event is."""
+    declared: Callable[[Any, bytes], EventState] = _not_declared
+    """The event itself, with its JSON text, if an author declared it."""
 
-    def state(self, event: r.Event, entity: Entity) -> State:
-        """What the event says of that entity."""
+    def state(self, event: r.Event, raw: bytes, entity: Entity) -> State:
+        """What the event, which this is the JSON text of, says of that entity."""
         if entity.kind is Kind.PAGE:
             return self.page(event, entity.id)
         if entity.kind is Kind.LOG:
             return self.log(event)
+        if entity.kind is Kind.EVENT:
+            # A key that another identity made, before its author changed it, would have two entities give one row.
+            return self.declared(event, raw) if entity in self.entities(event) else EventState()
         found = self.named(event)
         if found is None or found.user_id != entity.id:
             return UserState()
@@ -458,7 +471,9 @@ _TABLE = (
     ),
 )
 KINDS: dict[str, EventKind] = {kind.title: kind for kind in _TABLE}
-"""What is read, by the title of its schema."""
+"""What is read, by the title of its schema; `shared_logic.events.declared` adds what authors declare."""
+OF_STREAMS: dict[tuple[str, str], EventKind] = {}
+"""By title and stream what authors have read otherwise than other events with that schema."""
 
 _HAPPENINGS = frozenset({"create", "move", "delete", "undelete"})
 _EDITS = frozenset({"create", "edit"})

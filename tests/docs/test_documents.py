@@ -19,7 +19,7 @@ from tests.e2e.commands import ran
 
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-LIMITS = {"section_edits": 40, "page_months": 60, "size_records": 60}
+LIMITS = {"section_edits": 40, "page_months": 60, "size_records": 60, "rejected_images": 60}
 
 
 def run_and_check(source: str, name: str, folder: Path) -> None:

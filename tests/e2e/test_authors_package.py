@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,17 @@ def always_raises(total: Pages) -> Iterator[Half]:
     yield Half(wiki=total.wiki, half=total.pages / 2 + 0.25)
 '''.replace("@dataclass_of", "@dataset")
 
+FEEDBACK = next(
+    block
+    for block in re.findall(
+        r"^```python\n(.*?)^```",
+        (ROOT / "docs" / "writing_a_dataset.md").read_text(),
+        re.MULTILINE | re.DOTALL,
+    )
+    if "def rejected_images" in block
+).replace("from shared_logic.language", "from wikibraid")
+"""A dataset of events that it declares, as the guide shows it."""
+
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
@@ -89,9 +101,11 @@ def installed(tmp_path: Path) -> Path:
     (package / "signs.py").write_text('"""Signs."""\n\nSIGN = "§"\n')
     (package / "sections.py").write_text(AUTHORS)
     (package / "raising.py").write_text(RAISING)
+    (package / "feedback.py").write_text(FEEDBACK)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: their-datasets\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text(
-        "[wikibraid.datasets]\nsections = their_datasets.sections\nraising = their_datasets.raising\n"
+        "[wikibraid.datasets]\n"
+        + "".join(f"{name} = their_datasets.{name}\n" for name in ("sections", "raising", "feedback"))
     )
     return site
 
@@ -137,6 +151,79 @@ def test_it_is_computed_kept_and_read(installed: Path, tmp_path: Path) -> None:
         if row["dataset"] == "their_sections"
     ]
     assert planned["code"] == "changed"
+
+
+@pytest.mark.spark
+def test_events_of_their_own_are_computed_kept_and_read(installed: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+
+    def said(*rows: tuple[str, bool, int]) -> Path:
+        """A file of feedback: images, whether they are rejected, and in which hour that is said."""
+        path = tmp_path / f"{rows[0][2]}.ndjson"
+        path.write_text(
+            "".join(
+                json.dumps(
+                    {
+                        "$schema": "/mediawiki/image_suggestions_feedback/1.0.0",
+                        "meta": {
+                            "stream": "feedback",
+                            "dt": f"2024-01-01T{hour:02}:00:00Z",
+                            "id": f"{name} {hour}",
+                        },
+                        "dt": f"2024-01-01T{hour:02}:00:00Z",
+                        "wiki": "testwiki",
+                        "page_id": 1,
+                        "filename": name,
+                        "is_rejected": is_rejected,
+                    }
+                )
+                + "\n"
+                for name, is_rejected, hour in rows
+            )
+        )
+        return path
+
+    def rows() -> list[tuple[str, str]]:
+        found = json.loads(run(installed, "query", "rejected_images", "--format", "json", home=home).stdout)
+        assert found["complete"]
+        return [(row["filename"], row["rejected_at"][11:13]) for row in found["rows"]]
+
+    # given a home that doesn't read their stream, in which its events are out of scope
+    first = said(("a", True, 1), ("b", True, 1), ("c", False, 1), ("", True, 1))
+    done = run(installed, "ingest", "events", str(first), "--json", home=home)
+    assert json.loads(done.stdout)["out_of_scope"] == 3, done.stdout
+    # when the stream is named, then they are taken, and one that names no image is a dead letter
+    home = tmp_path / "other"
+    home.mkdir()
+    usual = (ROOT / "conf" / "streams.yaml").read_text()
+    (home / "streams.yaml").write_text(
+        usual + "feedback:\n  schema_title: mediawiki/image_suggestions_feedback\n"
+    )
+    done = run(installed, "ingest", "events", str(first), "--json", home=home)
+    assert (json.loads(done.stdout)["kept"], json.loads(done.stdout)["dead"]) == (3, 1), done.stdout
+    # and a batch has what is rejected
+    done = run(installed, "batch", "run", "rejected_images", home=home)
+    assert done.returncode == 0, done.stderr
+    assert rows() == [("a", "01"), ("b", "01")]
+    # and speed goes on from there: one is taken back, one late word changes nothing
+    run(installed, "ingest", "events", str(said(("a", False, 3), ("c", True, 2))), home=home)
+    run(installed, "ingest", "events", str(said(("a", True, 2))), home=home)
+    assert run(installed, "speed", "run", "rejected_images", home=home).returncode == 0
+    assert rows() == [("b", "01"), ("c", "02")]
+    # and the next batch, which goes on from the last one's states, agrees
+    done = run(installed, "batch", "run", "rejected_images", home=home)
+    assert done.returncode == 0, done.stderr
+    assert rows() == [("b", "01"), ("c", "02")]
+    # and where what reads the events changes, here so that the first word counts, the log is read again with that
+    module = installed / "their_datasets" / "feedback.py"
+    module.write_text(
+        module.read_text().replace(
+            "return self.dt", "return self.dt - 2 * (self.dt - self.dt.replace(hour=0))"
+        )
+    )
+    assert run(installed, "batch", "run", "rejected_images", home=home).returncode == 0
+    assert rows() == [("a", "01"), ("b", "01")]
 
 
 def test_a_module_that_is_broken_is_told(installed: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from shared_logic.clock import Register, Stamp
 from shared_logic.entities import Kind, State, decode, encode, join
+from shared_logic.event_state import Copy, EventState
 from shared_logic.issue_state import IssueState
 from shared_logic.kernel import Sums, add, negate, subtract
 from shared_logic.log_state import LogState, LogTitle, LogVisibility
@@ -114,6 +115,9 @@ sites = st.builds(
     SiteState,
     told=register(Configuration, NAME, st.lists(st.tuples(SMALL, NAME, NAME, FLAG), max_size=2).map(tuple)),
 )
+events = st.dictionaries(NAME, st.builds(Copy, SMALL, SMALL, st.binary(max_size=2)), max_size=2).map(
+    lambda told: EventState(told=dict(sorted(told.items())))
+)
 issues = st.builds(IssueState, told=maybe(st.tuples(NAME, NAME, NAME, NAME, NAME)))
 
 STATES: dict[Kind, st.SearchStrategy[State]] = {
@@ -123,6 +127,7 @@ STATES: dict[Kind, st.SearchStrategy[State]] = {
     Kind.SITE: sites,
     Kind.ISSUE: issues,
     Kind.STRAY: pages,
+    Kind.EVENT: events,
 }
 NOTHING: dict[Kind, State] = {
     Kind.PAGE: PageState(),
@@ -131,6 +136,7 @@ NOTHING: dict[Kind, State] = {
     Kind.SITE: SiteState(),
     Kind.ISSUE: IssueState(),
     Kind.STRAY: PageState(),
+    Kind.EVENT: EventState(),
 }
 of_every_kind = pytest.mark.parametrize("kind", Kind)
 
