@@ -27,10 +27,9 @@ from serving.http.query_log import QueryLog
 from serving.http.source import Source
 from serving.sqlite_store import SqliteStore
 from shared_logic.events.dates import happened
-from shared_logic.protocols import Cut, Message, Store
+from shared_logic.protocols import Cut, LogError, Message, Store
 from shared_logic.registry import registry
 from speed.kafka_log import KafkaLog
-from speed.log_error import LogError
 
 ROWS_SHOWN = 100
 SECONDS_FOR_A_MESSAGE = 5.0

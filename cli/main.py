@@ -35,8 +35,8 @@ from cli.umask import keep_others_out
 from serving.duckdb_session import MemoryLimitError
 from serving.sqlite_store import StoreError
 from shared_logic.installed import BrokenPackage, register_datasets
+from shared_logic.protocols import LogError
 from shared_logic.tables import DefinitionError
-from speed.log_error import LogError
 
 app = typer.Typer(
     help=(

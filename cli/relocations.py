@@ -12,9 +12,8 @@ from cli.output import err
 from serving.reader import NotPublished, lag_of
 from serving.sqlite_store import StoreError
 from serving.stored_pages import StoredPages
-from shared_logic.protocols import Cut, Store
+from shared_logic.protocols import Cut, LogError, Store
 from shared_logic.relocations import Merge, Told
-from speed.log_error import LogError
 from speed.relocations import SECONDS_UNTIL_SETTLED, Outcome, resolve
 from speed.sqlite_log import Relocation
 

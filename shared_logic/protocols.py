@@ -22,8 +22,12 @@ class Message(NamedTuple):
     """The event's bytes, as they came."""
 
 
+class LogError(Exception):
+    """The log can't be opened, read or written; the message says what to do."""
+
+
 class Log(Protocol):
-    """The canonical log: append-only, keyed by entity, cut into partitions."""
+    """The canonical log: append-only, keyed by entity, cut into partitions. Who can't be asked raises a `LogError`."""
 
     @property
     def identity(self) -> str:

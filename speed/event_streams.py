@@ -15,8 +15,8 @@ from typing import NamedTuple
 import httpx
 from httpx_sse import ServerSentEvent, SSEError, connect_sse
 
+from shared_logic.protocols import LogError
 from speed.ingest import Arrived
-from speed.log_error import LogError
 from speed.sqlite_log import SqliteLog
 
 WIKIMEDIA = "https://stream.wikimedia.org/v2/stream"

@@ -21,9 +21,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from shared_logic.partitions import PARTITIONS
-from shared_logic.protocols import Cut, Message
+from shared_logic.protocols import Cut, LogError, Message
 from speed.kafka_sending import DURABLE, REQUEST_SECONDS, send, waiting
-from speed.log_error import LogError
 
 PATIENCE_SECONDS = 60.0
 """How long Kafka may not answer before that is told; a broker is up again after some 10 seconds."""

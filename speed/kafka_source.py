@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 
+from shared_logic.protocols import LogError
 from speed.ingest import Arrived
 from speed.kafka_log import KafkaUnreachable
-from speed.log_error import LogError
 from speed.sqlite_log import SqliteLog
 
 SECONDS_BETWEEN_LOOKS = 60.0

@@ -6,8 +6,8 @@ relay that was killed goes on after the position that the newest record of a par
 
 from __future__ import annotations
 
+from shared_logic.protocols import LogError
 from speed.kafka_log import KafkaLog
-from speed.log_error import LogError
 from speed.sqlite_log import SqliteLog
 
 MESSAGES_AT_ONCE = 10_000

@@ -17,9 +17,8 @@ from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wai
 
 from shared_logic.entities import Entity
 from shared_logic.partitions import PARTITIONS, partition
-from shared_logic.protocols import Cut, Message
+from shared_logic.protocols import Cut, LogError, Message
 from shared_logic.restores import rewritten
-from speed.log_error import LogError
 
 FORMAT = 5
 _PATIENT = Retrying(

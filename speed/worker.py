@@ -17,11 +17,10 @@ from shared_logic.incremental import IncrementalEntity, readers
 from shared_logic.kernel import Changes, Sums, add
 from shared_logic.keys import encode_key, encode_values
 from shared_logic.page_state import PageState, hidden
-from shared_logic.protocols import Accumulator, Lane, Log, Message, Store
+from shared_logic.protocols import Accumulator, Lane, Log, LogError, Message, Store
 from speed.derived_rows import DerivedRows
 from speed.families import relatives
 from speed.held_entities import HeldEntities
-from speed.log_error import LogError
 
 
 class LogTooShort(LogError):  # noqa: N818  what is wrong, not that something is

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from serving.duckdb_session import MemoryLimitError
 from serving.reader import NotPublished
 from serving.sqlite_file import StoreError
+from shared_logic.protocols import LogError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
@@ -84,7 +85,7 @@ def handle(app: FastAPI) -> None:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
         return answer(Problem(HTTPStatus.BAD_REQUEST, "; ".join(faults)))
 
-    for kind in (NotPublished, StoreError, MemoryLimitError, sqlite3.OperationalError):
+    for kind in (NotPublished, StoreError, LogError, MemoryLimitError, sqlite3.OperationalError):
 
         @app.exception_handler(kind)
         def unknown(_: Request, error: Exception) -> Response:

@@ -13,10 +13,9 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from shared_logic.entities import page
-from shared_logic.protocols import Message
+from shared_logic.protocols import LogError, Message
 from speed.kafka_log import KafkaLog, KafkaUnreachable, Topic, create_topic
 from speed.kafka_segments import new_segments
-from speed.log_error import LogError
 from speed.outbox import relay
 from speed.sqlite_log import SqliteLog
 from stack.kafka_broker import KafkaBroker

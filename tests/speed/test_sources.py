@@ -22,12 +22,12 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from shared_logic.laws import states_before
+from shared_logic.protocols import LogError
 from shared_logic.reference import States
 from speed import event_streams, kafka_source
 from speed.event_streams import EventStreams, StreamRefused
 from speed.ingest import Arrived, Counts, Ingestion, Scope, ingest
 from speed.kafka_source import Beginning, KafkaSource, Lost, TopicRefused
-from speed.log_error import LogError
 from speed.sources import Follower, Source
 from speed.sqlite_log import SqliteLog
 from stack.kafka_broker import KafkaBroker

@@ -12,9 +12,10 @@ from serving.http.tables import is_public
 from serving.reader import Reader
 from serving.sqlite_file import StoreError
 from shared_logic.memory_store import MemoryStore
+from shared_logic.protocols import Cut, LogError
 from shared_logic.registry import registry
 from tests import sample
-from tests.serving.http.conftest import application_over
+from tests.serving.http.conftest import OPERATING, application_over
 
 ROUTE = f"/v1/daily_edits/{sample.WIKI}"
 
@@ -102,6 +103,18 @@ def test_a_store_that_fails_is_503(
 
     monkeypatch.setattr(store, "published", fail)
     assert client.get(ROUTE).status_code == 503
+
+
+def test_a_log_that_is_away_is_503(store: MemoryStore) -> None:
+    # given a log that tells nobody where it ends, so that nobody knows how complete an answer is
+    def away() -> Cut:
+        raise LogError("kafka is away")
+
+    with TestClient(application_over(store, ends=away)) as client:
+        answer = client.get(ROUTE)
+        assert client.get("/health/live").status_code == 200
+        assert client.get("/operations/state", headers=OPERATING).status_code == 503
+    assert (answer.status_code, answer.json()["detail"]) == (503, "kafka is away")
 
 
 def test_a_cursor_of_another_table_or_time_is_refused(client: TestClient) -> None:
