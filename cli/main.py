@@ -29,7 +29,7 @@ from cli.commands import (
     speed,
     stack,
 )
-from cli.failures import INTERRUPTED, MISTAKE, Failure
+from cli.failures import CANNOT_KNOW, INTERRUPTED, MISTAKE, Failure
 from cli.output import err
 from cli.umask import keep_others_out
 from serving.duckdb_session import MemoryLimitError
@@ -99,6 +99,9 @@ def run() -> None:
     except (StoreError, LogError, ArchiveError, SparkError, DefinitionError, MemoryLimitError) as error:
         err.print(f"wikibraid: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(MISTAKE)
+    except NotPublished as error:
+        err.print(f"wikibraid: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(CANNOT_KNOW)
     except PermissionError as error:
         message = f"{error.filename or error}: not allowed to read or write it; ask its owner for the rights, or name another place"
         err.print(f"wikibraid: {message}", style="red", markup=False, soft_wrap=True)

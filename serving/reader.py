@@ -152,6 +152,7 @@ class Reader:
 
         def rows() -> Iterator[dict[str, Any]]:
             for prefix in prefixes:
+                _check(dataset, prefix, whole=False)
                 yield from self._beginning(dataset, made, prefix)
 
         return Stream(rows(), made.number, through, complete=None if lag is None else lag == 0, lag=lag)
@@ -249,15 +250,31 @@ class Reader:
         else:
             for key, row in self._store.speed_rows(lane, b""):
                 yield decode_key(schema, key), None if row is None else decode_values(schema, row)
+        self._check_kept(made)
+
+    def _check_kept(self, made: Generation) -> None:
+        """Refuse what was read while the generation was given up: stores forget it before its rows, of which some may be missing.
+
+        Raises:
+            NotPublished: it was.
+        """
+        if generation_of(self._store, made.dataset, made.number) is None:
+            message = f"{made.dataset}, generation {made.number} was given up while it was read; read again"
+            raise NotPublished(message)
 
     def _beginning(self, dataset: Dataset, made: Generation, prefix: Key) -> Iterator[dict[str, Any]]:
-        """The rows of a generation whose key starts so, as they are asked for."""
-        _check(dataset, prefix, whole=False)
+        """The rows of a generation whose key starts so, as they are asked for.
+
+        Raises:
+            NotPublished: it was given up before all rows of the table were read.
+        """
         schema = dataset.schema
         rows = merged(self._store, dataset, made.lane, encode_key(prefix))
         decoded = ((decode_key(schema, key), decode_values(schema, values)) for key, values in rows)
-        shown = self._redaction(dataset).of_rows(decoded)
-        return (schema.record(key, values) for key, values in shown)
+        for key, values in self._redaction(dataset).of_rows(decoded):
+            yield schema.record(key, values)
+        if not prefix:
+            self._check_kept(made)
 
     def _answer(self, made: Generation, through: Cut, rows: list[dict[str, Any]]) -> Answer:
         """Say how fresh the rows are; `through` was read before them, they may include more and never less."""

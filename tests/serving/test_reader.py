@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -217,6 +218,31 @@ def test_a_key_that_no_row_can_have_is_refused(
 
 
 # --- explain
+
+
+@pytest.mark.parametrize("in_files", [False, True])
+def test_what_is_given_up_while_it_is_read_is_not_taken_for_a_whole_table(
+    with_counts: Store, in_files: bool
+) -> None:
+    # given two generations, and somebody who has begun to read the older one
+    publish(with_counts, counts, 2, {("w", X): (6, 60)})
+
+    def rows() -> Iterator[Any]:
+        stream = Reader(with_counts, files=lambda _: []).stream(counts, generation=1)
+        return stream.layers.speed if in_files and stream.layers else stream.rows
+
+    assert len(list(rows())) > 1
+    begun = rows()
+    next(begun)
+    # when it is given up
+    expiring = with_counts
+    if isinstance(with_counts, SqliteStore):
+        (*_, path) = with_counts._db.execute("PRAGMA database_list").fetchone()
+        expiring = SqliteStore(Path(path))
+    expiring.expire("counts", {2})
+    # then the end says so, since rows may be missing
+    with pytest.raises(NotPublished, match="counts, generation 1 was given up while it was read"):
+        list(begun)
 
 
 def test_explain_a_row(with_lines: Store) -> None:
