@@ -33,6 +33,7 @@ from cli.failures import CANNOT_KNOW, INTERRUPTED, MISTAKE, Failure
 from cli.output import err
 from cli.umask import keep_others_out
 from serving.duckdb_session import MemoryLimitError
+from serving.reader import NotPublished
 from serving.sqlite_store import StoreError
 from shared_logic.installed import BrokenPackage, register_datasets
 from shared_logic.protocols import LogError
