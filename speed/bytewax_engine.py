@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import NamedTuple, NoReturn
 
 import bytewax.operators as op
@@ -22,6 +23,9 @@ from speed.worker import Batch, Worker
 
 SECONDS_ASLEEP = 0.05
 """How soon a partition that had nothing new is looked at again."""
+SECONDS_OF_REST = 0.001
+"""For which the dataflow rests when it asks a partition that is asleep, and none has had anything for some time."""
+_AT_ONCE = datetime.fromtimestamp(0, tz=UTC)
 
 
 def run_until_idle(
@@ -77,6 +81,13 @@ class _Course:
     failure: Exception | None = None
     is_over: bool = False
     """One partition heard no, and all must end: one that ended alone would not be read until the next start."""
+    busy_at: float = 0.0
+    """When a partition had a batch last, on the monotonic clock."""
+
+    def rest(self) -> None:
+        """Leave the processor to others, unless there is work."""
+        if time.monotonic() - self.busy_at > SECONDS_ASLEEP:
+            time.sleep(SECONDS_OF_REST)
 
 
 class _Item(NamedTuple):
@@ -104,7 +115,11 @@ class _LogPartition(StatefulSourcePartition[_Item, int]):
         self._position: int | None = None
         """Where the next batch begins; None: the worker was not asked yet."""
         self._asleep_until = 0.0
-        """On the monotonic clock: Bytewax's own way of waiting goes by the time of day, which may be set back."""
+        """On the monotonic clock."""
+
+    def next_awake(self) -> datetime:
+        """Long ago: Bytewax's own way of waiting, also between two looks, goes by the time of day, which may be set back."""
+        return _AT_ONCE
 
     def next_batch(self) -> list[_Item]:
         if self._course.is_over or self._course.failure is not None:
@@ -119,6 +134,7 @@ class _LogPartition(StatefulSourcePartition[_Item, int]):
 
     def _next(self) -> list[_Item]:
         if time.monotonic() < self._asleep_until:
+            self._course.rest()
             return []
         if self._position is None:
             self._position = self._worker.progress(self._partition)
@@ -137,6 +153,7 @@ class _LogPartition(StatefulSourcePartition[_Item, int]):
                 self._end()
             self._asleep_until = time.monotonic() + SECONDS_ASLEEP
             return []
+        self._course.busy_at = time.monotonic()
         return [_Item(self._worker, self._sent)]
 
     def _end(self) -> NoReturn:

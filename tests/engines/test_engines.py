@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import shared_logic.datasets  # noqa: F401  registers them
 from serving.sqlite_store import SqliteStore
 from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import differences, handover, load_generation, states_before
-from shared_logic.protocols import Log, Store
+from shared_logic.protocols import Lane, Log, Store
 from shared_logic.reference import reference
 from shared_logic.registry import registry
 from speed import bytewax_engine, held_entities, loop_engine
@@ -181,6 +182,48 @@ def test_all_partitions_end_when_one_is_told_to(tmp_path: Path) -> None:
     bytewax_engine.run_until_stopped(workers, going_on=lambda: next(asked), most=3)
     # then none goes on without the one that heard it
     assert len(list(asked)) == len(answers) - 21
+
+
+@pytest.mark.bytewax
+@pytest.mark.skipif(
+    shutil.which("cc") is None, reason="NOT TRIED: there is no C compiler to make another time of day with"
+)
+def test_a_clock_that_is_set_back_stops_nothing(tmp_path: Path) -> None:
+    # given a process that follows a log
+    preloaded, offset = tmp_path / "clock.so", tmp_path / "offset"
+    source = Path(__file__).with_name("clock.c")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", preloaded, source, "-ldl"], check=True)
+    log, store = SqliteLog(tmp_path / "log.db"), SqliteStore(tmp_path / "store.db")
+    load_generation(store, [registry["page_current"]], {}, (0,) * log.partitions, "run")
+    told = tmp_path / "told"
+    with told.open("w") as output:
+        following = subprocess.Popen(
+            [sys.executable, "-m", "tests.engines.follow", str(tmp_path)],
+            env=os.environ | {"LD_PRELOAD": str(preloaded), "CLOCK_OFFSET": str(offset)},
+            stdout=output,
+        )
+    try:
+        for hours, some in (
+            (0, sample.events()[:50]),
+            (-1, sample.events()[50:100]),
+            (1, sample.events()[100:150]),
+        ):
+            # when its clock is set, and events come
+            offset.write_text(str(hours * 3600))
+            time.sleep(0.5)
+            ingest(log, f"{hours}", some)
+            # then they are applied as ever
+            deadline = time.monotonic() + 60
+            while any(
+                (store.progress(Lane("page_current", 1), partition) or 0) < end
+                for partition, end in enumerate(log.ends())
+            ):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            assert abs(int(told.read_text().split()[-1]) - time.time() - hours * 3600) < 300
+    finally:
+        following.kill()
+        following.wait()
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=["loop", "bytewax"])
