@@ -12,9 +12,12 @@ from typing import BinaryIO
 import msgspec
 
 from batch.compressed import InputError, open_input
+from shared_logic.eventify.rows import UnreadRow
 
+Value = str | int | float | bool | None
+"""What stands in a column of JSON Lines."""
 Row = Mapping[str, str | None]
-"""Column to text, None for NULL."""
+"""Column to text, None for NULL; or an `UnreadRow`."""
 
 _NAME = re.compile(r"(?:.*-)?(?P<table>\w+)\.(?P<kind>tsv|jsonl|sql)(?:\.(?:gz|bz2|zst))?")
 _PART = re.compile(r".*\.(?P<kind>tsv|jsonl|sql)(?:\.(?:gz|bz2|zst))?")
@@ -40,6 +43,8 @@ TABLES = frozenset(
     }
 )
 """Tables that may lie in a folder of parts."""
+MOST_UNREAD_AT_FIRST = 1_000
+"""Lines without one row among them after which a file is no table: it has another delimiter, or another form."""
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _TSV_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "0": "\0"}
 
@@ -66,21 +71,23 @@ class TableFile:
 
     path: Path
     table: str
-    read: Callable[[Iterable[bytes], str], Iterator[Row]]
+    read: Callable[[Iterable[bytes], TableFile], Iterator[Row]]
+    name: str
+    """What it is called where one of its lines is told: of a part, with the folder of the table."""
 
     def __iter__(self) -> Iterator[Row]:
-        """Its rows.
+        """Its rows, and an `UnreadRow` for each line that is none.
 
         Raises:
-            InputError: damaged, or not of the form that its name says.
+            InputError: damaged, or not of the form that its name says: no line is a row.
         """
         with open_input(self.path) as stream:
-            rows = self.read(_lines(stream), self.table)
+            rows = _rows_and_others(self.read(_lines(stream), self))
             while True:
                 # Only reading is watched: what goes wrong where the row is used is not the file's fault.
                 try:
                     row = next(rows, None)
-                except (_FormatError, msgspec.DecodeError) as error:
+                except _FormatError as error:
                     raise InputError(f"{self.path}: not readable as a table: {error}") from error
                 if row is None:
                     return
@@ -125,7 +132,7 @@ def read_table_folder(folder: Path) -> dict[str, Iterable[Row]]:
             table, rows = path.name, _parts(path)
         elif path.is_file() and found is not None:
             table = found["table"]
-            rows = TableFile(path, table, _READERS[found["kind"]])
+            rows = TableFile(path, table, _READERS[found["kind"]], path.name)
         else:
             continue
         if table in seen:
@@ -137,7 +144,11 @@ def read_table_folder(folder: Path) -> dict[str, Iterable[Row]]:
 def _parts(folder: Path) -> TableParts:
     found = [(path, _PART.fullmatch(path.name)) for path in sorted(folder.rglob("*")) if path.is_file()]
     return TableParts(
-        tuple(TableFile(path, folder.name, _READERS[name["kind"]]) for path, name in found if name)
+        tuple(
+            TableFile(path, folder.name, _READERS[name["kind"]], str(path.relative_to(folder.parent)))
+            for path, name in found
+            if name
+        )
     )
 
 
@@ -151,19 +162,43 @@ def _text(data: bytes) -> str:
     return data.decode(errors="replace")
 
 
+def _rows_and_others(rows: Iterator[Row]) -> Iterator[Row]:
+    """What is read, of which something must be a row.
+
+    Raises:
+        _FormatError: nothing is.
+    """
+    others: list[UnreadRow] | None = []
+    for row in rows:
+        if not isinstance(row, UnreadRow):
+            others = None
+        elif others is not None:
+            others.append(row)
+            if len(others) == MOST_UNREAD_AT_FIRST:
+                break
+        yield row
+    if others:
+        raise _FormatError(
+            f"none of {len(others):,} lines is a row ({others[0].place}: {others[0].detail}); "
+            "write it anew in the form that its name tells"
+        )
+
+
 # --- tab-separated ------------------------------------------------------------------------------------------------
 
 
-def _tsv(lines: Iterable[bytes], table: str) -> Iterator[Row]:  # noqa: ARG001  as for SQL
+def _tsv(lines: Iterable[bytes], file: TableFile) -> Iterator[Row]:
     names: list[str] | None = None
     for number, line in enumerate(lines, 1):
         values = _text(line).removesuffix("\n").split("\t")
         if names is None:
             names = values
             continue
-        if len(values) != len(names):
-            raise _FormatError(f"line {number} has {len(values)} fields, the header {len(names)}")
-        yield dict(zip(names, map(_unescaped, values), strict=True))
+        if len(values) == len(names):
+            yield dict(zip(names, map(_unescaped, values), strict=True))
+        else:
+            why = f"fields: {len(values)}, in the header: {len(names)}"
+            yield UnreadRow(f"{file.name}, line {number}", "number_of_fields", why)
 
 
 def _unescaped(value: str) -> str | None:
@@ -179,27 +214,37 @@ def _tsv_character(found: re.Match[str]) -> str:
 # --- JSON Lines ---------------------------------------------------------------------------------------------------
 
 
-def _jsonl(lines: Iterable[bytes], table: str) -> Iterator[Row]:  # noqa: ARG001  as for SQL
-    for line in lines:
-        if line.strip():
-            row = _decoder.decode(line)
-            yield {name: _as_text(value) for name, value in row.items()}
+def _jsonl(lines: Iterable[bytes], file: TableFile) -> Iterator[Row]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            yield {name: _as_text(value) for name, value in _json(line).items()}
+        except msgspec.DecodeError as error:
+            yield UnreadRow(f"{file.name}, line {number}", "not_json", str(error))
 
 
-def _as_text(value: str | int | float | bool | None) -> str | None:  # noqa: FBT001, PYI041  what JSON holds
+def _json(line: bytes) -> dict[str, Value]:
+    try:
+        return _decoder.decode(line)
+    except UnicodeDecodeError:
+        return _decoder.decode(_text(line))
+
+
+def _as_text(value: Value) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
-_decoder = msgspec.json.Decoder(dict[str, str | int | float | bool | None])
+_decoder = msgspec.json.Decoder(dict[str, Value])
 
 
 # --- mysqldump ----------------------------------------------------------------------------------------------------
 
 
-def _sql(lines: Iterable[bytes], table: str) -> Iterator[Row]:
-    return _SqlReader(table.encode()).rows(lines)
+def _sql(lines: Iterable[bytes], file: TableFile) -> Iterator[Row]:
+    return _SqlReader(file.table.encode()).rows(lines)
 
 
 class _SqlReader:
@@ -297,7 +342,7 @@ def _sql_character(found: re.Match[bytes]) -> bytes:
     return found[0] if escaped in b"%_" else _SQL_ESCAPES.get(escaped, escaped)
 
 
-_READERS: dict[str, Callable[[Iterable[bytes], str], Iterator[Row]]] = {
+_READERS: dict[str, Callable[[Iterable[bytes], TableFile], Iterator[Row]]] = {
     "tsv": _tsv,
     "jsonl": _jsonl,
     "sql": _sql,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from batch.compressed import InputError, open_input
 from batch.table_files import Row, read_table_folder
-from shared_logic.eventify.rows import NAMESPACES, WIKI_COLUMN, BadRowError, whole_number
+from shared_logic.eventify.rows import NAMESPACES, WIKI_COLUMN, BadRowError, UnreadRow, whole_number
 from shared_logic.site_state import Namespace
 
 NAMESPACE_MAP = "project_namespace_map.csv"
@@ -86,7 +86,7 @@ def _together(
 
 def _named(rows: Iterable[Row]) -> set[str]:
     """The wikis that a table has rows of; of a table whose first row has no column of wikis no other is looked at."""
-    if WIKI_COLUMN not in next(iter(rows), {}):
+    if WIKI_COLUMN not in next((row for row in rows if not isinstance(row, UnreadRow)), {}):
         return set()
     return {name for row in rows if (name := row.get(WIKI_COLUMN))}
 
@@ -102,7 +102,7 @@ def _apart(folder: Path, shared: Mapping[str, Iterable[Row]], sites: dict[str, S
 
 @dataclass(frozen=True, slots=True)
 class _OfWiki:
-    """The rows of one wiki in a table of several, and those that may be of any, since their `wiki_db` is NULL."""
+    """The rows of one wiki in a table of several, and those that may be of any, since their `wiki_db` is NULL or can't be read."""
 
     rows: Iterable[Row]
     wiki: str

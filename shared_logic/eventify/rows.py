@@ -19,6 +19,17 @@ MOST_QUOTED = 40
 """Characters of what is no number that are told."""
 
 
+class UnreadRow(dict[str, str | None]):
+    """Stands where a file of rows holds something that is none: it has no columns, and says why."""
+
+    def __init__(self, place: str, code: str, detail: str) -> None:
+        """Found at that place, as `page.tsv, line 3`; `code` and `detail` as in a `Problem`."""
+        super().__init__()
+        self.place = place
+        self.code = code
+        self.detail = detail
+
+
 class BadRowError(Exception):
     """Why one row, or one element of a dump, can't be used; becomes a `Problem` where the row is known."""
 

@@ -24,6 +24,7 @@ from shared_logic.eventify.rows import (
     WIKI_COLUMN,
     BadRowError,
     Row,
+    UnreadRow,
     beginning_stamp,
     check_timestamp,
     number,
@@ -443,9 +444,12 @@ class _Join:
             return None
 
     def checked(self, table: str, key: str) -> Iterator[Row]:
-        """The rows of a table, or none where it isn't given; one that tells no wiki among several is a problem."""
+        """The rows of a table, or none where it isn't given; what is no row, or tells no wiki among several, is a problem."""
         first = True
         for row in self.tables.get(table, ()):
+            if isinstance(row, UnreadRow):
+                self.problems(Problem(table, row.place, "", row.code, row.detail))
+                continue
             if first:
                 missing = [column for column in REQUIRED.get(table, ()) if column not in row]
                 if missing:

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from batch.compressed import InputError
-from batch.table_files import read_table_folder
+from batch.table_files import MOST_UNREAD_AT_FIRST, read_table_folder
+from shared_logic.eventify.rows import UnreadRow
 
 MYSQL = Path(__file__).parents[2].parent / "shared" / "data" / "mediawiki-local" / "b-mysql-seed12"
 SQL = Path(__file__).parents[2].parent / "shared" / "data" / "sql"
@@ -40,9 +41,42 @@ def test_tab_separated_with_escapes_and_nulls(tmp_path):
     ]
 
 
-def test_a_line_with_too_few_fields_is_told(tmp_path):
-    with pytest.raises(InputError, match=r"page\.tsv.*line 3 has 1 fields, the header 2"):
-        rows(tmp_path, "page.tsv", "a\tb\n1\t2\n3\n")
+def told(found):
+    """The rows, and of each line that is none its place, code and detail."""
+    return [(row.place, row.code, row.detail) if isinstance(row, UnreadRow) else row for row in found]
+
+
+def test_a_line_with_other_fields_than_the_header_is_told_and_the_rest_goes_on(tmp_path):
+    # given a line with too few fields, and one with too many
+    found = rows(tmp_path, "page.tsv", "a\tb\n1\n2\t3\n4\t5\t6\n7\t8\n")
+    # then they are told where they stand, among the rows
+    assert told(found) == [
+        ("page.tsv, line 2", "number_of_fields", "fields: 1, in the header: 2"),
+        {"a": "2", "b": "3"},
+        ("page.tsv, line 4", "number_of_fields", "fields: 3, in the header: 2"),
+        {"a": "7", "b": "8"},
+    ]
+
+
+def test_lines_of_parts_are_told_apart(tmp_path):
+    # given a table in parts of one name, a line of each of which is no row
+    for part in ("a", "b"):
+        (tmp_path / "page" / part).mkdir(parents=True)
+        (tmp_path / "page" / part / "part.tsv").write_text("a\tb\n1\n2\t3\n")
+    # then each is told with its folder
+    found = told(read_table_folder(tmp_path)["page"])
+    assert [found[0][0], found[2][0]] == ["page/a/part.tsv, line 2", "page/b/part.tsv, line 2"]
+
+
+@pytest.mark.parametrize("lines", [1, MOST_UNREAD_AT_FIRST - 1, MOST_UNREAD_AT_FIRST, 1_000_000])
+def test_a_file_without_a_row_is_refused(tmp_path, lines):
+    # given a table with commas where tabs should be, however long it is
+    (tmp_path / "page.tsv").write_text("a\tb\n" + "1,2\n" * lines)
+    # then that is one error, and not an issue for every line
+    found = []
+    with pytest.raises(InputError, match=r"page\.tsv, line 2: fields: 1, in the header: 2"):
+        found += iter(read_table_folder(tmp_path)["page"])
+    assert len(found) < MOST_UNREAD_AT_FIRST
 
 
 def test_json_lines(tmp_path):
@@ -53,9 +87,20 @@ def test_json_lines(tmp_path):
 
 
 @pytest.mark.parametrize("line", ["[1]", "{", '{"a": {}}', "nonsense"])
-def test_odd_json_is_told(tmp_path, line):
+def test_odd_json_is_told_and_the_rest_goes_on(tmp_path, line):
+    # given a line that is no row, and one that is
+    one, other = told(rows(tmp_path, "page.jsonl", f'{line}\n{{"a": 1}}\n'))
+    # then it is told where it stands
+    assert one[:2] == ("page.jsonl, line 1", "not_json")
+    assert other == {"a": "1"}
+    # and alone it is an error
     with pytest.raises(InputError, match=r"page\.jsonl: not readable"):
         rows(tmp_path, "page.jsonl", line + "\n")
+
+
+def test_a_character_that_was_cut_spoils_no_row_of_json(tmp_path):
+    (tmp_path / "page.jsonl").write_bytes(b'{"a": "\xc3"}\n')
+    assert list(read_table_folder(tmp_path)["page"]) == [{"a": "\ufffd"}]
 
 
 @pytest.mark.parametrize(

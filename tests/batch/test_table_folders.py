@@ -94,6 +94,25 @@ def test_a_row_that_tells_no_wiki_among_several_is_a_problem_of_each(tmp_path: P
         assert told == [("page", "1", "wiki_db", "no_wiki"), ("revision", "5", "wiki_db", "no_wiki")]
 
 
+def test_a_line_that_is_no_row_is_a_problem_of_each_of_several_wikis(tmp_path: Path) -> None:
+    # given tables of two wikis, each of which begins with a line that is no row
+    (tmp_path / "page.tsv").write_text(
+        "wiki_db\tpage_id\tpage_namespace\tpage_title\naawiki\t1\naawiki\t1\t0\tA\nbbwiki\t1\t0\tB\n"
+    )
+    revisions = ("nonsense", revision_row("aawiki"), revision_row("bbwiki"))
+    (tmp_path / "revision.jsonl").write_text("\n".join(revisions))
+    # then each has its own rows, and tells of those lines
+    assert titles(tmp_path) == {"aawiki": "A", "bbwiki": "B"}
+    for one in wikis_in(tmp_path):
+        problems: list[Problem] = []
+        assert list(states(one.tables, one.wiki, 0, problems.append))
+        told = [(found.table, found.row, found.field, found.code) for found in problems]
+        assert told == [
+            ("page", "page.tsv, line 2", "", "number_of_fields"),
+            ("revision", "revision.jsonl, line 1", "", "not_json"),
+        ]
+
+
 def test_the_folder_of_a_wiki_may_hold_its_map(tmp_path: Path) -> None:
     # given two wikis, one with a map beside its tables, the other below a map of several
     for wiki in ("aawiki", "bbwiki"):

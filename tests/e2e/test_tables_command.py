@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
+from batch.bootstrap import state_files
 from cli.failures import Failure
 from cli.home import Home
 from cli.main import app
+from shared_logic.entities import decode
+from shared_logic.issue_state import IssueState
 from tests.batch.test_table_folders import MAP, page_row, revision_row
 
 pytestmark = pytest.mark.e2e
@@ -88,3 +92,41 @@ def test_tables_that_go_on_for_long_after_their_instant_are_told(tmp_path: Path)
     assert done.exit_code == 0, done.exception
     assert "is said to have begun at 1995-01-01T00:00:00Z" in done.stderr
     assert "as of 1995-01-01" in done.stdout
+
+
+def test_lines_that_are_no_rows_are_counted_and_are_issues(tmp_path: Path) -> None:
+    # given tables of three pages, of which one line has a field too few
+    tables, home = tmp_path / "tables", Home(tmp_path / "home")
+    tables.mkdir()
+    (tables / "page.tsv").write_text("page_id\tpage_namespace\tpage_title\n1\t0\tA\n2\t0\n3\t0\tC\n")
+    (tables / "revision.tsv").write_text("rev_id\trev_page\trev_timestamp\n5\t1\t20210101000000\n")
+    # when they are taken
+    words = ("ingest", "tables", str(tables), "--wiki", "aawiki", "--home", str(home.path), "--json")
+    done = CliRunner().invoke(app, words)
+    # then the others are read, and it is counted
+    assert done.exit_code == 0, done.exception
+    (taken,) = json.loads(done.stdout)
+    assert (taken["bootstrap"]["pages"], taken["bootstrap"]["problems"]) == (2, 1)
+    assert taken["problems"] == {"page: number_of_fields": 1}
+    # and told with its place
+    ((folder, _),) = home.bootstraps_known()
+    said = [
+        decode(state) for file in state_files(folder) for state in pq.read_table(file)["state"].to_pylist()
+    ]
+    issues = [state.told for state in said if isinstance(state, IssueState)]
+    assert issues == [("page", "page.tsv, line 3", "", "number_of_fields", "fields: 2, in the header: 3")]
+
+
+def test_a_table_of_another_form_refuses_the_whole_folder(tmp_path: Path) -> None:
+    # given pages with commas where tabs should be
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    (tables / "page.tsv").write_text("page_id\tpage_namespace\tpage_title\n1,0,A\n2,0,B\n")
+    (tables / "revision.tsv").write_text("rev_id\trev_page\trev_timestamp\n5\t1\t20210101000000\n")
+    # when they are taken
+    words = ("ingest", "tables", str(tables), "--wiki", "aawiki", "--home", str(tmp_path / "home"))
+    done = CliRunner().invoke(app, words)
+    # then it is one error, and nothing is taken
+    assert isinstance(done.exception, Failure)
+    assert "page.tsv: not readable as a table: none of 2 lines is a row" in str(done.exception)
+    assert Home(tmp_path / "home").bootstraps_known() == []

@@ -10,6 +10,7 @@ import pytest
 import shared_logic.datasets  # noqa: F401  registers them
 from batch.table_files import read_table_folder
 from shared_logic.clock import from_iso
+from shared_logic.eventify.rows import UnreadRow
 from shared_logic.eventify.tables import states
 from shared_logic.reference import Tables, reference, united
 from shared_logic.registry import registry
@@ -24,7 +25,7 @@ def tables() -> Rows:
 
 
 def damaged(found: Rows) -> Rows:
-    """A row of every kind that can not be used."""
+    """A row of every kind that can not be used, and a line of each table that is no row."""
     revisions, archive = found["revision"], found["archive"]
     revisions[3]["rev_timestamp"] = "2021"
     revisions[4]["rev_timestamp"] = "19891231235959"
@@ -36,6 +37,8 @@ def damaged(found: Rows) -> Rows:
     archive.append(archive[1] | {"ar_id": "9003", "ar_timestamp": "20300101000000"})
     archive.append(archive[1] | {"ar_id": "9004", "ar_rev_id": "9004", "ar_page_id": None, "ar_title": ""})
     archive.append(archive[1] | {"ar_id": "9005", "ar_rev_id": "9005", "ar_page_id": None})
+    revisions[0:0] = [UnreadRow("revision.tsv, line 2", "number_of_fields", "")]
+    archive.append(UnreadRow("archive.tsv, line 9", "number_of_fields", ""))
     return found
 
 
@@ -55,7 +58,7 @@ def test_revisions_add_up(damage: Any) -> None:
         == len(made["revision_facts"]) + len(made["stray_facts"]) + problems["revision"] + problems["archive"]
     )
     if damage is damaged:
-        assert problems == {"revision": 4, "archive": 5}
+        assert problems == {"revision": 5, "archive": 6}
         assert len(made["stray_facts"]) == 1
 
 

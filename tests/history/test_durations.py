@@ -46,6 +46,11 @@ def test_dates(text: str, instant: str) -> None:
     assert expiry(text, AT) == from_iso(instant)
 
 
+def test_a_time_of_day_is_a_whole_minute_of_the_day_of_the_block() -> None:
+    assert expiry("21:35", AT + 7_123) == from_iso("2017-03-05T21:35:00Z")
+    assert expiry("9:05", AT) == from_iso("2017-03-05T09:05:00Z")
+
+
 @pytest.mark.parametrize("text", ["soon", "3 moons", "32 Jan 2017", "99999999 years", "3", "25:00"])
 def test_anything_else_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"neither a duration|after the year 9999"):

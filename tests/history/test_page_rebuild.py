@@ -164,6 +164,13 @@ def test_a_page_in_the_way_of_a_move_was_made_at_that_time():
     assert (closed.caused_by_user_text, closed.source_log_id) == ("Alice", found[2].source_log_id)
 
 
+def test_a_page_in_the_way_loses_a_creation_that_was_known_otherwise():
+    # given that page 1 is said to have been made before page 2 gave up the title that it bears
+    found = states([page(1, "A", first=1, created=1), page(2, "B", first=2)], [move(3, "A", "B")])
+    # then it was made when the title was free
+    assert [days(state.page_creation_timestamp) for state in found] == [3, 2, 2]
+
+
 def test_a_page_in_the_way_keeps_its_creation_if_it_is_the_page_of_the_event():
     # given an old move, whose id is not trusted, of the very page that bears the title
     result = rebuild(
@@ -487,9 +494,13 @@ def test_a_page_that_was_restored_under_its_id_goes_on():
     ]
 
 
-def test_an_old_restore_made_another_page():
+@pytest.mark.parametrize("created", [None, LONG])
+def test_an_old_restore_made_another_page(created):
     # given a deletion and a restore of 2010, without ids
-    found = states([page(1, "A", first=LONG)], [delete(LONG + 1, "A", log_id=5), restore(LONG + 2, "A")])
+    found = states(
+        [page(1, "A", first=LONG, created=created)],
+        [delete(LONG + 1, "A", log_id=5), restore(LONG + 2, "A")],
+    )
     old, new = found[:2], found[2:]
     # then the restored page begins with the restore
     assert [(told(state)[1], told(state)[5]) for state in new] == [

@@ -21,9 +21,16 @@ def refused(log_row: LogRow) -> Issue:
     return found
 
 
-@pytest.mark.parametrize("title", ["192.0.2.1", "192.0.2.0/24", "2001:DB8:0:0:0:0:0:1", "#12"])
+@pytest.mark.parametrize(
+    "title", ["192.0.2.1", "192.0.2.0/24", "Not 192.0.2.1 again", "2001:DB8:0:0:0:0:0:1", "#12"]
+)
 def test_rows_about_addresses_are_skipped(title: str) -> None:
     assert list(user_events(blocked(1, title))) == []
+
+
+@pytest.mark.parametrize("name", ["192.0.2", "2001:db8:0:0:0:0:0:1", "A#12", "#12a", "#"])
+def test_what_only_looks_like_an_address_is_a_name(name: str) -> None:
+    assert told(blocked(1, name)).new_name == name
 
 
 def test_rows_of_other_types_are_skipped() -> None:
@@ -57,6 +64,22 @@ def test_an_older_one_by_title_and_raw_parameters() -> None:
     assert (event.old_name, event.new_name) == ("Old one", "New one")
 
 
+def test_of_several_tellings_of_a_rename_parameters_come_first_and_links_before_raw_ones() -> None:
+    # given rows that tell other names by the links of the comment
+    comment = "Renamed [[User:Old|Old]] to [[User:New|New]]"
+    # then parameters that name both come first
+    event = told(renamed(1, "A", "B", comment=comment))
+    assert (event.old_name, event.new_name) == ("A", "B")
+    # and raw ones last
+    event = told(row(1, "renameuser", "renameuser", "A", "B", comment=comment))
+    assert (event.old_name, event.new_name) == ("Old", "New")
+
+
+def test_one_link_names_no_two_accounts() -> None:
+    event = told(row(1, "renameuser", "renameuser", "A", "B", comment="asked by [[User:C|C]]"))
+    assert (event.old_name, event.new_name) == ("A", "B")
+
+
 def test_a_rename_that_tells_no_names_is_an_issue() -> None:
     assert refused(row(1, "renameuser", "renameuser", "Old", None)).code == "no-names"
 
@@ -83,6 +106,8 @@ def test_who_made_an_account(action: str, how: tuple[bool, bool, bool]) -> None:
 
 def test_a_creation_is_named_by_the_first_link_of_its_comment() -> None:
     assert told(created(1, "Maker", "create2", comment="made [[User:Made|Made]]")).new_name == "Made"
+    comment = "[[User:Made|Made]] for [[User:Other|Other]]"
+    assert told(created(1, "Maker", "create2", comment=comment)).new_name == "Made"
 
 
 def test_a_creation_without_a_name_is_an_issue() -> None:
@@ -104,12 +129,19 @@ def test_old_rows_list_them_in_the_second_of_two_lines() -> None:
 def test_older_rows_tell_them_in_the_comment() -> None:
     assert told(row(1, "rights", "rights", "A", None, comment="=sysop, bot")).groups == ("sysop", "bot")
     assert told(row(1, "rights", "rights", "A", None, comment="now +sysop +bot")).groups == ("sysop", "bot")
+    assert told(row(1, "rights", "rights", "A", None, comment=" =sysop+x")).groups == ("sysop+x",)
+    assert told(row(1, "rights", "rights", "A", None, comment="+ sysop, +bot, +x")).groups == ("bot", "x")
 
 
 @pytest.mark.parametrize("params", ["a\nb\nc", 'a:1:{s:1:"x";i:1;}'])
 def test_other_parameters_are_an_issue(params: str) -> None:
     assert refused(row(1, "rights", "rights", "A", params)).code == "no-groups"
     assert refused(row(1, "rights", "rights", "A", None, comment="because")).field == "log_comment"
+
+
+@pytest.mark.parametrize("params", ['a:1:{s:1:"x";i:1;}', 'a:1:{s:12:"5::newgroups";a:1:{i:0;s:3:"bot";}}'])
+def test_parameters_that_tell_no_groups_are_an_issue_whatever_the_comment(params: str) -> None:
+    assert refused(row(1, "rights", "rights", "A", params, comment="=sysop")).field == "log_params"
 
 
 # --- blocks
@@ -130,6 +162,12 @@ def test_a_partial_block_is_told_apart() -> None:
     params = {"duration": "1 day", "flags": "", "sitewide": False}
     assert told(row(1, "block", "block", "A", params)).is_partial
     assert not told(blocked(1, "A")).is_partial
+
+
+def test_a_block_may_tell_its_duration_alone() -> None:
+    event = told(row(1, "block", "block", "A", 'a:1:{s:11:"5::duration";s:5:"1 day";}'))
+    assert (event.blocks, event.is_block) == ((), True)
+    assert event.block_expiry == START + SECOND + 86_400_000
 
 
 def test_old_blocks_are_lines() -> None:

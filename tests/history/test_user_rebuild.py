@@ -249,6 +249,55 @@ def test_events_of_the_second_of_the_creation_come_after_it() -> None:
     assert [first.caused_by_event_type, second.caused_by_event_type] == ["create", "altergroups"]
 
 
+def test_a_creation_of_the_largest_log_id_of_its_second_comes_first_all_the_same() -> None:
+    # given groups that were given in the second of the creation, by a row of the log before it
+    states = lives([account(7, "A")], granted(3, "A", [], ["sysop"]), created(4, "A", at=at(3))).states
+    # then they are kept, which upstream loses
+    assert [state.caused_by_event_type for state in states] == ["create", "altergroups"]
+    assert states[1].user_groups_historical == ("sysop",)
+
+
+def test_of_one_second_the_larger_log_id_is_the_later() -> None:
+    rows = [granted(number, "A", [], [f"g{number}"], at=at(9)) for number in (3, 1, 2)]
+    states = lives([account(7, "A", registration=at(0))], *rows).states
+    assert [state.user_groups_historical for state in states] == [(), ("g1",), ("g2",), ("g3",)]
+    assert [state.source_log_id for state in states] == [None, 1, 2, 3]
+
+
+def test_a_name_that_an_account_took_from_another_is_no_longer_called_as_that_one_is_today() -> None:
+    # given an account that was called A, then B, now C; and before, another one that took the name B and is no more
+    rows = [granted(1, "C", [], ["sysop"]), renamed(2, "X", "B"), renamed(3, "A", "B"), renamed(4, "B", "C")]
+    found = lives([account(7, "C", registration=at(0))], *rows)
+    # then an early row that bears the name of today is of the account that was called A
+    assert [(state.user_text_historical, state.user_groups_historical) for state in found.states] == [
+        ("A", ()),
+        ("A", ("sysop",)),
+        ("B", ("sysop",)),
+        ("C", ("sysop",)),
+    ]
+    assert [(issue.key, issue.code) for issue in found.issues] == [("2", "unmatched")]
+
+
+def test_only_a_creation_tells_when_an_account_was_made() -> None:
+    # given an account that was given groups before it registered, as of an import
+    states = lives([account(7, "A", registration=at(5))], granted(3, "A", [], ["sysop"])).states
+    assert [state.caused_by_event_type for state in states] == ["altergroups", "create"]
+    assert {state.user_creation_timestamp for state in states} == {None}
+
+
+def test_an_account_begins_with_the_earlier_of_registration_and_creation() -> None:
+    for registration, creation, start in ((None, 4, 4), (6, 4, 4), (2, 4, 2)):
+        known = None if registration is None else at(registration)
+        (state,) = lives([account(7, "A", registration=known, creation=at(creation))]).states
+        assert state.start_timestamp == at(start)
+
+
+def test_a_bot_of_now_is_none_before_the_log_says_so() -> None:
+    # given a group that a table lists, and no row of the log
+    (state,) = lives([account(7, "A", groups=("bot",), groups_at=at(9))]).states
+    assert (state.is_bot_by_historical, state.is_bot_by) == ((), ("group",))
+
+
 def test_two_accounts_of_one_name_are_told() -> None:
     made = lives([account(7, "A"), account(8, "A")])
     assert [(issue.table, issue.key, issue.code) for issue in made.issues] == [("user", "8", "same-name")]

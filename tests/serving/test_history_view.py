@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -160,6 +161,17 @@ def test_revisions_of_an_account_are_numbered_archived_ones_too() -> None:
     assert seconds == [None, 0, 120, None, None, 180]
 
 
+def test_revisions_of_an_account_are_numbered_by_time_first() -> None:
+    # given revisions whose ids tell another order, as of an import
+    found = history(revision(9, 1), revision(5, 2), revision(7, 4))
+    assert [(row["revision_id"], row["event_user_revision_count"]) for row in found] == [
+        (9, 1),
+        (5, 2),
+        (7, 3),
+    ]
+    assert [row["event_user_seconds_since_previous_revision"] for row in found] == [None, 60, 120]
+
+
 def test_the_state_of_an_account_is_that_of_the_moment_its_start_included() -> None:
     found = history(
         account(0, 0, 5, starts_with_first_edit=False),
@@ -171,6 +183,80 @@ def test_the_state_of_an_account_is_that_of_the_moment_its_start_included() -> N
     revisions = [row for row in found if row["event_entity"] == "revision"]
     assert [row["event_user_text_historical"] for row in revisions] == ["A0", "A1", "Nobody"]
     assert [row["event_user_text"] for row in revisions] == ["Alice", "Alice", None]
+
+
+def test_between_two_states_an_account_has_none() -> None:
+    found = history(account(0, 0, 5), account(1, 7, None), *(revision(n, n) for n in range(4, 8)))
+    revisions = [row for row in found if row["event_entity"] == "revision"]
+    # what the revision tells itself is there: the name
+    assert [row["event_user_text_historical"] for row in revisions] == ["A0", "Alice", "Alice", "A1"]
+    assert [row["event_user_text"] for row in revisions] == ["Alice", None, None, "Alice"]
+
+
+def test_without_a_state_of_its_author_a_revision_is_of_a_bot_by_the_name_alone() -> None:
+    found = history(
+        revision(1, 1, user_id=None, user_text="CleanupBot"),
+        revision(2, 2, user_id=None, user_text="Abbott"),
+        revision(3, 3, user_id=None, user_text=None),
+        account(0, 0, None, is_bot_by_historical=("name", "group")),
+        revision(4, 4),
+    )
+    bots = [row["event_user_is_bot_by_historical"] for row in found if row["revision_id"]]
+    assert bots == [["name"], [], [], ["name", "group"]]
+
+
+def test_an_archived_revision_of_no_page_that_is_known_has_the_title_of_its_day() -> None:
+    named: Row = {"page_title_at_deletion": "Gone", "page_namespace_at_deletion": 4}
+    found = history(
+        made(StrayFacts, rev_id=1, event_timestamp=at(1), **named),
+        revision(2, 2, page_id=2, revision_is_deleted=True, **named),
+        page(0, 0, None),
+        revision(3, 3, revision_is_deleted=True, **named),
+    )
+    told = [
+        (row["page_title_historical"], row["page_namespace_historical"], row["page_title"])
+        for row in found
+        if row["revision_id"]
+    ]
+    assert told == [("Gone", 4, None), ("Gone", 4, None), ("T0", 1, "")]
+
+
+def test_a_state_of_a_page_is_an_event_by_who_caused_it_as_they_were() -> None:
+    # given an account that was renamed, and moved a page before
+    mover: Row = {"caused_by_user_id": 7, "caused_by_user_text": "Alice"}
+    found = history(
+        account(0, 0, 5, user_groups_historical=("sysop",)),
+        account(1, 5, None),
+        page(1, 4, None, caused_by_event_type="move", source_log_id=12, source_log_comment="why", **mover),
+    )
+    (event,) = (row for row in found if row["event_entity"] == "page")
+    # then the event is of the log row, at the start of the state, by the account as it was; its comment is null
+    assert (event["event_type"], event["event_log_id"], event["event_timestamp"]) == ("move", 12, text(4))
+    assert event["event_comment"] is None
+    assert (event["event_user_id"], event["event_user_text_historical"], event["event_user_text"]) == (
+        7,
+        "A0",
+        "Alice",
+    )
+    assert event["event_user_groups_historical"] == ["sysop"]
+    assert event["page_title_historical"] == "T1"
+    assert (event["revision_id"], event["user_id"], event["event_user_revision_count"]) == (None, None, None)
+
+
+def test_a_state_of_an_account_is_an_event_by_who_caused_it() -> None:
+    found = history(
+        account(0, 0, None),
+        account(
+            0, 3, None, user_id=8, user_text="Bob", user_text_historical="B0", caused_by_event_type="rename",
+            caused_by_user_id=7, source_log_id=13, source_log_comment="why",
+        ),
+    )  # fmt: skip
+    (event,) = (row for row in found if row["user_id"] == 8)
+    assert (event["event_entity"], event["event_type"], event["event_log_id"]) == ("user", "rename", 13)
+    assert (event["event_timestamp"], event["event_comment"]) == (text(3), None)
+    assert (event["event_user_id"], event["event_user_text_historical"]) == (7, "A0")
+    assert (event["user_text_historical"], event["user_text"]) == ("B0", "Bob")
+    assert (event["page_id"], event["revision_id"]) == (None, None)
 
 
 def test_two_states_of_all_time_of_one_account_are_both_left_out() -> None:
@@ -258,6 +344,65 @@ def test_an_account_of_which_nothing_tells_a_time_is_left_out() -> None:
     assert [row["user_id"] for row in history(nothing, revision(1, 2)) if row["event_entity"] == "user"] == [
         7
     ]
+
+
+@pytest.mark.parametrize("told", ["user_registration_timestamp", "user_creation_timestamp"])
+def test_an_account_of_which_one_time_is_told_is_kept(told: str) -> None:
+    found = history(account(0, None, None, **({"user_registration_timestamp": None} | {told: at(1)})))
+    assert [row["user_id"] for row in found] == [7]
+
+
+def test_the_end_of_a_block_is_told_by_the_log_row_that_made_it() -> None:
+    # given a block for some time, one without end, an unblock, and a block that ended by itself
+    block: Row = {"caused_by_event_type": "alterblocks", "is_blocked": True}
+    found = viewed(
+        "user_history",
+        account(0, 0, 1),
+        account(1, 1, 2, **block, caused_by_block_expiration=at(90)),
+        account(2, 2, 3, **block),
+        account(3, 3, 4, caused_by_event_type="alterblocks"),
+        account(4, 4, 5, caused_by_event_type="rename", is_blocked=True),
+        account(5, 5, None, caused_by_event_type="alterblocks", inferred_from="unblock"),
+    )
+    assert [row["caused_by_block_expiration"] for row in found] == [
+        None,
+        "20200101013000",
+        "indefinite",
+        None,
+        None,
+        None,
+    ]
+
+
+def test_who_caused_a_state_is_known_by_id_or_by_the_name_of_then_and_called_as_now() -> None:
+    # given a name that an account gave up for another account
+    bearers = [
+        account(0, 0, 5, user_text_historical="Alice", user_text="Carol", user_central_id=70),
+        account(1, 5, None, user_text_historical="Carol", user_text="Carol", user_central_id=70),
+        account(0, 5, None, user_id=8, user_text_historical="Alice", user_text="Alice"),
+    ]
+    # when pages were moved by it before, in that minute, and since, and one by an id
+    by_name: Row = {"caused_by_user_text": "Alice", "source_log_id": 1}
+    moves = [page(n, minute, None, **by_name) for n, minute in enumerate((4, 5, 6))]
+    by_id = page(3, 7, None, caused_by_user_text="Alice", caused_by_user_id=7)
+    found = viewed("page_history", *bearers, *moves, by_id)
+    # then it was whoever bore it then, by the name and central id of now
+    causers = [
+        (row["caused_by_user_id"], row["caused_by_user_text"], row["caused_by_user_central_id"])
+        for row in found
+    ]
+    assert causers == [(7, "Carol", 70), (8, "Alice", None), (8, "Alice", None), (7, "Carol", 70)]
+
+
+def test_whether_a_temporary_account_caused_a_state_is_known_of_log_rows_only() -> None:
+    found = viewed(
+        "page_history",
+        account(0, 0, None, is_temporary=True),
+        page(0, 1, None, caused_by_user_id=7),
+        page(1, 2, None, caused_by_user_id=7, source_log_id=1),
+    )
+    flags = [(row["caused_by_temporary_user"], row["caused_by_permanent_user"]) for row in found]
+    assert flags == [(None, None), (True, False)]
 
 
 def test_a_block_has_not_ended_yet_at_the_instant_of_reading() -> None:
@@ -394,3 +539,21 @@ def test_a_public_dump_of_the_same_history_is_the_same_bytes(tmp_path: Path) -> 
         written.append(path.read_bytes())
     # then both dumps are the same
     assert written[0] == written[1]
+
+
+def test_a_public_dump_leaves_out_what_has_no_time_or_none_that_can_be(tmp_path: Path) -> None:
+    # given revisions of before the wikis, of then, of the present and of after it, and a state without a time
+    before, first = datetime(2000, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2001, 1, 1, tzinfo=UTC)
+    times = {1: before, 2: first, 3: at(0), 4: at(1)}
+    revisions = [
+        msgspec.structs.replace(revision(rev_id, 0), event_timestamp=then) for rev_id, then in times.items()
+    ]
+    with over(*revisions, page(0, None, None), now=START) as db:
+        db.prepare(["mediawiki_history"])
+        ((path, count),) = write_public_dump(db, tmp_path).items()
+    # then only those are there whose time is none of these, in order of time, without a header
+    lines = bz2.decompress(path.read_bytes()).decode().splitlines()
+    assert count == len(lines) == 2
+    told = [line.split("\t") for line in lines]
+    assert {len(fields) for fields in told} == {78}
+    assert [fields[4] for fields in told] == ["2001-01-01 00:00:00.0", text(0)]
