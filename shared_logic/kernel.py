@@ -15,7 +15,7 @@ from typing import Any
 
 from shared_logic.definition import Dataset, Linked
 from shared_logic.entities import Entity, Kind, State
-from shared_logic.events.declared import Told, is_declared
+from shared_logic.events.declared import Declared, is_declared
 from shared_logic.tables import Key, Schema, Values
 from shared_logic.things import (
     Account,
@@ -156,7 +156,7 @@ def reads(dataset: Dataset, kind: Kind) -> bool:
 
 def read_of(thing: object, dataset: Dataset) -> Sequence[object]:
     """What a dataset that reads such things is given: a page as a whole, or each of its revisions that are not in the archive."""
-    if isinstance(thing, Told):
+    if isinstance(thing, Declared):
         return thing.read_as(filter(is_declared, dataset.reads))
     return thing.revisions if isinstance(thing, Page) and Revision in dataset.reads else (thing,)
 
@@ -185,7 +185,7 @@ _DESCRIBES: Mapping[Kind, Callable[[Entity, Any], object | None]] = {
     Kind.SITE: lambda entity, state: site(entity.wiki, state),
     Kind.ISSUE: lambda entity, state: input_issue(entity.wiki, state),
     Kind.STRAY: lambda entity, state: stray_revision(entity.wiki, state),
-    Kind.EVENT: lambda _, state: Told(state),
+    Kind.EVENT: lambda _, state: Declared(state),
 }
 
 

@@ -115,7 +115,7 @@ def is_declared(thing: object) -> bool:
     return isinstance(thing, type) and thing in _declared
 
 
-class Told:
+class Declared:
     """What the state of a declared event tells."""
 
     def __init__(self, state: EventState) -> None:

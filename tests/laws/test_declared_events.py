@@ -233,7 +233,7 @@ def test_two_identities_with_one_hash_stay_apart(own: SimpleNamespace) -> None:
     )
     (about,), (beside,) = one.entities, other.entities
     states = told([one.raw, other.raw]).states
-    both = declared.Told(
+    both = declared.Declared(
         msgspec.structs.replace(states[about], told=states[about].told | states[beside].told)
     )
     # then both are read
