@@ -26,6 +26,8 @@ from speed.sqlite_log import ROUTING, SqliteLog
 KnownFields = Mapping[str, tuple[int, frozenset[str]]]
 """By schema title: the newest minor version that is known, and the paths of all its fields; `*` in one is any name, `**` any path."""
 LINES_PER_COMMIT = 5_000
+BYTES_PER_COMMIT = 32 * 1024 * 1024
+"""A commit ends with the line that goes beyond it: events with pages' content are long."""
 
 
 @dataclass
@@ -224,12 +226,14 @@ def _is_json(line: bytes) -> bool:
 def _chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
     """The lines in lists for one commit each; where reading fails, first those before that."""
     chunk: list[bytes] = []
+    size = 0
     try:
         for line in lines:
             chunk.append(line)
-            if len(chunk) == LINES_PER_COMMIT:
+            size += len(line)
+            if len(chunk) == LINES_PER_COMMIT or size > BYTES_PER_COMMIT:
                 yield chunk
-                chunk = []
+                chunk, size = [], 0
     except Exception:
         if chunk:
             yield chunk

@@ -69,7 +69,7 @@ def events(
         for path in _files(paths, skipped.append):
             counts = Counts()
             try:
-                source = _source_name(path)
+                source = source_name(path)
                 if str(path) == "-":
                     counts = ingest_lines(intake.notes, source, sys.stdin.buffer, scope, committed)
                 else:
@@ -84,7 +84,7 @@ def events(
     for path in unfinished:
         said = f"{path}: its last line is not whole; it is read as soon as it is, by the same command"
         err.print(said, markup=False, soft_wrap=True)
-    _say(total, json)
+    say_counts(total, json)
     if skipped:
         message = f"{len(skipped)} of the inputs could not be read to the end; all else is in the log"
         raise Failure(message)
@@ -119,7 +119,7 @@ def live(
     def source(log: SqliteLog) -> EventStreams:
         return EventStreams(log, url, wanted, since or "", _tell)
 
-    _say(_follow(place, "ingest live", source, wiki, (host, port)), json)
+    say_counts(_follow(place, "ingest live", source, wiki, (host, port)), json)
 
 
 def kafka(
@@ -154,7 +154,7 @@ def kafka(
     def source(log: SqliteLog) -> KafkaSource:
         return KafkaSource(log, brokers, wanted_topics, beginning, _tell, kafka_options())
 
-    _say(_follow(place, "ingest kafka", source, wiki, (host, port)), json)
+    say_counts(_follow(place, "ingest kafka", source, wiki, (host, port)), json)
 
 
 def scope_of(place: Home, wikis: list[str] | None) -> Scope:
@@ -194,7 +194,7 @@ def _tell(line: str) -> None:
     err.print(line, markup=False, soft_wrap=True)
 
 
-def _say(total: Counts, json: bool) -> None:
+def say_counts(total: Counts, json: bool) -> None:
     """Print what became of every event."""
     if json:
         print_json(vars(total))
@@ -226,7 +226,7 @@ def _files(paths: Iterable[Path], unreadable: Callable[[InputError], None]) -> I
             yield path
 
 
-def _source_name(path: Path) -> str:
+def source_name(path: Path) -> str:
     """Path and a digest of the first bytes, so that another file under the same name is another source."""
     if str(path) == "-":
         return f"stdin {datetime.now(tz=UTC).isoformat()}"

@@ -87,19 +87,14 @@ class LogItem(msgspec.Struct, frozen=True, kw_only=True):
     comment: str | None
 
 
-class DumpReader:
-    """The pages of a dump, with the head as `site`. Can be iterated once.
+class PagesReader(Generic[Item]):
+    """What a handler makes of the pages of a dump, with the head as `site`. Can be iterated once."""
 
-    Args:
-        stream: The decompressed XML.
-        beginning: The instant at which the copy began, milliseconds: the clock of what the dump tells without one.
-        problems: Told of each page and revision that can't be read; the rest goes on.
-    """
-
-    def __init__(self, stream: Source, beginning: int, problems: Report) -> None:
-        self._handler = PageHandler(beginning, problems)
-        self._parts = self._handler.parts(stream)
-        self._waiting: list[tuple[int, PageState]] = []
+    def __init__(self, handler: PageHandler[Item], stream: Source) -> None:
+        """`stream` is the decompressed XML."""
+        self._handler = handler
+        self._parts = handler.parts(stream)
+        self._waiting: list[Item] = []
 
     @property
     def site(self) -> SiteInfo:
@@ -115,8 +110,8 @@ class DumpReader:
             self._waiting += part
         return self._handler.site
 
-    def __iter__(self) -> Iterator[tuple[int, PageState]]:
-        """Page ids and states: a state per page with all its revisions, or several for pages with very many.
+    def __iter__(self) -> Iterator[Item]:
+        """What was made of them, in the order of the dump.
 
         Raises:
             DumpError: the file is damaged; the pages before were yielded.
@@ -125,6 +120,19 @@ class DumpReader:
         yield from waiting
         for part in self._parts:
             yield from part
+
+
+class DumpReader(PagesReader[tuple[int, PageState]]):
+    """Page ids and states: a state per page with all its revisions, or several for pages with very many.
+
+    Args:
+        stream: The decompressed XML.
+        beginning: The instant at which the copy began, milliseconds: the clock of what the dump tells without one.
+        problems: Told of each page and revision that can't be read; the rest goes on.
+    """
+
+    def __init__(self, stream: Source, beginning: int, problems: Report) -> None:
+        super().__init__(StateHandler(beginning, problems), stream)
 
 
 def read_logging(stream: Source, problems: Report | None = None) -> Iterator[LogItem]:
@@ -245,32 +253,28 @@ class _Handler(Generic[Item]):
         raise NotImplementedError
 
 
-class PageHandler(_Handler[tuple[int, PageState]]):
-    """Makes states of pages."""
+class PageHandler(_Handler[Item]):
+    """Follows the pages of a dump; what is made of each is its subclass'."""
 
-    def __init__(self, beginning: int, problems: Report) -> None:
+    def __init__(self, problems: Report) -> None:
         """Know nothing of a page yet."""
         super().__init__()
-        self.beginning = beginning
         self.problems = problems
         self.page: dict[str, str] = {}
         self.page_id: int | None = None
         self.is_redirect = False
-        self.revisions: dict[int, RevisionState] = {}
         self.revision = _Revision()
 
     def opened(self, name: str, attributes: dict[str, str]) -> None:
         """Note that an element begins."""
         if name == "text":
             self.revision.slot = attributes
-            if "bytes" in attributes and "sha1" in attributes:
-                # Nothing of the text itself is needed.
-                self.parser.CharacterDataHandler = None
         elif name == "revision":
             self.revision = _Revision()
         elif name == "page":
             self.head_is_read = True
-            self.page, self.page_id, self.is_redirect, self.revisions = {}, None, False, {}
+            self.page, self.page_id, self.is_redirect = {}, None, False
+            self.begin_page()
         elif name == "redirect":
             self.is_redirect = True
         elif name in _HIDING and "deleted" in attributes:
@@ -278,10 +282,8 @@ class PageHandler(_Handler[tuple[int, PageState]]):
 
     def closed(self, parent: str, name: str, text: str) -> None:
         """Take the text of an element."""
-        if name == "text":
-            self.parser.CharacterDataHandler = self.add_text
         if parent in _IN_REVISION:
-            self.closed_in_revision(parent, name, text)
+            self.revision.take(parent, name, text)
         elif parent == "page":
             if name == "revision":
                 self.finish_revision()
@@ -292,30 +294,88 @@ class PageHandler(_Handler[tuple[int, PageState]]):
         elif name == "page":
             self.finish_page()
 
-    def closed_in_revision(self, parent: str, name: str, text: str) -> None:
-        """Take the text of an element of a revision."""
-        revision = self.revision
-        if parent == "contributor":
-            revision.contributor[name] = text.strip()
-        elif name == "text":
-            revision.add_slot(revision.role if parent == "content" else "main", text)
-        elif name == "role":
-            revision.role = text.strip()
-        elif parent == "revision":
-            revision.fields[name] = text
+    def begin_page(self) -> None:
+        """Forget the page before."""
 
     def finish_revision(self) -> None:
-        """Add the revision to the page, or tell why not."""
-        revision = self.revision
+        """Take the revision that was read."""
+        raise NotImplementedError
+
+    def finish_page(self) -> None:
+        """Take the page that was read."""
+        raise NotImplementedError
+
+    def row(self) -> RevisionRow | None:
+        """The revision that was read, as a row; None where it can't be one, which is told."""
         if self.page_id is None:
             # The page is told as one problem at its end.
-            return
+            return None
+        revision = self.revision
         try:
-            row = revision.row(self.page_id, parent_is_told=self.at_least(FIRST_WITH_PARENT))
+            return revision.row(self.page_id, parent_is_told=self.at_least(FIRST_WITH_PARENT))
         except BadRowError as error:
             line, _ = self.place()
             key = revision.fields.get("id", "").strip() or f"line {line}"
             self.problems(Problem("revision", key, error.field, error.code, error.detail))
+            return None
+
+    def known_page(self) -> int | None:
+        """The id of the page that was read; None where it has none, which is told."""
+        if self.page_id is not None and self.page_id > 0:
+            return self.page_id
+        line, _ = self.place()
+        title = self.page.get("title", "")
+        detail = f"the page {title!r} that ends at line {line} has no id"
+        self.problems(Problem("page", title or f"line {line}", "id", "no_id", detail))
+        return None
+
+    def say_no_title(self, page_id: int) -> None:
+        """Tell that the page has no title."""
+        detail = f"title {self.page.get('title')!r}, namespace {self.page.get('ns')!r}"
+        self.problems(Problem("page", str(page_id), "title", "no_title", detail))
+
+    def namespace_and_title(self) -> tuple[int, str | None]:
+        """The number and the bare title; None: not told."""
+        title, namespace = self.page.get("title"), self.page.get("ns")
+        if not title:
+            return 0, None
+        if namespace is not None:
+            number = _number(namespace, NAMESPACES)
+            return (0, None) if number is None else (number, bare_title(number, title))
+        # Without a list of namespaces a prefix can't be told from a part of the title.
+        return split_title(title, self.namespaces) if self.namespaces else (0, None)
+
+
+class StateHandler(PageHandler[tuple[int, PageState]]):
+    """Makes states of pages."""
+
+    def __init__(self, beginning: int, problems: Report) -> None:
+        """What the dump tells without a clock counts from the beginning, milliseconds since 1970 UTC."""
+        super().__init__(problems)
+        self.beginning = beginning
+        self.revisions: dict[int, RevisionState] = {}
+
+    def opened(self, name: str, attributes: dict[str, str]) -> None:
+        """Note that an element begins."""
+        super().opened(name, attributes)
+        if name == "text" and "bytes" in attributes and "sha1" in attributes:
+            # Nothing of the text itself is needed.
+            self.parser.CharacterDataHandler = None
+
+    def closed(self, parent: str, name: str, text: str) -> None:
+        """Take the text of an element."""
+        if name == "text":
+            self.parser.CharacterDataHandler = self.add_text
+        super().closed(parent, name, text)
+
+    def begin_page(self) -> None:
+        """Forget the page before."""
+        self.revisions = {}
+
+    def finish_revision(self) -> None:
+        """Add the revision to the page, or tell why not."""
+        row = self.row()
+        if row is None or self.page_id is None:
             return
         self.revisions.update(revision_state(row, self.beginning).revisions)
         if len(self.revisions) >= REVISIONS_PER_STATE:
@@ -323,15 +383,9 @@ class PageHandler(_Handler[tuple[int, PageState]]):
 
     def finish_page(self) -> None:
         """Hand over the page, or tell why not."""
-        if self.page_id is None or self.page_id <= 0:
-            line, _ = self.place()
-            title = self.page.get("title", "")
-            detail = f"the page {title!r} that ends at line {line} has no id"
-            self.problems(Problem("page", title or f"line {line}", "id", "no_id", detail))
-            return
-        if self.hand_over(self.page_id).title is None:
-            detail = f"title {self.page.get('title')!r}, namespace {self.page.get('ns')!r}"
-            self.problems(Problem("page", str(self.page_id), "title", "no_title", detail))
+        page_id = self.known_page()
+        if page_id is not None and self.hand_over(page_id).title is None:
+            self.say_no_title(page_id)
 
     def hand_over(self, page_id: int) -> PageState:
         """Let what was read of the page since its last state be a state of its own."""
@@ -352,17 +406,6 @@ class PageHandler(_Handler[tuple[int, PageState]]):
             surveyed=None,
             revisions=self.revisions,
         )
-
-    def namespace_and_title(self) -> tuple[int, str | None]:
-        """The number and the bare title; None: not told."""
-        title, namespace = self.page.get("title"), self.page.get("ns")
-        if not title:
-            return 0, None
-        if namespace is not None:
-            number = _number(namespace, NAMESPACES)
-            return (0, None) if number is None else (number, bare_title(number, title))
-        # Without a list of namespaces a prefix can't be told from a part of the title.
-        return split_title(title, self.namespaces) if self.namespaces else (0, None)
 
 
 class _LogHandler(_Handler[LogItem]):
@@ -426,17 +469,39 @@ class _Revision:
         self.deleted = 0
         self.slot: dict[str, str] = {}
         self.role = ""
-        self.slots: list[_Slot] = []
+        self.slots: list[Slot] = []
+        self.kind: dict[str, str] = {}
+        """Model and format of the slot at hand, which stand before its text."""
+
+    def take(self, parent: str, name: str, text: str) -> None:
+        if parent == "contributor":
+            self.contributor[name] = text.strip()
+        elif name == "text":
+            self.add_slot(self.role if parent == "content" else "main", text)
+        elif name == "role":
+            self.role = text.strip()
+        elif name in {"model", "format"}:
+            self.kind[name] = text.strip()
+        elif parent == "revision":
+            self.fields[name] = text
 
     def add_slot(self, role: str, text: str) -> None:
         slot = self.slot
         if "deleted" in slot:
             self.deleted |= TEXT_HIDDEN
         # A stub names where the text is kept, in place of the text.
-        is_there = bool(text) or not _NO_TEXT.intersection(slot)
+        is_empty = slot.get("bytes") == "0" and "deleted" not in slot
+        is_there = bool(text) or is_empty or not _NO_TEXT.intersection(slot)
         data = text.encode() if is_there else None
         self.slots.append(
-            _Slot(role=role, told=slot.get("bytes", ""), sha1=slot.get("sha1") or None, data=data)
+            Slot(
+                role=role,
+                told=slot.get("bytes", ""),
+                sha1=slot.get("sha1") or None,
+                data=data,
+                model=self.kind.get("model", ""),
+                format=self.kind.get("format", ""),
+            )
         )
 
     def row(self, page_id: int, *, parent_is_told: bool) -> RevisionRow:
@@ -467,10 +532,13 @@ class _Revision:
         return folded_sha1(known) if len(known) == len(self.slots) else None
 
 
-class _Slot(msgspec.Struct, frozen=True, kw_only=True):
-    """A text of the revision at hand; None is what the dump doesn't tell."""
+class Slot(msgspec.Struct, frozen=True, kw_only=True):
+    """A text of a revision; None is what the dump doesn't tell."""
 
     role: str
+    model: str
+    format: str
+    """As the dump writes both; empty: it doesn't."""
     told: str
     """Its size in bytes, as it is written."""
     sha1: str | None
@@ -478,12 +546,14 @@ class _Slot(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def size(self) -> int | None:
+        """In bytes."""
         # Of a hidden text some dumps say -1.
         if self.told.isdigit():
             return whole_number("bytes", self.told, SIZES)
         return None if self.data is None else len(self.data)
 
     def digest(self) -> str | None:
+        """Its SHA-1, in base 36."""
         # A text that was changed on its way into the dump has another SHA-1 than the stored one.
         if self.sha1 is None and self.data is not None and self.size == len(self.data):
             return base36_sha1(self.data)

@@ -18,9 +18,9 @@ from shared_logic.eventify.dump import (
     FIRST_WITH_PARENT,
     REVISIONS_PER_STATE,
     DumpError,
-    PageHandler,
     SiteInfo,
     Source,
+    StateHandler,
 )
 from shared_logic.eventify.problems import Report
 from shared_logic.eventify.rows import beginning_stamp
@@ -87,7 +87,7 @@ class BlockReader:
 
     def __init__(self, stream: Source, beginning: int, problems: Report) -> None:
         self._stream = stream
-        self._handler = PageHandler(beginning, problems)
+        self._handler = StateHandler(beginning, problems)
         self._buffer = b""
         self._ended = False
         self._is_odd = False

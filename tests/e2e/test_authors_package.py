@@ -89,6 +89,58 @@ FEEDBACK = next(
 ).replace("from shared_logic.language", "from wikibraid")
 """A dataset of events that it declares, as the guide shows it."""
 
+LINKS = '''"""Links of pages, by their content of now."""
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import msgspec
+
+from wikibraid import Clustering, DeclaredEvent, Partition, Table, about, dataset, event
+
+
+@event("mediawiki/page/change", stream="mediawiki.page_content_change.v1", identity=("page_id",))
+class PageContent(DeclaredEvent, frozen=True, kw_only=True):
+    """What is read of a page's content."""
+
+    wiki: str = msgspec.field(name="wiki_id")
+    page_change_kind: str
+    page: dict[str, Any]
+    revision: dict[str, Any]
+
+    @property
+    def page_id(self) -> int:
+        """Of the page."""
+        return self.page["page_id"]
+
+
+class PageLinks(Table, frozen=True, kw_only=True):
+    """Where a page leads."""
+
+    wiki: Annotated[Partition[str], about("its wiki")]
+    page_id: Annotated[Clustering[int], about("the page")]
+    links: Annotated[tuple[str, ...], about("titles that it links to")]
+
+
+@dataset
+def page_links(content: PageContent) -> Iterator[PageLinks]:
+    """Of pages that are there."""
+    main = content.revision.get("content_slots", {}).get("main")
+    if main and content.page_change_kind != "delete":
+        links = re.findall(r"\\[\\[(.*?)\\]\\]", main["content_body"])
+        yield PageLinks(wiki=content.wiki, page_id=content.page_id, links=tuple(links))
+'''
+DUMP = (
+    '<mediawiki version="0.11"><siteinfo><dbname>testwiki</dbname></siteinfo>'
+    + "".join(
+        f"<page><title>P{number}</title><ns>0</ns><id>{number}</id><revision><id>{number}</id><timestamp>2024-01-01T00:00:00Z"
+        f"</timestamp><contributor><ip>::1</ip></contributor><text>[[P{number + 1}]]</text></revision></page>"
+        for number in (1, 2)
+    )
+    + "</mediawiki>"
+)
+
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
@@ -102,10 +154,13 @@ def installed(tmp_path: Path) -> Path:
     (package / "sections.py").write_text(AUTHORS)
     (package / "raising.py").write_text(RAISING)
     (package / "feedback.py").write_text(FEEDBACK)
+    (package / "links.py").write_text(LINKS)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: their-datasets\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text(
         "[wikibraid.datasets]\n"
-        + "".join(f"{name} = their_datasets.{name}\n" for name in ("sections", "raising", "feedback"))
+        + "".join(
+            f"{name} = their_datasets.{name}\n" for name in ("sections", "raising", "feedback", "links")
+        )
     )
     return site
 
@@ -198,14 +253,23 @@ def test_events_of_their_own_are_computed_kept_and_read(installed: Path, tmp_pat
     home.mkdir()
     usual = (ROOT / "conf" / "streams.yaml").read_text()
     (home / "streams.yaml").write_text(
-        usual + "feedback:\n  schema_title: mediawiki/image_suggestions_feedback\n"
+        f"{usual}feedback:\n  schema_title: mediawiki/image_suggestions_feedback\n"
+        "mediawiki.page_content_change.v1:\n  schema_title: mediawiki/page/change\n"
     )
     done = run(installed, "ingest", "events", str(first), "--json", home=home)
     assert (json.loads(done.stdout)["kept"], json.loads(done.stdout)["dead"]) == (3, 1), done.stdout
-    # and a batch has what is rejected
-    done = run(installed, "batch", "run", "rejected_images", home=home)
+    # and the texts of a dump, once
+    dump = tmp_path / "pages.xml"
+    dump.write_text(DUMP)
+    for kept in (2, 0):
+        done = run(installed, "ingest", "content", str(dump), "--json", home=home)
+        assert json.loads(done.stdout)["kept"] == kept, done.stderr
+    # then a batch has what is rejected, and where pages lead
+    done = run(installed, "batch", "run", "rejected_images", "page_links", home=home)
     assert done.returncode == 0, done.stderr
     assert rows() == [("a", "01"), ("b", "01")]
+    done = run(installed, "query", "page_links", "testwiki", "--format", "json", home=home)
+    assert [row["links"] for row in json.loads(done.stdout)["rows"]] == [["P2"], ["P3"]]
     # and speed goes on from there: one is taken back, one late word changes nothing
     run(installed, "ingest", "events", str(said(("a", False, 3), ("c", True, 2))), home=home)
     run(installed, "ingest", "events", str(said(("a", True, 2))), home=home)
@@ -224,6 +288,17 @@ def test_events_of_their_own_are_computed_kept_and_read(installed: Path, tmp_pat
     )
     assert run(installed, "batch", "run", "rejected_images", home=home).returncode == 0
     assert rows() == [("a", "01"), ("b", "01")]
+
+
+def test_content_is_not_taken_where_nobody_reads_it(installed: Path, tmp_path: Path) -> None:
+    dump, home = tmp_path / "pages.xml", tmp_path / "home"
+    dump.write_text(DUMP)
+    for words, says in [
+        ([], "no stream mediawiki.page_content_change.v1 in "),
+        (["--stream", "other"], "no dataset declares events of the stream other"),
+    ]:
+        done = run(installed, "ingest", "content", str(dump), *words, home=home)
+        assert (done.returncode, says in done.stderr) == (1, True), done.stderr
 
 
 def test_a_module_that_is_broken_is_told(installed: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from shared_logic.events.read import LARGEST_EVENT, read
 from shared_logic.page_state import PageState
 from shared_logic.protocols import LogError
 from shared_logic.reference import told
+from speed import ingest as ingesting
 from speed.ingest import Scope, ingest, replay
 from speed.sqlite_log import SqliteLog
 from tests import sample
@@ -225,6 +226,15 @@ def test_of_what_marks_a_revision_is_kept_what_is_read_of_it(log: SqliteLog) -> 
     for partition, end in enumerate(log.ends()):
         log.forget(partition, end)
     assert log.marks("testwiki", 7) == [mark]
+
+
+def test_long_events_are_committed_a_few_at_a_time(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given room for two events in a commit
+    events = [event(rev_id=number) for number in range(1, 6)]
+    monkeypatch.setattr(ingesting, "BYTES_PER_COMMIT", len(events[0]) + 1)
+    kept: list[int] = []
+    ingest(log, "file", events, committed=lambda counts: kept.append(counts.kept))
+    assert kept == [2, 4, 5]
 
 
 def test_dead_letters_are_replayed_after_an_update(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
