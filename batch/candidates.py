@@ -14,10 +14,11 @@ from batch import views
 from batch.audit import Audit, audit
 from batch.groups import groups, largest
 from batch.growth import Counts
-from batch.lowering import lower, rows_of_linked, rows_of_totals, struct_of
+from batch.lowering import rows_of_linked, rows_of_totals, struct_of
 from batch.raised import keep_raised, raised_in
 from batch.row_files import RowFiles
 from batch.store_rows import repeated_rows, store_rows
+from batch.sums import summed_files
 from shared_logic.definition import Dataset
 
 AT_ONCE = 3
@@ -88,12 +89,14 @@ class Places:
         )
 
 
-def write_rows(spark: SparkSession, dataset: Dataset, rows: RowFiles, places: Places) -> int:
+def write_rows(dataset: Dataset, rows: RowFiles, places: Places) -> int:
     """Make a view of a dataset's rows, and return its version."""
     path, made = places.view(dataset.name), places.made[dataset.name]
+    files = rows.files[dataset.name]
     if dataset.is_rollup:
-        return views.write(lower(dataset, rows, spark), path, made)
-    return views.commit(rows.files[dataset.name], struct_of(dataset), path, made)
+        spill = places.rows_passing(f"totals of {dataset.name}")
+        files = summed_files(dataset, files, views.new_folder(path, made), spill)
+    return views.commit(files, struct_of(dataset), path, made)
 
 
 class Candidates:
@@ -160,7 +163,7 @@ class Candidates:
         else:
             rows = rows_of_totals(dataset, tables, self._places.of([dataset]))
             keep_raised(rows, self._run, self._places.raised)
-        return write_rows(self._spark, dataset, rows, self._places)
+        return write_rows(dataset, rows, self._places)
 
     def _tables_of(self, dataset: Dataset) -> dict[str, DataFrame]:
         return {one.name: self._views[one.name].result().table for one in dataset.inputs}

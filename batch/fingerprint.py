@@ -27,9 +27,11 @@ COMPUTING = (
     "increments",
     "lowering",
     "raised",
+    "row_database",
     "row_files",
     "state_table",
     "states",
+    "sums",
 )
 """Modules of batch that make tables of entity states."""
 GROUPING = ("history/components",)

@@ -219,7 +219,7 @@ class _Things:
     def write(self, spark: SparkSession, dataset: Dataset) -> int:
         """Make the view of one of the datasets, and return its version."""
         if dataset.name not in self.last:
-            return write_rows(spark, dataset, self.rows, self.places)
+            return write_rows(dataset, self.rows, self.places)
         path = self.places.view(dataset.name)
         before = views.read(spark, path, self.last[dataset.name])
         return views.write(

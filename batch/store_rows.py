@@ -6,23 +6,18 @@ Spark has written them; to sort and hand over what one process loads needs no cl
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
+from batch.row_database import FILES, keys_of, row_database
 from shared_logic.definition import Dataset
 from shared_logic.keys import encode_part, encode_stored
 
-MEMORY = "512MB"
-"""Of what is sorted at a time; the rest lies on disk."""
-THREADS = 2
-"""Each needs memory for what it reads, and one process takes what they give."""
 ROWS_AT_ONCE = 5_000
 _PLAIN: dict[type, str] = {
     datetime: "epoch_ms(date_trunc('millisecond', {0}))",
@@ -41,8 +36,8 @@ def store_rows(dataset: Dataset, files: Sequence[Path], spill: Path) -> Iterator
     schema = dataset.schema
     width = len(schema.key_names)
     columns = ", ".join(_selected(dataset, name) for name in schema.key_names + schema.value_names)
-    with _database(spill) as db:
-        statement = f"SELECT {columns} FROM {_FILES} ORDER BY {_keys(dataset)}"  # noqa: S608  names of columns
+    with row_database(spill) as db:
+        statement = f"SELECT {columns} FROM {FILES} ORDER BY {keys_of(dataset)}"  # noqa: S608  names of columns
         for batch in db.execute(statement, [list(map(str, files))]).to_arrow_reader(ROWS_AT_ONCE):
             yield from _encoded(batch, width)
 
@@ -54,29 +49,12 @@ def repeated_rows(dataset: Dataset, files: Sequence[Path], spill: Path) -> int:
     """
     if not files:
         return 0
-    with _database(spill) as db:
+    with row_database(spill) as db:
         statement = (
-            f"SELECT sum(rows - 1) FROM (SELECT count(*) AS rows FROM {_FILES} GROUP BY {_keys(dataset)})"  # noqa: S608  names of columns
+            f"SELECT sum(rows - 1) FROM (SELECT count(*) AS rows FROM {FILES} GROUP BY {keys_of(dataset)})"  # noqa: S608  names of columns
         )
         ((count,),) = db.execute(statement, [list(map(str, files))]).fetchall()
     return int(count or 0)
-
-
-_FILES = "read_parquet(?, hive_partitioning=false)"
-
-
-@contextmanager
-def _database(spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    spill.mkdir(parents=True, exist_ok=True)
-    with duckdb.connect() as db:
-        db.execute(f"SET memory_limit='{MEMORY}'; SET threads={THREADS}; SET preserve_insertion_order=false")
-        db.execute("SET TimeZone='UTC'")
-        db.execute("SET temp_directory=?", [str(spill)])
-        yield db
-
-
-def _keys(dataset: Dataset) -> str:
-    return ", ".join(f'"{name}"' for name in dataset.schema.key_names)
 
 
 def _selected(dataset: Dataset, name: str) -> str:
