@@ -314,14 +314,16 @@ def _changed_user(event: r.UserChange) -> Named | None:
 
 
 def _creation(event: r.UserChange) -> Creation | None:
+    """How the account was made, unless the event leaves that open."""
     if event.user_change_kind != "create":
         return None
+    performer = event.performer.user_id if event.performer else None
     if event.is_autocreate:
         by = CreatedBy.SYSTEM
-    elif event.performer is None or event.is_autocreate is None:
+    elif event.is_autocreate is None or not performer:
         return None
     else:
-        by = CreatedBy.SELF if event.performer.user_id == event.user.user_id else CreatedBy.PEER
+        by = CreatedBy.SELF if performer == event.user.user_id else CreatedBy.PEER
     at = milliseconds(event.dt)
     return Creation(at - at % SECOND_MS, by)
 

@@ -46,7 +46,15 @@ def test_a_creation_tells_when_and_by_whom(performer: object, is_autocreate: boo
     assert made.creation == Creation(MADE, by)
 
 
-@pytest.mark.parametrize("more", [{}, {"is_autocreate": False}, {"performer": ALICE}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"is_autocreate": False},
+        {"performer": ALICE},
+        {"is_autocreate": False, "performer": {"user_text": "Admin"}},
+    ],
+)
 def test_a_creation_that_leaves_open_by_whom_tells_none(more: dict[str, object]) -> None:
     assert state("create", **more).creation is None
 
