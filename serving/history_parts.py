@@ -44,7 +44,7 @@ KEYS = (
     "user_life_keys",
 )
 """Tables that say where parts are; views are made without them."""
-TOLD = ("revision_facts", "stray_facts", "page_lives", "user_lives")
+TOLD = ("revision_facts", "stray_facts", "page_lives", "user_lives", "site_namespaces")
 """Tables that views of a part are made of."""
 TABLES = (*TOLD, *KEYS, "user_names")
 """All that a part is read from, as of one moment."""
@@ -177,6 +177,7 @@ class Gathered:
     strays: list[Row] = field(default_factory=list)
     page_lives: list[Row] = field(default_factory=list)
     user_lives: list[Row] = field(default_factory=list)
+    sites: list[Row] = field(init=False)
     streams: dict[str, Stream] = field(init=False)
     """By table: how fresh it is, as of before any row was read."""
     _pages: set[str] = field(default_factory=set)
@@ -184,8 +185,9 @@ class Gathered:
     _months: dict[int, list[tuple[date, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Note how fresh everything is."""
+        """Note how fresh everything is, and what the wiki's namespaces are."""
         self.streams = {name: self.moment.freshness(name) for name in TABLES}
+        self.sites = self.beginning("site_namespaces", [(self.wiki,)])
 
     def beginning(self, name: str, prefixes: Iterable[Key]) -> list[Row]:
         """The rows of a table whose keys begin so."""
@@ -345,6 +347,7 @@ class Gathered:
             "stray_facts": self.strays,
             "page_lives": self.page_lives,
             "user_lives": self.user_lives,
+            "site_namespaces": self.sites,
         }
         return replace(self.streams[dataset.name], rows=iter(rows[dataset.name]))
 

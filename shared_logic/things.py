@@ -25,7 +25,7 @@ from shared_logic.page_state import (
     shown_sha1,
 )
 from shared_logic.site_state import Namespace, SiteState
-from shared_logic.user_state import UserState
+from shared_logic.user_state import CreatedBy, UserState
 
 
 class UserKind(StrEnum):
@@ -165,6 +165,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     is_hidden: bool | None
     """Whether the newest event of a block, at `hiding_at`, hides the name; None: there was none."""
     hiding_at: int | None
+    created_at: int | None
+    """As an event told it, milliseconds since 1970 UTC; rows of the log tell of other creations."""
+    created_by: CreatedBy | None
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -333,6 +336,8 @@ def account(wiki: str, user_id: int, state: UserState) -> Account:
         groups_at=state.groups.clock if state.groups else None,
         is_hidden=state.hiding.is_hidden if state.hiding else None,
         hiding_at=state.hiding.clock if state.hiding else None,
+        created_at=state.creation.at if state.creation else None,
+        created_by=state.creation.by if state.creation else None,
     )
 
 

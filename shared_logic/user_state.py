@@ -5,6 +5,8 @@ Like the state of a page it is a join of everything that was said, whatever the 
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
 
 from shared_logic.clock import Register, Stamp
@@ -28,6 +30,27 @@ class Hiding(Register, frozen=True):
     is_hidden: bool
 
 
+class CreatedBy(StrEnum):
+    """Who made an account."""
+
+    SELF = "self"
+    """Who uses it."""
+    SYSTEM = "system"
+    """A login on another wiki."""
+    PEER = "peer"
+    """Somebody else."""
+
+
+class Creation(
+    msgspec.Struct, frozen=True, array_like=True, order=True, gc=False, forbid_unknown_fields=True
+):
+    """That an account was made: a fact. By whom else is left to the log, where it may be hidden."""
+
+    at: int
+    """Milliseconds since 1970 UTC, whole seconds."""
+    by: CreatedBy
+
+
 class UserState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False, tag="user"):
     """What is known of one account; None is unknown. An empty state is the identity of `join`."""
 
@@ -41,6 +64,8 @@ class UserState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=F
     """The groups that tables list; changes since are log rows."""
     hiding: Hiding | None = None
     """What the newest event of a block tells; log rows tell of others, and of what ended."""
+    creation: Creation | None = None
+    """As an event told it; that of an automatic creation, of which the log has a row, is the only one."""
 
 
 def named(name: str, at: Stamp) -> UserState:
@@ -62,4 +87,5 @@ def join(one: UserState, other: UserState) -> UserState:
         central_id=newest(one.central_id, other.central_id),
         groups=newest(one.groups, other.groups),
         hiding=newest(one.hiding, other.hiding),
+        creation=newest(one.creation, other.creation),
     )

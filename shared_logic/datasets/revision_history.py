@@ -31,9 +31,11 @@ class RevisionFacts(Table, frozen=True, kw_only=True):
     user_text: Annotated[
         str | None, about("author's name as it was told last; null: hidden", hidden_with="user")
     ]
-    page_title_at_deletion: Annotated[str | None, about("of an archived revision its page's last title")]
+    page_title_at_deletion: Annotated[
+        str | None, about("of an archived revision its page's last title, of now if it lives")
+    ]
     page_namespace_at_deletion: Annotated[
-        int | None, about("of an archived revision its page's last namespace")
+        int | None, about("of an archived revision its page's last namespace, likewise")
     ]
     page_revision_count: Annotated[int, about("number among the page's revisions, from 1", at_least=1)]
     page_seconds_since_previous_revision: Annotated[

@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple
 
 from msgspec.structs import replace
 
-from shared_logic.clock import instant, milliseconds
+from shared_logic.clock import instant, instant_or_none, milliseconds
 from shared_logic.hidden_names import is_pseudonym, name_digest
 from shared_logic.history.log_row import Actor, Issue, LogRow
 from shared_logic.history.names import Renames, name_since, renames_of
@@ -22,6 +22,7 @@ from shared_logic.history.user_events import UserEvent, UserEventType, hides_nam
 from shared_logic.history.user_history import UserSeed, bot_by
 from shared_logic.language import Clustering, Link, Linked, Partition, Table, about, dataset
 from shared_logic.things import Account, LogEntry, User
+from shared_logic.user_state import CreatedBy, Creation
 
 _PERSONAL = "a name that its bearer may have given up or that may have been hidden"
 
@@ -58,6 +59,10 @@ class UserName(Table, frozen=True, kw_only=True):
         bool | None, about("of an account whether its newest event of a block hides the name")
     ]
     hiding_at: Annotated[datetime | None, about("when that event was", unit="UTC")]
+    created_at: Annotated[
+        datetime | None, about("of an account when it was made, as an event told it", unit="UTC")
+    ]
+    created_by: Annotated[str | None, about("by whom, as that event told it", one_of=tuple(CreatedBy))]
     log_type: Annotated[str | None, about("of a log row")]
     log_action: Annotated[str | None, about("of a log row")]
     title: Annotated[str | None, about("of a log row log_title as stored", private=_PERSONAL)]
@@ -91,6 +96,8 @@ def user_names(subject: Account | LogEntry) -> Iterator[UserName]:
                 groups_at=None if subject.groups_at is None else instant(subject.groups_at),
                 is_hidden=subject.is_hidden,
                 hiding_at=None if subject.hiding_at is None else instant(subject.hiding_at),
+                created_at=instant_or_none(subject.created_at),
+                created_by=subject.created_by,
                 log_type=None,
                 log_action=None,
                 title=None,
@@ -118,6 +125,8 @@ def user_names(subject: Account | LogEntry) -> Iterator[UserName]:
             groups_at=None,
             is_hidden=None,
             hiding_at=None,
+            created_at=None,
+            created_by=None,
             log_type=subject.log_type,
             log_action=subject.log_action,
             title=subject.title,
@@ -214,7 +223,7 @@ def _groups_told(said: Linked[UserName], renames: Renames) -> dict[str, tuple[in
         told = next(user_events(log_row(row)), None) if row.log_type == "rights" else None
         if isinstance(told, UserEvent) and told.event_type is UserEventType.ALTERGROUPS:
             name = name_since(told.new_name, milliseconds(row.title_at or row.at), renames)
-            newest[name] = max(newest.get(name, (0, 0, ())), (told.at, told.log_id, told.groups))
+            newest[name] = max(newest.get(name, (0, 0, ())), (told.at, row.id, told.groups))
     return {name: (at, groups) for name, (at, _, groups) in newest.items()}
 
 
@@ -315,7 +324,14 @@ def accounts_now(said: Linked[UserName], renames: Renames) -> Iterator[UserSeed]
             registration=None if account.registration is None else milliseconds(account.registration),
             groups=account.groups or (),
             groups_at=None if account.groups_at is None else milliseconds(account.groups_at),
+            told_creation=_creation(account),
         )
+
+
+def _creation(account: UserName) -> Creation | None:
+    if account.created_at is None or account.created_by is None:
+        return None
+    return Creation(milliseconds(account.created_at), CreatedBy(account.created_by))
 
 
 def log_row(row: UserName) -> LogRow:

@@ -52,10 +52,12 @@ class UserLife(Table, frozen=True, kw_only=True):
     is_bot_by_historical: Annotated[tuple[str, ...], about("by what it was a bot: name, group")]
     is_bot_by: Annotated[tuple[str, ...], about("by what it is a bot at present")]
     user_registration_timestamp: Annotated[datetime | None, about("registration", unit="UTC")]
-    user_creation_timestamp: Annotated[datetime | None, about("time of the creation in the log", unit="UTC")]
-    created_by_self: Annotated[bool, about("made by who uses it")]
-    created_by_system: Annotated[bool, about("made by a login on another wiki")]
-    created_by_peer: Annotated[bool, about("made by somebody else")]
+    user_creation_timestamp: Annotated[
+        datetime | None, about("of the creation in the log, or else of its event", unit="UTC")
+    ]
+    created_by_self: Annotated[bool | None, about("made by who uses it; null: nothing tells who made it")]
+    created_by_system: Annotated[bool | None, about("made by a login on another wiki; null: as before")]
+    created_by_peer: Annotated[bool | None, about("made by somebody else; null: as before")]
     is_temporary: Annotated[bool | None, about("whether it is a temporary account; null: no table tells")]
     start_timestamp: Annotated[
         datetime | None, about("beginning of the state, but for the first edit", unit="UTC")

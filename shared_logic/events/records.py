@@ -61,6 +61,9 @@ class UserEntity(Record, frozen=True, kw_only=True):
     user_id: Count | None = None
     groups: tuple[str, ...] = ()
     registration_dt: Instant | None = None
+    is_temp: bool | None = None
+    user_central_id: Count | None = None
+    """None or 0: none is told."""
 
 
 class PageEntity(Record, frozen=True, kw_only=True):
@@ -204,6 +207,10 @@ class UserChange(Event, frozen=True, kw_only=True):
     dt: Instant
     user_change_kind: str
     user: UserEntity
+    performer: UserEntity | None = None
+    """Of a creation by oneself or the system the account itself."""
+    is_autocreate: bool | None = None
+    """Only of a creation."""
 
 
 class RecentChange(Event, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ revisions, assertions with their own clock) or log row, whom it names, and the e
 | revision/visibility-change | - | visibility | meta.dt | page |
 | revision/tags-change | - | tags | meta.dt | page |
 | user/blocks-change | - | name, hiding | meta.dt | user |
-| user change | - | name | dt | user |
+| user change | central id, whether temporary, creation | name | dt | user |
 | recentchange, type log | the log row | - | timestamp | log row |
 | revisions/relocated (our own) | revisions | presence, and all that was said of them | of each | both pages |
 
@@ -51,7 +51,7 @@ from shared_logic.page_state import (
     Visibility,
 )
 from shared_logic.titles import bare_title
-from shared_logic.user_state import Hiding, Seen, UserState
+from shared_logic.user_state import CreatedBy, Creation, Hiding, Seen, UserState
 
 
 class Named(NamedTuple):
@@ -65,6 +65,9 @@ class Named(NamedTuple):
     """When the account was made, milliseconds since 1970 UTC."""
     hiding: Hiding | None = None
     """Of a block whether it hides the name, since its very moment."""
+    is_temporary: bool | None = None
+    central_id: int | None = None
+    creation: Creation | None = None
 
 
 def _no_page(event: r.Event, page_id: int) -> PageState:  # noqa: ARG001
@@ -122,7 +125,12 @@ class EventKind:
         if found is None or found.user_id != entity.id:
             return UserState()
         return UserState(
-            names=((found.name, Seen(*found.seen)),), registration=found.registration, hiding=found.hiding
+            names=((found.name, Seen(*found.seen)),),
+            registration=found.registration,
+            is_temporary=found.is_temporary,
+            central_id=found.central_id,
+            hiding=found.hiding,
+            creation=found.creation,
         )
 
 
@@ -294,7 +302,30 @@ def _blocked(event: r.BlocksChange) -> Named | None:
 
 
 def _changed_user(event: r.UserChange) -> Named | None:
-    return _named(event, event.user)
+    """The account, with what no event of an edit tells of it."""
+    named = _named(event, event.user)
+    if named is None:
+        return None
+    return named._replace(
+        is_temporary=event.user.is_temp,
+        central_id=event.user.user_central_id or None,
+        creation=_creation(event),
+    )
+
+
+def _creation(event: r.UserChange) -> Creation | None:
+    """How the account was made, unless the event leaves that open."""
+    if event.user_change_kind != "create":
+        return None
+    performer = event.performer.user_id if event.performer else None
+    if event.is_autocreate:
+        by = CreatedBy.SYSTEM
+    elif event.is_autocreate is None or not performer:
+        return None
+    else:
+        by = CreatedBy.SELF if performer == event.user.user_id else CreatedBy.PEER
+    at = milliseconds(event.dt)
+    return Creation(at - at % SECOND_MS, by)
 
 
 def _created(event: r.RecentChange) -> Named | None:

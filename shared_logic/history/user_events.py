@@ -35,10 +35,11 @@ class UserEventType(StrEnum):
 
 
 class UserEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A log row that tells of an account."""
+    """A log row that tells of an account, or an event that tells of one's creation."""
 
     wiki: str
-    log_id: int
+    log_id: int | None
+    """None: no row of the log tells of it."""
     at: int
     """Own time, milliseconds since 1970 UTC."""
     event_type: UserEventType
@@ -60,7 +61,9 @@ class UserEvent(msgspec.Struct, frozen=True, kw_only=True):
     created_by_peer: bool = False
     caused_by: Actor
     comment: str | None
-    params: Mapping[str, str]
+    params: Mapping[str, str] | None
+    user_id: int | None = None
+    """Of a creation whose account is made, where that is told by id."""
 
 
 def user_events(row: LogRow) -> Iterator[UserEvent | Issue]:
@@ -130,7 +133,13 @@ def _create(row: LogRow, params: Mapping[str, php.Value]) -> UserEvent:
         created_by_self=action in {"create", "newusers"},
         created_by_system=action == "autocreate",
         created_by_peer=action in {"create2", "byemail"},
+        user_id=_user_id(params),
     )
+
+
+def _user_id(params: Mapping[str, php.Value]) -> int | None:
+    user_id = params.get("4::userid")
+    return user_id if isinstance(user_id, int) else None
 
 
 def _rename(row: LogRow, params: Mapping[str, php.Value]) -> UserEvent:

@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from shared_logic.history.user_events import UserEventType
+from shared_logic.user_state import Creation
 
 
 class InferredFrom(StrEnum):
@@ -37,6 +38,8 @@ class UserSeed(msgspec.Struct, frozen=True, kw_only=True):
     """The moment at which those were the groups; changes since are told by the log. None: no table lists them."""
     creation: int | None = None
     """When the account was made, if that is known otherwise than by its log; MediaWiki's tables don't tell."""
+    told_creation: Creation | None = None
+    """What an event told of how it was made; it counts where no row of the log tells the same."""
 
 
 class UserHistoryState(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,9 +65,10 @@ class UserHistoryState(msgspec.Struct, frozen=True, kw_only=True):
     is_bot_by: tuple[str, ...]
     user_registration_timestamp: int | None
     user_creation_timestamp: int | None
-    created_by_self: bool
-    created_by_system: bool
-    created_by_peer: bool
+    created_by_self: bool | None
+    """This and the next two: None where no source tells how the account was made. False where tables list it and have no such row."""
+    created_by_system: bool | None
+    created_by_peer: bool | None
     is_temporary: bool | None
     start_timestamp: int | None
     starts_with_first_edit: bool

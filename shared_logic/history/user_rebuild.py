@@ -20,6 +20,7 @@ import msgspec
 from shared_logic.history.log_row import Actor, Issue
 from shared_logic.history.user_events import UserEvent, UserEventType
 from shared_logic.history.user_history import InferredFrom, UserHistoryState, UserSeed, bot_by
+from shared_logic.user_state import CreatedBy, Creation
 
 replaced = msgspec.structs.replace
 
@@ -41,10 +42,11 @@ def rebuilt(seeds: Iterable[UserSeed], events: Iterable[UserEvent]) -> Rebuilt:
     """
     sweep = _Sweep()
     listed: dict[int, int | None] = {}
-    for seed in sorted(seeds, key=attrgetter("user_id")):
+    known = sorted(seeds, key=attrgetter("user_id"))
+    for seed in known:
         listed[seed.user_id] = seed.groups_at
         sweep.start(seed)
-    for event in sorted(events, key=_newest_first):
+    for event in sorted(_with_told_creations(events, known), key=_newest_first):
         sweep.undo(event)
     sweep.finish()
     by_user = groupby(sorted(sweep.done, key=_order), key=attrgetter("wiki_db", "user_id"))
@@ -82,6 +84,9 @@ class _Sweep:
     def undo(self, event: UserEvent) -> None:
         after, before = self._names(event)
         holder = self.open.get(after)
+        if event.log_id is None and (holder is None or holder.user_id != event.user_id):
+            self._report_told_creation(event)
+            return
         if holder and holder.user_creation_timestamp and holder.user_creation_timestamp > event.at:
             del self.open[after]
             closed = replaced(
@@ -122,6 +127,19 @@ class _Sweep:
     def finish(self) -> None:
         self.done.extend(map(_unclosed, self.open.values()))
 
+    def _report_told_creation(self, event: UserEvent) -> None:
+        """Log rows say that the account was not called so then, or not made then."""
+        self.issues.append(
+            Issue(
+                wiki=event.wiki,
+                table="user",
+                key=str(event.user_id),
+                field="user_registration",
+                code="unmatched",
+                detail=f"an event tells when {event.new_name} was made, and log rows tell otherwise; they count",
+            )
+        )
+
     def _names(self, event: UserEvent) -> tuple[str, str]:
         """The name after the event and the one before it, as they were then."""
         if event.event_type is not UserEventType.RENAME:
@@ -135,8 +153,49 @@ class _Sweep:
         return after, before
 
 
+def _with_told_creations(events: Iterable[UserEvent], seeds: Iterable[UserSeed]) -> Iterator[UserEvent]:
+    """The events, and what is told of creations by no row of the log; ids tell, since a name may be used again."""
+    logged = set()
+    for event in events:
+        if event.event_type is UserEventType.CREATE:
+            logged.add(event.user_id)
+        yield event
+    for seed in seeds:
+        if seed.told_creation is not None and seed.user_id not in logged:
+            yield _told_creation(seed, seed.told_creation)
+
+
+def _told_creation(seed: UserSeed, told: Creation) -> UserEvent:
+    """The creation of an account under its name of today, as in a row of the log; by itself, unless by somebody else."""
+    itself = Actor(
+        user_id=seed.user_id,
+        central_id=seed.central_id,
+        name=seed.name,
+        is_anonymous=False,
+        is_temporary=seed.is_temporary,
+        is_permanent=None if seed.is_temporary is None else not seed.is_temporary,
+    )
+    return UserEvent(
+        wiki=seed.wiki,
+        log_id=None,
+        at=told.at,
+        event_type=UserEventType.CREATE,
+        old_name=seed.name,
+        new_name=seed.name,
+        created_by_self=told.by is CreatedBy.SELF,
+        created_by_system=told.by is CreatedBy.SYSTEM,
+        created_by_peer=told.by is CreatedBy.PEER,
+        caused_by=Actor() if told.by is CreatedBy.PEER else itself,
+        comment=None,
+        params=None,
+        user_id=seed.user_id,
+    )
+
+
 def _present(seed: UserSeed) -> UserHistoryState:
     bot = bot_by(seed.name, seed.groups)
+    # Tables list their log as well. Of an account that only events name, a row of its creation may be missing.
+    unmade = None if seed.groups_at is None else False
     return UserHistoryState(
         wiki_db=seed.wiki,
         user_id=seed.user_id,
@@ -152,9 +211,9 @@ def _present(seed: UserSeed) -> UserHistoryState:
         is_bot_by=bot,
         user_registration_timestamp=seed.registration,
         user_creation_timestamp=seed.creation,
-        created_by_self=False,
-        created_by_system=False,
-        created_by_peer=False,
+        created_by_self=unmade,
+        created_by_system=unmade,
+        created_by_peer=unmade,
         is_temporary=seed.is_temporary,
         start_timestamp=None,
         starts_with_first_edit=False,
@@ -285,7 +344,7 @@ def _unblocked(state: UserHistoryState, at: int) -> UserHistoryState:
 
 
 def _newest_first(event: UserEvent) -> tuple[int, bool, int]:
-    return -event.at, event.event_type is UserEventType.CREATE, -event.log_id
+    return -event.at, event.event_type is UserEventType.CREATE, -(event.log_id or 0)
 
 
 def _order(state: UserHistoryState) -> tuple[str, int, float, float, int]:

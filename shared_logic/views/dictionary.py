@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _BATCH = "; null for what only events told so far"
+_UNTOLD = "; null where no table lists the account and nothing tells who made it"
 _AS_TEXT = "as text, UTC"
 
 _PAGE = {
@@ -12,7 +13,7 @@ _PAGE = {
     "page_artificial_id": "where no id is known: a hash of the log row that deleted the page, the same in both layers (upstream: random)",
 }
 _TITLES = {
-    "page_title_historical": "title then, without namespace, blanks as underscores",
+    "page_title_historical": "title then, without namespace, blanks as underscores; of an archived revision that no state holds the page's last",
     "page_title": "title now, or at the deletion",
     "page_namespace_historical": "namespace then",
     "page_namespace_is_content_historical": "whether the site counts that as content",
@@ -39,11 +40,11 @@ def _of_user(prefix: str, who: str, when: str) -> dict[str, str]:
         f"{prefix}_groups": "groups now",
         f"{prefix}_is_bot_by_historical": f"by what {who} was a bot {when}: name, group",
         f"{prefix}_is_bot_by": f"by what {who} is a bot now",
-        f"{prefix}_is_created_by_self": "made by who uses it",
-        f"{prefix}_is_created_by_system": "made by a login on another wiki",
-        f"{prefix}_is_created_by_peer": "made by somebody else",
+        f"{prefix}_is_created_by_self": f"made by who uses it{_UNTOLD}",
+        f"{prefix}_is_created_by_system": f"made by a login on another wiki{_UNTOLD}",
+        f"{prefix}_is_created_by_peer": f"made by somebody else{_UNTOLD}",
         f"{prefix}_is_anonymous": f"whether {who} is an address",
-        f"{prefix}_is_temporary": f"whether {who} is a temporary account; null where no table tells, and for revisions of who has no account or is hidden",
+        f"{prefix}_is_temporary": f"whether {who} is a temporary account; null where neither a table nor user_change tells, and for revisions of who has no account or is hidden",
         f"{prefix}_is_permanent": f"whether {who} is a named account; null as above",
     }
 
@@ -51,7 +52,7 @@ def _of_user(prefix: str, who: str, when: str) -> dict[str, str]:
 def _user_times(prefix: str) -> dict[str, str]:
     return {
         f"{prefix}_registration_timestamp": f"registration, {_AS_TEXT}",
-        f"{prefix}_creation_timestamp": f"time of the creation in the log, {_AS_TEXT}",
+        f"{prefix}_creation_timestamp": f"time of the creation in the log, or else of its event, {_AS_TEXT}",
         f"{prefix}_first_edit_timestamp": f"first edit, archived ones too, {_AS_TEXT}",
     }
 
@@ -100,11 +101,11 @@ _USER_HISTORY = {
         and "created" not in name
     },
     **_user_times("user"),
-    "created_by_self": "made by who uses it",
-    "created_by_system": "made by a login on another wiki",
-    "created_by_peer": "made by somebody else",
+    "created_by_self": f"made by who uses it{_UNTOLD}",
+    "created_by_system": f"made by a login on another wiki{_UNTOLD}",
+    "created_by_peer": f"made by somebody else{_UNTOLD}",
     "is_anonymous": "false",
-    "is_temporary": "whether it is a temporary account; null: no table tells",
+    "is_temporary": "whether it is a temporary account; null: neither a table nor user_change tells",
     "is_permanent": "whether it is a named account",
     "start_timestamp": f"beginning, {_AS_TEXT}: of a first state the least of registration, creation and first edit",
     "end_timestamp": f"end, {_AS_TEXT}; null: it lasts",

@@ -6,6 +6,7 @@ revision tells of its author and page as they were is the state of that moment, 
 
 from __future__ import annotations
 
+from shared_logic.datasets.sites import site_namespaces
 from shared_logic.views.histories import ISSUES, text
 from shared_logic.views.states import PAGE_STATES_CAUSED, REVISIONS, USER_STATES_CAUSED
 from shared_logic.views.view import View, views
@@ -72,13 +73,20 @@ _NO_REVISION = """
     NULL::VARCHAR[] AS revision_tags"""
 
 
-def _page(state: str, title: str, namespace: str) -> str:
+_IS_CONTENT_AT_DELETION = """
+    CASE WHEN site.wiki IS NULL THEN r.page_namespace_at_deletion = 0
+        ELSE list_contains(site.content, r.page_namespace_at_deletion::VARCHAR) END"""
+"""Of a wiki of which nobody tells the namespaces, the main one is content, as in `page_lives`."""
+
+
+def _page(state: str, title: str, namespace: str, is_content: str) -> str:
+    """The columns of the page, of its state and of what is told of it otherwise."""
     return f"""
     {state}.page_artificial_id,
     coalesce({state}.page_title_historical, {title}) AS page_title_historical,
     {state}.page_title,
     coalesce({state}.page_namespace_historical, {namespace})::INTEGER AS page_namespace_historical,
-    {state}.page_namespace_is_content_historical,
+    coalesce({state}.page_namespace_is_content_historical, {is_content}) AS page_namespace_is_content_historical,
     {state}.page_namespace::INTEGER AS page_namespace,
     {state}.page_namespace_is_content,
     {state}.page_is_redirect,
@@ -135,10 +143,14 @@ SELECT
     {text("r.event_timestamp")} AS event_timestamp,
     r.event_comment,
     r.user_id AS event_user_id,
-    actor.user_central_id AS event_user_central_id,{_event_user("r.told", "coalesce(actor.is_bot_by_historical, r.told_bots)")}
+    actor.user_central_id AS event_user_central_id,{
+    _event_user("r.told", "coalesce(actor.is_bot_by_historical, r.told_bots)")
+}
     r.user_revision_count AS event_user_revision_count,
     r.user_seconds AS event_user_seconds_since_previous_revision,
-    r.page_id,{_page("page", "r.page_title_at_deletion", "r.page_namespace_at_deletion")}
+    r.page_id,{
+    _page("page", "r.page_title_at_deletion", "r.page_namespace_at_deletion", _IS_CONTENT_AT_DELETION)
+}
     r.page_revision_count,
     r.page_seconds_since_previous_revision,{_NO_USER}
     r.rev_id AS revision_id,
@@ -181,6 +193,7 @@ ASOF LEFT JOIN (
     SELECT wiki, page_id, start_timestamp FROM page_states_caused
     WHERE caused_by_event_type = 'delete' AND start_timestamp IS NOT NULL AND page_id > 0
 ) AS deletion ON deletion.wiki = r.wiki AND deletion.page_id = r.page_id AND r.event_timestamp < deletion.start_timestamp
+LEFT JOIN site_namespaces AS site ON site.wiki = r.wiki
 QUALIFY row_number() OVER (PARTITION BY r.wiki, r.rev_id ORDER BY page.since DESC, actor.since DESC, r.page_id) = 1
 """  # noqa: S608  fixed columns
 
@@ -221,7 +234,7 @@ LEFT JOIN actors_over_time AS actor
 
 _PAGES = f"""
 SELECT{_states("page", "s.start_timestamp")}
-    s.page_id,{_page("s", "NULL", "NULL")}
+    s.page_id,{_page("s", "NULL", "NULL", "NULL")}
     NULL::BIGINT AS page_revision_count,
     NULL::BIGINT AS page_seconds_since_previous_revision,{_NO_USER}{_NO_REVISION}{_told("page_states_caused", "s.start_timestamp")}
 """
@@ -246,7 +259,10 @@ MEDIAWIKI_HISTORY = views.add(
         doc="Every revision, state of a page and state of an account, with pages and users as they were and are.",
         keys=("wiki_db",),
         companions=ISSUES.reads,
-        reads=(REVISIONS.name, PAGE_STATES_CAUSED.name, USER_STATES_CAUSED.name, ACTORS.name, PAGES.name),
+        reads=(
+            *(REVISIONS.name, PAGE_STATES_CAUSED.name, USER_STATES_CAUSED.name, ACTORS.name, PAGES.name),
+            site_namespaces.name,
+        ),
         sql=f"{_REVISIONS} UNION ALL {_PAGES} UNION ALL {_USERS}",
     )
 )

@@ -14,6 +14,7 @@ from shared_logic.history.log_row import Actor, Issue, LogRow
 from shared_logic.history.user_events import UserEvent, user_events
 from shared_logic.history.user_history import UserHistoryState, UserSeed
 from shared_logic.history.user_rebuild import Rebuilt, rebuilt
+from shared_logic.user_state import CreatedBy, Creation
 from tests.history.users import SECOND, START, account, blocked, created, granted, renamed, unblocked
 
 DAY = 86_400 * SECOND
@@ -95,6 +96,68 @@ def test_how_an_account_was_made_is_in_all_its_states(action: str, how: tuple[bo
     states = lives([account(7, "B")], created(1, "A", action), renamed(5, "A", "B")).states
     assert [(one.created_by_self, one.created_by_system, one.created_by_peer) for one in states] == [how] * 2
     assert {one.user_creation_timestamp for one in states} == {at(1)}
+
+
+@pytest.mark.parametrize(
+    "by,how",
+    [
+        (CreatedBy.SELF, (True, False, False)),
+        (CreatedBy.SYSTEM, (False, True, False)),
+        (CreatedBy.PEER, (False, False, True)),
+    ],
+)
+def test_an_event_tells_how_an_account_was_made_where_no_log_row_does(
+    by: CreatedBy, how: tuple[bool, bool, bool]
+) -> None:
+    # given an account of whose creation an event tells, and that was renamed since
+    made = lives([account(7, "B", told_creation=Creation(at(1), by))], renamed(5, "A", "B"))
+    first, second = made.states
+    # then it began as if a row of the log had told so
+    assert short(first) == ("A", "create", at(1), at(5))
+    assert [(one.created_by_self, one.created_by_system, one.created_by_peer) for one in made.states] == [
+        how
+    ] * 2
+    assert (first.user_creation_timestamp, second.user_creation_timestamp) == (at(1), at(1))
+    assert (first.inferred_from, first.source_log_id, first.source_log_params) == (None, None, None)
+    # but for somebody else, by itself
+    itself = (None, None) if by is CreatedBy.PEER else (7, False)
+    assert (first.caused_by_user_id, first.caused_by_anonymous_user) == itself
+    assert made.issues == ()
+
+
+@pytest.mark.parametrize("second", [4, 5, 6])
+def test_a_log_row_of_a_creation_counts_more_than_the_event_of_it(second: int) -> None:
+    # given an account of whose creation an event and a row of the log tell, of seconds that may differ
+    told = Creation(at(second), CreatedBy.SYSTEM)
+    made = lives([account(1, "A", told_creation=told)], created(5, "A", "create2"))
+    (state,) = made.states
+    assert (state.source_log_id, state.user_creation_timestamp, state.created_by_peer) == (5, at(5), True)
+    assert (state.created_by_system, made.issues) == (False, ())
+
+
+def test_a_name_that_was_given_up_is_another_account_than_the_one_that_was_made_under_it_since() -> None:
+    # given that A was renamed to B, and another account was made as A later, as an event tells
+    told = Creation(at(9), CreatedBy.SYSTEM)
+    made = lives([account(7, "B"), account(8, "A", told_creation=told)], renamed(5, "A", "B"))
+    # then it began when it was made, not when the name was free
+    (other,) = (state for state in made.states if state.user_id == 8)
+    assert (short(other), other.inferred_from) == (("A", "create", at(9), None), None)
+
+
+def test_a_creation_that_log_rows_leave_no_room_for_is_an_issue() -> None:
+    # given an account that is told to have been made under a name that another one gave up later
+    told = Creation(at(2), CreatedBy.SYSTEM)
+    made = lives([account(7, "B"), account(8, "A", told_creation=told)], renamed(5, "A", "B"))
+    assert [(issue.table, issue.key, issue.code) for issue in made.issues] == [("user", "8", "unmatched")]
+    # then neither account was made so
+    assert not any(state.created_by_system for state in made.states)
+
+
+def test_how_an_account_was_made_is_not_known_where_neither_tables_nor_events_tell() -> None:
+    # given an account that tables list, without a row of its creation, and one that only events name
+    listed, named = lives([account(7, "A", groups_at=at(9)), account(8, "B")]).states
+    assert (listed.created_by_self, listed.created_by_system, listed.created_by_peer) == (False,) * 3
+    assert (named.created_by_self, named.created_by_system, named.created_by_peer) == (None,) * 3
 
 
 def test_a_creation_starts_with_an_earlier_first_edit_or_registration_other_states_do_not() -> None:

@@ -29,7 +29,7 @@ from shared_logic.page_state import (
     Visibility,
 )
 from shared_logic.site_state import Configuration, SiteState
-from shared_logic.user_state import Groups, Hiding, Seen, UserState
+from shared_logic.user_state import CreatedBy, Creation, Groups, Hiding, Seen, UserState
 
 SMALL = st.integers(0, 3)
 """So few values that registers meet others with the same stamp."""
@@ -96,6 +96,7 @@ users = st.builds(
     central_id=maybe(SMALL),
     groups=register(Groups, TAGS),
     hiding=register(Hiding, FLAG),
+    creation=maybe(st.builds(Creation, SMALL, st.sampled_from(CreatedBy))),
 )
 log_rows = st.builds(
     LogState,

@@ -23,7 +23,7 @@ from shared_logic.page_state import (
     Visibility,
 )
 from shared_logic.site_state import Configuration, SiteState
-from shared_logic.user_state import Groups, Hiding, Seen, UserState
+from shared_logic.user_state import CreatedBy, Creation, Groups, Hiding, Seen, UserState
 
 AT = Stamp(1_600_000_000_000, 5, 2)
 STORED: list[tuple[State, list[object]]] = [
@@ -66,8 +66,9 @@ STORED: list[tuple[State, list[object]]] = [
             names=(("Alice", Seen(*AT)),),
             groups=Groups(*AT, ("bot", "sysop")),
             hiding=Hiding(*AT, is_hidden=True),
+            creation=Creation(3, CreatedBy.SYSTEM),
         ),
-        ["user", [["Alice", [*AT]]], None, None, None, [*AT, ["bot", "sysop"]], [*AT, True]],
+        ["user", [["Alice", [*AT]]], None, None, None, [*AT, ["bot", "sysop"]], [*AT, True], [3, "system"]],
     ),
     (
         LogState(title=LogTitle(3, "A_b"), visibility=LogVisibility(4, 2)),
@@ -84,6 +85,13 @@ STORED: list[tuple[State, list[object]]] = [
 def test_states_are_stored_as_lists_without_names(state: State, stored: list[object]) -> None:
     assert encode(state) == msgspec.msgpack.encode(stored)
     assert decode(encode(state)) == state
+
+
+def test_an_account_that_was_stored_before_events_told_of_creations_is_read() -> None:
+    stored = ["user", [["Alice", [*AT]]], None, None, None, [*AT, ["bot", "sysop"]], [*AT, True]]
+    state = decode(msgspec.msgpack.encode(stored))
+    assert isinstance(state, UserState)
+    assert (state.names, state.creation) == ((("Alice", Seen(*AT)),), None)
 
 
 @pytest.mark.parametrize("length", [4, 6])

@@ -24,7 +24,7 @@ from shared_logic.eventify.dump import DumpReader
 from shared_logic.eventify.tables import states
 from shared_logic.log_state import ACTION_HIDDEN, LogState
 from shared_logic.page_state import COMMENT_HIDDEN, SUPPRESSED, USER_HIDDEN, PageState
-from shared_logic.reference import States, told, united
+from shared_logic.reference import States, reference, told, united
 from shared_logic.registry import registry
 from tests.strategies.differences import Differing, differing
 from tests.strategies.relocated import relocated
@@ -61,7 +61,7 @@ EVIDENCE = MappingProxyType(
         "page_titles": "its rows are what each source said of a title, not what follows from that",
         "user_names": "its rows are what each source said of a name, not what follows from that",
         "page_lives": "rebuilt from log rows; events tell neither those of creations nor a row's page id and user id",
-        "user_lives": "rebuilt from log rows; events tell neither automatic creations nor who made a row by id",
+        "user_lives": "rebuilt from log rows; events tell neither those of automatic creations nor who made a row by id",
         "page_life_keys": "says where rows of page_lives are",
         "user_life_keys": "says where rows of user_lives are",
     }
@@ -458,6 +458,63 @@ def test_a_bot_that_gives_up_its_name_moves_no_pairs() -> None:
 def _authors(states: States) -> list[things.User]:
     page = things.page(WIKI, 1, states[page_entity(WIKI, 1)])  # type: ignore[arg-type]
     return [revision.user for revision in page.history if revision.user]
+
+
+UNTOLD_OF_LIVES = MappingProxyType(
+    {
+        "user_lives": frozenset(
+            # rows of automatic creations are no recent changes, and others are told without types and nulls
+            {"source_log_id", "source_log_comment", "source_log_params"}
+            # views join by name and time, or by id, what is known of who caused a state
+            | {"caused_by_user_id", "caused_by_user_text"}
+            | {"caused_by_temporary_user", "caused_by_permanent_user"}
+        )
+    }
+)
+
+
+@pytest.mark.parametrize("how", ["system", "self", "peer"])
+def test_events_tell_how_accounts_were_made(how: str) -> None:
+    # given an account that was made by a login elsewhere, by who uses it, or by somebody else, and renamed
+    wiki = play(Story((CREATED,), modern=True))
+    admin, clock = wiki.users[0], wiki.now + 1
+    if how == "system":
+        assert wiki.autocreate_account(clock, "Fresh")
+    elif how == "self":
+        assert wiki.create_account(clock, "Fresh")
+    else:
+        assert wiki.create_account_for(clock, admin, "Fresh")
+    account = wiki.users[-1]
+    assert wiki.rename_user(wiki.now + 1, admin, account, "Renamed")
+    # when its events are held against its tables
+    tables, events = by_tables(wiki), by_events(wiki)
+    new = Entity(WIKI, Kind.USER, account.user_id or 0)
+    others = {entity for entity in tables if entity.kind is Kind.USER} - {new}
+    # then both tell the same of its life, and how it was made
+    assert differing([registry["user_lives"]], events, tables, others, UNTOLD_OF_LIVES) == []
+    schema, rows = registry["user_lives"].schema, reference(registry.closure(["user_lives"]), events)
+    lives = [schema.record(key, values) for key, values in sorted(rows["user_lives"].items())]
+    life = [state for state in lives if state["user_id"] == account.user_id]
+    assert [state["caused_by_event_type"] for state in life] == ["create", "rename"]
+    assert {name for name in ("self", "system", "peer") if life[0][f"created_by_{name}"]} == {how}
+
+
+def test_no_event_tells_how_temporary_accounts_were_made() -> None:
+    # given an account that is made for a visitor, who edits
+    wiki = play(Story((CREATED,), modern=True))
+    assert wiki.autocreate_account(wiki.now + 1, "~2026-17")
+    account = wiki.users[-1]
+    assert wiki.edit(wiki.now + 1, account, 1, "something else")
+    # when events tell of it, then not how it was made, nor that it was not made so
+    rows = reference(registry.closure(["user_lives"]), by_events(wiki))["user_lives"]
+    schema = registry["user_lives"].schema
+    (life,) = (
+        state
+        for state in (schema.record(key, values) for key, values in rows.items())
+        if state["user_id"] == account.user_id
+    )
+    how = {life[f"created_by_{name}"] for name in ("self", "system", "peer")}
+    assert (how, life["inferred_from"], life["user_creation_timestamp"]) == ({None}, "unclosed", None)
 
 
 @pytest.mark.parametrize("name", EVIDENCE)

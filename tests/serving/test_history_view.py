@@ -221,6 +221,23 @@ def test_an_archived_revision_of_no_page_that_is_known_has_the_title_of_its_day(
     assert told == [("Gone", 4, None), ("Gone", 4, None), ("T0", 1, "")]
 
 
+@pytest.mark.parametrize("content, told", [((), (True, False)), (("4", "10"), (False, True))])
+def test_an_archived_revision_of_no_page_that_is_known_is_content_as_the_site_says(
+    content: tuple[str, ...], told: tuple[bool, bool]
+) -> None:
+    # given archived revisions of no state of a page, in namespaces 0 and 4, and one that is not archived
+    site = [made(SiteNamespaces, numbers=("0", "4", "10"), content=content)] if content else []
+    found = history(
+        *site,
+        made(StrayFacts, rev_id=1, event_timestamp=at(1), page_namespace_at_deletion=0),
+        revision(2, 2, page_id=2, revision_is_deleted=True, page_namespace_at_deletion=4),
+        revision(3, 3, page_id=3),
+    )
+    # then they carry what counts as content, the main namespace where nobody says; of now nothing is known
+    assert [row["page_namespace_is_content_historical"] for row in found] == [*told, None]
+    assert {row["page_namespace_is_content"] for row in found} == {None}
+
+
 def test_a_state_of_a_page_is_an_event_by_who_caused_it_as_they_were() -> None:
     # given an account that was renamed, and moved a page before
     mover: Row = {"caused_by_user_id": 7, "caused_by_user_text": "Alice"}
