@@ -78,31 +78,44 @@ class Relocation(NamedTuple):
 class SqliteLog:
     """Appends are by one process at a time, reads by any number."""
 
-    def __init__(self, path: Path, partitions: int = PARTITIONS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        partitions: int = PARTITIONS,
+        readonly: Callable[[Path], sqlite3.Connection] | None = None,
+    ) -> None:
         """Open or make the log; an existing one keeps its number of partitions.
+
+        `readonly` connects to a file that is only read: then nothing is made or changed.
 
         Raises:
             LogError: not a log of this version, or not to be opened.
         """
         self._path = path
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
-            # SQLite itself does not wait for whoever makes the same file a log in WAL mode at this moment.
-            _PATIENT(self._db.execute, "PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
+            if readonly is not None:
+                self._db = readonly(path)
+            else:
+                self._db = self._to_write()
             found = self._format()
-            if found == 0 or found in _ADDED:
+            if readonly is None and (found == 0 or found in _ADDED):
                 found = self._brought_up(partitions)
         except (sqlite3.Error, OSError) as error:
-            message = (
-                f"{path}: can't be opened as a log ({error}); check that the folder is there and writable"
-            )
+            right = "you may read it" if readonly is not None else "the folder is there and writable"
+            message = f"{path}: can't be opened as a log ({error}); check that {right}"
             raise LogError(message) from error
         if found != FORMAT:
             message = f"{path} is a log of format {found}, this version reads {FORMAT}; use the wikibraid that made it"
             raise LogError(message)
         self._partitions = int(self.recall("partitions") or partitions)
+
+    def _to_write(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(self._path, isolation_level=None, timeout=5)
+        # SQLite itself does not wait for whoever makes the same file a log in WAL mode at this moment.
+        _PATIENT(db.execute, "PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        return db
 
     def _format(self) -> int:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])

@@ -18,6 +18,8 @@ from pathlib import Path
 from cli.failures import Failure
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at, is_home
 from cli.output import print_json, print_records
+from serving.sqlite_file import BUSY_SECONDS
+from serving.sqlite_readonly import WrittenMeanwhileError, connected_readonly
 
 JARS = ("delta-spark_4.1_2.13-4.4.0.jar", "delta-storage-4.4.0.jar")
 FREE_GIB = 2
@@ -89,18 +91,20 @@ def findings(home: Path) -> Iterator[dict[str, str]]:
     )
     for name, mending in MENDING.items():
         if (path / name).exists():
-            damage = _damage(path / name)
-            yield _row(name, damage or "whole", mending if damage else "")
+            yield _row(name, *_wholeness(path / name, mending))
 
 
-def _damage(path: Path) -> str:
-    """What is wrong with an SQLite file; empty: nothing."""
+def _wholeness(path: Path, mending: str) -> tuple[str, str]:
+    """What an SQLite file is, and what to do about it; `mending` where it is damaged."""
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+        with closing(connected_readonly(path, BUSY_SECONDS)) as db:
             (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    except (sqlite3.OperationalError, OSError, WrittenMeanwhileError) as error:
+        # Of a file that is damaged SQLite says something else.
+        return f"not known ({error})", "run this as a user who may read it, or once more when nobody uses it"
     except sqlite3.Error as error:
-        return str(error)
-    return "" if found == "ok" else str(found)
+        return str(error), mending
+    return ("whole", "") if found == "ok" else (str(found), mending)
 
 
 def _java() -> str:
