@@ -81,6 +81,22 @@ class Scope:
         """The name by which is remembered how much of a source was read for these wikis: what others want of it is still to be read."""
         return f"{source} for {','.join(sorted(self.wikis))}" if self.wikis else source
 
+    def covered(self, source: str, names: Iterable[str]) -> list[str]:
+        """Those of a source's names under which it was read for all that is wanted here, whatever else was."""
+        read = {name: _wikis_of(source, name) for name in names}
+        return [name for name, wikis in read.items() if not wikis or (self.wikis and self.wikis <= wikis)]
+
+    def touched(self, source: str, names: Iterable[str]) -> list[str]:
+        """Those under which it was read for some of what is wanted here."""
+        read = {name: _wikis_of(source, name) for name in names}
+        return [name for name, wikis in read.items() if not (wikis and self.wikis) or self.wikis & wikis]
+
+
+def _wikis_of(source: str, name: str) -> frozenset[str]:
+    """For which wikis a source was read that is remembered by that name (see `Scope.named`); none: for all."""
+    told = name.removeprefix(source).removeprefix(" for ")
+    return frozenset(told.split(",")) if told else frozenset()
+
 
 class Arrived(NamedTuple):
     """One event as it came."""

@@ -315,6 +315,14 @@ class SqliteLog:
         row = self._db.execute("SELECT position FROM sources WHERE name=?", (name,)).fetchone()
         return row[0] if row else 0
 
+    def source_positions(self, name: str) -> dict[str, int]:
+        """The same by the names under which that source is remembered, each for some wikis (see `speed.ingest.Scope`)."""
+        rows = self._db.execute(
+            "SELECT name, position FROM sources WHERE name=?1 OR (name>=?1 || ' for ' AND name<?1 || ' for!')",
+            (name,),
+        )
+        return dict(rows.fetchall())
+
     def advance_source(self, name: str, position: int) -> None:
         """So many lines of that source are done."""
         self._db.execute("INSERT OR REPLACE INTO sources VALUES (?,?)", (name, position))
