@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -283,6 +283,13 @@ class Home:
     def _notes(self) -> SqliteLog:
         path = self.path / "log.db"
         return SqliteLog(path) if self.may_write else SqliteLog(path, readonly=_connected)
+
+    def waiting(self) -> Mapping[str, int]:
+        """By wiki how many history merges and restores nobody has looked up yet, as far as ingest noted them here."""
+        if not self.has_notes:
+            return {}
+        with self.notes() as notes:
+            return notes.waiting()
 
     def dead_letters(self, number: int | None = None) -> Sequence[DeadEvent]:
         """Events that could not be read, oldest first; or the one of that number. None, where nothing was ever brought in from here."""

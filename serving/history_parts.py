@@ -185,7 +185,7 @@ class Gathered:
 
     def __post_init__(self) -> None:
         """Note how fresh everything is."""
-        self.streams = {name: self.moment.freshness(name) for name in TABLES}
+        self.streams = {name: self.moment.freshness(name, self.wiki) for name in TABLES}
 
     def beginning(self, name: str, prefixes: Iterable[Key]) -> list[Row]:
         """The rows of a table whose keys begin so."""

@@ -161,8 +161,8 @@ class Ingestion:
             else:
                 counts.kept += 1
                 counts.streams[found.event.meta.stream] += 1
-                if relocations.told(found) is not None:
-                    self._log.note_relocation(raw, time.time())
+                if (elsewhere := relocations.told(found)) is not None:
+                    self._log.note_relocation(raw, time.time(), elsewhere.wiki)
                 yield from messages
 
     def _check(self, found: Read) -> None:
@@ -268,8 +268,8 @@ def replay(log: SqliteLog, numbers: Collection[int] = ()) -> tuple[int, int]:
             continue
         with log.atomically():
             log.append(router.routed(found, letter.value))
-            if relocations.told(found) is not None:
-                log.note_relocation(letter.value, time.time())
+            if (elsewhere := relocations.told(found)) is not None:
+                log.note_relocation(letter.value, time.time(), elsewhere.wiki)
             log.mark_replayed(letter.id)
             log.remember(ROUTING, router.encoded())
         alive += 1

@@ -10,16 +10,19 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
 from cli.failures import Failure
+from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at, is_home
 from cli.output import print_json, print_records
 from serving.sqlite_file import BUSY_SECONDS
 from serving.sqlite_readonly import WrittenMeanwhileError, connected_readonly
+from speed.relocations import SECONDS_UNTIL_SETTLED
 
 JARS = ("delta-spark_4.1_2.13-4.4.0.jar", "delta-storage-4.4.0.jar")
 FREE_GIB = 2
@@ -80,7 +83,7 @@ def findings(home: Path) -> Iterator[dict[str, str]]:
     if not is_home(home):
         yield _row("home", f"none at {path} yet: `wikibraid init` or `ingest` makes it", "")
         return
-    home_at(home)  # which refuses one that another version made
+    place = home_at(home)  # which refuses one that another version made
     may_enter = path.stat().st_mode & stat.S_IRWXO
     yield _row(
         "home",
@@ -91,7 +94,23 @@ def findings(home: Path) -> Iterator[dict[str, str]]:
     )
     for name, mending in MENDING.items():
         if (path / name).exists():
-            yield _row(name, *_wholeness(path / name, mending))
+            found, fix = _wholeness(path / name, mending)
+            yield _row(name, found, fix)
+            if name == "log.db" and not fix:
+                yield _row("relocations", *_relocations(place))
+
+
+def _relocations(place: Home) -> tuple[str, str]:
+    """What is noted of revisions that went to another page, and what to do where that does not pass by itself."""
+    with place.notes() as notes:
+        noted = notes.relocations()
+    waiting = [one for one in noted if not one.looked_up]
+    vain = [one for one in noted if one.why]
+    late = any(time.time() - one.noted > SECONDS_UNTIL_SETTLED for one in waiting)
+    return (
+        f"{len(waiting):,} history merges or restores wait to be followed, {len(vain):,} can't be",
+        "`wikibraid ingest relocations` follows them, or tells why it can't" if late or vain else "",
+    )
 
 
 def _wholeness(path: Path, mending: str) -> tuple[str, str]:

@@ -101,7 +101,7 @@ def query(
         return
     dataset = dataset_named(name)
     with place.log() as log, place.store() as store:
-        found = stream(log, store, dataset, key_of(dataset, key or []), at)
+        found = stream(place, log, store, dataset, key_of(dataset, key or []), at)
         file = sys.stdout.buffer
         if format is Format.TABLE:
             rows = counted(found.rows, "rows")
@@ -123,6 +123,7 @@ def query(
                 "generation": found.generation,
                 "complete": found.complete,
                 "lag": found.lag,
+                "waiting": found.waiting,
                 "through": found.through,
             }
             write_json(unseen(found.rows), about, file)
@@ -160,7 +161,8 @@ def _query_part(
         raise Failure(message)
     with temporary(place.temporary) as folder, place.log() as log, place.store() as store:
         try:
-            found = gathered(Moment(store, published_together(store, TABLES), log.ends), part)
+            moment = Moment(store, published_together(store, TABLES), log.ends, place.waiting)
+            found = gathered(moment, part)
             with found.in_database(view.name, folder, instant_of(place, now)) as db:
                 whole = db.execute(f"FROM {view.name} WHERE {part.condition_on(view.name)}").to_arrow_table()
         except NotPublished as error:
@@ -245,7 +247,7 @@ def export(
                 fresh = freshness_of_all(db.streams)
         else:
             dataset = dataset_named(name)
-            found = stream(log, store, dataset, (), at)
+            found = stream(place, log, store, dataset, (), at)
             _make(out_dir)
             with unfinished.open("wb") as file:
                 count = WRITERS[format](dataset, counted(found.rows, "rows"), file)
@@ -284,7 +286,7 @@ def explain(
     place = known_home(home)
     with place.log() as log, place.store() as store:
         try:
-            found = reader(store, log).explain(dataset, key_of(dataset, key, whole=True))
+            found = reader(place, store, log).explain(dataset, key_of(dataset, key, whole=True))
         except NotPublished as error:
             raise Failure(str(error), CANNOT_KNOW) from error
     if json:
