@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 
 from pyspark.sql import SparkSession
 
@@ -42,11 +47,36 @@ def session(app: str, warehouse: Path, *, cores: int | None = None) -> SparkSess
     if not {"SPARK_MASTER", "PYSPARK_GATEWAY_PORT"} & os.environ.keys():
         # Executors elsewhere have this code only once the session is there.
         builder = builder.config("spark.python.daemon.module", "batch.python_daemon")
-    spark = builder.getOrCreate()
+    with _interrupts_waiting():
+        spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     if not (spark.sparkContext.master or "").startswith("local"):
         spark.sparkContext.addPyFile(str(_code(warehouse.parent)))
     return spark
+
+
+@contextmanager
+def _interrupts_waiting() -> Iterator[None]:
+    """Ctrl-C takes effect when Spark has started, seconds later: a JVM that nobody has reached yet would stay alone for ever.
+
+    What Spark itself does about Ctrl-C, as soon as it is there, stands.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def wait(number: int, _: FrameType | None) -> None:
+        came.append(number)
+
+    before = signal.signal(signal.SIGINT, wait)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is wait:
+            signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _code(folder: Path) -> Path:

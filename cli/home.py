@@ -6,9 +6,10 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from batch.bootstrap import Bootstrap, described
@@ -25,6 +26,8 @@ from cli.failures import BUSY, MISTAKE, Failure
 from cli.temporary import remove_unused
 from serving.cassandra_session import PATIENCE_SECONDS, Address, connected
 from serving.cassandra_store import CassandraStore
+from serving.sqlite_file import BUSY_SECONDS
+from serving.sqlite_readonly import connected_readonly
 from serving.sqlite_store import SqliteStore
 from shared_logic.protocols import Generation, Log, Store
 from shared_logic.registry import registry
@@ -105,6 +108,11 @@ class Home:
         self.queries = self.path / "access.log"
         self.sinks_file = self._own_or_usual("sinks.yaml")
         self.streams_file = self._own_or_usual("streams.yaml")
+
+    @property
+    def may_write(self) -> bool:
+        """Whether who runs this may write here; else the log and the store are only read."""
+        return os.access(self.path, os.W_OK)
 
     def configured(self, wanted: Configuration) -> None:
         """Take these settings from now on.
@@ -222,7 +230,7 @@ class Home:
     def log(self) -> Iterator[Log]:
         """The canonical log."""
         topic = self.topic()
-        with SqliteLog(self.path / "log.db") if topic is None else self._in_kafka(topic) as log:
+        with self._notes() if topic is None else self._in_kafka(topic) as log:
             yield log
 
     @contextmanager
@@ -269,8 +277,19 @@ class Home:
     @contextmanager
     def notes(self) -> Iterator[SqliteLog]:
         """What ingest noted beside the messages: dead letters, and where sources stand; with Kafka, where `has_notes`."""
-        with SqliteLog(self.path / "log.db") as notes:
+        with self._notes() as notes:
             yield notes
+
+    def _notes(self) -> SqliteLog:
+        path = self.path / "log.db"
+        return SqliteLog(path) if self.may_write else SqliteLog(path, readonly=_connected)
+
+    def waiting(self) -> Mapping[str, int]:
+        """By wiki how many history merges and restores nobody has looked up yet, as far as ingest noted them here."""
+        if not self.has_notes:
+            return {}
+        with self.notes() as notes:
+            return notes.waiting()
 
     def dead_letters(self, number: int | None = None) -> Sequence[DeadEvent]:
         """Events that could not be read, oldest first; or the one of that number. None, where nothing was ever brought in from here."""
@@ -290,7 +309,7 @@ class Home:
         """The store that readers read; `patience` is how long, in seconds, servers that don't answer are asked again."""
         address = self.address()
         if address is None:
-            with SqliteStore(self.path / "store.db") as store:
+            with SqliteStore(self.path / "store.db", readonly=not self.may_write) as store:
                 yield store
         else:
             with connected(address, cassandra_security(), patience) as cql:
@@ -341,6 +360,9 @@ class Home:
                 )
                 raise Failure(message)
         return sorted(current, key=lambda entry: entry[1].beginning)
+
+
+_connected = partial(connected_readonly, busy_seconds=BUSY_SECONDS)
 
 
 def placed(told: Configuration, path: Path) -> tuple[Topic | None, Address | None]:

@@ -116,7 +116,7 @@ def opened(place: Home, resources: ExitStack) -> Source:
             return None
         return happened(messages[0].value) if messages else None
 
-    return Source(store, ends, happened_at)
+    return Source(store, ends, happened_at, place.waiting)
 
 
 def kept(place: Home) -> Kept:

@@ -34,6 +34,7 @@ from cli.output import err
 from cli.umask import keep_others_out
 from serving.duckdb_session import MemoryLimitError
 from serving.reader import NotPublished
+from serving.sqlite_readonly import WrittenMeanwhileError
 from serving.sqlite_store import StoreError
 from shared_logic.installed import BrokenPackage, register_datasets
 from shared_logic.protocols import LogError
@@ -97,7 +98,15 @@ def run() -> None:
     except Failure as failure:
         err.print(f"wikibraid: {failure}", style="red", markup=False, soft_wrap=True)
         sys.exit(failure.code)
-    except (StoreError, LogError, ArchiveError, SparkError, DefinitionError, MemoryLimitError) as error:
+    except (
+        StoreError,
+        LogError,
+        ArchiveError,
+        SparkError,
+        DefinitionError,
+        MemoryLimitError,
+        WrittenMeanwhileError,
+    ) as error:
         err.print(f"wikibraid: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(MISTAKE)
     except NotPublished as error:

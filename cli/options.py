@@ -30,6 +30,7 @@ HostOption = Annotated[str, typer.Option(help="Where /health and /metrics are an
 PortOption = Annotated[
     int, typer.Option(min=0, max=LAST_PORT, help="Where /health and /metrics are answered.")
 ]
+NameArgument = Annotated[str, typer.Argument(help="The dataset.")]
 HOST = "127.0.0.1"
 DEFAULT_HOME = Path("~/.wikibraid")
 

@@ -20,6 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table as RichTable
+from rich.text import Text
 
 T = TypeVar("T")
 SILENT_SECONDS = 1.0
@@ -47,23 +48,26 @@ def print_outcome(outcome: Mapping[str, Any], sentence: str, *, json: bool) -> N
 
 
 def print_records(records: Sequence[Mapping[str, Any]], title: str = "") -> None:
-    """Records as a table; those of more columns than the screen can hold one below the other."""
+    """Records as a table; those of more columns than the screen can hold one below the other.
+
+    What is in brackets is theirs, as in `[[Main Page]]`, and none of Rich's markup.
+    """
     if not records:
-        out.print(f"[dim]{title + ': ' if title else ''}no rows[/dim]")
+        out.print(f"{title + ': ' if title else ''}no rows", style="dim", markup=False)
         return
     if LEAST_COLUMN * len(records[0]) > out.width:
         for record in records:
-            whole = RichTable(title=title or None, title_justify="left", show_header=False)
+            whole = RichTable(title=Text(title) if title else None, title_justify="left", show_header=False)
             for name, value in record.items():
-                whole.add_row(name, text(value))
+                whole.add_row(Text(name), Text(text(value)))
             _print_whole(whole)
         return
-    table = RichTable(title=title or None, title_justify="left", header_style="bold")
+    table = RichTable(title=Text(title) if title else None, title_justify="left", header_style="bold")
     for name, value in records[0].items():
         is_number = isinstance(value, int) and not isinstance(value, bool)
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
     for record in records:
-        table.add_row(*(text(value) for value in record.values()))
+        table.add_row(*(Text(text(value)) for value in record.values()))
     _print_whole(table)
 
 

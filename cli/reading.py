@@ -25,27 +25,30 @@ from speed import loop_engine
 from speed.worker import Worker
 
 
-def reader(store: Store, log: Log, place: Home | None = None) -> Reader:
-    """A reader over the store that knows where the log ends; with a home, where the batch's files are too."""
-    return Reader(store, log.ends, files=None if place is None else place.batch_files)
+def reader(place: Home, store: Store, log: Log, *, layered: bool = False) -> Reader:
+    """A reader over the store that knows what a home knows by now; `layered`: where the batch's files are, too."""
+    return Reader(store, log.ends, files=place.batch_files if layered else None, waiting=place.waiting)
 
 
 def stream(
+    place: Home,
     log: Log,
     store: Store,
     dataset: Dataset,
     prefix: tuple[Any, ...],
     at: str | None = None,
-    place: Home | None = None,
+    *,
+    layered: bool = False,
 ) -> Stream:
-    """Merged rows whose key starts so, read as they are asked for; `at` as the option says, `place` as for `reader`.
+    """Merged rows whose key starts so, read as they are asked for; `at` as the option says, `layered` as for `reader`.
 
     Raises:
         Failure: `at` is neither a generation nor a cut, or nothing is published that could answer.
     """
     try:
         if at is None or "," not in at:
-            return reader(store, log, place).stream(dataset, prefix, None if at is None else _number(at))
+            number = None if at is None else _number(at)
+            return reader(place, store, log, layered=layered).stream(dataset, prefix, number)
         cut = cut_named(at.removesuffix(","), "--at", log)
         overlay, made = as_of(store, log, dataset, cut, replay)
         return Reader(overlay, lambda: cut, store).stream(dataset, prefix, made.number)
@@ -76,7 +79,7 @@ def analysis(
     """
 
     def read(dataset: Dataset) -> Stream:
-        found = stream(log, store, dataset, (), at, place)
+        found = stream(place, log, store, dataset, (), at, layered=True)
         return replace(found, rows=counted(found.rows, f"rows of {dataset.name}"))
 
     with (
@@ -99,8 +102,13 @@ def instant_of(place: Home, now: str | None) -> datetime:
 
 def freshness(found: Stream) -> str:
     """How fresh the rows are, in words."""
-    behind = "complete" if found.complete else f"incomplete: {found.lag:,} messages behind"
-    return f"generation {found.generation}, through offsets {','.join(map(str, found.through))}, {behind}"
+    missing = [f"{found.lag:,} messages behind"] if found.lag else []
+    if found.waiting:
+        missing.append(
+            f"{found.waiting:,} history merges or restores wait to be followed (`wikibraid ingest relocations`)"
+        )
+    complete = f"incomplete: {', '.join(missing)}" if missing else "complete"
+    return f"generation {found.generation}, through offsets {','.join(map(str, found.through))}, {complete}"
 
 
 def freshness_of_all(streams: Mapping[str, Stream]) -> str:

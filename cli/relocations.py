@@ -9,8 +9,9 @@ from sqlite3 import OperationalError
 from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home, Intake
 from cli.output import err
-from serving.reader import NotPublished, lag_of
+from serving.reader import NotPublished
 from serving.sqlite_store import StoreError
+from serving.standing import lag_of
 from serving.stored_pages import StoredPages
 from shared_logic.protocols import Cut, LogError, Store
 from shared_logic.relocations import Merge, Told

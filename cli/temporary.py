@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 
 LOCK = "LOCK"
 """In every folder, held while it is in use; beside them, held while one is made or removed."""
@@ -15,7 +16,14 @@ LOCK = "LOCK"
 
 @contextmanager
 def temporary(parent: Path) -> Iterator[Path]:
-    """A new folder below `parent`, which may be missing; what killed processes left there goes first."""
+    """A new folder below `parent`, which may be missing; what killed processes left there goes first.
+
+    Who may not write there gets one where the system has such folders.
+    """
+    if not os.access(parent if parent.exists() else parent.parent, os.W_OK):
+        with TemporaryDirectory(prefix="wikibraid-") as elsewhere:
+            yield Path(elsewhere)
+        return
     parent.mkdir(exist_ok=True)
     with ExitStack() as stack:
         with _held(parent / LOCK):

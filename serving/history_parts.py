@@ -186,7 +186,7 @@ class Gathered:
 
     def __post_init__(self) -> None:
         """Note how fresh everything is, and what the wiki's namespaces are."""
-        self.streams = {name: self.moment.freshness(name) for name in TABLES}
+        self.streams = {name: self.moment.freshness(name, self.wiki) for name in TABLES}
         self.sites = self.beginning("site_namespaces", [(self.wiki,)])
 
     def beginning(self, name: str, prefixes: Iterable[Key]) -> list[Row]:

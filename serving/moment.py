@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from serving.reader import NotPublished, Stream, check_columns, lag_of, through_of
+from serving.reader import NotPublished, Stream, check_columns, through_of
 from serving.redaction import HiddenNames, Redaction
+from serving.standing import Ends, Waiting, standing
 from shared_logic.datasets.user_current import hidden_names
 from shared_logic.definition import Dataset
 from shared_logic.keys import decode_key, decode_values, encode_key
 from shared_logic.merge import merged, merged_of
-from shared_logic.protocols import Cut, Generation, Store
+from shared_logic.protocols import Generation, Store
 from shared_logic.registry import registry
 from shared_logic.tables import Key
 
@@ -47,10 +48,11 @@ class Moment:
         self,
         store: Store,
         generations: Mapping[str, Generation],
-        ends: Callable[[], Cut] | None = None,
+        ends: Ends | None = None,
+        waiting: Waiting | None = None,
     ) -> None:
-        """Read these generations, by dataset (see `published_together`); `ends` tells where the log ends now."""
-        self._store, self._ends = store, ends
+        """Read these generations, by dataset (see `published_together`); `ends` and `waiting` tell what is known by now."""
+        self._store, self._ends, self._waiting = store, ends, waiting
         hidden = HiddenNames(store, generations[hidden_names.name])
         self._tables = {
             name: _Table(registry[name], made, Redaction(store, hidden, registry[name]))
@@ -81,14 +83,12 @@ class Moment:
         found = merged_of(self._store, table.dataset, table.made.lane, [encode_key(key) for key in keys])
         return dict(table.shown((key, row) for key, row in found if row is not None))
 
-    def freshness(self, name: str) -> Stream:
-        """What rows of a table include that are read from now on; none of them."""
+    def freshness(self, name: str, *prefix: Any) -> Stream:
+        """What rows of a table include whose key starts so, and that are read from now on; none of them."""
         table = self._tables[name]
         through = through_of(self._store, table.made)
-        lag = None if self._ends is None else lag_of(self._ends(), through)
-        return Stream(
-            iter(()), table.made.number, through, complete=None if lag is None else lag == 0, lag=lag
-        )
+        told = standing(table.dataset, prefix, through, self._ends, self._waiting)
+        return Stream(iter(()), table.made.number, through, *told)
 
 
 class _Table:

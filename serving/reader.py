@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.redaction import HiddenNames, Redaction
+from serving.standing import Standing, Waiting, standing
 from shared_logic.definition import Dataset
 from shared_logic.generations import generation_of
 from shared_logic.kernel import add
@@ -34,9 +35,11 @@ class Answer:
     through: Cut
     """The offsets of the log before which everything is included."""
     complete: bool | None
-    """Whether that is all that the log holds; None: not known here."""
+    """Whether that is all that is known by now; None: not known here."""
     lag: int | None
     """Messages that are not included yet; None: not known here."""
+    waiting: int = 0
+    """History merges and restores of the wiki that were not looked up yet, as far as that is known here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Stream:
     complete: bool | None
     """As in an answer, but as of the beginning: whether that was all that the log held then."""
     lag: int | None
+    waiting: int = 0
+    """As in an answer, as of the beginning."""
     layers: Layers | None = None
     """Of a whole table whose batch lies in files: the same rows for who can put layers together."""
 
@@ -90,6 +95,7 @@ class Reader:
         ends: Callable[[], Cut] | None = None,
         hiding: Store | None = None,
         files: Callable[[Generation], Sequence[Path] | None] | None = None,
+        waiting: Waiting | None = None,
     ) -> None:
         """Read from a store.
 
@@ -98,9 +104,10 @@ class Reader:
             ends: tells where the log ends now; without it no answer knows whether it is complete.
             hiding: the store that knows which accounts are hidden now, where that is another one.
             files: tells in which Parquet files the rows of a generation's batch lie as well; None: in none any more.
+            waiting: tells what was not looked up yet; without it no answer says so.
         """
         self._store, self._ends, self._hidden = store, ends, HiddenNames(hiding or store)
-        self._files = files or (lambda _: None)
+        self._files, self._waiting = files or (lambda _: None), waiting
         self._redactions: dict[Schema[Any], Redaction] = {}
 
     def get(self, dataset: Dataset, key: Key, generation: int | None = None) -> Answer:
@@ -115,7 +122,7 @@ class Reader:
         values = _merged(dataset, parts)
         shown = self._shown(dataset, key, values)
         rows = [] if shown is None else [dataset.schema.record(key, shown)]
-        return self._answer(parts.generation, parts.through, rows)
+        return self._answer(dataset, key, parts.generation, parts.through, rows)
 
     def scan(self, dataset: Dataset, prefix: Key = (), generation: int | None = None) -> Answer:
         """All rows whose key starts with `prefix`, in order of key; `generation` reads as of another one.
@@ -125,7 +132,7 @@ class Reader:
             ValueError: the table can't have such keys.
         """
         made, through, rows = self._rows(dataset, prefix, generation)
-        return self._answer(made, through, list(rows))
+        return self._answer(dataset, prefix, made, through, list(rows))
 
     def stream(self, dataset: Dataset, prefix: Key = (), generation: int | None = None) -> Stream:
         """The same rows as `scan`, read as they are asked for: however many there are, few are held at a time.
@@ -135,9 +142,9 @@ class Reader:
             ValueError: the table can't have such keys.
         """
         made, through, rows = self._rows(dataset, prefix, generation)
-        lag = self._lag(through)
+        told = self._standing(dataset, prefix, through)
         layers = None if prefix else self._layers(dataset, made)
-        return Stream(rows, made.number, through, None if lag is None else lag == 0, lag, layers)
+        return Stream(rows, made.number, through, *told, layers)
 
     def stream_of(self, dataset: Dataset, prefixes: Iterable[Key], generation: int | None = None) -> Stream:
         """The rows whose key starts with any of these, one after the other, read as they are asked for.
@@ -148,14 +155,14 @@ class Reader:
         """
         made = self._generation(dataset, generation)
         through = through_of(self._store, made)
-        lag = self._lag(through)
+        told = self._standing(dataset, (), through)
 
         def rows() -> Iterator[dict[str, Any]]:
             for prefix in prefixes:
                 _check(dataset, prefix, whole=False)
                 yield from self._beginning(dataset, made, prefix)
 
-        return Stream(rows(), made.number, through, complete=None if lag is None else lag == 0, lag=lag)
+        return Stream(rows(), made.number, through, *told)
 
     def rows_of(
         self, dataset: Dataset, keys: Sequence[bytes], generation: int
@@ -276,13 +283,14 @@ class Reader:
         if not prefix:
             self._check_kept(made)
 
-    def _answer(self, made: Generation, through: Cut, rows: list[dict[str, Any]]) -> Answer:
+    def _answer(
+        self, dataset: Dataset, prefix: Key, made: Generation, through: Cut, rows: list[dict[str, Any]]
+    ) -> Answer:
         """Say how fresh the rows are; `through` was read before them, they may include more and never less."""
-        lag = self._lag(through)
-        return Answer(rows, made.number, through, complete=None if lag is None else lag == 0, lag=lag)
+        return Answer(rows, made.number, through, *self._standing(dataset, prefix, through))
 
-    def _lag(self, through: Cut) -> int | None:
-        return None if self._ends is None else lag_of(self._ends(), through)
+    def _standing(self, dataset: Dataset, prefix: Key, through: Cut) -> Standing:
+        return standing(dataset, prefix, through, self._ends, self._waiting)
 
     def _parts(self, dataset: Dataset, key: Key, generation: int | None) -> Parts:
         parts = self._store.parts(dataset.name, encode_key(key), generation)
@@ -319,11 +327,6 @@ def through_of(store: Store, made: Generation) -> Cut:
         end if (at := store.progress(lane, partition)) is None else at
         for partition, end in enumerate(made.cut)
     )
-
-
-def lag_of(ends: Cut, through: Cut) -> int:
-    """How many messages of the log lie behind those offsets."""
-    return sum([max(0, end - at) for end, at in zip(ends, through, strict=True)])
 
 
 def check_columns(dataset: Dataset, made: Generation) -> None:

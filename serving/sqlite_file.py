@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
 
+from serving.sqlite_readonly import connected_readonly
+
 FORMAT = 3
 BUSY_SECONDS = 5
 _PATIENT = Retrying(
@@ -70,7 +72,8 @@ def opened(path: Path, *, readonly: bool) -> sqlite3.Connection:
     except (sqlite3.Error, OSError) as error:
         if db is not None:
             db.close()
-        message = f"{path}: can't be opened as a store ({error}); check that it is one and that the folder is there and writable"
+        right = "you may read it" if readonly else "the folder is there and writable"
+        message = f"{path}: can't be opened as a store ({error}); check that it is one and that {right}"
         raise StoreError(message) from error
     if found != FORMAT:
         db.close()
@@ -140,10 +143,7 @@ def key_range(prefix: bytes) -> tuple[str, tuple[bytes, ...]]:
 
 def _connected(path: Path, *, readonly: bool) -> sqlite3.Connection:
     if readonly:
-        uri = f"{path.absolute().as_uri()}?mode=ro"
-        db = sqlite3.connect(
-            uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False
-        )
+        db = connected_readonly(path, BUSY_SECONDS)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)

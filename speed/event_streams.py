@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ import httpx
 from httpx_sse import ServerSentEvent, SSEError, connect_sse
 
 from shared_logic.protocols import LogError
-from speed.ingest import Arrived
+from speed.ingest import Arrived, Scope
 from speed.sqlite_log import SqliteLog
 
 WIKIMEDIA = "https://stream.wikimedia.org/v2/stream"
@@ -44,19 +44,53 @@ class _Told(NamedTuple):
 class EventStreams:
     """See `speed.sources.Source`. Reads ahead in a thread of its own, while inside `reading`."""
 
-    def __init__(self, log: SqliteLog, url: str, streams: Sequence[str], since: str, tell: Tell) -> None:
-        """Go on after what the log holds of these streams; if it holds nothing, from `since` on, an instant; else from now on.
+    def __init__(
+        self,
+        log: SqliteLog,
+        url: str,
+        streams: Sequence[str],
+        since: str,
+        tell: Tell,
+        scope: Scope | None = None,
+    ) -> None:
+        """Go on after what the log holds of these streams for what is wanted (`scope`, or all).
 
-        `tell` is told of what an operator wants to read.
+        If it holds nothing, from `since` on, an instant; else from now on. `tell` is told of what an operator wants to read.
+
+        Raises:
+            StreamRefused: several parts of what is wanted were read apart, and `since` does not say from when on all is.
         """
+        scope = scope or Scope()
         self._address = f"{url.rstrip('/')}/{','.join(streams)}"
-        self._name = f"live {self._address}"
-        self._last = (log.recall(self._name) or b"").decode()
+        source = f"live {self._address}"
+        self._name = scope.named(source)
+        before = self._before(source, scope, log.source_positions(source), since, tell)
+        self._last = (log.recall(before) or b"").decode()
         self._taken = log.source_position(self._name)
         self._since, self._tell = since, tell
         self._waiting: queue.Queue[_Told | Exception] = queue.Queue(_HELD)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._read, name="event streams", daemon=True)
+
+    def _before(self, source: str, scope: Scope, names: Collection[str], since: str, tell: Tell) -> str:
+        """The one of these names under which the log holds where to go on; where none is, its own."""
+        if self._name in names:
+            return self._name
+        if covered := scope.covered(source, names):
+            return covered[0]
+        touched = scope.touched(source, names)
+        if since or not names:
+            return self._name
+        read = "; ".join(name.removeprefix(f"{source} for ") for name in names)
+        if not touched:
+            tell(
+                f"{self._address} was read for {read}; for other wikis it begins now, and with --since INSTANT earlier"
+            )
+            return self._name
+        if len(touched) > 1:
+            message = f"{self._address} was read apart for {read}; say with --since INSTANT from when on: what is known is not taken twice"
+            raise StreamRefused(message)
+        return touched[0]
 
     @contextmanager
     def reading(self) -> Iterator[None]:

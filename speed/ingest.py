@@ -83,6 +83,22 @@ class Scope:
         """The name by which is remembered how much of a source was read for these wikis: what others want of it is still to be read."""
         return f"{source} for {','.join(sorted(self.wikis))}" if self.wikis else source
 
+    def covered(self, source: str, names: Iterable[str]) -> list[str]:
+        """Those of a source's names under which it was read for all that is wanted here, whatever else was."""
+        read = {name: _wikis_of(source, name) for name in names}
+        return [name for name, wikis in read.items() if not wikis or (self.wikis and self.wikis <= wikis)]
+
+    def touched(self, source: str, names: Iterable[str]) -> list[str]:
+        """Those under which it was read for some of what is wanted here."""
+        read = {name: _wikis_of(source, name) for name in names}
+        return [name for name, wikis in read.items() if not (wikis and self.wikis) or self.wikis & wikis]
+
+
+def _wikis_of(source: str, name: str) -> frozenset[str]:
+    """For which wikis a source was read that is remembered by that name (see `Scope.named`); none: for all."""
+    told = name.removeprefix(source).removeprefix(" for ")
+    return frozenset(told.split(",")) if told else frozenset()
+
 
 class Arrived(NamedTuple):
     """One event as it came."""
@@ -147,8 +163,8 @@ class Ingestion:
             else:
                 counts.kept += 1
                 counts.streams[found.event.meta.stream] += 1
-                if relocations.told(found) is not None:
-                    self._log.note_relocation(raw, time.time())
+                if (elsewhere := relocations.told(found)) is not None:
+                    self._log.note_relocation(raw, time.time(), elsewhere.wiki)
                 yield from messages
 
     def _check(self, found: Read) -> None:
@@ -256,8 +272,8 @@ def replay(log: SqliteLog, numbers: Collection[int] = ()) -> tuple[int, int]:
             continue
         with log.atomically():
             log.append(router.routed(found, letter.value))
-            if relocations.told(found) is not None:
-                log.note_relocation(letter.value, time.time())
+            if (elsewhere := relocations.told(found)) is not None:
+                log.note_relocation(letter.value, time.time(), elsewhere.wiki)
             log.mark_replayed(letter.id)
             log.remember(ROUTING, router.encoded())
         alive += 1

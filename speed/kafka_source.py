@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 
 from shared_logic.protocols import LogError
-from speed.ingest import Arrived
+from speed.ingest import Arrived, Scope
 from speed.kafka_log import KafkaUnreachable
 from speed.sqlite_log import SqliteLog
 
@@ -55,8 +55,9 @@ class KafkaSource:
         beginning: Beginning,
         tell: Tell,
         options: Mapping[str, str] | None = None,
+        scope: Scope | None = None,
     ) -> None:
-        """Go on after what the log holds of these topics; `options` are librdkafka's.
+        """Go on after what the log holds of these topics for what is wanted (`scope`, or all); `options` are librdkafka's.
 
         `tell` is told which of the topics are not read, whenever that changes.
 
@@ -68,6 +69,7 @@ class KafkaSource:
         """
         self._log, self._brokers, self._topics, self._beginning = log, brokers, topics, beginning
         self._tell, self._told = tell, _ALL_READ
+        self._scope = scope or Scope()
         self._next: dict[Place, int] = {}
         self._partitions: dict[str, int] = {}
         self._looked_at = time.monotonic()
@@ -129,7 +131,7 @@ class KafkaSource:
     def note(self, log: SqliteLog) -> None:
         """See `Source`."""
         for place, offset in self._next.items():
-            log.advance_source(_name(self._brokers, place), offset)
+            log.advance_source(self._scope.named(_name(self._brokers, place)), offset)
 
     def _look_again(self) -> None:
         try:
@@ -183,7 +185,9 @@ class KafkaSource:
     def _begin(self, place: Place, *, added: bool) -> int:
         """Where to begin; a partition that was added to a topic that is read is new as a whole, whatever its records' times."""
         beginning = replace(self._beginning, since_ms=None) if added else self._beginning
-        known = self._log.source_position(_name(self._brokers, place))
+        source = _name(self._brokers, place)
+        positions = self._log.source_positions(source)
+        known = max((positions[name] for name in self._scope.covered(source, positions)), default=0)
         low, high = self._bounds(place)
         if not known:
             if beginning.since_ms is None:

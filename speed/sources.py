@@ -59,6 +59,12 @@ class Metrics:
             ["stream"],
             registry=self.collected,
         )
+        self.waiting = Gauge(
+            "wikibraid_relocations_waiting",
+            "History merges and restores that nobody has looked up yet: until then tables show these revisions on the page before",
+            ["wiki"],
+            registry=self.collected,
+        )
         self.canary_seconds = Histogram(
             "wikibraid_ingested_canary_seconds",
             "From the time that a canary event bears to its being brought in",
@@ -111,11 +117,17 @@ class Follower:
         while not self._stopping:
             self.seen_at = time.monotonic()
             self.meanwhile()
+            self._tell_what_waits()
             events = self.source.take(EVENTS_PER_COMMIT, SECONDS_PER_COMMIT)
             if not events:
                 self.caught_up = True
                 continue
             self._commit(events)
+
+    def _tell_what_waits(self) -> None:
+        self.metrics.waiting.clear()
+        for wiki, number in self.log.waiting().items():
+            self.metrics.waiting.labels(wiki).set(number)
 
     def _commit(self, events: Sequence[Arrived]) -> None:
         counts = self.ingestion.counts

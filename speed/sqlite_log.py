@@ -20,7 +20,7 @@ from shared_logic.partitions import PARTITIONS, partition
 from shared_logic.protocols import Cut, LogError, Message
 from shared_logic.restores import rewritten
 
-FORMAT = 5
+FORMAT = 6
 _PATIENT = Retrying(
     retry=retry_if_exception_message(match=".*database is locked"),
     stop=stop_after_delay(5),
@@ -32,6 +32,13 @@ ROUTING = "routing"
 _IDENTITY = "identity"
 _RELOCATIONS = """CREATE TABLE relocations (value BLOB PRIMARY KEY, noted REAL NOT NULL, looked_up INTEGER NOT NULL DEFAULT 0,
     why TEXT NOT NULL DEFAULT '', settled INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID"""
+_BY_WIKI = (
+    "ALTER TABLE relocations ADD COLUMN wiki TEXT NOT NULL DEFAULT ''",
+    # What is settled stays, and grows: who reads a row asks what waits.
+    "CREATE INDEX relocations_waiting ON relocations (wiki, settled, looked_up) WHERE NOT settled AND NOT looked_up",
+)
+_WIKI_OF_NOTED = """UPDATE relocations SET wiki = coalesce(json_extract(CAST(value AS TEXT), '$.wiki_id'),
+    json_extract(CAST(value AS TEXT), '$.database'), json_extract(CAST(value AS TEXT), '$.wiki'), '')"""
 _TABLES = (
     """CREATE TABLE messages (partition INTEGER, position INTEGER, key TEXT NOT NULL, value BLOB NOT NULL,
     PRIMARY KEY (partition, position)) WITHOUT ROWID""",
@@ -44,8 +51,13 @@ _TABLES = (
     """CREATE TABLE dead_letters (id INTEGER PRIMARY KEY, source TEXT NOT NULL, position INTEGER NOT NULL, code TEXT NOT NULL,
     detail TEXT NOT NULL, value BLOB NOT NULL, replayed INTEGER NOT NULL DEFAULT 0, UNIQUE (source, position))""",
     _RELOCATIONS,
+    *_BY_WIKI,
 )
-_ADDED = {3: (_RELOCATIONS,), 4: ("DROP TABLE relocations", _RELOCATIONS)}
+_ADDED = {
+    3: (_RELOCATIONS,),
+    4: ("DROP TABLE relocations", _RELOCATIONS),
+    5: (*_BY_WIKI, _WIKI_OF_NOTED),
+}
 """By format what makes the next one of it."""
 
 
@@ -77,31 +89,47 @@ class Relocation(NamedTuple):
 class SqliteLog:
     """Appends are by one process at a time, reads by any number."""
 
-    def __init__(self, path: Path, partitions: int = PARTITIONS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        partitions: int = PARTITIONS,
+        readonly: Callable[[Path], sqlite3.Connection] | None = None,
+    ) -> None:
         """Open or make the log; an existing one keeps its number of partitions.
+
+        `readonly` connects to a file that is only read: then nothing is made or changed.
 
         Raises:
             LogError: not a log of this version, or not to be opened.
         """
         self._path = path
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
-            # SQLite itself does not wait for whoever makes the same file a log in WAL mode at this moment.
-            _PATIENT(self._db.execute, "PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
+            if readonly is not None:
+                self._db = readonly(path)
+            else:
+                self._db = self._to_write()
             found = self._format()
-            if found == 0 or found in _ADDED:
+            if readonly is None and (found == 0 or found in _ADDED):
                 found = self._brought_up(partitions)
         except (sqlite3.Error, OSError) as error:
-            message = (
-                f"{path}: can't be opened as a log ({error}); check that the folder is there and writable"
-            )
+            right = "you may read it" if readonly is not None else "the folder is there and writable"
+            message = f"{path}: can't be opened as a log ({error}); check that {right}"
             raise LogError(message) from error
         if found != FORMAT:
-            message = f"{path} is a log of format {found}, this version reads {FORMAT}; use the wikibraid that made it"
+            what = (
+                "have its owner run any command here" if found in _ADDED else "use the wikibraid that made it"
+            )
+            message = f"{path} is a log of format {found}, this version reads {FORMAT}; {what}"
             raise LogError(message)
         self._partitions = int(self.recall("partitions") or partitions)
+
+    def _to_write(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(self._path, isolation_level=None, timeout=5)
+        # SQLite itself does not wait for whoever makes the same file a log in WAL mode at this moment.
+        _PATIENT(db.execute, "PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        return db
 
     def _format(self) -> int:
         return int(self._db.execute("PRAGMA user_version").fetchone()[0])
@@ -245,12 +273,12 @@ class SqliteLog:
                     "DELETE FROM marks WHERE wiki=? AND rev_id=? AND value=?", (wiki, rev_id, value)
                 )
                 self.note_mark(wiki, rev_id, rewrite(value))
-            for event, noted, settled in self._db.execute(
-                "SELECT value, noted, settled FROM relocations"
+            for event, noted, settled, wiki in self._db.execute(
+                "SELECT value, noted, settled, wiki FROM relocations"
             ).fetchall():
                 if (rest := rewrite(event)) != event:
                     self.settle_relocation(event, remember=False)
-                    self.note_relocation(rest, noted)
+                    self.note_relocation(rest, noted, wiki)
                     if settled:
                         self.settle_relocation(rest, remember=True)
             self._db.execute("UPDATE dead_letters SET value=?", (zlib.compress(b""),))
@@ -301,6 +329,14 @@ class SqliteLog:
         row = self._db.execute("SELECT position FROM sources WHERE name=?", (name,)).fetchone()
         return row[0] if row else 0
 
+    def source_positions(self, name: str) -> dict[str, int]:
+        """The same by the names under which that source is remembered, each for some wikis (see `speed.ingest.Scope`)."""
+        rows = self._db.execute(
+            "SELECT name, position FROM sources WHERE name=?1 OR (name>=?1 || ' for ' AND name<?1 || ' for!')",
+            (name,),
+        )
+        return dict(rows.fetchall())
+
     def advance_source(self, name: str, position: int) -> None:
         """So many lines of that source are done."""
         self._db.execute("INSERT OR REPLACE INTO sources VALUES (?,?)", (name, position))
@@ -323,9 +359,17 @@ class SqliteLog:
         rows = self._db.execute("SELECT page_id FROM restored WHERE wiki=? AND rev_id=?", (wiki, rev_id))
         return [page_id for (page_id,) in rows]
 
-    def note_relocation(self, event: bytes, at: float) -> None:
+    def note_relocation(self, event: bytes, at: float, wiki: str) -> None:
         """Keep an event that tells of revisions to be looked up later (see `shared_logic.relocations`); `at` is now, in seconds."""
-        self._db.execute("INSERT OR IGNORE INTO relocations (value, noted) VALUES (?,?)", (event, at))
+        row = (event, at, wiki)
+        self._db.execute("INSERT OR IGNORE INTO relocations (value, noted, wiki) VALUES (?,?,?)", row)
+
+    def waiting(self) -> dict[str, int]:
+        """By wiki how many of them nobody has looked up yet."""
+        rows = self._db.execute(
+            "SELECT wiki, count(*) FROM relocations WHERE NOT settled AND NOT looked_up GROUP BY wiki"
+        )
+        return dict(rows.fetchall())
 
     def relocations(self) -> list[Relocation]:
         """Those that are not settled, oldest first."""

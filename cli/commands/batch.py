@@ -14,6 +14,7 @@ from cli.options import (
     DEFAULT_HOME,
     HomeOption,
     JsonOption,
+    NameArgument,
     cut_named,
     dataset_named,
     datasets_named,
@@ -143,7 +144,7 @@ def plan(
 
 
 @generations_app.command("list")
-def generations_list(name: str, home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
+def generations_list(name: NameArgument, home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """List the generations of a dataset."""
     with known_home(home).store() as store:
         current = store.published(dataset_named(name).name)
@@ -167,7 +168,10 @@ def generations_list(name: str, home: HomeOption = DEFAULT_HOME, json: JsonOptio
 
 @generations_app.command("publish")
 def generations_publish(
-    name: str, number: int, home: HomeOption = DEFAULT_HOME, json: JsonOption = False
+    name: NameArgument,
+    number: Annotated[int, typer.Argument(help="The generation, as `generations list` numbers it.")],
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
 ) -> None:
     """Make a generation the one that readers read; the same command rolls back."""
     place = known_home(home)

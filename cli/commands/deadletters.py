@@ -45,7 +45,11 @@ def list_(
 
 
 @app.command("show")
-def show(number: int, home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
+def show(
+    number: Annotated[int, typer.Argument(help="The dead letter, as `deadletters list` numbers it.")],
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
+) -> None:
     """Show one dead letter: why it is dead and what it looks like, free text left out, since it may be hidden on the wiki."""
     found = known_home(home).dead_letters(number)
     if not found:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from batch.compressed import InputError, open_input
 from cli.failures import DIFFERS, Failure
-from cli.options import JsonOption, dataset_named
+from cli.options import JsonOption, NameArgument, dataset_named
 from cli.output import out, print_json, print_records
 from cli.templates import TEMPLATES, names_used
 from cli.umask import let_others_read
@@ -69,11 +70,11 @@ def datasets(
         print_json(described)
         return
     out.print(
-        f"[bold]{made.name}[/bold] · {made.shape} · fingerprint {described['fingerprint']}\n\n{made.doc}\n"
+        f"[bold]{made.name}[/bold] · {made.shape} · fingerprint {described['fingerprint']}\n\n{escape(made.doc)}\n"
     )
     print_records(described["columns"])  # type: ignore[arg-type]
     for condition in made.schema.expectations:
-        out.print(f"every row: {condition}")
+        out.print(f"every row: {condition}", markup=False)
 
 
 def _say_view(view: View, json: bool) -> None:
@@ -87,7 +88,7 @@ def _say_view(view: View, json: bool) -> None:
     if json:
         print_json(described)
         return
-    out.print(f"[bold]{view.name}[/bold] · view of {', '.join(view.reads)}\n\n{view.doc}\n")
+    out.print(f"[bold]{view.name}[/bold] · view of {', '.join(view.reads)}\n\n{escape(view.doc)}\n")
     out.print(view.sql.strip(), markup=False)
 
 
@@ -156,7 +157,7 @@ def new(
 
 
 def try_(
-    name: Annotated[str, typer.Argument(help="The dataset.")],
+    name: NameArgument,
     file: Annotated[Path, typer.Argument(help="Events, one JSON text a line; may be compressed.")],
     limit: Annotated[int, typer.Option(min=0, help="Rows to print.")] = 20,
     json: JsonOption = False,
@@ -184,14 +185,14 @@ def try_(
             f"{len(found.dead)} events unreadable, {len(found.out_of_scope)} out of scope"
         )
         for place, why in found.dead[:SHOWN]:
-            out.print(f"  line {place + 1}: {why}")
+            out.print(f"  line {place + 1}: {why}", markup=False)
     if raised:
         message = f"functions raised {len(raised):,} times:\n  " + "\n  ".join(raised[:SHOWN])
         raise Failure(message)
 
 
 def check(
-    name: Annotated[str, typer.Argument(help="The dataset.")],
+    name: NameArgument,
     examples: Annotated[int, typer.Option(min=1, help="Stories to try the law on.")] = 300,
     json: JsonOption = False,
 ) -> None:

@@ -10,14 +10,19 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
 from cli.failures import Failure
+from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at, is_home
 from cli.output import print_json, print_records
+from serving.sqlite_file import BUSY_SECONDS
+from serving.sqlite_readonly import WrittenMeanwhileError, connected_readonly
+from speed.relocations import SECONDS_UNTIL_SETTLED
 
 JARS = ("delta-spark_4.1_2.13-4.4.0.jar", "delta-storage-4.4.0.jar")
 FREE_GIB = 2
@@ -78,7 +83,7 @@ def findings(home: Path) -> Iterator[dict[str, str]]:
     if not is_home(home):
         yield _row("home", f"none at {path} yet: `wikibraid init` or `ingest` makes it", "")
         return
-    home_at(home)  # which refuses one that another version made
+    place = home_at(home)  # which refuses one that another version made
     may_enter = path.stat().st_mode & stat.S_IRWXO
     yield _row(
         "home",
@@ -89,18 +94,36 @@ def findings(home: Path) -> Iterator[dict[str, str]]:
     )
     for name, mending in MENDING.items():
         if (path / name).exists():
-            damage = _damage(path / name)
-            yield _row(name, damage or "whole", mending if damage else "")
+            found, fix = _wholeness(path / name, mending)
+            yield _row(name, found, fix)
+            if name == "log.db" and not fix:
+                yield _row("relocations", *_relocations(place))
 
 
-def _damage(path: Path) -> str:
-    """What is wrong with an SQLite file; empty: nothing."""
+def _relocations(place: Home) -> tuple[str, str]:
+    """What is noted of revisions that went to another page, and what to do where that does not pass by itself."""
+    with place.notes() as notes:
+        noted = notes.relocations()
+    waiting = [one for one in noted if not one.looked_up]
+    vain = [one for one in noted if one.why]
+    late = any(time.time() - one.noted > SECONDS_UNTIL_SETTLED for one in waiting)
+    return (
+        f"{len(waiting):,} history merges or restores wait to be followed, {len(vain):,} can't be",
+        "`wikibraid ingest relocations` follows them, or tells why it can't" if late or vain else "",
+    )
+
+
+def _wholeness(path: Path, mending: str) -> tuple[str, str]:
+    """What an SQLite file is, and what to do about it; `mending` where it is damaged."""
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+        with closing(connected_readonly(path, BUSY_SECONDS)) as db:
             (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    except (sqlite3.OperationalError, OSError, WrittenMeanwhileError) as error:
+        # Of a file that is damaged SQLite says something else.
+        return f"not known ({error})", "run this as a user who may read it, or once more when nobody uses it"
     except sqlite3.Error as error:
-        return str(error)
-    return "" if found == "ok" else str(found)
+        return str(error), mending
+    return ("whole", "") if found == "ok" else (str(found), mending)
 
 
 def _java() -> str:

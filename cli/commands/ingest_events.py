@@ -116,10 +116,12 @@ def live(
     if since is not None:
         instant_named(since)
 
-    def source(log: SqliteLog) -> EventStreams:
-        return EventStreams(log, url, wanted, since or "", _tell)
+    scope = scope_of(place, wiki)
 
-    say_counts(_follow(place, "ingest live", source, wiki, (host, port)), json)
+    def source(log: SqliteLog) -> EventStreams:
+        return EventStreams(log, url, wanted, since or "", _tell, scope)
+
+    say_counts(_follow(place, "ingest live", source, scope, (host, port)), json)
 
 
 def kafka(
@@ -151,10 +153,12 @@ def kafka(
     wanted_topics = [topic for name in wanted for topic in topics(name, known[name])]
     beginning = Beginning(None if since is None else instant_named(since), accept_loss)
 
-    def source(log: SqliteLog) -> KafkaSource:
-        return KafkaSource(log, brokers, wanted_topics, beginning, _tell, kafka_options())
+    scope = scope_of(place, wiki)
 
-    say_counts(_follow(place, "ingest kafka", source, wiki, (host, port)), json)
+    def source(log: SqliteLog) -> KafkaSource:
+        return KafkaSource(log, brokers, wanted_topics, beginning, _tell, kafka_options(), scope)
+
+    say_counts(_follow(place, "ingest kafka", source, scope, (host, port)), json)
 
 
 def scope_of(place: Home, wikis: list[str] | None) -> Scope:
@@ -174,13 +178,13 @@ def _follow(
     place: Home,
     what: str,
     source: Callable[[SqliteLog], EventStreams | KafkaSource],
-    wikis: list[str] | None,
+    scope: Scope,
     at: tuple[str, int],
 ) -> Counts:
     """Bring a source's events in until a signal ends it."""
     with place.writing_log(what), place.intake() as intake:
         opened = source(intake.notes)
-        ingestion = Ingestion(intake.notes, scope_of(place, wikis))
+        ingestion = Ingestion(intake.notes, scope)
         follower = Follower(
             intake.notes, opened, ingestion, lambda _: intake.relay(), LookingUp(place, intake)
         )

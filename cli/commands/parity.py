@@ -52,7 +52,7 @@ def parity(
         temporary(place.temporary) as folder,
         meter("recomputing"),
     ):
-        read = reader(store, log)
+        read = reader(place, store, log)
         served = [_served(store, log, read, dataset_named(name), folder) for name in dict.fromkeys(names)]
         wanted: dict[Cut, list[Dataset]] = {}
         for one in served:

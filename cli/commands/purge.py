@@ -20,7 +20,8 @@ from cli.output import Meter, meter, out, print_json, print_outcome
 from cli.purges import Plan, noted, plan_of, planned
 from cli.sinks import outputs
 from serving.http.query_log import rewrite_reasons
-from serving.reader import lag_of, through_of
+from serving.reader import through_of
+from serving.standing import lag_of
 from shared_logic.datasets.user_current import hidden_names
 from shared_logic.entities import entity
 from shared_logic.keys import decode_key

@@ -18,7 +18,15 @@ import typer
 
 from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home
-from cli.options import DEFAULT_HOME, HomeOption, JsonOption, dataset_named, key_of, known_home
+from cli.options import (
+    DEFAULT_HOME,
+    HomeOption,
+    JsonOption,
+    NameArgument,
+    dataset_named,
+    key_of,
+    known_home,
+)
 from cli.output import counted, err, out, print_json, print_records
 from cli.parts import part_of
 from cli.reading import analysis, freshness, freshness_of_all, instant_of, reader, stream
@@ -72,7 +80,7 @@ NowOption = Annotated[
 
 
 def query(
-    name: Annotated[str, typer.Argument(help="The dataset.")],
+    name: NameArgument,
     key: Annotated[
         list[str] | None, typer.Argument(help="Values of the first key columns; none: all rows.")
     ] = None,
@@ -89,9 +97,12 @@ def query(
         typer.Option(metavar="MONTH|DAY", help="Of mediawiki_history: only this, as 2026-01 or 2026-01-05."),
     ] = None,
     home: HomeOption = DEFAULT_HOME,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Read merged rows by key, with how fresh they are."""
     place = known_home(home)
+    if json:
+        format = Format.JSON  # noqa: A001  as the option
     part = part_of(name, key or [], page, user, period)
     if part is not None and (name == "mediawiki_history" or _can_be_parted(place)):
         _query_part(place, views[name], part, at, now, format, limit)
@@ -101,7 +112,7 @@ def query(
         return
     dataset = dataset_named(name)
     with place.log() as log, place.store() as store:
-        found = stream(log, store, dataset, key_of(dataset, key or []), at)
+        found = stream(place, log, store, dataset, key_of(dataset, key or []), at)
         file = sys.stdout.buffer
         if format is Format.TABLE:
             rows = counted(found.rows, "rows")
@@ -109,7 +120,7 @@ def query(
             count = len(shown) + sum(1 for _ in rows)
             print_records(shown, name)
             more = f", {limit} of them shown" if count > limit else ""
-            err.print(f"{count:,} rows{more} · {freshness(found)}")
+            err.print(f"{count:,} rows{more} · {freshness(found)}", soft_wrap=True)
         elif format is Format.PARQUET:
             # Parquet is written with seeks, which a pipe has not.
             with tempfile.TemporaryFile() as whole:
@@ -123,6 +134,7 @@ def query(
                 "generation": found.generation,
                 "complete": found.complete,
                 "lag": found.lag,
+                "waiting": found.waiting,
                 "through": found.through,
             }
             write_json(unseen(found.rows), about, file)
@@ -160,7 +172,8 @@ def _query_part(
         raise Failure(message)
     with temporary(place.temporary) as folder, place.log() as log, place.store() as store:
         try:
-            found = gathered(Moment(store, published_together(store, TABLES), log.ends), part)
+            moment = Moment(store, published_together(store, TABLES), log.ends, place.waiting)
+            found = gathered(moment, part)
             with found.in_database(view.name, folder, instant_of(place, now)) as db:
                 whole = db.execute(f"FROM {view.name} WHERE {part.condition_on(view.name)}").to_arrow_table()
         except NotPublished as error:
@@ -172,7 +185,7 @@ def _print_rows(view: View, whole: pa.Table, fresh: str, form: Format, limit: in
     if form is Format.TABLE:
         print_records(_records(whole.slice(0, limit)), view.name)
         more = f", {limit} of them shown" if whole.num_rows > limit else ""
-        err.print(f"{whole.num_rows:,} rows{more} · {fresh}")
+        err.print(f"{whole.num_rows:,} rows{more} · {fresh}", soft_wrap=True)
     elif form is Format.JSON:
         print_json({"rows": _records(whole), "freshness": fresh})
     elif form is Format.CSV:
@@ -227,42 +240,58 @@ def export(
     at: AtOption = None,
     now: NowOption = None,
     home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
 ) -> None:
     """Write all merged rows to one file, which is there when it is whole; `dump` is the layout of public dumps."""
     let_others_read(context)
     place = known_home(home)
     if format is FileFormat.DUMP:
-        _export_dump(place, name, out_dir, at, now)
+        written = _export_dump(place, name, out_dir, at, now)
+    else:
+        written = [_export(place, name, out_dir, format, at, now)]
+    if json:
+        print_json(written)
         return
-    path = out_dir / f"{name}.{format}"
+    for one in written:
+        out.print(f"{one['file']}: {one['rows']:,} rows · {one['freshness']}", markup=False)
+
+
+def _export(
+    place: Home, name: str, out_dir: Path, form: FileFormat, at: str | None, now: str | None
+) -> dict[str, Any]:
+    """Write the one file; what is in it."""
+    path = out_dir / f"{name}.{form}"
     unfinished = path.with_name(f"{path.name}.part")
     with place.log() as log, place.store() as store:
         if name in views:
             with analysis(place, log, store, now, at) as db:
                 db.prepare([name])
                 _make(out_dir)
-                count = db.write(f"FROM {name}", unfinished, format)
+                count = db.write(f"FROM {name}", unfinished, form)
                 fresh = freshness_of_all(db.streams)
         else:
             dataset = dataset_named(name)
-            found = stream(log, store, dataset, (), at)
+            found = stream(place, log, store, dataset, (), at)
             _make(out_dir)
             with unfinished.open("wb") as file:
-                count = WRITERS[format](dataset, counted(found.rows, "rows"), file)
+                count = WRITERS[form](dataset, counted(found.rows, "rows"), file)
             fresh = freshness(found)
     unfinished.replace(path)
-    out.print(f"{path}: {count:,} rows · {fresh}")
+    return {"file": str(path), "rows": count, "freshness": fresh}
 
 
-def _export_dump(place: Home, name: str, out_dir: Path, at: str | None, now: str | None) -> None:
+def _export_dump(
+    place: Home, name: str, out_dir: Path, at: str | None, now: str | None
+) -> list[dict[str, Any]]:
     if name != "mediawiki_history":
         message = f"--format dump is the layout of mediawiki_history alone; give {name} another format"
         raise Failure(message)
     with place.log() as log, place.store() as store, analysis(place, log, store, now, at) as db:
         db.prepare([name])
         _make(out_dir)
-        for path, count in write_public_dump(db, out_dir).items():
-            out.print(f"{path}: {count:,} rows · {freshness_of_all(db.streams)}")
+        files = write_public_dump(db, out_dir)
+        fresh = freshness_of_all(db.streams)
+        return [{"file": str(path), "rows": count, "freshness": fresh} for path, count in files.items()]
 
 
 def _make(folder: Path) -> None:
@@ -274,7 +303,7 @@ def _make(folder: Path) -> None:
 
 
 def explain(
-    name: Annotated[str, typer.Argument(help="The dataset.")],
+    name: NameArgument,
     key: Annotated[list[str], typer.Argument(help="The whole key of one row.")],
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
@@ -284,7 +313,7 @@ def explain(
     place = known_home(home)
     with place.log() as log, place.store() as store:
         try:
-            found = reader(store, log).explain(dataset, key_of(dataset, key, whole=True))
+            found = reader(place, store, log).explain(dataset, key_of(dataset, key, whole=True))
         except NotPublished as error:
             raise Failure(str(error), CANNOT_KNOW) from error
     if json:

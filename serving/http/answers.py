@@ -42,4 +42,6 @@ def _freshness(read: Stream) -> dict[str, str]:
     headers = {"Wikibraid-Generation": str(read.generation), "Wikibraid-Through": through}
     if read.lag is not None:
         headers |= {"Wikibraid-Complete": str(read.complete).lower(), "Wikibraid-Lag": str(read.lag)}
+    if read.waiting:
+        headers |= {"Wikibraid-Waiting": str(read.waiting)}
     return headers

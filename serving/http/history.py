@@ -151,4 +151,4 @@ def _page(wiki: str, page: str) -> OfPage:
 
 
 def _least_fresh(streams: dict[str, Stream]) -> Stream:
-    return max(streams.values(), key=lambda stream: stream.lag or 0)
+    return max(streams.values(), key=lambda stream: (stream.lag or 0, stream.waiting))

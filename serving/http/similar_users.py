@@ -115,7 +115,7 @@ PAGE_HEADERS = {
 
 def least_fresh(moment: Moment) -> Stream:
     """How fresh the table is of which most is missing."""
-    return max((moment.freshness(name) for name in TABLES), key=lambda one: one.lag or 0)
+    return max((moment.freshness(name) for name in TABLES), key=lambda one: (one.lag or 0, one.waiting))
 
 
 def _editors(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from serving.moment import Moment, published_together
 from serving.reader import Reader
+from serving.standing import Waiting
 from shared_logic.protocols import Cut, Generation, Store
 
 SECONDS_ENDS_ARE_KEPT = 0.5
@@ -24,15 +25,17 @@ class Source:
         store: Callable[[], Store],
         ends: Callable[[], Cut],
         happened: Callable[[int, int], int | None] = lambda *_: None,
+        waiting: Waiting = dict,
     ) -> None:
-        """`store` opens the store for the thread that calls; `ends` tells where the log ends.
+        """`store` opens the store for the thread that calls; `ends` tells where the log ends, `waiting` what was not looked up yet.
 
         `happened` tells when the event at a partition and offset of the log happened, in milliseconds since 1970; None: unknown.
         """
-        self._open, self._ask, self._happened = store, ends, happened
+        self._open, self._ask, self._happened, self._look = store, ends, happened, waiting
         self._of_thread = threading.local()
         self._publishing, self._asking, self._dating = threading.Lock(), threading.Lock(), threading.Lock()
         self._ends: Cut = ()
+        self._waits: Mapping[str, int] = {}
         self._failure: Exception | None = None
         self._published: dict[tuple[str, ...], tuple[float, dict[str, Generation]]] = {}
         self._asked_at = float("-inf")
@@ -50,7 +53,7 @@ class Source:
         """This thread's reader."""
         found: Reader | None = getattr(self._of_thread, "reader", None)
         if found is None:
-            found = self._of_thread.reader = Reader(self.store, self.ends)
+            found = self._of_thread.reader = Reader(self.store, self.ends, waiting=self.waiting)
         return found
 
     def missing_since(self, through: Cut) -> int | None:
@@ -84,8 +87,17 @@ class Source:
             "moments", {}
         )
         if names not in kept or kept[names][0] is not published:
-            kept[names] = published, Moment(self.store, published, self.ends)
+            kept[names] = published, Moment(self.store, published, self.ends, self.waiting)
         return kept[names][1]
+
+    def waiting(self) -> Mapping[str, int]:
+        """What was not looked up yet when it was asked where the log ends.
+
+        Raises:
+            As `ends` does.
+        """
+        self.ends()
+        return self._waits
 
     def ends(self) -> Cut:
         """Where the log ends, or ended half a second ago.
@@ -99,7 +111,8 @@ class Source:
                 raise self._failure.with_traceback(None)  # else it grows with everybody who is told
             if self._failure is not None or age > SECONDS_ENDS_ARE_KEPT:
                 try:
-                    self._ends, self._failure = self._ask(), None
+                    # In this order (see `serving.standing`).
+                    self._waits, self._ends, self._failure = self._look(), self._ask(), None
                 except Exception as error:
                     self._failure = error
                     raise

@@ -54,8 +54,15 @@ class StateCollector(Collector):
             differing.add_metric([drift["dataset"]], sum(drift["columns"].values()))
             compared.add_metric([drift["dataset"]], from_iso(drift["at"]) / SECOND_MS)
             left_out.add_metric([drift["dataset"]], drift["left_out"])
-        yield from (lag, missing, failing, differing, compared, left_out)
+        waiting = _gauge(
+            "wikibraid_relocations_waiting",
+            "History merges and restores that nobody has looked up yet: until then tables show these revisions on the page before",
+            "wiki",
+        )
+        for wiki, number in self._source.waiting().items():
+            waiting.add_metric([wiki], number)
+        yield from (lag, missing, failing, differing, compared, left_out, waiting)
 
 
-def _gauge(name: str, about: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(name, about, labels=["dataset"])
+def _gauge(name: str, about: str, label: str = "dataset") -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, about, labels=[label])

@@ -43,8 +43,8 @@ def read(path):
     "name,data",
     [
         ("a.xml", DATA),
-        ("a.xml.gz", gzip.compress(DATA)),
-        ("several.xml.gz", gzip.compress(DATA[:HALF]) + gzip.compress(DATA[HALF:])),
+        ("a.xml.gz", gzip.compress(DATA, mtime=0)),
+        ("several.xml.gz", gzip.compress(DATA[:HALF], mtime=0) + gzip.compress(DATA[HALF:], mtime=0)),
         ("a.xml.bz2", bz2.compress(DATA)),
         ("several.xml.bz2", bz2.compress(DATA[:HALF]) + bz2.compress(DATA[HALF:])),
         ("a.xml.zst", zstandard.compress(DATA)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from cli.home import Home
 pytestmark = pytest.mark.e2e
 EVENTS = 60_000
 PATIENCE_SECONDS = 120
+LEFT_SECONDS = 20
 
 
 def event(rev_id: int) -> bytes:
@@ -57,3 +59,34 @@ def test_ingest_goes_on_after_ctrl_c(tmp_path: Path) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     counts = json.loads(done.stdout)
     assert (counts["kept"], counts["copies"], messages(home)) == (EVENTS - before, 0, EVENTS)
+
+
+@pytest.mark.spark
+def test_no_spark_stays_behind_after_ctrl_c(tmp_path: Path) -> None:
+    # given a process whose Spark is just starting
+    program = "import sys; from pathlib import Path; from batch.session import session; session('test', Path(sys.argv[1]))"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not others_of(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        # when it is interrupted
+        process.send_signal(signal.SIGINT)
+        process.wait(PATIENCE_SECONDS)
+    # then all that it had started ends, too
+    deadline = time.monotonic() + LEFT_SECONDS
+    while (left := others_of(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert process.returncode != 0
+    assert left == []
+
+
+def others_of(leader: int) -> list[int]:
+    """The other processes of that one's session."""
+    listed = subprocess.run(
+        ["ps", "-s", str(leader), "-o", "pid="], capture_output=True, text=True, check=False
+    )
+    return [int(pid) for pid in listed.stdout.split() if int(pid) != leader]

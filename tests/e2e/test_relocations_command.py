@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli import relocations
+from cli.commands.doctor import findings
 from cli.failures import CANNOT_KNOW, MISTAKE, Failure
 from cli.home import Home
 from cli.main import app
@@ -130,6 +131,7 @@ def revisions_held() -> set[int]:
 
 
 def test_they_wait_for_whoever_brings_input_in(home: Path) -> None:
+    form = ("--format", "json")
     # given somebody who brings events in
     with Home(home).writing_log("ingest live"):
         # when all events are applied meanwhile
@@ -138,11 +140,23 @@ def test_they_wait_for_whoever_brings_input_in(home: Path) -> None:
     assert "history merges or restores wait to be followed" in done.stderr
     assert "`wikibraid ingest live`" in done.stderr
     assert "`wikibraid ingest relocations` does it later" in done.stderr
+    # and readers of the wiki's pages are told that it is not complete; those of its accounts that it is
+    told = json.loads(ran("query", "revision_facts", sample.WIKI, *form, "--home", str(home)).stdout)
+    waiting = told["waiting"]
+    assert (told["complete"], told["lag"], waiting > 0) == (False, 0, True)
+    other = json.loads(ran("query", "revision_facts", "otherwiki", *form, "--home", str(home)).stdout)
+    names = json.loads(ran("query", "hidden_names", *form, "--home", str(home)).stdout)
+    assert (other["complete"], names["complete"]) == (True, True)
+    what = f"{waiting} history merges or restores wait to be followed"
+    assert what in ran("sql", "FROM revision_facts", "--home", str(home)).stderr
+    assert what in next(row["found"] for row in findings(home) if row["check"] == "relocations")
     # and that command does it
     before = revisions(home)
     assert "followed" in ran("ingest", "relocations", "--home", str(home)).stdout
     ran("speed", "run", "--engine", "loop", "--home", str(home))
     assert revisions(home) > before
+    after = json.loads(ran("query", "revision_facts", sample.WIKI, *form, "--home", str(home)).stdout)
+    assert (after["complete"], after["waiting"]) == (True, 0)
 
 
 def test_tables_that_are_behind_are_not_asked(home: Path) -> None:

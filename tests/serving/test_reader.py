@@ -118,6 +118,40 @@ def test_sums_are_added_over_batch_and_partitions(with_counts: Store) -> None:
     assert read.get(counts, ("none", X)).rows == []
 
 
+def test_answers_say_of_their_wiki_what_was_not_looked_up(with_counts: Store, with_lines: Store) -> None:
+    # given a wiki of which two history merges wait to be looked up, and tables that have all messages
+    through = Reader(with_counts).through(counts, 1)
+    read = Reader(with_counts, lambda: through, waiting=lambda: {"w": 2})
+    found = [
+        read.get(counts, ("w", X)),
+        read.scan(counts, ("w",)),
+        read.stream(counts),
+        read.get(counts, ("x", X)),
+        read.scan(counts, ("x",)),
+    ]
+    # then what depends on its pages is not complete; what is of another wiki is, and what tells of no page
+    assert [(one.complete, one.lag, one.waiting) for one in found] == [(False, 0, 2)] * 3 + [(True, 0, 0)] * 2
+    read = Reader(with_lines, lambda: (10, 25), waiting=lambda: {"w": 2})
+    assert read.get(lines, ("w", 1)).complete
+
+
+def test_what_was_looked_up_meanwhile_is_behind(with_counts: Store) -> None:
+    # given a merge that is looked up just when a reader has asked whether any waits
+    through = Reader(with_counts).through(counts, 1)
+    waiting, ends = {"w": 1}, [through]
+
+    def looked_up() -> dict[str, int]:
+        told = dict(waiting)
+        waiting.clear()
+        ends[:] = [(through[0] + 1, *through[1:])]
+        return told
+
+    # then it waits still, or the log has what was found
+    read = Reader(with_counts, lambda: ends[-1], waiting=looked_up)
+    found = [read.get(counts, ("w", X)) for _ in range(2)]
+    assert [(one.complete, one.waiting, one.lag) for one in found] == [(False, 1, 1), (False, 0, 1)]
+
+
 @pytest.mark.parametrize(
     "ends, complete, lag",
     [((10, 25), True, 0), ((12, 30), False, 7), ((11, 20), False, 1), ((9, 9), True, 0)],

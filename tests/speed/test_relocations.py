@@ -269,6 +269,29 @@ def test_both_streams_of_a_restore_are_one(home: Home) -> None:
     assert len(restores) > len(set(restores))
 
 
+def test_a_log_that_did_not_note_whose_they_are_learns_it(home: Home, tmp_path: Path) -> None:
+    # given a log with notes, and one of the format before with the same
+    noted = home.log.relocations()
+    assert home.log.waiting() == {sample.WIKI: len(noted)}
+    path = tmp_path / "before.db"
+    SqliteLog(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("DROP INDEX relocations_waiting")
+        db.execute("ALTER TABLE relocations DROP COLUMN wiki")
+        db.executemany(
+            "INSERT INTO relocations (value, noted) VALUES (?,?)", [(one.event, one.noted) for one in noted]
+        )
+        db.execute("PRAGMA user_version=5")
+    # when this version opens it, then it knows which wikis' they are
+    with SqliteLog(path) as log:
+        assert log.waiting() == home.log.waiting()
+        # and finds those that wait without looking at those that are settled
+        (plan,) = log._db.execute(
+            "EXPLAIN QUERY PLAN SELECT wiki, count(*) FROM relocations WHERE NOT settled AND NOT looked_up GROUP BY wiki"
+        ).fetchall()
+        assert "USING COVERING INDEX relocations_waiting" in plan[-1]
+
+
 def test_a_log_of_the_format_before_takes_notes_too(tmp_path: Path) -> None:
     # given a log of a version that noted none
     SqliteLog(tmp_path / "log.db").close()

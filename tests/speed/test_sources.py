@@ -244,6 +244,83 @@ def test_what_was_read_is_taken_before_the_end_is_told(tmp_path: Path) -> None:
                 source.take(10, 10)
 
 
+def edit(wiki: str, rev_id: int) -> bytes:
+    meta = {"stream": "mediawiki.revision-create", "dt": "2024-01-01T00:00:00Z"}
+    about = {"database": wiki, "page_id": 1, "page_title": "P", "page_namespace": 0, "rev_id": rev_id}
+    schema = {"$schema": "/mediawiki/revision/create/1.1.0", "rev_timestamp": "2024-01-01T00:00:00Z"}
+    return json.dumps({"meta": meta, **about, **schema}).encode()
+
+
+def wanting(*wikis: str) -> Scope:
+    return Scope(frozenset(wikis))
+
+
+def brought(log: SqliteLog, service: EventService, url: str, scope: Scope, since: str = "") -> list[str]:
+    """What an operator is told while all that the service has is brought in for these wikis."""
+    told: list[str] = []
+    source = EventStreams(log, url, ["s"], since, told.append, scope)
+    with source.reading():
+        while events := source.take(100, 0.5):
+            Ingestion(log, scope).add(events, lambda: source.note(log))
+            if json.loads(source._last)[0]["offset"] == len(service.events) - 1:
+                break
+    return [line for line in told if "was read for" in line]
+
+
+def revisions(log: SqliteLog) -> set[tuple[str, int]]:
+    """Wiki and id of every revision that the log tells of."""
+    told = (message.value for number in range(log.partitions) for message in log.read(number, 0, 1_000))
+    return {(event["database"], event["rev_id"]) for event in map(json.loads, told)}
+
+
+def test_a_stream_stands_for_the_wikis_that_are_wanted_of_it(tmp_path: Path) -> None:
+    # given a stream of three wikis that was followed for one of them
+    service = EventService([edit(wiki, number) for number in range(1, 5) for wiki in ("a", "b", "c")])
+    of = {wiki: {(wiki, number) for number in range(1, 5)} for wiki in ("a", "b", "c")}
+    with service.served() as url, SqliteLog(tmp_path / "log.db") as log:
+        assert brought(log, service, url, wanting("a")) == []
+        assert revisions(log) == of["a"]
+        # when it is followed for another, then that one begins where it is told to, or is told that it begins now
+        service.asked.clear()
+        (told,) = brought(log, service, url, wanting("b"))
+        assert told.endswith(
+            "was read for a; for other wikis it begins now, and with --since INSTANT earlier"
+        )
+        assert service.asked[0][1] == ""
+        assert revisions(log) == of["a"] | of["b"]
+
+
+def test_a_stream_of_more_wikis_goes_on_where_it_was_for_some(tmp_path: Path) -> None:
+    # given a stream that was followed for one wiki up to some event
+    service = EventService([edit("a", 1), edit("b", 2)])
+    with service.served() as url, SqliteLog(tmp_path / "log.db") as log:
+        brought(log, service, url, wanting("a"))
+        # when it is followed for two, then it goes on there: nothing of the first is missing
+        service.events = [*service.events, edit("a", 3), edit("b", 4)]
+        service.asked.clear()
+        brought(log, service, url, wanting("a", "b"))
+        assert json.loads(service.asked[0][1])[0]["offset"] == 1
+        assert revisions(log) == {("a", 1), ("b", 2), ("a", 3), ("b", 4)}
+        # and for the second alone where it was for both, not where it was for the first
+        service.asked.clear()
+        brought(log, service, url, wanting("b"))
+        assert json.loads(service.asked[0][1])[0]["offset"] == 3
+
+
+def test_parts_that_were_read_apart_are_read_together_from_a_named_instant(tmp_path: Path) -> None:
+    service = EventService([edit("a", 1), edit("b", 2)])
+    with service.served() as url, SqliteLog(tmp_path / "log.db") as log:
+        # given a stream that was followed for two wikis apart
+        brought(log, service, url, wanting("a"))
+        brought(log, service, url, wanting("b"))
+        # when it is followed for both, then nobody guesses where both stood
+        with pytest.raises(StreamRefused, match="was read apart for a; b; say with --since INSTANT"):
+            brought(log, service, url, wanting("a", "b"))
+        service.asked.clear()
+        brought(log, service, url, wanting("a", "b"), since="2024-01-01T00:00:00Z")
+        assert service.asked[0] == ("s", "", "2024-01-01T00:00:00Z")
+
+
 @pytest.mark.e2e
 def test_the_command_goes_on_after_a_kill(tmp_path: Path) -> None:
     # given the command on a service with bad events among good ones, killed twice at random
@@ -533,3 +610,24 @@ def test_a_topic_that_may_not_be_read_is_refused(cluster: Cluster) -> None:
             source.take(10, 0)
         with pytest.raises(TopicRefused, match=refused.format("b")):
             KafkaSource(log, "x:1", ["a", "b"], Beginning(None), print)
+
+
+def test_topics_stand_for_the_wikis_that_are_wanted_of_them(cluster: Cluster) -> None:
+    def begun(*wikis: str) -> int:
+        """Where the first partition is begun with for these wikis; one record is taken then."""
+        source = KafkaSource(log, "broker:1", ["a"], Beginning(None), print, scope=wanting(*wikis))
+        ((_, _, offset),) = cluster.assigned
+        cluster.come = [record(offset=offset)]
+        Ingestion(log, wanting(*wikis)).add(source.take(1, 0), lambda: source.note(log))
+        return offset
+
+    with SqliteLog(Path(":memory:")) as log:
+        # given a topic of which two records were read for two wikis
+        assert [begun("x", "y") for _ in range(2)] == [0, 1]
+        # then others begin with the first record, and each of the two goes on after these
+        assert begun("z") == 0
+        assert begun("x") == 2
+        assert begun() == 0
+        # and what was read for all, or for more, was read for each
+        assert [begun() for _ in range(3)] == [1, 2, 3]
+        assert begun("z") == 4

@@ -20,6 +20,7 @@ from serving.http.application import application
 from serving.http.operations import Kept
 from serving.http.query_log import QueryLog
 from serving.http.source import Source
+from serving.standing import Waiting
 from shared_logic.clock import from_iso
 from shared_logic.eventify.tables import states
 from shared_logic.laws import load_generation
@@ -95,10 +96,11 @@ def application_over(
     happened: Callable[[int, int], int | None] = lambda *_: None,
     queries: QueryLog | None = None,
     present: Callable[[], datetime] = lambda: datetime.now(tz=UTC),
+    waiting: Waiting = dict,
 ) -> FastAPI:
     kept = Kept(lambda: AUDITS, lambda _: FAILING, list, lambda: [DRIFT])
     access = Access(lambda: KNOWN, per_minute)
-    source = Source(lambda: store, ends if callable(ends) else lambda: ends, happened)
+    source = Source(lambda: store, ends if callable(ends) else lambda: ends, happened, waiting)
     log = queries or QueryLog(Path(mkdtemp()) / "access.log")
     return application(source, tuple(registry.values()), access, kept, log, sample.WIKI, present)
 

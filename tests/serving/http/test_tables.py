@@ -72,6 +72,15 @@ def test_answers_say_how_fresh_they_are(store: MemoryStore) -> None:
     assert (answer.headers["Wikibraid-Complete"], answer.headers["Wikibraid-Lag"]) == ("false", "3")
 
 
+def test_answers_say_what_was_not_looked_up(store: MemoryStore) -> None:
+    # given a log that is applied, and a history merge that nobody has looked up
+    with TestClient(application_over(store, waiting=lambda: {sample.WIKI: 1, "otherwiki": 2})) as client:
+        answer, metrics = client.get(ROUTE), client.get("/prometheus/", headers=OPERATING).text
+    # then readers of its wiki are told, and Prometheus
+    assert (answer.headers["Wikibraid-Complete"], answer.headers["Wikibraid-Waiting"]) == ("false", "1")
+    assert f'wikibraid_relocations_waiting{{wiki="{sample.WIKI}"}} 1.0' in metrics
+
+
 def test_what_the_client_has_is_not_sent_again(client: TestClient) -> None:
     answer = client.get(ROUTE)
     again = client.get(ROUTE, headers={"If-None-Match": f'"other", {answer.headers["ETag"]}'})
