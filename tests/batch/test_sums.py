@@ -89,15 +89,31 @@ def test_totals_are_what_the_reference_adds_up(parts: list[dict]) -> None:
     assert totals(parts) == combined(hours, parts)
 
 
-def test_what_memory_cannot_hold_is_spilled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_memory_cannot_hold_is_spilled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # given more keys than fit, each in two parts
-    monkeypatch.setattr(row_database, "MEMORY", "60MB")
-    day, at = date(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC)
-    rows = {(f"wiki {number}" * 5, day, at, False, number): (1, number) for number in range(200_000)}
-    # then all are added up
-    found = totals([rows, rows])
-    assert len(found) == 200_000
-    assert set(found.values()) == {(2, 2 * number) for number in range(200_000)}
+    monkeypatch.setattr(row_database, "MEMORY", "100MB")
+    numbers = range(600_000)
+    same = {"day": date(2024, 1, 1), "at": datetime(2024, 1, 1, tzinfo=UTC), "is_bot": False, "edits": 1}
+    columns = {"wiki": [f"wiki {number}" * 5 for number in numbers], "namespace": numbers, "added": numbers}
+    schema = arrow_schema(hours)
+    part = pa.table(
+        [
+            pa.array(columns[field.name], field.type)
+            if field.name in columns
+            else pa.repeat(pa.scalar(same[field.name], field.type), len(numbers))
+            for field in schema
+        ],
+        schema=schema,
+    )
+    for name in ("one", "other"):
+        pq.write_table(part, tmp_path / name)
+    # when they are added up
+    files = summed_files(hours, [tmp_path / "one", tmp_path / "other"], tmp_path / "sums", tmp_path / "spill")
+    found = pa.concat_tables([pq.read_table(file) for file in files])
+    # then each is there once, with both parts
+    assert found.num_rows == len(numbers)
+    assert set(found["edits"].to_pylist()) == {2}
+    assert sorted(found["added"].to_pylist()) == [2 * number for number in numbers]
 
 
 def test_a_total_that_no_store_holds_is_refused() -> None:
