@@ -64,6 +64,8 @@ class EventStreams:
         self._address = f"{url.rstrip('/')}/{','.join(streams)}"
         source = f"live {self._address}"
         self._name = scope.named(source)
+        if not since and not log.source_positions(source):
+            self._say_of_others(log.sources(f"live {url.rstrip('/')}/"), tell)
         before = self._before(source, scope, log.source_positions(source), since, tell)
         self._last = (log.recall(before) or b"").decode()
         self._taken = log.source_position(self._name)
@@ -71,6 +73,15 @@ class EventStreams:
         self._waiting: queue.Queue[_Told | Exception] = queue.Queue(_HELD)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._read, name="event streams", daemon=True)
+
+    def _say_of_others(self, names: Sequence[str], tell: Tell) -> None:
+        """Tell of other streams that were followed: the place in those is none in these."""
+        if names:
+            known = "; ".join(name.removeprefix("live ") for name in names)
+            tell(
+                f"{self._address} was never followed (but {known}): it begins now, and with --since INSTANT earlier; what is known is not "
+                "taken twice"
+            )
 
     def _before(self, source: str, scope: Scope, names: Collection[str], since: str, tell: Tell) -> str:
         """The one of these names under which the log holds where to go on; where none is, its own."""

@@ -337,6 +337,13 @@ class SqliteLog:
         )
         return dict(rows.fetchall())
 
+    def sources(self, beginning: str) -> list[str]:
+        """Names of the sources that begin so, in order."""
+        rows = self._db.execute(
+            "SELECT name FROM sources WHERE substr(name, 1, length(?1))=?1 ORDER BY name", (beginning,)
+        )
+        return [name for (name,) in rows]
+
     def advance_source(self, name: str, position: int) -> None:
         """So many lines of that source are done."""
         self._db.execute("INSERT OR REPLACE INTO sources VALUES (?,?)", (name, position))

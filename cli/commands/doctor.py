@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -16,6 +17,9 @@ from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
+import httpx
+
+from cli.commands import ingest_events, serve, sinks, speed
 from cli.failures import Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at, is_home
@@ -33,12 +37,20 @@ MENDING = {
     "store.db": "remove it, then `wikibraid batch run`: all of it is computed again",
 }
 """What to do where a database of the home is damaged."""
+PORTS = {
+    "wikibraid serve": serve.PORT,
+    "wikibraid speed daemon": speed.PORT,
+    "wikibraid sinks daemon": sinks.PORT,
+    "wikibraid ingest live or kafka": ingest_events.PORT,
+}
+"""At which commands listen, unless --port says another one."""
+SECONDS_FOR_AN_ANSWER = 2.0
 LEAST_JAVA = 17
 LEAST_MEMORY_GIB = 3
 
 
 def doctor(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
-    """Check Python, Java, jars, disk, memory, the home and its versions; each fault with its mending."""
+    """Check Python, Java, jars, disk, memory, ports, the home and its versions; each fault with its mending."""
     rows = list(findings(home))
     if json:
         print_json(rows)
@@ -80,6 +92,7 @@ def findings(home: Path) -> Iterator[dict[str, str]]:
     yield _row(
         "memory", f"{memory:,.1f} GiB", "" if memory > LEAST_MEMORY_GIB else "Spark wants 3 GiB at least"
     )
+    yield from (_row(f"port {port}", *_port(port, what)) for what, port in PORTS.items())
     if not is_home(home):
         yield _row("home", f"none at {path} yet: `wikibraid init` or `ingest` makes it", "")
         return
@@ -124,6 +137,29 @@ def _wholeness(path: Path, mending: str) -> tuple[str, str]:
     except sqlite3.Error as error:
         return str(error), mending
     return ("whole", "") if found == "ok" else (str(found), mending)
+
+
+def _port(port: int, command: str) -> tuple[str, str]:
+    """Who is at a port of this machine, and what to do where that is somebody else."""
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(("127.0.0.1", port))
+        except OSError:
+            pass
+        else:
+            return f"free, for {command}", ""
+    try:
+        said = httpx.get(f"http://127.0.0.1:{port}/health/live", timeout=SECONDS_FOR_AN_ANSWER).text
+    except httpx.HTTPError:
+        said = ""
+    if said.startswith(_SAID):
+        return "taken, by a process of wikibraid", ""
+    return f"taken, by another program than {command}", f"give {command} another --port, or end that program"
+
+
+_SAID = ("live", "nothing was done for", "a partition has stood still for")
+"""How begins what our processes say of themselves."""
 
 
 def _java() -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import msgspec
 import pytest
@@ -16,6 +19,7 @@ from typer.testing import CliRunner
 from batch.bootstrap import Bootstrap, begin, describe
 from batch.fingerprint import taking_fingerprint
 from cli.batch_run import despite_growth_command, with_relatives
+from cli.commands import doctor
 from cli.commands.doctor import findings
 from cli.failures import Failure
 from cli.home import Home
@@ -207,6 +211,30 @@ def test_doctor_tells_of_a_java_that_is_too_old(
     # when everything is checked, then it is well only if Spark runs on it
     (found,) = (row for row in findings(tmp_path / "home") if row["check"] == "java")
     assert (found["fix"] == "") == is_well
+
+
+def test_doctor_tells_who_is_at_a_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a port that is free, one that another program has, and one at which we answer
+    class Ours(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"live\n" if self.path == "/health/live" else b"")
+
+    (free,) = free_ports(1)
+    with HTTPServer(("127.0.0.1", 0), Ours) as ours, socket.create_server(("127.0.0.1", 0)) as other:
+        Thread(target=ours.serve_forever, daemon=True).start()
+        ports = {"a": free, "b": other.getsockname()[1], "c": ours.server_port}
+        monkeypatch.setattr(doctor, "PORTS", ports)
+        monkeypatch.setattr(doctor, "SECONDS_FOR_AN_ANSWER", 0.5)
+        # when the doctor looks, then each is told, with what to do about the second
+        found = [row for row in findings(tmp_path / "none") if row["check"].startswith("port ")]
+        ours.shutdown()
+    assert [(row["found"], row["fix"]) for row in found] == [
+        ("free, for a", ""),
+        ("taken, by another program than b", "give b another --port, or end that program"),
+        ("taken, by a process of wikibraid", ""),
+    ]
 
 
 def test_doctor_makes_no_home(tmp_path: Path) -> None:

@@ -61,6 +61,20 @@ def test_ingest_goes_on_after_ctrl_c(tmp_path: Path) -> None:
     assert (counts["kept"], counts["copies"], messages(home)) == (EVENTS - before, 0, EVENTS)
 
 
+def test_ctrl_c_while_modules_are_imported_is_one_line() -> None:
+    # given a command that has imported some of what it needs
+    words = [sys.executable, "-m", "cli.start", "datasets"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        maps = Path(f"/proc/{process.pid}/maps")
+        while ".venv" not in maps.read_text():
+            assert time.monotonic() < deadline
+        # when it is interrupted
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, errors) == (INTERRUPTED, "wikibraid: interrupted before anything was done\n")
+
+
 @pytest.mark.spark
 def test_no_spark_stays_behind_after_ctrl_c(tmp_path: Path) -> None:
     # given a process whose Spark is just starting

@@ -273,6 +273,26 @@ def revisions(log: SqliteLog) -> set[tuple[str, int]]:
     return {(event["database"], event["rev_id"]) for event in map(json.loads, told)}
 
 
+def test_who_follows_other_streams_is_told_that_they_begin_now(tmp_path: Path) -> None:
+    # given a stream that was followed
+    with SqliteLog(tmp_path / "log.db") as log:
+        told: list[str] = []
+        before = EventStreams(log, "https://there/stream", ["a"], "", told.append)
+        before.note(log)
+        assert told == []
+        # when it is followed with another, then where it stood is no place in both
+        EventStreams(log, "https://there/stream/", ["a", "b"], "", told.append)
+        assert len(told) == 1
+        assert told[0].startswith(
+            "https://there/stream/a,b was never followed (but https://there/stream/a): it begins now"
+        )
+        # but nothing is to be told where the beginning is named, of another service, or of what was followed
+        EventStreams(log, "https://there/stream", ["a", "b"], "2024-01-01T00:00:00Z", told.append)
+        EventStreams(log, "https://elsewhere/stream", ["a", "b"], "", told.append)
+        EventStreams(log, "https://there/stream", ["a"], "", told.append)
+        assert len(told) == 1
+
+
 def test_a_stream_stands_for_the_wikis_that_are_wanted_of_it(tmp_path: Path) -> None:
     # given a stream of three wikis that was followed for one of them
     service = EventService([edit(wiki, number) for number in range(1, 5) for wiki in ("a", "b", "c")])
