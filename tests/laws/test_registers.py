@@ -42,6 +42,7 @@ STORED: list[tuple[State, list[object]]] = [
                     visibility=Visibility(*AT, 5),
                     tags=Tags(*AT, ("bot", "mw-undo")),
                     suppressed=Suppression(*AT, is_suppressed=False),
+                    by_temporary=True,
                 )
             },
         ),
@@ -56,7 +57,7 @@ STORED: list[tuple[State, list[object]]] = [
             {
                 7: [
                     *[3, None, None, None, None, None, [*AT, 4, "Alice"]],
-                    *[[*AT, 9, True], [*AT, 5], [*AT, ["bot", "mw-undo"]], [*AT, False]],
+                    *[[*AT, 9, True], [*AT, 5], [*AT, ["bot", "mw-undo"]], [*AT, False], True],
                 ]
             },
         ],
@@ -84,6 +85,13 @@ STORED: list[tuple[State, list[object]]] = [
 def test_states_are_stored_as_lists_without_names(state: State, stored: list[object]) -> None:
     assert encode(state) == msgspec.msgpack.encode(stored)
     assert decode(encode(state)) == state
+
+
+def test_what_was_stored_before_a_field_was_added_is_read() -> None:
+    # given a revision without its last fields, as logs may hold it
+    stored = ["page", None, None, None, None, None, [], {7: [3]}]
+    # then nothing tells these
+    assert decode(msgspec.msgpack.encode(stored)) == PageState(revisions={7: RevisionState(timestamp=3)})
 
 
 @pytest.mark.parametrize("length", [4, 6])
