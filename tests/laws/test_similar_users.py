@@ -299,7 +299,21 @@ def test_levels_of_overlap() -> None:
     assert overlap((1, 2, 3), (2, 4, 6)).level == "Same"
     assert overlap((1, 0), (0, 1)) == overlap((0, 0), (1, 1))
     assert overlap((1, 0), (0, 1)).level == "No overlap"
-    assert [overlap((1, 0), other).level for other in ((9, 1), (1, 1), (1, 9))] == ["High", "Medium", "Low"]
+
+
+@pytest.mark.parametrize(
+    "other,cosine,level",
+    [
+        ((5, 3), 0.857, "High"),
+        ((4, 3), 0.8, "Medium"),
+        ((3, 5), 0.514, "Medium"),
+        ((4, 7), 0.496, "Low"),
+        ((1, 99), 0.01, "Low"),
+    ],
+)
+def test_a_level_begins_above_its_least_cosine(other: tuple[int, int], cosine: float, level: str) -> None:
+    found = overlap((1, 0), other)
+    assert (found.cosine, found.level) == (pytest.approx(cosine, abs=0.001), level)
 
 
 @given(st.lists(st.integers(0, 9), min_size=7, max_size=7), st.integers(1, 1_000))
@@ -315,3 +329,5 @@ def test_ranks_are_by_pages_shared_and_then_by_how_large_a_part_they_are() -> No
     assert [name for name, *_ in ranked(found)] == ["a", "c", "b", "d", "e", "f"]
     assert edit_overlap(3, 10) == 0.3
     assert edit_overlap(3, 0) == 0.0
+    # and the part is at most the whole, though a shared page may be known before it is known to be the editor's
+    assert edit_overlap(3, 2) == 1.0
