@@ -95,12 +95,13 @@ def application_over(
     happened: Callable[[int, int], int | None] = lambda *_: None,
     queries: QueryLog | None = None,
     present: Callable[[], datetime] = lambda: datetime.now(tz=UTC),
+    usual_wiki: str = sample.WIKI,
 ) -> FastAPI:
     kept = Kept(lambda: AUDITS, lambda _: FAILING, list, lambda: [DRIFT])
     access = Access(lambda: KNOWN, per_minute)
     source = Source(lambda: store, ends if callable(ends) else lambda: ends, happened)
     log = queries or QueryLog(Path(mkdtemp()) / "access.log")
-    return application(source, tuple(registry.values()), access, kept, log, sample.WIKI, present)
+    return application(source, tuple(registry.values()), access, kept, log, usual_wiki, present)
 
 
 @pytest.fixture(scope="session")
