@@ -112,7 +112,8 @@ def test_neighbours_and_the_account_have_their_own_edits_counted(
 def test_fifty_neighbours_come_if_nobody_says_how_many(client: TestClient, busiest: list[str]) -> None:
     asked: dict[str, str | int] = {"usertext": busiest[0]}
     usual, fifty = (
-        client.get("/similarusers", params=asked | more, headers=AUTHORIZED).json() for more in ({}, {"k": 50})
+        client.get("/similarusers", params=asked | more, headers=AUTHORIZED).json()
+        for more in ({}, {"k": 50})
     )
     assert len(usual["results"]) > 10
     assert usual == fifty
@@ -230,7 +231,9 @@ def test_queries_are_written_down_without_names(
     assert stat.S_IMODE(queries.stat().st_mode) == 0o600
 
 
-def test_queries_about_nobody_are_written_down(store: MemoryStore, busiest: list[str], tmp_path: Path) -> None:
+def test_queries_about_nobody_are_written_down(
+    store: MemoryStore, busiest: list[str], tmp_path: Path
+) -> None:
     queries = tmp_path / "access.log"
     with TestClient(application_over(store, queries=QueryLog(queries))) as client:
         asked = {"usertext": [busiest[0], "Nobody of that name"]}
