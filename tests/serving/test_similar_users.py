@@ -203,6 +203,23 @@ def test_what_happened_between_two_is_told_page_by_page_and_in_sum(tmp_path: Pat
     assert [rows["Bob the Builder"][name] for name in sums] == [2, 30, 1, 5, 3]
 
 
+def test_who_comes_a_whole_window_later_meets_without_being_met() -> None:
+    # given Bob, five places after Alice
+    wiki = Wiki.of_today(WIKI)
+    alice, bob, admin = wiki.users[1], wiki.users[2], wiki.users[ADMIN]
+    edited(wiki, (0, "Kettle"), (60, alice), *4 * [(60, admin)], (60, bob))
+    store = MemoryStore()
+    publish(store, by_tables(wiki), "run")
+    # then he met her and she did not meet him, and both are told who was there first and who followed
+    users = users_of(store)
+    one, other = users.editor(WIKI, "Alice"), users.editor(WIKI, "Bob the Builder")
+    assert "Alice" in {met.name for met, _ in users.neighbours(WIKI, other, 9)}
+    assert "Bob the Builder" not in {met.name for met, _ in users.neighbours(WIKI, one, 9)}
+    (seen,), (back,) = users.follow_up(WIKI, one, other), users.follow_up(WIKI, other, one)
+    assert (seen["came_first"], seen["follows"], seen["followed"]) == ("Alice", 0, 1)
+    assert (back["came_first"], back["follows"], back["followed"]) == ("Alice", 1, 0)
+
+
 def test_a_hidden_account_is_nobodys_neighbour_to_analysts_either(small: Wiki, tmp_path: Path) -> None:
     # given Bob, whom Alice met
     store = MemoryStore()
