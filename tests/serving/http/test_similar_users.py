@@ -8,6 +8,7 @@ import os
 import stat
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,8 @@ from fastapi.testclient import TestClient
 
 from serving import similar_users
 from serving.http.query_log import Query, QueryLog, rewrite_reasons
+from serving.http.similar_users import TABLES, least_fresh
+from serving.moment import Moment, published_together
 from serving.reader import Reader
 from shared_logic.memory_store import MemoryStore
 from shared_logic.registry import registry
@@ -369,6 +372,18 @@ def test_answers_say_how_fresh_they_are(store: MemoryStore, busiest: list[str]) 
             assert answer.headers["Wikibraid-Complete"] == "false"
             assert (answer.headers["Wikibraid-Through"], answer.headers["Wikibraid-Lag"]) == ("5,7", "3")
             assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("behind", TABLES)
+def test_an_answer_is_as_fresh_as_the_table_that_is_furthest_behind(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, behind: str
+) -> None:
+    # given that one of the tables lacks more than the others
+    moment = Moment(store, published_together(store, TABLES))
+    fresh = {name: replace(moment.freshness(name), lag=9 if name == behind else 3) for name in TABLES}
+    monkeypatch.setattr(moment, "freshness", fresh.__getitem__)
+    # then that is what is told
+    assert least_fresh(moment) is fresh[behind]
 
 
 def test_too_many_queries_wait(store: MemoryStore) -> None:
