@@ -28,6 +28,7 @@ TABLES = (
 )
 TIMELINE_EDITS = 1_000
 PAGES_OF_PAIR = 100
+_NEVER_MET = {"follows": 0, "soonest": None}
 _PREFIX = re.compile(r"\s*user\s*:", re.IGNORECASE)
 
 
@@ -120,25 +121,23 @@ class SimilarUsers:
 
     def _met(self, wiki: str, editor: Editor, neighbour: Editor) -> list[dict[str, Any]]:
         """All pages on which either met the other."""
-        theirs = {
-            row["page_id"]: row for row in self._moment.rows("coedit_pages", wiki, neighbour.key, editor.key)
-        }
-        mine = {
-            row["page_id"]: row for row in self._moment.rows("coedit_pages", wiki, editor.key, neighbour.key)
-        }
+        mine, theirs = (
+            {row["page_id"]: row for row in self._moment.rows("coedit_pages", wiki, one.key, other.key)}
+            for one, other in ((editor, neighbour), (neighbour, editor))
+        )
         found = []
         for page_id in mine.keys() | theirs.keys():
-            one, other = mine.get(page_id), theirs.get(page_id)
+            # Of who never met the other there, nothing is told.
+            follows, followed = mine.get(page_id, _NEVER_MET), theirs.get(page_id, _NEVER_MET)
+            editor_came_first = follows["came_first"] if page_id in mine else not followed["came_first"]
             found.append(
                 {
                     "page_id": page_id,
-                    "came_first": editor.name
-                    if (one["came_first"] if one else not (other or {})["came_first"])
-                    else neighbour.name,
-                    "follows": one["follows"] if one else 0,
-                    "soonest_seconds": one["soonest"] if one else None,
-                    "followed": other["follows"] if other else 0,
-                    "soonest_followed_seconds": other["soonest"] if other else None,
+                    "came_first": (editor if editor_came_first else neighbour).name,
+                    "follows": follows["follows"],
+                    "soonest_seconds": follows["soonest"],
+                    "followed": followed["follows"],
+                    "soonest_followed_seconds": followed["soonest"],
                 }
             )
         found.sort(key=lambda page: (-page["follows"] - page["followed"], page["page_id"]))
@@ -153,11 +152,10 @@ class SimilarUsers:
         days = [row["day"] for row in self._moment.rows("user_days", wiki, editor.key)]
         if not days:
             return None, None
-        edits_at = [
+        first, last = (
             [row["at"] for row in self._moment.rows("user_edits", wiki, editor.key, day)]
             for day in (min(days), max(days))
-        ]
-        first, last = edits_at
+        )
         return min(first, default=None), max(last, default=None)
 
     def case(self, wiki: str, editors: Sequence[Editor], until: date | None = None) -> dict[str, Any]:

@@ -74,6 +74,8 @@ class RevisionState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, 
     visibility: Visibility | None = None
     tags: Tags | None = None
     suppressed: Suppression | None = None
+    by_temporary: bool | None = None
+    """Whether its author is a temporary account; what is none never becomes one."""
 
 
 class Title(Register, frozen=True):
@@ -225,6 +227,7 @@ def join_revisions(one: RevisionState, other: RevisionState) -> RevisionState:
         visibility=newest(one.visibility, other.visibility),
         tags=newest(one.tags, other.tags),
         suppressed=newest(one.suppressed, other.suppressed),
+        by_temporary=newest(one.by_temporary, other.by_temporary),
     )
 
 

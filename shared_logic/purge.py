@@ -152,6 +152,7 @@ def _revision(state: RevisionState, bits: int) -> RevisionState:
         sha1=None if bits & page_state.TEXT_HIDDEN else state.sha1,
         comment=None if bits & page_state.COMMENT_HIDDEN else state.comment,
         author=None if bits & page_state.USER_HIDDEN else state.author,
+        by_temporary=None if bits & page_state.USER_HIDDEN else state.by_temporary,
     )
 
 

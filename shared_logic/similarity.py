@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from operator import add, mul
 
 SAME = 1 - 1e-9
-"""A cosine above is one of equal vectors, which may come out a little less than 1."""
+"""A cosine above is one of equal vectors, which may come out a little less or more than 1."""
 LEVELS = (("High", 0.8), ("Medium", 0.5), ("Low", 0.0))
 """Of cosines above a value; below all of them there is no overlap."""
 NO_OVERLAP = "No overlap"
@@ -49,7 +49,7 @@ def overlap(one: Sequence[int], other: Sequence[int]) -> Overlap:
     lengths = math.sqrt(sum(map(mul, one, one))) * math.sqrt(sum(map(mul, other, other)))
     if not lengths:
         return Overlap(0.0, NO_OVERLAP)
-    cosine = min(1.0, sum(map(mul, one, other)) / lengths)
+    cosine = sum(map(mul, one, other)) / lengths
     return Overlap(1.0, "Same") if cosine > SAME else Overlap(cosine, _level(cosine))
 
 

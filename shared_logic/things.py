@@ -29,7 +29,7 @@ from shared_logic.user_state import CreatedBy, UserState
 
 
 class UserKind(StrEnum):
-    """Who made an edit, as tables, dumps and events all tell it: by id and name alone."""
+    """Who made an edit, of what dumps and old tables tell too: by id and name, and whether MediaWiki told of a temporary account."""
 
     ANONYMOUS = "anonymous"
     TEMPORARY = "temporary"
@@ -43,13 +43,16 @@ class User(msgspec.Struct, frozen=True, gc=False):
 
     user_id: int
     name: str
+    is_temporary: bool | None = None
+    """Whether it is a temporary account, as tables and events tell; None: none did."""
 
     @property
     def kind(self) -> UserKind:
         """Anonymous, temporary, bot by its name, or account.
 
-        Temporary names start with `~` and a year (MediaWiki's default pattern); a bot's name ends in "bot" or has "bot"
-        followed by something else than a letter (upstream's rule for `is_bot_by` name).
+        Where nobody told which accounts are temporary, it is those whose names start with `~` and a year (MediaWiki's default
+        pattern, which a wiki may change); a bot's name ends in "bot" or has "bot" followed by something else than a letter
+        (upstream's rule for `is_bot_by` name).
 
         >>> (
         ...     User(7, "Cleanup Bot 2").kind,
@@ -58,8 +61,11 @@ class User(msgspec.Struct, frozen=True, gc=False):
         ...     User(9, "~2025-17").kind,
         ... )
         (<UserKind.BOT: 'bot'>, <UserKind.ACCOUNT: 'account'>, <UserKind.ANONYMOUS: 'anonymous'>, <UserKind.TEMPORARY: 'temporary'>)
+        >>> User(9, "Unregistered 17", is_temporary=True).kind
+        <UserKind.TEMPORARY: 'temporary'>
         """
-        if _TEMPORARY.match(self.name):
+        is_named_so = _TEMPORARY.match(self.name) is not None
+        if is_named_so if self.is_temporary is None else self.is_temporary:
             return UserKind.TEMPORARY
         if self.user_id == 0:
             return UserKind.ANONYMOUS
@@ -411,7 +417,7 @@ def _revision(wiki: str, page_id: int, page: PageState, rev_id: int, *, is_impor
         parent=_parent(page_id, page, state.parent_id),
         size=state.size,
         sha1=shown_sha1(state),
-        user=None if author is None else User(author.user_id, author.name),
+        user=None if author is None else User(author.user_id, author.name, state.by_temporary),
         comment=None if hidden & COMMENT_HIDDEN else state.comment,
         minor=state.minor,
         tags=state.tags.names if state.tags else None,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from math import ceil
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 from limits import parse
@@ -34,7 +35,7 @@ ROLES = (SIMILAR_EDITORS, OPERATOR)
 class Bearer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Somebody who has a secret."""
 
-    sha256: str
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
     """Of the secret, in hex."""
     roles: tuple[str, ...]
 

@@ -33,14 +33,14 @@ LEAST_ACCOUNTS, MOST_ACCOUNTS = 2, 20
 PAGE = Path(__file__).parent / "pages" / "investigation.html"
 
 Name = Annotated[str, Query(min_length=1, max_length=255, description="Name of the account, or the address.")]
-Wiki = Annotated[str, Query(min_length=1, max_length=64, description="Database name of the wiki.")]
+Wiki = Annotated[str, Query(max_length=64, description="Database name of the wiki.")]
 Reason = Annotated[str, Query(max_length=500, description="Why this is asked; it is written down.")]
 Flag = Annotated[bool, BeforeValidator(lambda given: True if given == "" else given)]
 """Also true where it is only named, as in `?followup`."""
 
 
 def routes(source: Source, log: QueryLog, usual_wiki: str) -> APIRouter:
-    """The routes; `usual_wiki` is meant where a request names none."""
+    """The routes; `usual_wiki` is meant where a request names none, which it must if that is empty."""
     router = APIRouter(prefix=PREFIX, tags=["similar users"], responses=RESPONSES)
 
     @router.get("", summary="Who edits like this account", response_model=NeighboursModel)

@@ -1,7 +1,8 @@
 """Edits and editors by day, and editors by how much they do in a month.
 
 - The day is that which the revision bears, UTC; the namespace is the one that the page has now, or had at its deletion.
-- The kind of an account is what its name of now says, wherever and whenever it edited: a rename moves all its edits.
+- The kind of an account is what its name of now says (and tables, of temporary ones), wherever and whenever it edited: a rename moves
+  all its edits.
 - An imported revision, which is older than one with a lower id on its page, counts apart. So does a null revision (a move's or a
   protection's, with its parent's very text), which adds no bytes.
 - A deletion takes the page's revisions away, a restore gives back exactly those that came back, a move to another namespace moves them.

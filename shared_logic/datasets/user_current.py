@@ -186,7 +186,8 @@ class UserCurrent(Table, frozen=True, kw_only=True):
     user_id: Annotated[int, about("id on the wiki", at_least=1)]
     name: Annotated[str, about("name now", hidden_with="account")]
     user_kind: Annotated[
-        str, about("by the name: temporary, bot or account", one_of=("temporary", "bot", "account"))
+        str,
+        about("by the name; temporary as tables tell, if they do", one_of=("temporary", "bot", "account")),
     ]
     is_bot_by: Annotated[tuple[str, ...], about("by what it is a bot now: name, group")]
     is_hidden: Annotated[
@@ -202,7 +203,7 @@ def user_current(said: Linked[UserName]) -> Iterator[UserCurrent]:
     groups = _groups_told(said, renames)
     hidden = hidden_now(said, renames)
     for account in accounts_now(said, renames):
-        user = User(account.user_id, account.name)
+        user = User(account.user_id, account.name, account.is_temporary)
         changed_at, changed = groups.get(account.name, (None, ()))
         is_later = changed_at is not None and (account.groups_at is None or changed_at > account.groups_at)
         yield UserCurrent(

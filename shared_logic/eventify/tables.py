@@ -85,6 +85,7 @@ class RevisionRow(msgspec.Struct, frozen=True, kw_only=True):
     """0: none (an address, or an imported name)."""
     user_text: str | None = None
     """None: hidden or unknown."""
+    by_temporary: bool | None = None
     comment: str | None = None
     archived: bool = False
     tags: tuple[str, ...] | None = None
@@ -109,6 +110,7 @@ def revision_state(row: RevisionRow, beginning: int) -> PageState:
         visibility=Visibility(*at, row.deleted),
         suppressed=Suppression(*at, bool(row.deleted & SUPPRESSED)) if row.deleted else None,
         tags=None if row.tags is None else Tags(*at, row.tags),
+        by_temporary=row.by_temporary,
     )
     return PageState(revisions={row.rev_id: revision})
 
@@ -303,7 +305,7 @@ class _Join:
         timestamp = row.get(f"{prefix}_timestamp") or ""
         check_timestamp(f"{prefix}_timestamp", timestamp)
         minor = number_or_none(row, f"{prefix}_minor_edit")
-        author = self.author(row, prefix, rev_id)
+        user_id, user_text = self.author(row, prefix, rev_id)
         joined = RevisionRow(
             rev_id=rev_id,
             page_id=page_id,
@@ -313,8 +315,9 @@ class _Join:
             sha1=row.get(f"{prefix}_sha1") or self.sha1(rev_id),
             minor=None if minor is None else bool(minor),
             deleted=number_or_none(row, f"{prefix}_deleted") or 0,
-            user_id=author[0],
-            user_text=author[1],
+            user_id=user_id,
+            user_text=user_text,
+            by_temporary=self.is_temporary(user_id) if user_id and user_text is not None else None,
             comment=self.comment(row, prefix, rev_id),
             archived=prefix == "ar",
             tags=self.tags(rev_id),
@@ -324,6 +327,9 @@ class _Join:
     def author(self, row: Row, prefix: str, rev_id: int) -> tuple[int, str | None]:
         actor_id = number_or_none(row, f"{prefix}_actor") or self.actors_of_revisions.get(rev_id)
         return self.actors.get(actor_id, (0, None)) if actor_id else (0, None)
+
+    def is_temporary(self, user_id: int) -> bool | None:
+        return None if self.temporary_accounts is None else user_id in self.temporary_accounts
 
     def comment(self, row: Row, prefix: str, rev_id: int) -> str | None:
         comment_id = number_or_none(row, f"{prefix}_comment_id") or self.comments_of_revisions.get(rev_id)
@@ -353,6 +359,17 @@ class _Join:
                 ),
             )
         )
+
+    @cached_property
+    def temporary_accounts(self) -> frozenset[int] | None:
+        """Their ids; None: the tables don't tell, as before MediaWiki 1.42."""
+        # What of these rows can't be read is told once, where they are read as accounts.
+        rows = (row for row in self.tables.get("user", ()) if not isinstance(row, UnreadRow))
+        first = next(rows, {})
+        if "user_is_temp" not in first:
+            return None
+        temporary = (row for row in chain((first,), rows) if number_if_any(row, "user_is_temp"))
+        return frozenset(number_if_any(row, "user_id") or 0 for row in temporary)
 
     @cached_property
     def comments(self) -> dict[int, str | None]:

@@ -60,6 +60,7 @@ class UserEntity(Record, frozen=True, kw_only=True):
     user_text: str | None = None
     user_id: Count | None = None
     groups: tuple[str, ...] = ()
+    is_temp: bool | None = None
     registration_dt: Instant | None = None
     is_temp: bool | None = None
     user_central_id: Count | None = None

@@ -152,6 +152,7 @@ def page_change(event: r.PageChange, page_id: int) -> PageState:
         author=_author(at, told.editor),
         presence=_presence(at, event.page.page_id) if event.page_change_kind in _MAKES_PRESENT else None,
         visibility=_visibility(at, told),
+        by_temporary=told.editor.is_temp if told.editor else None,
     )
     if not here:
         return PageState(revisions={told.rev_id: revision})

@@ -126,6 +126,25 @@ def test_what_a_row_does_not_tell_stays_unknown():
     assert state.visibility == Visibility(*AT, 0)
 
 
+@pytest.mark.parametrize(
+    "users,by_temporary",
+    [
+        ([{"user_id": "4", "user_is_temp": "1"}, {"user_id": "5", "user_is_temp": "0"}], True),
+        ([{"user_id": "5", "user_is_temp": "1"}, {"user_id": "4", "user_is_temp": "0"}], False),
+        ([{"user_id": "4"}], None),
+        ([], None),
+    ],
+)
+def test_the_table_of_users_tells_who_is_temporary(users, by_temporary):
+    # given a revision of user 4, where the table has the column, or is older, or is not there
+    users = [{"user_name": "*Unregistered 1", "user_registration": None} | user for user in users]
+    # then its revisions are so
+    assert revision_of(user=users).by_temporary is by_temporary
+    # and an address has no account that might be
+    address = ACTOR | {"actor_user": None, "actor_name": "192.0.2.1"}
+    assert revision_of(user=users, actor=[address]).by_temporary is None
+
+
 def test_pages_live_and_archived():
     assert page_state_of_row(10, "Navbox", True, BEGINNING) == PageState(
         title=Title(*AT, 10, "Navbox"),

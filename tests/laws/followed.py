@@ -178,6 +178,7 @@ def revisions(draw: st.DrawFn) -> RevisionState:
             st.tuples(st.sampled_from([1, 1, 1, 2]), st.booleans()).map(lambda here: Presence(*at, *here))
         ),
         visibility=told(st.integers(0, 7).map(lambda bits: Visibility(*at, bits))),
+        by_temporary=told(st.booleans()),
     )
 
 

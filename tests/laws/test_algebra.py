@@ -61,6 +61,7 @@ revisions = st.builds(
     visibility=register(Visibility, SMALL),
     tags=register(Tags, TAGS),
     suppressed=register(Suppression, FLAG),
+    by_temporary=maybe(FLAG),
 )
 happenings = st.builds(
     Happening,

@@ -71,7 +71,9 @@ def test_what_is_no_event_stays_as_it_is() -> None:
 def test_relocated_revisions_are_purged_one_by_one() -> None:
     # given an event of ours about two revisions
     shown = RevisionState(timestamp=1, sha1="a", comment="kept", author=Author(1, 1, 0, 7, "Alice"))
-    gone = RevisionState(timestamp=2, sha1="b", comment="secret", author=Author(1, 1, 0, 8, "Bob"))
+    gone = RevisionState(
+        timestamp=2, sha1="b", comment="secret", author=Author(1, 1, 0, 8, "Bob"), by_temporary=True
+    )
     event = RevisionsRelocated(
         schema=f"/{RELOCATED}/1.0.0",
         meta=Meta(stream="wikibraid.revisions-relocated", dt=datetime(2026, 1, 1, tzinfo=UTC)),

@@ -42,6 +42,7 @@ STORED: list[tuple[State, list[object]]] = [
                     visibility=Visibility(*AT, 5),
                     tags=Tags(*AT, ("bot", "mw-undo")),
                     suppressed=Suppression(*AT, is_suppressed=False),
+                    by_temporary=True,
                 )
             },
         ),
@@ -56,7 +57,7 @@ STORED: list[tuple[State, list[object]]] = [
             {
                 7: [
                     *[3, None, None, None, None, None, [*AT, 4, "Alice"]],
-                    *[[*AT, 9, True], [*AT, 5], [*AT, ["bot", "mw-undo"]], [*AT, False]],
+                    *[[*AT, 9, True], [*AT, 5], [*AT, ["bot", "mw-undo"]], [*AT, False], True],
                 ]
             },
         ],
@@ -92,6 +93,13 @@ def test_an_account_that_was_stored_before_events_told_of_creations_is_read() ->
     state = decode(msgspec.msgpack.encode(stored))
     assert isinstance(state, UserState)
     assert (state.names, state.creation) == ((("Alice", Seen(*AT)),), None)
+
+
+def test_what_was_stored_before_a_field_was_added_is_read() -> None:
+    # given a revision without its last fields, as logs may hold it
+    stored = ["page", None, None, None, None, None, [], {7: [3]}]
+    # then nothing tells these
+    assert decode(msgspec.msgpack.encode(stored)) == PageState(revisions={7: RevisionState(timestamp=3)})
 
 
 @pytest.mark.parametrize("length", [4, 6])

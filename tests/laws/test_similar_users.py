@@ -6,18 +6,21 @@ import gzip
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import shared_logic.datasets  # noqa: F401  registers them
 from batch.table_files import read_table_folder
 from serving.reader import Reader
 from shared_logic import things
-from shared_logic.clock import from_iso
-from shared_logic.datasets.similar_users import SimilarUsersSettings, coedits
+from shared_logic.clock import SECOND_MS, from_iso
+from shared_logic.datasets.similar_users import SimilarUsersSettings, coedits, counts
 from shared_logic.eventify.tables import states
 from shared_logic.events.read import DeadLetter, OutOfScope, read
 from shared_logic.generations import DatasetGeneration
@@ -26,16 +29,17 @@ from shared_logic.memory_store import MemoryStore
 from shared_logic.page_state import PageState
 from shared_logic.pairs import Meetings, Pairs, Turn, encounters
 from shared_logic.protocols import Log, Store
-from shared_logic.reference import Tables, reference, united
+from shared_logic.reference import Tables, reference, told, united
 from shared_logic.registry import registry
 from shared_logic.routing import Router
 from shared_logic.similarity import edit_overlap, overlap, profile, ranked
 from shared_logic.tables import DefinitionError
-from shared_logic.things import Page, UserKind
+from shared_logic.things import Page, User, UserKind
 from speed import loop_engine
 from speed.memory_log import MemoryLog
 from speed.worker import Worker
 from tests import sample
+from tests.strategies.wiki import Wiki
 
 LOCAL = Path(__file__).parents[2].parent / "shared" / "data" / "mediawiki-local"
 WIKIS = {"a-sqlite-seed11": "gtawiki", "b-mysql-seed12": "gtbwiki"}
@@ -205,6 +209,69 @@ def test_settings_widen_what_is_compared(pages: list[Page]) -> None:
 
 
 @pytest.mark.parametrize(
+    "changed,policy,counted",
+    [
+        ({}, {}, True),
+        ({"namespace": 1}, {}, True),
+        ({"namespace": 118}, {}, True),
+        ({"namespace": 2}, {}, False),
+        ({"namespace": None}, {}, False),
+        ({"namespace": 2}, {"namespaces": ()}, True),
+        ({"namespace": 2}, {"namespaces": (2, 3)}, True),
+        ({"is_deleted": True}, {}, False),
+        ({"user": None}, {"anonymous": True}, False),
+        ({"user": User(7, "Cleanup Bot")}, {}, True),
+        ({"user": User(0, "192.0.2.1")}, {}, False),
+        ({"user": User(0, "192.0.2.1")}, {"anonymous": True}, True),
+        ({"user": User(7, "~2026-1")}, {}, True),
+        ({"user": User(7, "~2026-1")}, {"temporary": False}, False),
+        ({"user": User(7, "*1", is_temporary=True)}, {"temporary": False}, False),
+        ({"user": User(7, "~2026-1", is_temporary=False)}, {"temporary": False}, True),
+    ],
+)
+def test_whose_revisions_count(
+    pages: list[Page], changed: dict[str, object], policy: dict[str, Any], counted: bool
+) -> None:
+    # given an account's edit of an article, but for this
+    plain = replace(pages[0].history[0], namespace=0, is_deleted=False, user=User(7, "Alice"))
+    # then it counts, or it doesn't, as the policy says; who is a bot is looked up when pairs are read
+    assert counts(replace(plain, **changed), SimilarUsersSettings(**policy)) is counted
+
+
+@pytest.mark.parametrize("tell", ["tables", "events"])
+def test_temporary_accounts_are_those_that_the_wiki_tells(tell: str) -> None:
+    # given a wiki whose temporary accounts have names of a pattern of its own, and who edited in turn
+    wiki = Wiki.of_today("testwiki")
+    alice, bob = wiki.users[1], wiki.users[2]
+    assert wiki.autocreate_account(wiki.now + 60, "*Unregistered 1")
+    temporary = wiki.named("*Unregistered 1")
+    assert temporary is not None
+    assert wiki.create(wiki.now + 60, alice, (0, "Kettle"), "alpha")
+    page = wiki.page_at((0, "Kettle"))
+    assert page is not None
+    assert wiki.edit(wiki.now + 60, temporary, page.page_id, "beta")
+    assert wiki.edit(wiki.now + 60, bob, page.page_id, "gamma")
+    tables = united(states(wiki.tables(), "testwiki", wiki.now * SECOND_MS, print))
+    known = tables if tell == "tables" else told(wiki.events).states
+
+    def met() -> set[tuple[object, object]]:
+        return {(key[1], key[2]) for key in reference([registry["coedits"]], known)["coedits"]}
+
+    ids = {f"#{user.user_id}" for user in (alice, bob, temporary)}
+    assert met() == set(permutations(ids, 2))
+    # when the policy leaves them out, then it is Alice and Bob who met
+    try:
+        registry.configure({"SimilarUsersSettings": {"temporary": False}})
+        assert met() == set(permutations(ids - {f"#{temporary.user_id}"}, 2))
+    finally:
+        registry.configure({})
+    # and tables tell it of the account as well
+    if tell == "tables":
+        accounts = reference(registry.closure(["user_current"]), known)["user_current"]
+        assert accounts["testwiki", f"#{temporary.user_id}"][2] == UserKind.TEMPORARY
+
+
+@pytest.mark.parametrize(
     "sections,says",
     [
         ({"Nothing": {}}, "no dataset has settings Nothing; there are SimilarUsersSettings"),
@@ -232,7 +299,21 @@ def test_levels_of_overlap() -> None:
     assert overlap((1, 2, 3), (2, 4, 6)).level == "Same"
     assert overlap((1, 0), (0, 1)) == overlap((0, 0), (1, 1))
     assert overlap((1, 0), (0, 1)).level == "No overlap"
-    assert [overlap((1, 0), other).level for other in ((9, 1), (1, 1), (1, 9))] == ["High", "Medium", "Low"]
+
+
+@pytest.mark.parametrize(
+    "other,cosine,level",
+    [
+        ((5, 3), 0.857, "High"),
+        ((4, 3), 0.8, "Medium"),
+        ((3, 5), 0.514, "Medium"),
+        ((4, 7), 0.496, "Low"),
+        ((1, 99), 0.01, "Low"),
+    ],
+)
+def test_a_level_begins_above_its_least_cosine(other: tuple[int, int], cosine: float, level: str) -> None:
+    found = overlap((1, 0), other)
+    assert (found.cosine, found.level) == (pytest.approx(cosine, abs=0.001), level)
 
 
 @given(st.lists(st.integers(0, 9), min_size=7, max_size=7), st.integers(1, 1_000))
@@ -248,3 +329,5 @@ def test_ranks_are_by_pages_shared_and_then_by_how_large_a_part_they_are() -> No
     assert [name for name, *_ in ranked(found)] == ["a", "c", "b", "d", "e", "f"]
     assert edit_overlap(3, 10) == 0.3
     assert edit_overlap(3, 0) == 0.0
+    # and the part is at most the whole, though a shared page may be known before it is known to be the editor's
+    assert edit_overlap(3, 2) == 1.0

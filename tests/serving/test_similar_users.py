@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +17,10 @@ from shared_logic.memory_store import MemoryStore
 from shared_logic.registry import registry
 from shared_logic.similarity import ranked
 from tests import sample
+from tests.serving import modelled
 from tests.serving.http.conftest import store_of_the_sample
 from tests.serving.modelled import WIKI, by_tables, publish, taken_in
-from tests.strategies.wiki import ADMIN, Wiki
+from tests.strategies.wiki import ADMIN, User, Wiki
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +31,12 @@ def store() -> MemoryStore:
 @pytest.fixture(scope="module")
 def view(store: MemoryStore, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """All rows of the view similar_users."""
-    now = datetime(2030, 1, 1, tzinfo=UTC)
-    with Analysis(Reader(store).stream, tmp_path_factory.mktemp("analysis"), now) as db:
+    return view_of(store, tmp_path_factory.mktemp("analysis"))
+
+
+def view_of(store: MemoryStore, folder: Path) -> list[dict[str, Any]]:
+    """All rows of the view similar_users over that store."""
+    with Analysis(Reader(store).stream, folder, datetime(2030, 1, 1, tzinfo=UTC)) as db:
         db.prepare(["similar_users"])
         found = db.execute("FROM similar_users")
         names = [column[0] for column in found.description or ()]
@@ -101,11 +107,7 @@ def small() -> Wiki:
     """A wiki where Alice and Bob edit one page in turn."""
     wiki = Wiki.of_today(WIKI)
     alice, bob = wiki.users[1], wiki.users[2]
-    assert wiki.create(wiki.now + 60, alice, (0, "Kettle"), "alpha")
-    page = wiki.page_at((0, "Kettle"))
-    assert page is not None
-    for place in range(4):
-        assert wiki.edit(wiki.now + 60, (bob, alice)[place % 2], page.page_id, f"text {place}")
+    edited(wiki, (0, "Kettle"), *((60, user) for user in (alice, bob, alice, bob, alice)))
     return wiki
 
 
@@ -138,6 +140,132 @@ def test_who_becomes_a_bot_is_a_neighbour_no_more(small: Wiki) -> None:
     # then Alice has no neighbour
     users = users_of(store)
     assert users.neighbours(WIKI, users.editor(WIKI, "Alice"), 9) == []
+
+
+def edited(wiki: Wiki, title: tuple[int, str], *edits: tuple[int, User]) -> int:
+    """A new page with edits of these, each so many seconds after the one before; its id."""
+    (after, creator), *others = edits
+    assert wiki.create(wiki.now + after, creator, title, "alpha")
+    page = wiki.page_at(title)
+    assert page is not None
+    for place, (later, user) in enumerate(others):
+        assert wiki.edit(wiki.now + later, user, page.page_id, f"text {place}")
+    return page.page_id
+
+
+def test_what_happened_between_two_is_told_page_by_page_and_in_sum(tmp_path: Path) -> None:
+    # given Alice, whom Bob follows on an article, and who follows him once on its talk page and edits a third page alone
+    wiki = Wiki.of_today(WIKI)
+    alice, bob = wiki.users[1], wiki.users[2]
+    began = wiki.now + 60
+    article = edited(wiki, (0, "Kettle"), (60, alice), (60, bob), (90, alice), (30, bob), (60, alice))
+    talk = edited(wiki, (1, "Kettle"), (60, bob), (240, alice))
+    edited(wiki, (0, "Tea_pot"), (60, alice))
+    store = MemoryStore()
+    publish(store, by_tables(wiki), "run")
+    users = users_of(store)
+    one, other = users.editor(WIKI, "Alice"), users.editor(WIKI, "Bob the Builder")
+    # then the pages of most follow-ups come first, each with who came first and who followed how soon
+    on_article = {"title": "Kettle", "page_id": article, "came_first": "Alice"}
+    on_talk = {"title": "Kettle", "page_id": talk, "came_first": "Bob the Builder"}
+    assert users.follow_up(WIKI, one, other) == [
+        {
+            **on_article,
+            "follows": 2,
+            "soonest_seconds": 60,
+            "followed": 2,
+            "soonest_followed_seconds": 30,
+        },
+        {
+            **on_talk,
+            "follows": 1,
+            "soonest_seconds": 240,
+            "followed": 0,
+            "soonest_followed_seconds": None,
+        },
+    ]
+    # and counts are edits, overlaps are parts of each one's pages
+    told = similar(one, other, 2)
+    assert (told["num_edits_in_data"], told["pages_shared"]) == (3, 2)
+    assert (told["edit-overlap"], told["edit-overlap-inv"]) == (2 / 3, 1.0)
+    described = users.described(WIKI, one)
+    assert (described["num_edits_in_data"], described["num_pages_in_data"]) == (5, 3)
+    assert [described[which].timestamp() for which in ("first_edit_in_data", "last_edit_in_data")] == [
+        began,
+        wiki.now,
+    ]
+    assert (sum(described["days"]), len(described["days"])) == (5, 7)
+    assert (sum(described["hours"]), len(described["hours"])) == (5, 24)
+    # and the view has the sums
+    rows = {row["editor_name"]: row for row in view_of(store, tmp_path)}
+    sums = ("follows", "soonest_seconds", "pages_came_first", "neighbour_edits", "neighbour_pages")
+    assert [rows["Alice"][name] for name in sums] == [3, 60, 1, 3, 2]
+    assert [rows["Bob the Builder"][name] for name in sums] == [2, 30, 1, 5, 3]
+
+
+def test_who_comes_a_whole_window_later_meets_without_being_met() -> None:
+    # given Bob, five places after Alice
+    wiki = Wiki.of_today(WIKI)
+    alice, bob, admin = wiki.users[1], wiki.users[2], wiki.users[ADMIN]
+    edited(wiki, (0, "Kettle"), (60, alice), *4 * [(60, admin)], (60, bob))
+    store = MemoryStore()
+    publish(store, by_tables(wiki), "run")
+    # then he met her and she did not meet him, and both are told who was there first and who followed
+    users = users_of(store)
+    one, other = users.editor(WIKI, "Alice"), users.editor(WIKI, "Bob the Builder")
+    assert "Alice" in {met.name for met, _ in users.neighbours(WIKI, other, 9)}
+    assert "Bob the Builder" not in {met.name for met, _ in users.neighbours(WIKI, one, 9)}
+    (seen,), (back,) = users.follow_up(WIKI, one, other), users.follow_up(WIKI, other, one)
+    assert (seen["came_first"], seen["follows"], seen["followed"]) == ("Alice", 0, 1)
+    assert (back["came_first"], back["follows"], back["followed"]) == ("Alice", 1, 0)
+
+
+def test_a_hidden_account_is_nobodys_neighbour_to_analysts_either(small: Wiki, tmp_path: Path) -> None:
+    # given Bob, whom Alice met
+    store = MemoryStore()
+    publish(store, by_tables(small), "before")
+    before = len(small.events)
+    # when a block hides his name, and no event tells that his edits are hidden as well
+    assert small.block_and_hide_name(small.now + 60, small.users[ADMIN], small.users[2])
+    taken_in(store, small.events[before:])
+    # then they count among pairs, but no row is about him, under his key neither
+    assert Reader(store).scan(registry["coedits"]).rows
+    assert view_of(store, tmp_path) == []
+
+
+def test_who_never_edited_is_told_to_be_so(small: Wiki) -> None:
+    assert small.create_account(small.now + 60, "Carol")
+    store = MemoryStore()
+    publish(store, by_tables(small), "run")
+    with pytest.raises(NotComparable) as told:
+        users_of(store).editor(WIKI, "Carol")
+    assert (told.value.kind, told.value.key) == ("user-no-edits", f"#{small.users[-1].user_id}")
+
+
+def test_addresses_are_compared_where_the_policy_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given Alice and an address, who edited one page
+    wiki = Wiki.of_today(WIKI)
+    alice, address = wiki.users[1], wiki.users[6]
+    edited(wiki, (0, "Kettle"), (60, alice), (60, address))
+    kept_out, compared = MemoryStore(), MemoryStore()
+    publish(kept_out, by_tables(wiki), "run")
+    try:
+        registry.configure({"SimilarUsersSettings": {"anonymous": True}})
+        monkeypatch.setattr(modelled, "DATASETS", tuple(registry.values()))
+        publish(compared, by_tables(wiki), "run")
+    finally:
+        registry.configure({})
+    # then it is her neighbour, and can be asked for in any spelling, where the policy says so
+    users = users_of(compared)
+    assert [other.name for other, _ in users.neighbours(WIKI, users.editor(WIKI, "Alice"), 9)] == [
+        address.name
+    ]
+    assert users.editor(WIKI, "2001:db8::1").key == address.name == "2001:DB8:0:0:0:0:0:1"
+    # and it is none, and unknown, where it says nothing
+    users = users_of(kept_out)
+    assert users.neighbours(WIKI, users.editor(WIKI, "Alice"), 9) == []
+    with pytest.raises(NotComparable, match="no such account"):
+        users.editor(WIKI, address.name)
 
 
 def test_what_is_not_published_can_not_be_known() -> None:

@@ -97,12 +97,13 @@ def application_over(
     queries: QueryLog | None = None,
     present: Callable[[], datetime] = lambda: datetime.now(tz=UTC),
     waiting: Waiting = dict,
+    usual_wiki: str = sample.WIKI,
 ) -> FastAPI:
     kept = Kept(lambda: AUDITS, lambda _: FAILING, list, lambda: [DRIFT])
     access = Access(lambda: KNOWN, per_minute)
     source = Source(lambda: store, ends if callable(ends) else lambda: ends, happened, waiting)
     log = queries or QueryLog(Path(mkdtemp()) / "access.log")
-    return application(source, tuple(registry.values()), access, kept, log, sample.WIKI, present)
+    return application(source, tuple(registry.values()), access, kept, log, usual_wiki, present)
 
 
 @pytest.fixture(scope="session")

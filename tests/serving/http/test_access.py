@@ -32,12 +32,13 @@ def test_who_is_admitted_or_revoked_is_so_at_once(tmp_path: Path) -> None:
     assert told == []
 
 
-def test_nobody_is_let_in_while_the_file_is_broken(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["alice: [", "alice: {sha256: é, roles: [operator]}", ""])
+def test_nobody_is_let_in_while_the_file_is_broken(tmp_path: Path, text: str) -> None:
     path, told = tmp_path / "access.yaml", list[str]()
     admit(path, "alice", ("operator",))
     known = BearersFile(path, told.append)
     whole = path.read_bytes()
-    path.write_text("alice: [")
+    path.write_text(text)
     assert known() == known() == {}
     assert len(told) == 1
     assert "nobody is let in until it is mended" in told[0]

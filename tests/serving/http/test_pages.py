@@ -122,6 +122,35 @@ def test_a_case_is_seen(browser: webdriver.Chrome, address: str, store: MemorySt
     assert not [entry for entry in browser.get_log("browser") if "404" not in entry["message"]]
 
 
+def test_a_case_is_seen_while_one_table_is_behind(browser: webdriver.Chrome, address: str) -> None:
+    # given answers that do not know yet when accounts edited first and last
+    opened(browser, address, "investigator", "/similarusers/page")
+    browser.execute_script(
+        """
+        const asked = fetch;
+        fetch = async (url) => {
+            const told = await (await asked(url)).json();
+            for (const account of told.accounts) account.first_edit_in_data = account.last_edit_in_data = null;
+            return Response.json(told);
+        };
+        """
+    )
+    # when a case is shown, and sorted by that
+    browser.find_element(By.ID, "wiki").send_keys(sample.WIKI)
+    browser.find_element(By.ID, "accounts").send_keys("Admin\nAlice")
+    browser.find_element(By.ID, "compare").click()
+    WebDriverWait(browser, SECONDS).until(shows((By.ID, "summary"), "Alice"))
+    browser.find_element(By.CSS_SELECTOR, "#summary th:nth-child(4) button").click()
+    # then the counts are there, and no time
+    (one, other) = (
+        [cell.text for cell in row.find_elements(By.TAG_NAME, "td")]
+        for row in browser.find_elements(By.CSS_SELECTOR, "#summary tbody tr")
+    )
+    assert {one[0], other[0]} == {"Admin", "Alice"}
+    assert one[3:5] == other[3:5] == ["", ""]
+    assert browser.find_elements(By.CSS_SELECTOR, "#plot circle")
+
+
 def test_operators_see_every_dataset_and_a_row(browser: webdriver.Chrome, address: str) -> None:
     opened(browser, address, "operator", "/operations/page")
     WebDriverWait(browser, SECONDS).until(shows((By.ID, "datasets"), "daily_edits"))

@@ -8,6 +8,7 @@ import os
 import stat
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,8 @@ from fastapi.testclient import TestClient
 
 from serving import similar_users
 from serving.http.query_log import Query, QueryLog, rewrite_reasons
+from serving.http.similar_users import TABLES, least_fresh
+from serving.moment import Moment, published_together
 from serving.reader import Reader
 from shared_logic.memory_store import MemoryStore
 from shared_logic.registry import registry
@@ -93,6 +96,87 @@ def test_nobody_is_told_why_there_is_nothing(client: TestClient) -> None:
     assert (answer.status_code, answer.json()["error-type"]) == (404, "user-no-account")
 
 
+def test_neighbours_and_the_account_have_their_own_edits_counted(
+    client: TestClient, store: MemoryStore, busiest: list[str]
+) -> None:
+    # given how many edits of everybody count
+    read = Reader(store)
+    names = {row["editor"]: row["name"] for row in read.scan(registry["user_current"]).rows}
+    edits = {
+        names.get(row["editor"]): row["edits"]
+        for row in read.scan(registry["user_activity"], (sample.WIKI,)).rows
+    }
+    # then the answer tells that, and no count of pages in its place
+    found = client.get("/similarusers", params={"usertext": busiest[0]}, headers=AUTHORIZED).json()
+    for told in (found, *found["results"]):
+        assert told["num_edits_in_data"] == edits[told["user_text"]]
+
+
+def test_fifty_neighbours_come_if_nobody_says_how_many(client: TestClient, busiest: list[str]) -> None:
+    asked: dict[str, str | int] = {"usertext": busiest[0]}
+    usual, fifty = (
+        client.get("/similarusers", params=asked | more, headers=AUTHORIZED).json()
+        for more in ({}, {"k": 50})
+    )
+    assert len(usual["results"]) > 10
+    assert usual == fifty
+
+
+def test_a_bot_is_told_to_be_one(client: TestClient, store: MemoryStore) -> None:
+    bot = next(row["name"] for row in Reader(store).scan(registry["user_current"]).rows if row["is_bot_by"])
+    answer = client.get("/similarusers", params={"usertext": bot}, headers=AUTHORIZED)
+    assert (answer.status_code, answer.json()["error-type"]) == (404, "user-bot")
+
+
+def test_a_case_tells_which_name_is_none(client: TestClient, busiest: list[str]) -> None:
+    # given a second and a third name that are no account's
+    names = [busiest[0], "Nobody of that name", "Nobody else"]
+    answer = client.get("/similarusers/case", params={"usertext": names}, headers=AUTHORIZED)
+    # then the first of them is told by its place, and repeated nowhere
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert (answer.json()["error-type"], answer.json()["which"]) == ("user-no-account", 2)
+    assert "Nobody" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path,says",
+    [
+        ("/similarusers", "query.usertext: Field required"),
+        ("/similarusers?usertext=", "query.usertext: String should have at least 1 character"),
+        ("/similarusers?usertext=Alice&k=0", "query.k: Input should be greater than or equal to 1"),
+        ("/similarusers?usertext=Alice&k=251", "query.k: Input should be less than or equal to 250"),
+        ("/similarusers?usertext=Alice&followup=maybe", "query.followup: Input should be a valid boolean"),
+        ("/similarusers?usertext=Alice&reason=" + 501 * "x", "query.reason: String should have at most 500"),
+        ("/similarusers/case?usertext=Alice", "query.usertext: List should have at least 2 items"),
+        ("/similarusers/case?" + "&".join(21 * ["usertext=A"]), "List should have at most 20 items"),
+        ("/similarusers/case?usertext=A&usertext=B&until=2022-13-01", "query.until: Input should be a valid"),
+    ],
+)
+def test_what_is_asked_wrongly_is_told(client: TestClient, path: str, says: str) -> None:
+    answer = client.get(path, headers=AUTHORIZED)
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert says in answer.json()["detail"]
+
+
+def test_the_wiki_must_be_named_where_none_is_usual(store: MemoryStore, busiest: list[str]) -> None:
+    with TestClient(application_over(store, usual_wiki="")) as client:
+        answers = [
+            client.get(path, params={"usertext": busiest[:2]}, headers=AUTHORIZED)
+            for path in ("/similarusers", "/similarusers/case")
+        ]
+        named = {"usertext": busiest[0], "wiki": sample.WIKI}
+        assert client.get("/similarusers", params=named, headers=AUTHORIZED).is_success
+    for answer in answers:
+        assert (answer.status_code, answer.json()["detail"]) == (400, "query.wiki: name the wiki")
+
+
+def test_the_page_is_kept_by_nobody_and_asks_nobody_else(client: TestClient) -> None:
+    headers = client.get("/similarusers/page", headers=AUTHORIZED).headers
+    assert (headers["Cache-Control"], headers["Referrer-Policy"]) == ("no-store", "no-referrer")
+    policy = headers["Content-Security-Policy"].split("; ")
+    assert {"default-src 'none'", "connect-src 'self'", "frame-ancestors 'none'"} <= set(policy)
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -130,7 +214,9 @@ def test_without_the_role_every_answer_is_the_same(
 def test_basic_credentials_are_as_good(client: TestClient, busiest: list[str]) -> None:
     basic = base64.b64encode(f"investigator:{SECRETS['investigator']}".encode()).decode()
     asked = {"usertext": busiest[0]}
-    assert client.get("/similarusers", params=asked, headers={"Authorization": f"Basic {basic}"}).is_success
+    for scheme in ("Basic", "basic"):
+        headers = {"Authorization": f"{scheme} {basic}"}
+        assert client.get("/similarusers", params=asked, headers=headers).is_success
 
 
 def test_queries_are_written_down_without_names(
@@ -146,6 +232,20 @@ def test_queries_are_written_down_without_names(
     assert told["whom"][0].startswith("#")
     assert busiest[0] not in line
     assert stat.S_IMODE(queries.stat().st_mode) == 0o600
+
+
+def test_queries_about_nobody_are_written_down(
+    store: MemoryStore, busiest: list[str], tmp_path: Path
+) -> None:
+    queries = tmp_path / "access.log"
+    with TestClient(application_over(store, queries=QueryLog(queries))) as client:
+        asked = {"usertext": [busiest[0], "Nobody of that name"]}
+        client.get("/similarusers/case", params=asked, headers=AUTHORIZED)
+    # then as what the answer said, and not by the name
+    (line,) = queries.read_text().splitlines()
+    key, nobody = json.loads(line)["whom"]
+    assert (key[0], nobody) == ("#", "user-no-account")
+    assert "Nobody of that name" not in line
 
 
 def test_what_cannot_be_written_down_is_not_answered(store: MemoryStore, busiest: list[str]) -> None:
@@ -274,6 +374,18 @@ def test_answers_say_how_fresh_they_are(store: MemoryStore, busiest: list[str]) 
             assert answer.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize("behind", TABLES)
+def test_an_answer_is_as_fresh_as_the_table_that_is_furthest_behind(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, behind: str
+) -> None:
+    # given that one of the tables lacks more than the others
+    moment = Moment(store, published_together(store, TABLES))
+    fresh = {name: replace(moment.freshness(name), lag=9 if name == behind else 3) for name in TABLES}
+    monkeypatch.setattr(moment, "freshness", fresh.__getitem__)
+    # then that is what is told
+    assert least_fresh(moment) is fresh[behind]
+
+
 def test_too_many_queries_wait(store: MemoryStore) -> None:
     with TestClient(application_over(store)) as client:
         answers = [client.get("/similarusers/page", headers=AUTHORIZED).status_code for _ in range(125)]
@@ -281,5 +393,7 @@ def test_too_many_queries_wait(store: MemoryStore) -> None:
     assert answers[120:] == [429] * 5
     with TestClient(application_over(store, per_minute=1)) as client:
         one, other = (client.get("/similarusers/page", headers=AUTHORIZED) for _ in range(2))
+        somebody_else = client.get("/operations/page", headers=OPERATING)
     assert (one.status_code, other.status_code) == (200, 429)
+    assert somebody_else.status_code == 200
     assert 0 < int(other.headers["Retry-After"]) <= 60

@@ -52,8 +52,8 @@ class User:
 
     @property
     def is_temp(self) -> bool:
-        """Whether the account is temporary."""
-        return self.name.startswith("~2")
+        """Whether the account is temporary: by the usual pattern of names, or by another one."""
+        return self.name.startswith(("~2", "*"))
 
     @property
     def title(self) -> Title:
