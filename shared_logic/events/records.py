@@ -62,7 +62,6 @@ class UserEntity(Record, frozen=True, kw_only=True):
     groups: tuple[str, ...] = ()
     is_temp: bool | None = None
     registration_dt: Instant | None = None
-    is_temp: bool | None = None
     user_central_id: Count | None = None
     """None or 0: none is told."""
 
