@@ -196,7 +196,7 @@ def test_it_is_computed_kept_and_read(installed: Path, tmp_path: Path) -> None:
     # then it is read, and parity holds
     found = json.loads(run(installed, "query", "their_sections", "--format", "json", home=home).stdout)
     assert found["rows"]
-    assert found["complete"]
+    assert found["lag"] == 0
     assert all(row["section"].startswith("§") for row in found["rows"] if row["section"])
     # and where what it imports changes, its code is another
     (installed / "their_datasets" / "signs.py").write_text('SIGN = "#"\n')

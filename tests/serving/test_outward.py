@@ -154,6 +154,6 @@ def test_every_public_name_is_there() -> None:
     for name in wikibraid.__all__:
         assert hasattr(wikibraid, name)
     assert set(wikibraid.__all__) == {
-        "Account", "Clustering", "Fold", "Link", "Linked", "LogEntry", "Page", "Partition", "Revision", "Settings", "Site", "Sum", "Table",
-        "User", "UserKind", "about", "dataset", "history", "read", "registry", "sql",
+        "Account", "Clustering", "DeclaredEvent", "Fold", "Link", "Linked", "LogEntry", "Page", "Partition", "Revision", "Settings", "Site",
+        "Sum", "Table", "User", "UserKind", "about", "dataset", "event", "history", "read", "registry", "sql",
     }  # fmt: skip
