@@ -59,8 +59,9 @@ def event(
 ) -> Callable[[type[E]], type[E]]:
     """Decorator: have events with that schema title read as this record.
 
-    With a `stream` those of that stream only, also where others with the same schema are read as something else. `identity` names the fields or properties that say what within its wiki an event is about; `majors` are the versions of the schema that
-    the record understands: events of another are dead letters.
+    With a `stream` those of that stream only, also where others with the same schema are read as something else. `identity` names
+    the fields or properties that say what within its wiki an event is about; `majors` are the versions of the schema that the record
+    understands: events of another are dead letters.
 
     Raises:
         DefinitionError: the title can't be one or is read as something else already, or the record has no such fields.
@@ -172,6 +173,7 @@ class _Declaration:
     def _identity(self, event: Any) -> str:
         try:
             wiki, names = event.wiki, [getattr(event, name) for name in self.identity]
+            told = msgspec.json.encode(names).decode()
         except Exception as error:  # whatever an author's property raises concerns this event only
             raise self._unreadable(error) from error
         if not isinstance(wiki, str) or not wiki or "/" in wiki:
@@ -184,7 +186,7 @@ class _Declaration:
                 "wrong-schema",
                 f"{self.title}: nothing says what it is about: {', '.join(missing)} is missing",
             )
-        return self.prefix + msgspec.json.encode(names).decode()
+        return self.prefix + told
 
     def _unreadable(self, error: Exception) -> DeadLetter:
         return DeadLetter("wrong-schema", f"{self.title}: {type(error).__name__}: {error}")

@@ -276,6 +276,27 @@ def test_what_says_too_little_is_a_dead_letter(own: SimpleNamespace, changes: di
     assert FEEDBACK in why.value.detail
 
 
+@pytest.mark.parametrize("identity", ["raises", "odd"])
+def test_whatever_a_property_gives_concerns_its_event_only(own: SimpleNamespace, identity: str) -> None:
+    # given properties that raise, or give what is no identity
+    @event("mediawiki/odd", identity=(identity,))
+    class Odd(DeclaredEvent, frozen=True, kw_only=True):
+        wiki: str
+
+        @property
+        def raises(self) -> str:
+            return self.meta.nothing
+
+        @property
+        def odd(self) -> object:
+            return object()
+
+    raw = seen("a").replace(SEEN.encode(), b"mediawiki/odd")
+    with pytest.raises(DeadLetter) as why:
+        read(raw)
+    assert why.value.code == "wrong-schema"
+
+
 def test_its_own_clock_is_believed_for_a_day(own: SimpleNamespace) -> None:
     with pytest.raises(DeadLetter, match="future-clock"):
         read(feedback("2024-01-03T10:00:00Z", "2024-01-01T10:00:00Z"))
