@@ -1,4 +1,6 @@
-"""What has a state of its own: pages, users, sites, rows of MediaWiki's log, events that authors declare; one canonical log keeps the events of all of them.
+"""What has a state of its own: pages, users, sites, rows of MediaWiki's log, events that authors declare.
+
+One canonical log keeps the events of all of them.
 
 Every event is keyed by the entities that it tells of, so that the state of each is the join of what its own key brought.
 """
