@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from batch.row_database import FILES, keys_of, row_database
 from shared_logic.definition import Dataset
-from shared_logic.keys import encode_part, encode_stored
+from shared_logic.keys import encode_stored
 
 ROWS_AT_ONCE = 5_000
 _PLAIN: dict[type, str] = {
@@ -63,16 +64,18 @@ def _selected(dataset: Dataset, name: str) -> str:
 
 def _encoded(batch: pa.RecordBatch, width: int) -> Iterator[tuple[bytes, bytes]]:
     columns = batch.columns
-    keys = map(b"".join, zip(*map(_parts, columns[:width]), strict=True))
+    keys = pc.binary_join_element_wise(*map(_parts, columns[:width]), b"").to_pylist()
     values = [column.to_pylist() for column in columns[width:]]
     rows: Iterable[tuple[Any, ...]] = zip(*values, strict=True) if values else repeat((), batch.num_rows)
     return zip(keys, map(encode_stored, rows), strict=True)
 
 
-def _parts(column: pa.Array) -> Iterable[bytes]:
-    """A column of keys as `shared_logic.keys` encodes them, whole numbers by the column."""
-    if column.type != pa.int64():
-        return map(encode_part, column.to_pylist())
-    unsigned = column.to_numpy().view(np.uint64) ^ np.uint64(1 << 63)
-    whole = unsigned.byteswap().tobytes()
-    return [whole[place : place + 8] for place in range(0, len(whole), 8)]
+def _parts(column: pa.Array) -> pa.Array:
+    """A column of keys as `shared_logic.keys` encodes its values, by the column."""
+    if pa.types.is_string(column.type):
+        return pc.binary_join_element_wise(
+            pc.replace_substring(column.cast(pa.binary()), b"\x00", b"\x00\x01"), b"\x00\x00", b""
+        )
+    unsigned = column.cast(pa.int64()).to_numpy().view(np.uint64) ^ np.uint64(1 << 63)
+    whole = pa.py_buffer(unsigned.byteswap().tobytes())
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(8), len(column), [None, whole]).cast(pa.binary())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +19,13 @@ from shared_logic.protocols import Accumulator, Cut, Generation, Lane, Parts
 
 __all__ = ["SqliteStore", "StoreError"]
 
-_LOADED_AT_ONCE = 5_000
+_LOADED_AT_ONCE = 50
+"""Rows that one statement writes, in half the time of a statement each."""
+_LISTED_AT_ONCE = 5_000
+_LOAD_ONE = "INSERT OR REPLACE INTO batch_rows VALUES (?1,?3,?2,?4)"
+_LOAD = "INSERT OR REPLACE INTO batch_rows VALUES " + ",".join(  # noqa: S608  numbers of parameters
+    f"(?1,?{place},?2,?{place + 1})" for place in range(3, 3 + 2 * _LOADED_AT_ONCE, 2)
+)
 _ASKED_AT_ONCE = (1, 8, 64, 500)
 """How many keys one statement names: few sizes, so that each is prepared once."""
 _ALL_BITS = 15
@@ -113,11 +119,9 @@ class SqliteStore:
         counts = Counts()
         versions = difference(self._shown(Lane(dataset, number)), iter(rows), counts)
         with self.atomically():
-            while chunk := list(islice(versions, _LOADED_AT_ONCE)):
-                self._db.executemany(
-                    "INSERT OR REPLACE INTO batch_rows VALUES (?,?,?,?)",
-                    ((dataset, key, number, row) for key, row in chunk),
-                )
+            while len(chunk := list(islice(versions, _LOADED_AT_ONCE))) == _LOADED_AT_ONCE:
+                self._db.execute(_LOAD, (dataset, number, *chain.from_iterable(chunk)))
+            self._db.executemany(_LOAD_ONE, ((dataset, number, key, row) for key, row in chunk))
         return counts.changed, counts.removed, counts.same
 
     def batch_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
@@ -359,7 +363,7 @@ class SqliteStore:
             rows = self._db.execute(
                 "SELECT key, row, max(generation) FROM batch_rows WHERE dataset=? AND key>? AND generation<=? "
                 "GROUP BY key ORDER BY key LIMIT ?",
-                (lane.dataset, after, lane.generation, _LOADED_AT_ONCE),
+                (lane.dataset, after, lane.generation, _LISTED_AT_ONCE),
             ).fetchall()
             if not rows:
                 return

@@ -214,9 +214,10 @@ class Schema(Generic[T]):
 
 def _picker(places: list[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
     """Picks the values at some places, always as a tuple."""
-    if len(places) > 1:
-        return itemgetter(*places)
-    return lambda flat: tuple([flat[place] for place in places])
+    start = places[0] if places else 0
+    if places == list(range(start, start + len(places))):
+        return itemgetter(slice(start, start + len(places)))
+    return itemgetter(*places)
 
 
 def _fits(value: object, column: Column) -> bool:
