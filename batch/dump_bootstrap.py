@@ -25,9 +25,10 @@ from batch.dump_splits import LOGGING, Part, opened, parts
 from batch.issues import with_issues
 from shared_logic.entities import Entity, State, page
 from shared_logic.eventify.authors import with_authors
-from shared_logic.eventify.dump import DumpError, read_logging
 from shared_logic.eventify.dump_blocks import BlockReader
+from shared_logic.eventify.dump_elements import DumpError
 from shared_logic.eventify.log_dump import said_by_head, said_by_log_items
+from shared_logic.eventify.log_items import read_logging
 from shared_logic.eventify.problems import Problem, Report
 
 SECONDS_BETWEEN_LOOKS = 1.0

@@ -32,7 +32,7 @@ from cli.output import Meter, err, meter, out, print_json
 from cli.temporary import temporary
 from shared_logic.clock import FUTURE_LIMIT_MS, from_iso, from_mediawiki, instant, milliseconds
 from shared_logic.entities import Entity, State
-from shared_logic.eventify.dump import DumpError
+from shared_logic.eventify.dump_elements import DumpError
 from shared_logic.eventify.lifecycle_tables import site_told
 from shared_logic.eventify.problems import Report
 from shared_logic.eventify.tables import TablesError, states

@@ -14,14 +14,8 @@ from datetime import date
 from xml.parsers import expat
 
 from shared_logic.clock import DAY_MS, EARLIEST, LATEST, SECOND_MS
-from shared_logic.eventify.dump import (
-    FIRST_WITH_PARENT,
-    REVISIONS_PER_STATE,
-    DumpError,
-    SiteInfo,
-    Source,
-    StateHandler,
-)
+from shared_logic.eventify.dump import FIRST_WITH_PARENT, REVISIONS_PER_STATE, StateHandler
+from shared_logic.eventify.dump_elements import DumpError, SiteInfo, Source
 from shared_logic.eventify.problems import Report
 from shared_logic.eventify.rows import beginning_stamp
 from shared_logic.page_state import (

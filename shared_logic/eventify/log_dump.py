@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from shared_logic.entities import Entity, State, log_row, user
-from shared_logic.eventify.dump import LogItem, SiteInfo
+from shared_logic.eventify.dump_elements import SiteInfo
 from shared_logic.eventify.lifecycle_tables import created_account, site_told
+from shared_logic.eventify.log_items import LogItem
 from shared_logic.eventify.rows import beginning_stamp
 from shared_logic.log_state import LogState, LogTitle
 from shared_logic.titles import MAIN, split_title

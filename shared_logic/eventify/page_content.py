@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 
 from shared_logic.clock import from_mediawiki, instant
-from shared_logic.eventify.dump import PageHandler, PagesReader, Slot, Source
+from shared_logic.eventify.dump import PageHandler, PagesReader
+from shared_logic.eventify.dump_elements import Source
+from shared_logic.eventify.dump_revision import Slot
 from shared_logic.eventify.problems import Problem, Report
 from shared_logic.eventify.tables import RevisionRow
 from shared_logic.page_state import COMMENT_HIDDEN, TEXT_HIDDEN, USER_HIDDEN

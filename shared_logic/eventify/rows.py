@@ -65,6 +65,14 @@ def number_or_none(row: Row, column: str, within: range = NUMBERS) -> int | None
     return None if text is None else whole_number(column, text, within)
 
 
+def known_number(text: str, within: range = NUMBERS) -> int | None:
+    """The whole number that a text is; None where it is none, or none within these bounds."""
+    try:
+        return whole_number("", text, within)
+    except BadRowError:
+        return None
+
+
 def whole_number(field: str, text: str, within: range = NUMBERS) -> int:
     """The number that a text is.
 

@@ -8,14 +8,10 @@ import py7zr
 import pytest
 
 from shared_logic.clock import from_iso
-from shared_logic.eventify import dump
-from shared_logic.eventify.dump import (
-    DumpError,
-    DumpReader,
-    LogItem,
-    SiteInfo,
-    read_logging,
-)
+from shared_logic.eventify import dump, dump_elements
+from shared_logic.eventify.dump import DumpReader
+from shared_logic.eventify.dump_elements import DumpError, SiteInfo
+from shared_logic.eventify.log_items import LogItem, read_logging
 from shared_logic.eventify.tables import base36_sha1, states
 from shared_logic.page_state import (
     EMPTY,
@@ -245,7 +241,7 @@ def test_a_page_with_very_many_revisions_comes_in_pieces(monkeypatch):
 def test_it_makes_no_difference_how_the_file_is_cut_into_parts(monkeypatch):
     text = wiki(page(REVISION), page(REVISION, page_id="<id>8</id>"))
     whole = read(text)
-    monkeypatch.setattr(dump, "CHUNK_BYTES", 7)
+    monkeypatch.setattr(dump_elements, "CHUNK_BYTES", 7)
     assert read(text) == whole
 
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from shared_logic.clock import from_iso
 from shared_logic.eventify import dump_blocks
-from shared_logic.eventify.dump import DumpError, DumpReader
+from shared_logic.eventify.dump import DumpReader
 from shared_logic.eventify.dump_blocks import BlockReader
+from shared_logic.eventify.dump_elements import DumpError
 from shared_logic.page_state import EMPTY, Author, PageState, join
 from tests.eventify.test_dump import REVISION, page, wiki
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import io
 
 from shared_logic.entities import Entity, Kind, State
-from shared_logic.eventify.dump import DumpReader, read_logging
+from shared_logic.eventify.dump import DumpReader
 from shared_logic.eventify.log_dump import said_by_head, said_by_log_items
+from shared_logic.eventify.log_items import read_logging
 from shared_logic.log_state import LogState, LogTitle
 from shared_logic.site_state import SiteState
 from shared_logic.user_state import UserState

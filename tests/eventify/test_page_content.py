@@ -12,7 +12,7 @@ import pytest
 
 from batch.compressed import open_input
 from cli.schemas import faults
-from shared_logic.eventify.dump import DumpError
+from shared_logic.eventify.dump_elements import DumpError
 from shared_logic.eventify.page_content import STREAM, ContentReader
 from shared_logic.eventify.problems import Problem
 from shared_logic.eventify.tables import base36_sha1

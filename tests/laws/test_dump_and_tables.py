@@ -16,8 +16,9 @@ from shared_logic import entities
 from shared_logic.clock import from_iso
 from shared_logic.entities import Entity, State
 from shared_logic.eventify.authors import with_authors
-from shared_logic.eventify.dump import DumpReader, read_logging
+from shared_logic.eventify.dump import DumpReader
 from shared_logic.eventify.log_dump import said_by_head, said_by_log_items
+from shared_logic.eventify.log_items import read_logging
 from shared_logic.eventify.tables import states
 from shared_logic.reference import Tables, reference, united
 from shared_logic.registry import registry

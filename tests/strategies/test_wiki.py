@@ -17,7 +17,7 @@ from jsonschema import Draft7Validator
 
 from shared_logic import things
 from shared_logic.clock import SECOND_MS, from_mediawiki, milliseconds
-from shared_logic.eventify.dump import LogItem, read_logging
+from shared_logic.eventify.log_items import LogItem, read_logging
 from shared_logic.events import records as r
 from shared_logic.events.read import read
 from shared_logic.history import php
