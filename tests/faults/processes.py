@@ -70,6 +70,16 @@ class Program:
                 self.process.wait()
                 self.process = None
 
+    def hang(self) -> None:
+        """Let it stand still wherever it is."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Let it go on as if nothing had been."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
     def mend(self) -> None:
         """Start it again if it has ended with an error."""
         with self._lock:

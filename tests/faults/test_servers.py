@@ -14,7 +14,7 @@ from stack.cassandra_node import CassandraNode
 from stack.kafka_broker import KafkaBroker
 from tests import sample
 from tests.faults import story
-from tests.faults.installation import DATASETS, Run, assert_whole, bootstrap, kept_alive
+from tests.faults.installation import DATASETS, Run, alive, assert_whole, bootstrap, kept_alive
 from tests.faults.processes import (
     Program,
     Service,
@@ -93,6 +93,31 @@ def test_whoever_dies_nothing_is_lost_or_doubled(
         for told in (witness, client):
             assert told.contradictions(log, bootstrap()) == []
             assert len({found.row for found in told.answers}) > 10
+
+
+def test_three_daemons_take_over_from_two_of_which_one_hangs(run: Run, tmp_path: Path) -> None:
+    # given two daemons at work
+    draw, home = chance(), Home(tmp_path / "home")
+    hanging, ending = (daemon(home.path, share, DATASETS) for share in SHARES)
+    three = [daemon(home.path, share, DATASETS) for share in ("1/3", "2/3", "3/3")]
+    bringer = feeder(home.path, story.written(tmp_path, wikis=1), at_a_time=60, seconds=0.5)
+    with alive(hanging, ending, bringer):
+        eventually(lambda: hanging.answers("/health/ready") and ending.answers("/health/ready"))
+        # when one hangs somewhere in its work, and others, by another number, take over
+        time.sleep(draw.uniform(0, 3))
+        hanging.hang()
+        assert ending.stop() == 0
+        with alive(*three):
+            eventually(lambda: all(one.answers("/health/ready") for one in three))
+            # then the one that goes on as if nothing had been is refused, and ends
+            hanging.wake()
+            assert hanging.ended(60) != 0
+            assert "is written by another process by now" in hanging.said()
+            # and nothing is lost or doubled
+            eventually(bringer.has_finished, bringer.said)
+            with home.log() as log, home.store() as store:
+                assert_whole(log, store, bootstrap())
+            assert [one.stop() for one in three] == [0, 0, 0]
 
 
 @pytest.mark.slow

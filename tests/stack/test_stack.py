@@ -49,6 +49,7 @@ PORTS = (
     "speed_port",
 )
 VIEW = "mediawiki_history"
+SIMILAR_USERS = ("coedits", "coedit_pages", "user_activity", "user_hours", "user_days", "user_edits")
 ROOT = TOOLS.parent
 Run = Callable[..., str]
 
@@ -213,8 +214,8 @@ def test_mediawiki_history_through_the_scheduler_ends_as_rows_in_cassandra(
         assert_whole(home, names, 1)
         (after,) = json.loads(run("sql", count, "--json"))
         assert after["rows"] > before["rows"]
-        # and a backfill recomputes as of its day
-        told, dag = airflow_settings(home, settings(home)), "recompute_identity_reverts"
+        # and a backfill makes what was never made, similar users, as of its day
+        told, dag = airflow_settings(home, settings(home)), "recompute_similar_users"
         day = datetime.now(tz=UTC).strftime("%Y-%m-01")
         how = ("--dag-id", dag, "--from-date", day, "--to-date", day)
         subprocess.run(
@@ -229,7 +230,8 @@ def test_mediawiki_history_through_the_scheduler_ends_as_rows_in_cassandra(
         assert made["run_type"] == "backfill"
         assert set(ended(airflow, dag, made["dag_run_id"]).values()) == {"success"}
     assert Home(home).now() == f"{day}T00:00:00Z"
-    assert json.loads(run("generations", "list", "identity_reverts", "--json"))[-1]["published"]
+    # and these rows too are in Cassandra
+    assert_whole(home, SIMILAR_USERS, 1)
     # and a daemon that dies is started again
     os.kill(pid_of(home, "speed-1"), signal.SIGKILL)
     end = time.monotonic() + 120
