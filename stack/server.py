@@ -24,6 +24,8 @@ SECONDS_TO_STOP = 2 * tethered.SECONDS_TO_END + 10
 LOG_BYTES = 32 << 20
 """Of a server's log; what is older is in a second file of at most that size."""
 _LINES_TOLD = 8
+_CHARACTERS_TOLD = 200
+"""Of each line."""
 _STARTED = "--- started "
 """How the line begins that parts a log by starts of the server."""
 _FRAMES = ("at ", "... ")
@@ -185,7 +187,7 @@ class Server(ABC):
         text = self.log.read_text(encoding="utf-8", errors="replace")
         lines = [line.strip() for line in text.rpartition(_STARTED)[2].splitlines()[1:]]
         telling = [line for line in lines if line and not line.startswith(_FRAMES)]
-        last = " | ".join(telling[-_LINES_TOLD:])
+        last = " | ".join(line[:_CHARACTERS_TOLD] for line in telling[-_LINES_TOLD:])
         return ServerError(f"{self.name} in {self.folder} {what}; {self.log} ends with: {last or 'nothing'}")
 
 

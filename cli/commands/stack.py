@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -308,20 +308,17 @@ def _show(home: Path, json: bool) -> None:
     if found is None or not _lives(found.pid):
         message = "nothing runs; `wikibraid stack up` starts everything"
         raise Failure(message, CANNOT_KNOW)
-    rows: Sequence[dict[str, object]] = [
-        {
-            "server": state.name,
-            "state": state.state,
-            "restarts": state.restarts,
-            "log": state.log,
-            "told": state.told,
-        }
+    rows: list[dict[str, object]] = [
+        {"server": state.name, "state": state.state, "restarts": state.restarts, "log": state.log}
         for state in found.servers
     ]
     if json:
-        print_json(rows)
+        print_json([row | {"told": state.told} for row, state in zip(rows, found.servers, strict=True)])
         return
-    print_records(list(rows))
+    print_records(rows)
+    for state in found.servers:
+        if state.told:
+            out.print(f"{state.name} was down. {state.told}", markup=False)
     made = settings(home)
     secret = password(airflow_settings(home.expanduser().resolve(), made)) if found.ready else "…"
     out.print(f"Airflow: http://{made.host}:{made.airflow_port} (admin, {secret})", markup=False)
