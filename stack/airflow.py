@@ -134,7 +134,8 @@ def environment(settings: AirflowSettings) -> dict[str, str]:
         "AIRFLOW__API__BASE_URL": f"http://{settings.host}:{settings.port}",
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API_AUTH__JWT_SECRET_CMD": f"cat {folder / 'jwt_secret'}",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}",
+        # Seconds that one of its processes waits while another writes, before it answers with an error.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}?timeout=60",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "PYTHONUNBUFFERED": "1",
         **settings.variables,
