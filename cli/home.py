@@ -20,9 +20,11 @@ from cli.configuration import (
     Configuration,
     cassandra_security,
     configuration,
+    configure_datasets,
     kafka_options,
+    mistaken,
 )
-from cli.failures import BUSY, MISTAKE, Failure
+from cli.failures import BUSY, Failure
 from cli.temporary import remove_unused
 from serving.cassandra_session import PATIENCE_SECONDS, Address, connected
 from serving.cassandra_store import CassandraStore
@@ -31,7 +33,6 @@ from serving.sqlite_readonly import connected_readonly
 from serving.sqlite_store import SqliteStore
 from shared_logic.protocols import Generation, Log, Store
 from shared_logic.registry import registry
-from shared_logic.tables import DefinitionError
 from speed.kafka_log import KafkaLog, Topic
 from speed.outbox import relay
 from speed.sqlite_log import DeadEvent, SqliteLog
@@ -93,11 +94,7 @@ class Home:
             raise Failure(message)
         self.configuration_file = self.path / "wikibraid.yaml"
         self.configuration: Configuration = configuration(self.configuration_file)
-        try:
-            registry.configure(self.configuration.datasets)
-        except DefinitionError as error:
-            message = f"{self.configuration_file}: datasets: {error}"
-            raise Failure(message) from error
+        configure_datasets(self.configuration, self.configuration_file)
         self.archive = self.path / "archive"
         self.delta = self.path / "delta"
         self.bootstraps = self.path / "bootstraps"
@@ -377,5 +374,4 @@ def placed(told: Configuration, path: Path) -> tuple[Topic | None, Address | Non
         what = "store"
         return topic, None if told.store == EMBEDDED else Address.of(told.store)
     except ValueError as error:
-        message = f"{path}: {what}: {error}"
-        raise Failure(message, MISTAKE) from error
+        raise mistaken(path, f"{what}: {error}", what) from error
