@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
@@ -57,6 +58,45 @@ def test_ranges_and_clustering_columns_narrow(client: TestClient) -> None:
 def test_names_of_every_script_are_keys(client: TestClient, title: str) -> None:
     assert client.get(f"/v1/user_by_name/{title}/{title}").status_code in {401, 404}
     assert client.get(f"/v1/daily_edits/{title}").status_code in {200, 404}
+
+
+def test_keys_may_hold_slashes_and_percent_signs(client: TestClient, store: MemoryStore) -> None:
+    rows = Reader(store).scan(registry["page_titles"]).rows
+    title = next(row["title"] for row in rows if "/" in row["title"])
+    path = f"/v1/page_titles/{sample.WIKI}"
+    items = client.get(f"{path}/{quote(title, safe='')}").json()["items"]
+    assert {item["title"] for item in items} == {title}
+    # a slash that is not encoded is none of the key, and what is encoded twice is another key
+    assert client.get(f"{path}/{title}").json()["detail"] == "Not Found"
+    assert "no rows" in client.get(f"{path}/{quote(quote(title, safe=''))}").json()["detail"]
+    assert client.get(f"/v1%2Fpage_titles/{sample.WIKI}/{title}").status_code == 404
+
+
+def test_an_encoded_path_is_no_way_around_the_gate(client: TestClient) -> None:
+    for path in ("/%6Fperations/state", "/history/%75sers/x/1", "/operations/%73tate"):
+        assert client.get(path).status_code == 401
+    for path in ("/operations%2Fstate", "/history%2Fusers/x/1", "//operations/state"):
+        assert client.get(path).status_code == 404
+
+
+def test_head_is_answered_as_get_without_a_body(client: TestClient) -> None:
+    got, asked = client.get(ROUTE), client.head(ROUTE)
+    assert (asked.status_code, asked.content) == (200, b"")
+    assert asked.headers == got.headers
+    assert client.head("/v1/daily_edits/nothing").status_code == 404
+    assert client.head("/operations/state").status_code == 401
+
+
+def test_scripts_of_other_sites_see_how_fresh_an_answer_is(client: TestClient) -> None:
+    headers = client.get(ROUTE).headers
+    exposed = headers["Access-Control-Expose-Headers"].lower().split(", ")
+    assert {name for name in headers if name.startswith("wikibraid-")} | {"etag"} <= set(exposed)
+
+
+def test_the_page_of_routes_asks_nobody_else(client: TestClient) -> None:
+    answer = client.get("/docs")
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "//" not in answer.text.replace("<!doctype html>", "")
 
 
 def test_control_characters_are_none(client: TestClient) -> None:
