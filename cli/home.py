@@ -35,7 +35,7 @@ from shared_logic.protocols import Generation, Log, Store
 from shared_logic.registry import registry
 from speed.kafka_log import KafkaLog, Topic
 from speed.outbox import relay
-from speed.sqlite_log import DeadEvent, SqliteLog
+from speed.sqlite_log import DeadEvent, DeadPlace, SqliteLog
 
 FORMAT = "3"
 SECONDS_FOR_ARCHIVER = 600.0
@@ -294,6 +294,20 @@ class Home:
             return []
         with self.notes() as notes:
             return notes.dead_letters(number=number)
+
+    def newest_dead_letters(self, most: int) -> Sequence[DeadPlace]:
+        """Where the newest of them came from, oldest first."""
+        if not self.has_notes:
+            return []
+        with self.notes() as notes:
+            return notes.newest_dead_letters(most)
+
+    def waiting_dead_letters(self) -> Mapping[str, int]:
+        """How many could still be replayed, by reason."""
+        if not self.has_notes:
+            return {}
+        with self.notes() as notes:
+            return notes.waiting_dead_letters()
 
     def batch_files(self, made: Generation) -> Sequence[Path] | None:
         """The Parquet files with the rows of a generation's batch; None: they were given up, or are not here."""

@@ -51,6 +51,10 @@ AUDITS = [
     },
 ]
 FAILING = [{"dataset": "page_current", "expectation": "revisions < 3", "row": '{"page_id": 17}'}]
+LETTERS = [
+    {"id": 7, "source": "kafka", "line": 3, "reason": "new-major-version", "replayed": False},
+]
+WAITING = {"new-major-version": 5, "not-json": 2}
 DRIFT = {
     "dataset": "daily_edits",
     "generation": 1,
@@ -99,7 +103,7 @@ def application_over(
     waiting: Waiting = dict,
     usual_wiki: str = sample.WIKI,
 ) -> FastAPI:
-    kept = Kept(lambda: AUDITS, lambda _: FAILING, list, lambda: [DRIFT])
+    kept = Kept(lambda: AUDITS, lambda _: FAILING, lambda: LETTERS, lambda: [DRIFT], lambda: WAITING)
     access = Access(lambda: KNOWN, per_minute)
     source = Source(lambda: store, ends if callable(ends) else lambda: ends, happened, waiting)
     log = queries or QueryLog(Path(mkdtemp()) / "access.log")

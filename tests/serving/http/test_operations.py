@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from shared_logic.memory_store import MemoryStore
 from shared_logic.registry import registry
 from tests import sample
-from tests.serving.http.conftest import AUTHORIZED, DRIFT, OPERATING, application_over
+from tests.serving.http.conftest import AUTHORIZED, DRIFT, LETTERS, OPERATING, WAITING, application_over
 
 
 def test_every_dataset_has_its_state(client: TestClient) -> None:
@@ -57,3 +57,11 @@ def test_audits_and_comparisons_are_told(client: TestClient) -> None:
     assert 'wikibraid_parity_left_out_rows{dataset="daily_edits"} 2.0' in metrics
     assert 'wikibraid_parity_timestamp_seconds{dataset="daily_edits"} 1.7672256e+09' in metrics
     assert 'wikibraid_audit_failing_rows{dataset="page_current"} 4.0' in metrics
+
+
+def test_events_that_could_not_be_read_are_told_by_reason(client: TestClient) -> None:
+    told = client.get("/operations/deadletters", headers=OPERATING).json()
+    assert told == {"waiting": WAITING, "dead_letters": LETTERS}
+    metrics = client.get("/prometheus/", headers=OPERATING).text
+    assert 'wikibraid_dead_letters{reason="new-major-version"} 5.0' in metrics
+    assert 'wikibraid_dead_letters{reason="not-json"} 2.0' in metrics
