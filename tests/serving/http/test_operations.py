@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from fastapi.testclient import TestClient
 
 from shared_logic.memory_store import MemoryStore
@@ -26,6 +27,14 @@ def test_a_row_is_explained(client: TestClient) -> None:
         client.get("/operations/explain/page_current", params={"key": ["w"]}, headers=OPERATING).status_code
         == 400
     )
+
+
+@pytest.mark.parametrize("page", ["x", "99999999999999999999", "-9223372036854775809"])
+def test_a_key_that_no_row_can_have_is_told(client: TestClient, page: str) -> None:
+    asked = {"key": [sample.WIKI, page]}
+    answer = client.get("/operations/explain/page_current", params=asked, headers=OPERATING)
+    assert answer.status_code == 400
+    assert "page_current is keyed by wiki, page_id: " in answer.json()["detail"]
 
 
 def test_investigators_are_no_operators(client: TestClient) -> None:
