@@ -230,7 +230,8 @@ def _cursor(dataset: Dataset, text: str | None) -> _Cursor | None:
     schema = dataset.schema
     kinds = tuple(schema.column(name).type for name in schema.key_names)
     place: tuple[int, Key] = decoded(text, tuple[int, tuple[kinds]], "this table")  # type: ignore[valid-type]
-    return _Cursor(*place)
+    generation, key = place
+    return _Cursor(generation, tuple(map(_aware, key)))
 
 
 def _columns(dataset: Dataset) -> list[Column]:

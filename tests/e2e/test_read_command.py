@@ -294,8 +294,7 @@ def test_changes_of_a_view_are_those_of_its_tables(run: Run) -> None:
 
 
 def test_instants_are_values_of_a_key(run: Run) -> None:
-    rows = json.loads(run("query", "day_revisions", "--format", "json"))
-    wanted = rows[0]
+    wanted = json.loads(run("query", "day_revisions", "--format", "json"))["rows"][0]
     key = [wanted["wiki"], wanted["day"], wanted["event_timestamp"]]
     told = json.loads(run("query", "day_revisions", *key, "--format", "json"))["rows"]
     assert wanted in told

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
 
 from serving.reader import Reader
-from shared_logic.keys import encode_key, encode_values
 from shared_logic.memory_store import MemoryStore
-from shared_logic.protocols import Generation
 from shared_logic.registry import registry
 from shared_logic.tables import Key, Values
 from tests import sample
-from tests.serving.http.conftest import CUT, application_over
+from tests.serving.http.conftest import application_over, publish
 
 ALL = "all-editor-types/all-page-types"
 
@@ -128,12 +126,7 @@ def metrics_of_wikis() -> MemoryStore:
         "account_metrics": {(wiki, "daily", day): (10**at,) for at, wiki in enumerate(wikis)},
     }
     for name, table in rows.items():
-        columns = registry[name].schema.signature
-        made.add_generation(
-            Generation(dataset=name, number=1, cut=CUT, bootstrap="", base="", fingerprint="", delta_version=0, run="r", columns=columns)
-        )  # fmt: skip
-        made.load(name, 1, sorted((encode_key(key), encode_values(values)) for key, values in table.items()))
-        made.publish(name, 1)
+        publish(made, name, table)
     return made
 
 
@@ -175,6 +168,65 @@ def test_what_is_distinct_is_not_added_up(project: str, path: str) -> None:
     answer = client.get(f"/metrics/{path}".replace("/P/", f"/{project}/"))
     assert answer.status_code == 400
     assert f"{project} is several projects" in answer.json()["detail"]
+
+
+def test_whole_months_only(client: TestClient, store: MemoryStore) -> None:
+    key = (sample.WIKI, "monthly", "all", "all", "all")
+    first, second = (row["begins"] for row in Reader(store).scan(registry["edit_metrics"], key).rows[:2])
+    path = f"/metrics/edits/aggregate/{sample.WIKI}/{ALL}/monthly"
+    (item,) = client.get(f"{path}/{first:%Y%m%d}/{second:%Y%m}15").json()["items"]
+    assert [result["timestamp"][:10] for result in item["results"]] == [first.isoformat()]
+
+
+@pytest.mark.parametrize("end,status", [("20190103", 404), ("20190104", 400)])
+@pytest.mark.parametrize(
+    "what", ["edits/per-page/{}/A/all-editor-types", "edits/per-editor/{}/A/all-page-types"]
+)
+def test_series_of_one_are_of_367_days(client: TestClient, what: str, end: str, status: int) -> None:
+    path = f"/metrics/{what.format(sample.WIKI)}/daily/20180101/{end}"
+    assert client.get(path).status_code == status
+
+
+def test_lists_have_a_hundred_places_and_no_keys_of_editors() -> None:
+    # given more editors than places, of whom nothing tells the name
+    made, day = MemoryStore(), date(2020, 1, 5)
+    publish(made, "site_namespaces", {})
+    publish(made, "user_current", {})
+    publish(
+        made,
+        "period_editors",
+        {("w", "daily", day, "user", "all", f"#{number}"): (number, 0, 0) for number in range(1, 103)},
+    )
+    path = "/metrics/editors/top-by-edits/w/user/all-page-types/2020/01/05"
+    top = TestClient(application_over(made)).get(path).json()["items"][0]["results"][0]["top"]
+    assert [entry["edits"] for entry in top] == list(range(102, 2, -1))
+    assert {entry["user_text"] for entry in top} == {None}
+
+
+def test_a_title_is_that_of_the_page_that_bears_it_now() -> None:
+    # given a page that was deleted, and another one with its title
+    made, at, day = MemoryStore(), datetime(2020, 1, 1, tzinfo=UTC), date(2020, 1, 5)
+    names = registry["page_titles"].schema.value_names
+    common = {"other_titles": (), "namespace": 0, "full_title": "A"}
+    publish(made, "site_namespaces", {})
+    publish(
+        made,
+        "page_titles",
+        {
+            ("w", "A", "page", number, at, ""): tuple(
+                {**common, "is_deleted": number == 1}.get(name) for name in names
+            )
+            for number in (1, 2)
+        },
+    )
+    publish(
+        made,
+        "page_periods",
+        {("w", number, "daily", "all", day, 0, False): (number, 0, 0, 0) for number in (1, 2)},
+    )
+    path = "/metrics/edits/per-page/w/A/all-editor-types/daily/20200105/20200105"
+    (item,) = TestClient(application_over(made)).get(path).json()["items"]
+    assert [result["edits"] for result in item["results"]] == [2]
 
 
 def test_a_title_may_hold_a_slash(client: TestClient, store: MemoryStore) -> None:
