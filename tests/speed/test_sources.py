@@ -647,6 +647,28 @@ def test_a_partition_of_which_nothing_was_there_yet_loses_nothing_silently(
         assert cluster.assigned == [("a", 0, 3)]
 
 
+@pytest.mark.parametrize("found,begins", [(2, 2), (-1, 5)])
+def test_a_partition_begins_with_what_is_not_older(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, found: int, begins: int
+) -> None:
+    def asked(_: object, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        return [TopicPartition(place.topic, place.partition, found) for place in places]
+
+    monkeypatch.setattr(Cluster, "offsets_for_times", asked, raising=False)
+    with SqliteLog(Path(":memory:")) as log:
+        # where all records are older, that is its end
+        KafkaSource(log, "x:1", ["a"], Beginning(1_700_000_000_000), print)
+    assert cluster.assigned == [("a", 0, begins)]
+
+
+def test_a_partition_that_ends_before_what_was_read_is_told(cluster: Cluster) -> None:
+    with SqliteLog(Path(":memory:")) as log:
+        # given a topic that was made anew
+        log.advance_source("kafka x:1 a/0", 6)
+        with pytest.raises(Lost, match="offset 6 comes next, and Kafka holds 0 to 5"):
+            KafkaSource(log, "x:1", ["a"], Beginning(None), print)
+
+
 def test_rights_to_a_group_are_not_needed(cluster: Cluster) -> None:
     with SqliteLog(Path(":memory:")) as log:
         source = KafkaSource(log, "x:1", ["a"], Beginning(None), print)
