@@ -143,11 +143,11 @@ def _refuse_older(log: Log, ends: Sequence[int]) -> None:
 
 
 def _check(partition: int, position: int, messages: Sequence[Message]) -> None:
-    after = position + len(messages)
-    if not messages or messages[0].offset != position or messages[-1].offset + 1 != after:
-        first = messages[0].offset if messages else "nothing"
+    if not messages or messages[-1].offset + 1 != position + len(messages):
+        found = ((position + at, message.offset) for at, message in enumerate(messages))
+        wanted, there = next((pair for pair in found if pair[0] != pair[1]), (position, "nothing"))
         message = (
-            f"partition {partition} of the log holds {first} at offset {position}, which was not archived: Kafka has given it up, or "
+            f"partition {partition} of the log holds {there} at offset {wanted}, which was not archived: Kafka has given it up, or "
             "the topic is compacted. What is lost must come from a new bootstrap (`wikibraid ingest tables`); then keep records longer, "
             "or run `wikibraid archive` more often"
         )

@@ -128,7 +128,7 @@ def _serve_cassandra() -> None:
 
 def _serve(store: Callable[[], Store]) -> None:
     known = {"bench": Bearer(sha256=sha256(SECRET.encode()).hexdigest(), roles=(SIMILAR_EDITORS,))}
-    kept = Kept(list, lambda _: [], list, list)
+    kept = Kept(list, lambda _: [], list, list, dict)
     source = Source(store, lambda: (0,))
     access = Access(lambda: known, 10**9)
     with tempfile.TemporaryDirectory() as folder:

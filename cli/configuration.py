@@ -15,9 +15,12 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 import yaml
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from cli.failures import Failure
 from serving.cassandra_session import Security
+from shared_logic.registry import SettingsError, registry
 
 EMBEDDED = "embedded"
 """The log and the store in the home's own folder."""
@@ -93,11 +96,30 @@ def parsed_entries(path: Path, kind: type[T]) -> Entries[T]:
     return Entries(path, entries, node)
 
 
+def mistaken(path: Path, why: str, *place: str) -> Failure:
+    """What is wrong at that place of a file, names from the outside in, with the file and, where the file says it, the line."""
+    node = _read(path)[1] if path.exists() else None
+    return Failure(f"{path}{'' if node is None else f', line {_line(node, place)}'}: {why}")
+
+
+def configure_datasets(told: Configuration, path: Path) -> None:
+    """Set what a configuration says of datasets; `path` is the file that says so.
+
+    Raises:
+        Failure: no dataset has such settings, or they can't have such a value.
+    """
+    try:
+        registry.configure(told.datasets)
+    except SettingsError as error:
+        _, steps = _explained(str(error.__cause__ or ""))
+        raise mistaken(path, f"datasets: {error}", "datasets", error.settings, *steps) from error
+
+
 def _read(path: Path) -> tuple[Any, yaml.Node | None]:
     text = _text(path)
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        _refuse_repeated(node, path)
+        _refuse_names(node, path, set())
         return ({} if node is None else yaml.safe_load(text)), node
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -119,27 +141,45 @@ def _text(path: Path) -> str:
         raise Failure(message) from error
 
 
-def _refuse_repeated(node: yaml.Node | None, path: Path) -> None:
-    """A name that stands twice in one place would silently replace the first."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
+def _refuse_names(node: yaml.Node | None, path: Path, around: set[yaml.Node]) -> None:
+    """A name that stands twice in one place would silently replace the first; lists and the like are no names; nothing is in itself."""
+    if not isinstance(node, yaml.CollectionNode):
+        return
+    line = node.start_mark.line + 1
+    if node in around:
+        message = f"{path}, line {line}: what stands here is named again within itself"
+        raise Failure(message)
+    seen: set[str] = set()
+    for one in node.value:
+        key, value = one if isinstance(node, yaml.MappingNode) else (None, one)
+        if key is not None:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                message = f"{path}, line {line}: a name is wanted before the colon, as in `name:`"
+                raise Failure(message)
             if key.value in seen:
-                message = f"{path}, line {key.start_mark.line + 1}: {key.value} stands here a second time"
+                message = f"{path}, line {line}: {key.value} stands here a second time"
                 raise Failure(message)
             seen.add(key.value)
-            _refuse_repeated(value, path)
+        _refuse_names(value, path, around | {node})
 
 
 def _converted(found: Any, node: yaml.Node | None, path: Path, kind: type[T], place: tuple[str, ...]) -> T:
     try:
         return msgspec.convert(found, kind)
     except msgspec.ValidationError as error:
-        why, _, inner = str(error).partition(" - at `")
-        steps = (name or number for name, number in re.findall(r"\.(\w+)|\[(\d+)\]", inner))
+        why, steps = _explained(str(error))
         where = f"{place[0]}: " if place else ""
         message = f"{path}, line {_line(node, (*place, *steps))}: {where}{why}"
         raise Failure(message) from error
+
+
+def _explained(message: str) -> tuple[str, list[str]]:
+    """What is wrong, as msgspec tells it, and the names and numbers that lead there; a field that nothing knows is one of them."""
+    why, _, inner = message.partition(" - at `")
+    steps = [name or number for name, number in re.findall(r"\.(\w+)|\[(\d+)\]", inner)]
+    unknown = re.search(r"unknown field `(.*)`", why)
+    return why, steps + ([unknown[1]] if unknown else [])
 
 
 def cassandra_security() -> Security:
@@ -201,7 +241,7 @@ def kafka_options() -> Mapping[str, str]:
     """Options of librdkafka, if the environment names a file of them.
 
     Raises:
-        Failure: the file isn't there, or has a line that is no option.
+        Failure: the file isn't there, has a line that is no option, or says what no client can be made with.
     """
     path = os.environ.get(KAFKA_OPTIONS)
     if not path:
@@ -215,6 +255,11 @@ def kafka_options() -> Mapping[str, str]:
             message = f"{path}, line {number} ({KAFKA_OPTIONS}): write name=value"
             raise Failure(message)
         options[name.strip()] = value.strip()
+    try:
+        AdminClient({"log_level": 0, **options})
+    except KafkaException as error:
+        message = f"{path} ({KAFKA_OPTIONS}): {error.args[0].str()}"
+        raise Failure(message) from error
     return options
 
 

@@ -20,9 +20,11 @@ from cli.configuration import (
     Configuration,
     cassandra_security,
     configuration,
+    configure_datasets,
     kafka_options,
+    mistaken,
 )
-from cli.failures import BUSY, MISTAKE, Failure
+from cli.failures import BUSY, Failure
 from cli.temporary import remove_unused
 from serving.cassandra_session import PATIENCE_SECONDS, Address, connected
 from serving.cassandra_store import CassandraStore
@@ -31,10 +33,9 @@ from serving.sqlite_readonly import connected_readonly
 from serving.sqlite_store import SqliteStore
 from shared_logic.protocols import Generation, Log, Store
 from shared_logic.registry import registry
-from shared_logic.tables import DefinitionError
 from speed.kafka_log import KafkaLog, Topic
 from speed.outbox import relay
-from speed.sqlite_log import DeadEvent, SqliteLog
+from speed.sqlite_log import DeadEvent, DeadPlace, SqliteLog
 
 FORMAT = "3"
 SECONDS_FOR_ARCHIVER = 600.0
@@ -93,11 +94,7 @@ class Home:
             raise Failure(message)
         self.configuration_file = self.path / "wikibraid.yaml"
         self.configuration: Configuration = configuration(self.configuration_file)
-        try:
-            registry.configure(self.configuration.datasets)
-        except DefinitionError as error:
-            message = f"{self.configuration_file}: datasets: {error}"
-            raise Failure(message) from error
+        configure_datasets(self.configuration, self.configuration_file)
         self.archive = self.path / "archive"
         self.delta = self.path / "delta"
         self.bootstraps = self.path / "bootstraps"
@@ -298,6 +295,20 @@ class Home:
         with self.notes() as notes:
             return notes.dead_letters(number=number)
 
+    def newest_dead_letters(self, most: int) -> Sequence[DeadPlace]:
+        """Where the newest of them came from, oldest first."""
+        if not self.has_notes:
+            return []
+        with self.notes() as notes:
+            return notes.newest_dead_letters(most)
+
+    def waiting_dead_letters(self) -> Mapping[str, int]:
+        """How many could still be replayed, by reason."""
+        if not self.has_notes:
+            return {}
+        with self.notes() as notes:
+            return notes.waiting_dead_letters()
+
     def batch_files(self, made: Generation) -> Sequence[Path] | None:
         """The Parquet files with the rows of a generation's batch; None: they were given up, or are not here."""
         from batch.views import files_of
@@ -377,5 +388,4 @@ def placed(told: Configuration, path: Path) -> tuple[Topic | None, Address | Non
         what = "store"
         return topic, None if told.store == EMBEDDED else Address.of(told.store)
     except ValueError as error:
-        message = f"{path}: {what}: {error}"
-        raise Failure(message, MISTAKE) from error
+        raise mistaken(path, f"{what}: {error}", what) from error

@@ -139,7 +139,7 @@ def kept(place: Home) -> Kept:
                 "reason": letter.code,
                 "replayed": letter.replayed,
             }
-            for letter in place.dead_letters()[-ROWS_SHOWN:]
+            for letter in place.newest_dead_letters(ROWS_SHOWN)
         ]
 
     def failing(dataset: str) -> list[dict[str, Any]]:
@@ -151,7 +151,7 @@ def kept(place: Home) -> Kept:
         found: list[dict[str, Any]] = msgspec.to_builtins(known_drifts(place.parity))
         return found
 
-    return Kept(audits, failing, dead_letters, drifts)
+    return Kept(audits, failing, dead_letters, drifts, place.waiting_dead_letters)
 
 
 def _table(path: Path) -> list[dict[str, Any]]:

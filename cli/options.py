@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,8 +11,9 @@ import typer
 import shared_logic.datasets  # noqa: F401  registers the datasets
 from cli.failures import Failure
 from cli.home import Home
-from shared_logic.clock import from_iso
+from shared_logic.clock import from_iso, instant
 from shared_logic.definition import Dataset
+from shared_logic.keys import encode_part
 from shared_logic.protocols import Cut, Log
 from shared_logic.registry import registry
 from shared_logic.tables import DefinitionError
@@ -131,10 +132,12 @@ def key_of(dataset: Dataset, words: list[str], *, whole: bool = False) -> tuple[
 
 def _value(dataset: Dataset, name: str, word: str) -> object:
     kind = dataset.schema.column(name).type
+    if kind is datetime:
+        return instant(instant_named(word))
     try:
-        if kind is int:
-            return int(word)
-        return date.fromisoformat(word) if kind is date else word
+        value = int(word) if kind is int else date.fromisoformat(word) if kind is date else word
+        encode_part(value)  # whether a key can hold it
+        return value
     except ValueError as error:
         message = f"{dataset.name}: {word!r} is no {kind.__name__} for the key column {name}"
         raise Failure(message) from error

@@ -19,6 +19,7 @@ from serving.ddl import create_keyspace
 from shared_logic.definition import Dataset
 from shared_logic.registry import registry
 from shared_logic.sinks import OutputTable, Sink, SinkError, public_table, whole_table
+from shared_logic.views import views
 from speed.kafka_log import KafkaUnreachable, Topic
 
 SECONDS = 1
@@ -53,6 +54,17 @@ class Output:
     target: Address | Topic | Path
     seconds: int
     replicas: int
+
+    def meets(self, other: Output) -> bool:
+        """Whether both would write to one place."""
+        match self.target, other.target:
+            case Path() as one, Path() as another:
+                return _overlap(one, another)
+            case Topic() as one, Topic() as another:
+                return _same_topic(one, another)
+            case Address() as one, Address() as another:
+                return self.table.name == other.table.name and _same_keyspace(one, another)
+        return False
 
     @contextmanager
     def opened(self) -> Iterator[Sink]:
@@ -90,9 +102,7 @@ class Own:
     def at(self, target: Address | Topic | Path) -> str | None:
         """What of it lies there; None: nothing."""
         if isinstance(target, Path):
-            place = target.resolve()
-            overlap = place.is_relative_to(self.home) or self.home.is_relative_to(place)
-            return f"the home {self.home}" if overlap else None
+            return f"the home {self.home}" if _overlap(target, self.home) else None
         if isinstance(target, Topic):
             return "the log" if self.topic is not None and _same_topic(target, self.topic) else None
         return "the store" if self.address is not None and _same_keyspace(target, self.address) else None
@@ -115,16 +125,16 @@ def outputs_of(path: Path, own: Own) -> Mapping[str, Output]:
     """
     found = parsed_entries(path, Setting)
     made = {name: _output(found, name) for name in found.entries}
-    places: dict[tuple[Address | Topic | Path, str], str] = {}
+    before: list[Output] = []
     for name, output in made.items():
         if what := own.at(output.target):
             message = f"{name} would write to where {what} lies, and damage it; give it a place of its own"
             raise found.mistake(message, name, "to")
-        place = output.target, output.table.name if isinstance(output.target, Address) else ""
-        if place in places:
-            message = f"{name} writes to where {places[place]} writes to; give each a place of its own"
-            raise found.mistake(message, name, "to")
-        places[place] = name
+        for other in before:
+            if output.meets(other):
+                message = f"{name} writes to where {other.name} writes to; give each a place of its own"
+                raise found.mistake(message, name, "to")
+        before.append(output)
     return made
 
 
@@ -132,6 +142,10 @@ def _output(found: Entries[Setting], name: str) -> Output:
     told = found.entries[name]
     if not name.isidentifier():
         raise found.mistake(f"{name!r} is no name; use letters, digits and _", name)
+    if told.dataset in views:
+        tables = ", ".join(views[told.dataset].datasets)
+        why = f"{name}: {told.dataset} is a view, which is joined when it is read; write the tables that it is made of: {tables}"
+        raise found.mistake(why, name, "dataset")
     if told.dataset not in registry:
         known = ", ".join(registry)
         raise found.mistake(f"{name}: no dataset {told.dataset!r}; there are {known}", name, "dataset")
@@ -158,7 +172,7 @@ def _target(text: str) -> Address | Topic | Path:
     if scheme == "delta":
         parts = urlsplit(text)
         if not parts.netloc and parts.path.startswith("/") and not parts.query:
-            return Path(parts.path)
+            return Path(parts.path).resolve()
         message = f"{text!r} is no folder; write delta:///path/to/folder"
         raise ValueError(message)
     message = f"{text!r} is no sink; write cassandra://HOST:PORT/KEYSPACE, kafka://HOST:PORT/TOPIC or delta:///FOLDER"
@@ -176,6 +190,10 @@ def output_named(place: Home, name: str) -> Output:
         message = f"no sink {name!r}; {place.sinks_file} names {', '.join(known) or 'none'}"
         raise Failure(message)
     return known[name]
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def _same_topic(one: Topic, other: Topic) -> bool:

@@ -40,10 +40,18 @@ def decode_key(schema: Schema[Any], data: bytes) -> Key:
 
 @lru_cache(maxsize=65_536)
 def encode_part(value: object) -> bytes:
-    """One column of a key as bytes: a key is its columns' bytes, one after the other."""
+    """One column of a key as bytes: a key is its columns' bytes, one after the other.
+
+    Raises:
+        ValueError: a text that is none in UTF-8, or a number of more than 64 bits.
+    """
     if isinstance(value, str):
         return value.encode().replace(b"\x00", b"\x00\x01") + _END
-    return struct.pack(">Q", _number(value) + _OFFSET)
+    try:
+        return struct.pack(">Q", _number(value) + _OFFSET)
+    except struct.error as error:
+        message = f"{value!r} is no number of 64 bits, as keys hold them"
+        raise ValueError(message) from error
 
 
 def encode_values(values: Values) -> bytes:

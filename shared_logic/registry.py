@@ -19,6 +19,15 @@ from shared_logic.tables import DefinitionError, Schema, Table
 from shared_logic.things import Account, InputIssue, LogEntry, Page, Revision, Site, StrayRevision
 
 
+class SettingsError(DefinitionError):
+    """What an installation sets can't be so."""
+
+    def __init__(self, message: str, settings: str) -> None:
+        """`settings` is the name of these."""
+        super().__init__(message)
+        self.settings = settings
+
+
 class Registry(dict[str, Dataset]):
     """Datasets by name; a source stands before what is derived from it."""
 
@@ -64,13 +73,13 @@ class Registry(dict[str, Dataset]):
         """Set what the sections say, by the names of settings; what they don't mention is as authors wrote it.
 
         Raises:
-            DefinitionError: no dataset takes such settings, or they can't have such a value.
+            SettingsError: no dataset takes such settings, or they can't have such a value.
         """
         kinds = {type(made.settings).__name__: type(made.settings) for made in self.values() if made.settings}
         for name in sections:
             if name not in kinds:
                 message = f"no dataset has settings {name}; there are {', '.join(sorted(kinds)) or 'none'}"
-                raise DefinitionError(message)
+                raise SettingsError(message, name)
         for made in list(self.values()):
             if made.settings is not None:
                 kind = type(made.settings)
@@ -78,7 +87,7 @@ class Registry(dict[str, Dataset]):
                     settings = msgspec.convert(dict(sections.get(kind.__name__, {})), kind)
                 except msgspec.ValidationError as error:
                     message = f"settings {kind.__name__}: {error}"
-                    raise DefinitionError(message) from error
+                    raise SettingsError(message, kind.__name__) from error
                 made = replace(made, settings=settings)  # noqa: PLW2901
             # What reads a table must name the dataset as it is now.
             source = self[made.source.name] if made.source else None

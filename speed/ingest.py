@@ -19,7 +19,7 @@ from shared_logic.clock import FUTURE_LIMIT_MS, milliseconds
 from shared_logic.entities import Entity
 from shared_logic.events import records as r
 from shared_logic.events.dates import stream_and_time
-from shared_logic.events.read import DeadLetter, OutOfScope, Read, read, unknown_fields
+from shared_logic.events.read import DeadLetter, OutOfScope, Read, UnknownSchema, read, unknown_fields
 from shared_logic.routing import Router
 from speed.sqlite_log import ROUTING, SqliteLog
 
@@ -79,6 +79,32 @@ class Scope:
     known: KnownFields = field(default_factory=dict)
     """Which fields are not new."""
 
+    def believed(self, raw: bytes) -> Read:
+        """The event, if it can be read and its stream carries such.
+
+        Raises:
+            DeadLetter: it can't be read, was sent more than a day ahead of this machine's clock, or its stream has another schema.
+            OutOfScope: see `read`; or the stream is not configured.
+        """
+        try:
+            found = _believed(raw)
+        except UnknownSchema as why:
+            stream, _ = stream_and_time(raw) or ("", 0)
+            if stream in self.streams:
+                raise self._wrong(stream, why.title) from why
+            raise
+        stream = found.event.meta.stream
+        if self.streams and stream not in self.streams:
+            reason = f"stream {stream}"
+            raise OutOfScope(reason)
+        if self.streams and self.streams[stream] != found.kind.title:
+            raise self._wrong(stream, found.kind.title)
+        return found
+
+    def _wrong(self, stream: str, title: str) -> DeadLetter:
+        reason = f"the stream {stream} carries {self.streams[stream]}, and this is {title[:200]}"
+        return DeadLetter("wrong-stream", reason)
+
     def named(self, source: str) -> str:
         """The name by which is remembered how much of a source was read for these wikis: what others want of it is still to be read."""
         return f"{source} for {','.join(sorted(self.wikis))}" if self.wikis else source
@@ -132,8 +158,7 @@ class Ingestion:
         for source, position, raw in events:
             counts.read += 1
             try:
-                found = _believed(raw)
-                self._check(found)
+                found = self._scope.believed(raw)
             except DeadLetter as why:
                 counts.dead += 1
                 counts.reasons[why.code] += 1
@@ -166,23 +191,6 @@ class Ingestion:
                 if (elsewhere := relocations.told(found)) is not None:
                     self._log.note_relocation(raw, time.time(), elsewhere.wiki)
                 yield from messages
-
-    def _check(self, found: Read) -> None:
-        """Refuse what its stream doesn't carry.
-
-        Raises:
-            OutOfScope: the stream is not configured.
-            DeadLetter: the stream has another schema.
-        """
-        streams, stream = self._scope.streams, found.event.meta.stream
-        if not streams:
-            return
-        if stream not in streams:
-            reason = f"stream {stream}"
-            raise OutOfScope(reason)
-        if streams[stream] != found.kind.title:
-            reason = f"the stream {stream} carries {streams[stream]}, and this is {found.kind.title}"
-            raise DeadLetter("wrong-stream", reason)
 
 
 def ingest(
@@ -258,15 +266,16 @@ def _chunks(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield chunk
 
 
-def replay(log: SqliteLog, numbers: Collection[int] = ()) -> tuple[int, int]:
+def replay(log: SqliteLog, numbers: Collection[int] = (), scope: Scope | None = None) -> tuple[int, int]:
     """Read dead letters again (all, or those of these numbers); returns how many are in the log now, and how many still dead."""
+    scope = scope or Scope()
     alive = dead = 0
     router = Router(log.recall(ROUTING), log)
     for letter in log.dead_letters():
         if letter.replayed or (numbers and letter.id not in numbers):
             continue
         try:
-            found = _believed(letter.value)
+            found = scope.believed(letter.value)
         except (DeadLetter, OutOfScope):
             dead += 1
             continue

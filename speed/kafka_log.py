@@ -22,6 +22,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 
 from shared_logic.partitions import PARTITIONS
 from shared_logic.protocols import Cut, LogError, Message
+from speed.kafka_errors import Complaints, without_groups
 from speed.kafka_sending import DURABLE, REQUEST_SECONDS, send, waiting
 
 PATIENCE_SECONDS = 60.0
@@ -65,7 +66,7 @@ class Topic:
             or not re.fullmatch(r"[\w.\-]{1,249}", name)
         ):
             message = (
-                f"{text!r} is no address of a log in Kafka; write kafka://HOST:PORT/TOPIC, several hosts with commas "
+                f"{text!r} is no address of a topic in Kafka; write kafka://HOST:PORT/TOPIC, several hosts with commas "
                 "between them, no password"
             )
             raise ValueError(message)
@@ -103,7 +104,8 @@ class KafkaLog:
         """
         self.topic = topic
         self._options, self._patience = dict(options or {}), patience
-        self._asker = self._consumer()
+        self._complaints = Complaints()
+        self._asker = self._consumer({"error_cb": self._complaints})
         self._readers: dict[int, _Reader] = {}
         self._producer: Producer | None = None
         found = self._retried(self._described)
@@ -225,7 +227,7 @@ class KafkaLog:
         """Close."""
         self.close()
 
-    def _consumer(self) -> Consumer:
+    def _consumer(self, options: Mapping[str, object] | None = None) -> Consumer:
         return Consumer(
             self._client(
                 {
@@ -234,6 +236,7 @@ class KafkaLog:
                     "auto.offset.reset": "error",
                     "fetch.message.max.bytes": _LARGEST_RECORD,
                     "queued.max.messages.kbytes": _FETCHED_AHEAD_KIB,
+                    **(options or {}),
                 }
             )
         )
@@ -262,7 +265,8 @@ class KafkaLog:
         found: list[Record] = []
         silent = 0.0
         while len(found) < most and reader.offset < high:
-            records = reader.consumer.consume(min(most - len(found), _AT_ONCE), timeout=_SECONDS_LISTENED)
+            some = min(most - len(found), _AT_ONCE)
+            records = without_groups(reader.consumer.consume(some, timeout=_SECONDS_LISTENED))
             silent = 0.0 if records else silent + _SECONDS_LISTENED
             told = next((error.str() for record in records if (error := record.error()) is not None), "")
             if told or silent > self._patience:
@@ -292,10 +296,11 @@ class KafkaLog:
             wait=wait_exponential(0.1, max=2),
             reraise=True,
         )
+        self._complaints.forget()
         try:
             return attempts(ask)
         except KafkaException as error:
-            raise self._unreachable(str(error.args[0])) from error
+            raise self._unreachable(self._complaints.beside(error.args[0].str(), self._asker)) from error
 
     def _unreachable(self, why: str) -> KafkaUnreachable:
         return KafkaUnreachable(
@@ -324,7 +329,9 @@ def create_topic(
         KafkaUnreachable: no broker answers, or it refuses.
     """
     how = kept or Kept()
-    admin = AdminClient({"bootstrap.servers": topic.brokers, "log_level": 0, **dict(options or {})})
+    complaints = Complaints()
+    base = {"bootstrap.servers": topic.brokers, "log_level": 0, "error_cb": complaints}
+    admin = AdminClient({**base, **dict(options or {})})
     wanted = NewTopic(
         topic.name,
         partitions,
@@ -341,7 +348,7 @@ def create_topic(
         future.result()
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            message = f"Kafka at {topic.brokers} does not make the topic {topic.name}: {error.args[0].str()}"
+            message = f"Kafka at {topic.brokers} does not make the topic {topic.name}: {complaints.beside(error.args[0].str(), admin)}"
             raise KafkaUnreachable(message) from error
     with suppress(KafkaException):  # whoever opens it next asks again
         admin.list_topics(topic.name, timeout=REQUEST_SECONDS)

@@ -18,6 +18,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_expone
 from shared_logic.json_schema import key_schema, row_schema
 from shared_logic.sinks import Change, OutputTable, SinkError
 from shared_logic.tables import Key
+from speed.kafka_errors import Complaints, without_groups
 from speed.kafka_log import PATIENCE_SECONDS, KafkaUnreachable, Topic
 from speed.kafka_sending import DURABLE, REQUEST_SECONDS, send, waiting
 
@@ -49,7 +50,8 @@ class KafkaSink:
 
     def prepare(self) -> None:
         """See `Sink`."""
-        admin = AdminClient(self._options)
+        complaints = Complaints()
+        admin = AdminClient({**self._options, "error_cb": complaints})
         wanted = NewTopic(
             self._topic.name,
             config={"cleanup.policy": "compact", "max.message.bytes": str(_LARGEST_RECORD)},
@@ -59,7 +61,7 @@ class KafkaSink:
             future.result()
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise self._unreachable(error.args[0].str()) from error
+                raise self._unreachable(complaints.beside(error.args[0].str(), admin)) from error
         try:
             policy = self._cleanup_policy(admin)
         except KafkaException as error:
@@ -155,7 +157,7 @@ class KafkaSink:
         newest: dict[bytes, bool] = {}
         silent = 0.0
         while low < high:
-            records = consumer.consume(_AT_ONCE, timeout=_SECONDS_LISTENED)
+            records = without_groups(consumer.consume(_AT_ONCE, timeout=_SECONDS_LISTENED))
             silent = 0.0 if records else silent + _SECONDS_LISTENED
             if silent > self._patience:
                 raise self._unreachable(f"nothing of partition {partition}")

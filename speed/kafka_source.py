@@ -12,6 +12,7 @@ from confluent_kafka import Message as Record
 
 from shared_logic.protocols import LogError
 from speed.ingest import Arrived, Scope
+from speed.kafka_errors import Complaints, without_groups
 from speed.kafka_log import KafkaUnreachable
 from speed.sqlite_log import SqliteLog
 
@@ -73,11 +74,13 @@ class KafkaSource:
         self._next: dict[Place, int] = {}
         self._partitions: dict[str, int] = {}
         self._looked_at = time.monotonic()
+        self._complaints = Complaints()
         self._consumer = Consumer(
             {
                 "bootstrap.servers": brokers,
                 "log_level": 0,
-                "group.id": "wikibraid-ingest",
+                "error_cb": self._complaints,
+                "group.id": "wikibraid-ingest",  # demanded, though nothing is committed to it
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
                 "fetch.message.max.bytes": _LARGEST_RECORD,
@@ -89,7 +92,8 @@ class KafkaSource:
         try:
             unread = self._look()
         except KafkaException as error:
-            raise self._unreachable(error.args[0].str()) from error
+            why = self._complaints.beside(error.args[0].str(), self._consumer)
+            raise self._unreachable(why) from error
         if not self._next:
             message = f"Kafka at {brokers} has none of the topics {unread}; check streams.yaml and --brokers"
             raise LogError(message)
@@ -113,7 +117,7 @@ class KafkaSource:
         """
         if time.monotonic() - self._looked_at >= SECONDS_BETWEEN_LOOKS:
             self._look_again()
-        records = self._consumer.consume(most, timeout=seconds)
+        records = without_groups(self._consumer.consume(most, timeout=seconds))
         found = []
         for record in records:
             error = record.error()
@@ -187,9 +191,9 @@ class KafkaSource:
         beginning = replace(self._beginning, since_ms=None) if added else self._beginning
         source = _name(self._brokers, place)
         positions = self._log.source_positions(source)
-        known = max((positions[name] for name in self._scope.covered(source, positions)), default=0)
+        known = max((positions[name] for name in self._scope.covered(source, positions)), default=None)
         low, high = self._bounds(place)
-        if not known:
+        if known is None:
             if beginning.since_ms is None:
                 return low
             asked = TopicPartition(*place, beginning.since_ms)
@@ -219,8 +223,8 @@ class KafkaSource:
     def _raise_refused(self, error: KafkaError, topic: str) -> None:
         if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             message = (
-                f"Kafka at {self._brokers} doesn't let topic {topic} be read ({error.str()}); allow READ and DESCRIBE on it, or take "
-                "it out of streams.yaml"
+                f"Kafka at {self._brokers} doesn't let topic {topic} be read ({error.str()}, which it also says of a topic that is not there); "
+                "allow READ and DESCRIBE on it, or name in streams.yaml only what may be read: the stream's `topics`, if it is but one of these"
             )
             raise TopicRefused(message)
 

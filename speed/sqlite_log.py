@@ -75,6 +75,17 @@ class DeadEvent:
     replayed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class DeadPlace:
+    """A dead letter without its event."""
+
+    id: int
+    source: str
+    position: int
+    code: str
+    replayed: bool
+
+
 class Relocation(NamedTuple):
     """An event that is to be looked up."""
 
@@ -319,6 +330,24 @@ class SqliteLog:
             DeadEvent(place, source, position, code, detail, zlib.decompress(value), bool(replayed))
             for place, source, position, code, detail, value, replayed in rows
         ]
+
+    def newest_dead_letters(self, most: int) -> list[DeadPlace]:
+        """Where the newest came from, oldest first: as long as the events are, none is read."""
+        rows = self._db.execute(
+            "SELECT id, source, position, code, replayed FROM dead_letters ORDER BY id DESC LIMIT ?", (most,)
+        )
+        return [
+            DeadPlace(number, source, position, code, bool(replayed))
+            for number, source, position, code, replayed in reversed(rows.fetchall())
+        ]
+
+    def waiting_dead_letters(self) -> dict[str, int]:
+        """How many could still be replayed, by the code that says why they are dead; those that a purge emptied can't."""
+        rows = self._db.execute(
+            "SELECT code, count(*) FROM dead_letters WHERE NOT replayed AND value <> ? GROUP BY code ORDER BY code",
+            (zlib.compress(b""),),
+        )
+        return dict(rows.fetchall())
 
     def mark_replayed(self, number: int) -> None:
         """The event could be read now and is in the log."""

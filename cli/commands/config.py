@@ -12,9 +12,12 @@ from cli.commands.stack import settings as stack_settings
 from cli.configuration import (
     CASSANDRA_AUTHORITIES,
     CASSANDRA_LOGIN,
+    DATABASE_PASSWORD,
     KAFKA_OPTIONS,
     cassandra_security,
     configuration,
+    configure_datasets,
+    database_password,
     kafka_options,
 )
 from cli.failures import Failure
@@ -23,8 +26,6 @@ from cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from cli.output import out, print_json
 from cli.sinks import Own, outputs_of
 from cli.streams import streams
-from shared_logic.registry import registry
-from shared_logic.tables import DefinitionError
 
 app = typer.Typer(help="What is configured, and what is wrong with it.", no_args_is_help=True)
 
@@ -46,6 +47,7 @@ def check(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
         (_shown(folder / "stack.yaml"), lambda: stack_settings(folder)),
         (f"${CASSANDRA_LOGIN}, ${CASSANDRA_AUTHORITIES}", cassandra_security),
         (f"${KAFKA_OPTIONS}", kafka_options),
+        (f"${DATABASE_PASSWORD}", database_password),
     ]
     found = [{"what": what, "mistake": _mistake(read)} for what, read in checks]
     wrong = sum(one["mistake"] is not None for one in found)
@@ -69,11 +71,7 @@ def _mistake(read: Callable[[], object]) -> str | None:
 def _datasets_and_places(path: Path) -> None:
     found = configuration(path)
     placed(found, path)
-    try:
-        registry.configure(found.datasets)
-    except DefinitionError as error:
-        message = f"{path}: datasets: {error}"
-        raise Failure(message) from error
+    configure_datasets(found, path)
 
 
 def _own(folder: Path) -> Own:

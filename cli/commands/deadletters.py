@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cli.commands.ingest_events import scope_of
 from cli.failures import Failure
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, known_home
 from cli.output import err, out, print_json, print_records, text
@@ -82,7 +83,7 @@ def replay(
     """Read dead letters again, after an update; those that can be read now go to the logs."""
     place = known_home(home)
     with place.writing_log("deadletters replay"), place.intake() as intake:
-        alive, dead = replay_letters(intake.notes, numbers or ())
+        alive, dead = replay_letters(intake.notes, numbers or (), scope_of(place, None))
         intake.relay()
     if json:
         print_json({"alive": alive, "dead": dead})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,12 +16,12 @@ from typing import Annotated
 import msgspec
 import typer
 
-from cli.configuration import parsed
+from cli.configuration import mistaken, parsed
 from cli.failures import CANNOT_KNOW, Failure
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from cli.output import meter, out, print_json, print_outcome, print_records
 from stack.airflow import AirflowSettings, parts, password
-from stack.cassandra_node import CassandraNode, NodeSettings
+from stack.cassandra_node import SMALLEST_HEAP_MIB, CassandraNode, NodeSettings
 from stack.kafka_broker import BrokerSettings, KafkaBroker
 from stack.process import Program, ProgramServer
 from stack.server import Server, ServerError
@@ -33,31 +34,39 @@ _JARS = ROOT / ".tools"
 SECONDS_TO_BE_UP = 300
 SECONDS_TO_END = 180
 LINES = 40
+LARGEST_PORT = 65_535
+Port = Annotated[int, msgspec.Meta(ge=1, le=LARGEST_PORT)]
+Memory = Annotated[int, msgspec.Meta(ge=128)]
+"""MiB of a process' heap; with less, none of them starts."""
+Count = Annotated[int, msgspec.Meta(ge=1)]
+_SCHEDULE = re.compile(
+    r"@(once|continuous|hourly|daily|weekly|monthly|quarterly|yearly)|\S+( +\S+){4}", re.ASCII
+)
 
 
 class StackSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What stack.yaml in the home says; every line may be left out."""
 
     host: str = "127.0.0.1"
-    kafka_port: int = 9092
-    kafka_controller_port: int = 9093
-    kafka_memory_mib: int = 256
-    cassandra_port: int = 9042
-    cassandra_storage_port: int = 7000
-    cassandra_memory_mib: int = 512
-    spark_port: int = 7077
-    spark_web_port: int = 8081
-    spark_workers: int = 2
-    spark_worker_port: int = 7078
+    kafka_port: Port = 9092
+    kafka_controller_port: Port = 9093
+    kafka_memory_mib: Memory = 256
+    cassandra_port: Port = 9042
+    cassandra_storage_port: Port = 7000
+    cassandra_memory_mib: Annotated[int, msgspec.Meta(ge=SMALLEST_HEAP_MIB)] = SMALLEST_HEAP_MIB
+    spark_port: Port = 7077
+    spark_web_port: Port = 8081
+    spark_workers: Count = 2
+    spark_worker_port: Port = 7078
     """Of the first worker; each takes two ports, the next ones after those."""
-    spark_worker_memory_mib: int = 2_048
-    airflow_port: int = 8088
-    api_port: int = 8080
-    speed_processes: int = 2
-    speed_port: int = 9464
+    spark_worker_memory_mib: Memory = 2_048
+    airflow_port: Port = 8088
+    api_port: Port = 8080
+    speed_processes: Count = 2
+    speed_port: Port = 9464
     """Of the first daemon; the others take the next ones."""
-    sinks_port: int = 9474
-    partitions: int = 4
+    sinks_port: Port = 9474
+    partitions: Count = 4
     schedule: str | None = None
     """How often everything is recomputed; empty: when it is asked for; None: monthly, from when somebody unpauses Airflow's DAGs."""
     wiki: str = ""
@@ -156,8 +165,13 @@ def settings(home: Path) -> StackSettings:
     taken: dict[int, str] = {}
     for what, port in _ports(made):
         if (other := taken.setdefault(port, what)) != what:
-            message = f"{path}: port {port} is wanted for {other} and for {what}; give each a port of its own"
-            raise Failure(message)
+            why = f"port {port} is wanted for {other} and for {what}; give each a port of its own"
+            raise mistaken(path, why, what.partition(" ")[0])
+        if port > LARGEST_PORT:
+            raise mistaken(path, f"{what} is {port}; ports end with {LARGEST_PORT}", what.partition(" ")[0])
+    if made.schedule and not _SCHEDULE.fullmatch(made.schedule):
+        why = f"{made.schedule!r} is no schedule of Airflow; write the five fields of cron, or one such as @weekly"
+        raise mistaken(path, why, "schedule")
     return made
 
 

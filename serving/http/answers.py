@@ -14,6 +14,10 @@ from serving.reader import Stream
 
 PUBLIC = "public, max-age=5"
 PRIVATE = "no-store"
+_EXPOSED = (
+    "ETag, Wikibraid-Generation, Wikibraid-Through, Wikibraid-Complete, Wikibraid-Lag, Wikibraid-Waiting"
+)
+"""What scripts of other sites may see of an answer, beside its body."""
 
 
 def fresh(request: Request, body: object, read: Stream) -> Response:
@@ -23,6 +27,7 @@ def fresh(request: Request, body: object, read: Stream) -> Response:
         "ETag": f'"{sha256(encoded).hexdigest()[:24]}"',
         "Cache-Control": PUBLIC,
         "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": _EXPOSED,
         **_freshness(read),
     }
     asked = {tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")}

@@ -6,22 +6,28 @@ import gzip
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import FileResponse, PlainTextResponse
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http import history, metrics, operations, similar_users, tables
 from serving.http.access import OPERATOR, SIMILAR_EDITORS, Access, Gate
+from serving.http.heads import Heads
 from serving.http.openapi import document
 from serving.http.operations import Kept
 from serving.http.problems import Problem, answer, handle
 from serving.http.query_log import QueryLog
+from serving.http.segments import Segments
+from serving.http.similar_users import PAGE_HEADERS
 from serving.http.source import Source
 from serving.http.state_metrics import StateCollector
 from shared_logic.definition import Dataset
+
+_ROUTES_PAGE = Path(__file__).parent / "pages" / "routes.html"
 
 
 def _now() -> datetime:
@@ -45,6 +51,7 @@ def application(
         title="Wikibraid",
         version=version("wikibraid"),
         description="Merged tables: what was recomputed from all of history, with what has happened since.",
+        docs_url=None,  # FastAPI's own page runs scripts of another host, with all that a browser here is let in to
         redoc_url=None,
     )
     handle(app)
@@ -53,6 +60,10 @@ def application(
     app.include_router(history.routes(source, present))
     app.include_router(similar_users.routes(source, queries, usual_wiki))
     app.include_router(operations.routes(source, datasets, kept))
+
+    @app.get("/docs", include_in_schema=False)
+    def shown() -> FileResponse:
+        return FileResponse(_ROUTES_PAGE, media_type="text/html", headers=PAGE_HEADERS)
 
     # `async`: it needs no thread, of which all may wait for a log or a store that is away.
     @app.get("/health/live", include_in_schema=False)
@@ -81,6 +92,9 @@ def application(
     }
     app.add_middleware(Gate, roles=roles, access=access)
     document(app, tuple(roles))
+    # What comes last here comes first to a request.
+    app.add_middleware(Segments)
+    app.add_middleware(Heads)
     app.add_middleware(_Measured, collected=collected)
     return app
 

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from msgspec.structs import astuple
 
 from serving.history_parts import TABLES, OfDays, OfPage, OfUser, Part, TooLarge, days_of, gathered
-from serving.http.answers import fresh
+from serving.http.answers import fresh, private
 from serving.http.cursors import MOST_CHARACTERS, decoded, encoded
 from serving.http.problems import RESPONSES, Problem, described
 from serving.http.source import Source
@@ -85,7 +85,8 @@ def routes(source: Source, present: Callable[[], datetime]) -> APIRouter:
         if not items and after is None:
             raise Problem(404, "the history has no such rows")
         following = encoded(_place(items[-1])) if rows.num_rows > limit else None
-        return fresh(request, {"items": items, "next": following}, _least_fresh(found.streams))
+        body, told = {"items": items, "next": following}, _least_fresh(found.streams)
+        return private(body, told) if isinstance(part, OfUser) else fresh(request, body, told)
 
     @router.get("/pages/{wiki}/{page}", summary="What happened to a page")
     def of_page(

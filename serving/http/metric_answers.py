@@ -15,7 +15,7 @@ from serving.http.answers import fresh
 from serving.http.metric_terms import RANKED, ActivityLevel, EditorType, Metric, PageType, Ranking
 from serving.http.periods import Granularity, Span, short
 from serving.http.problems import Problem
-from serving.http.sites import Sites, project_of
+from serving.http.sites import Sites
 from serving.http.source import Source
 from shared_logic.registry import registry
 from shared_logic.tables import Key
@@ -26,7 +26,7 @@ RANKS = 100
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Which edits of a project are counted."""
+    """Which edits of a project, or of several, are counted."""
 
     project: str
     editor_type: EditorType
@@ -49,14 +49,14 @@ class MetricAnswers:
         if asked.activity_level is not None:
             labels["activity-level"] = str(asked.activity_level)
         labels["granularity"] = str(asked.granularity)
-        prefix = (
-            self._sites.wiki(asked.project),
+        which = (
             asked.granularity,
             _stored(asked.editor_type),
             _stored(asked.page_type),
             _stored(asked.activity_level or ActivityLevel.ALL),
         )
-        return self._series(request, dataset, prefix, metric, labels, span)
+        prefixes = [(wiki, *which) for wiki in self._sites.wikis(asked.project)]
+        return self._series(request, dataset, prefixes, metric, labels, span)
 
     def of_page(
         self,
@@ -69,13 +69,13 @@ class MetricAnswers:
         span: Span,
     ) -> Response:
         """A series of one page."""
-        wiki = self._sites.wiki(project)
+        wiki, asked = self._sites.wiki(project), short(span)
         page_id = self._sites.page(wiki, page_title)
         if page_id is None:
-            raise _no_data(request)
+            raise _no_data()
         labels = _labels(project, page_title=page_title, editor_type=editor_type, granularity=granularity)
         prefix = (wiki, page_id, granularity, _stored(editor_type))
-        return self._series(request, "page_periods", prefix, metric, labels, short(span))
+        return self._series(request, "page_periods", [prefix], metric, labels, asked)
 
     def of_editor(
         self,
@@ -91,15 +91,15 @@ class MetricAnswers:
         wiki = self._sites.wiki(project)
         labels = _labels(project, user_text=user_text, page_type=page_type, granularity=granularity)
         prefix = (wiki, self._sites.editor(wiki, user_text), granularity, _stored(page_type))
-        return self._series(request, "editor_periods", prefix, metric, labels, short(span))
+        return self._series(request, "editor_periods", [prefix], metric, labels, short(span))
 
     def of_accounts(
         self, request: Request, metric: Metric, project: str, granularity: Granularity, span: Span
     ) -> Response:
-        """A series of the accounts of a project."""
+        """A series of the accounts of a project, or of several."""
         labels = _labels(project, granularity=granularity)
-        prefix = (self._sites.wiki(project), granularity)
-        return self._series(request, "account_metrics", prefix, metric, labels, span)
+        prefixes = [(wiki, granularity) for wiki in self._sites.wikis(project)]
+        return self._series(request, "account_metrics", prefixes, metric, labels, span)
 
     def top_editors(self, request: Request, by: Ranking, asked: Slice, begins: date) -> Response:
         """Who did most in the period that begins then."""
@@ -116,15 +116,24 @@ class MetricAnswers:
         return self._top(request, "period_pages", by, asked, begins, slices, self._sites.named_page)
 
     def _series(
-        self, request: Request, dataset: str, prefix: Key, metric: Metric, labels: dict[str, str], span: Span
+        self,
+        request: Request,
+        dataset: str,
+        prefixes: Sequence[Key],
+        metric: Metric,
+        labels: dict[str, str],
+        span: Span,
     ) -> Response:
-        found = self._source.reader.stream(registry[dataset], prefix)
+        """The totals of all rows whose key begins as one of these."""
+        read, table = self._source.reader, registry[dataset]
+        # What is said of one wiki says how fresh that wiki is.
+        found = read.stream(table, prefixes[0]) if len(prefixes) == 1 else read.stream_of(table, prefixes)
         totals: dict[date, int] = {}
         for row in found.rows:
             if span.holds(row["begins"]):
                 totals[row["begins"]] = totals.get(row["begins"], 0) + row[metric.column]
         if not totals:
-            raise _no_data(request)
+            raise _no_data()
         results = [
             {"timestamp": _stamp(begins), metric.name: total} for begins, total in sorted(totals.items())
         ]
@@ -145,7 +154,7 @@ class MetricAnswers:
         found = self._source.reader.stream_of(registry[dataset], prefixes)
         rows = heapq.nlargest(RANKS, found.rows, key=lambda row: row[metric.column])
         if not rows:
-            raise _no_data(request)
+            raise _no_data()
         listed = [
             {**named(wiki, row), metric.name: row[metric.column], "rank": rank}
             for rank, row in enumerate(rows, 1)
@@ -169,19 +178,13 @@ def _each(kinds: type[EditorType | PageType]) -> list[str]:
     return [str(kind) for kind in kinds if kind.name != "ALL"]
 
 
-def _no_data(request: Request) -> Problem:
-    return Problem(
-        HTTPStatus.NOT_FOUND,
-        "The dates are valid, but there is no data for them",
-        "not_found",
-        method="get",
-        uri=request.url.path,
-    )
+def _no_data() -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, "The dates are valid, but there is no data for them")
 
 
 def _labels(project: str, **given: str) -> dict[str, str]:
     return {
-        "project": project_of(project.strip().lower()),
+        "project": project,
         **{name.replace("_", "-"): str(value) for name, value in given.items()},
     }
 

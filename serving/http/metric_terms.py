@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, NamedTuple
 
 from fastapi import Path
+from pydantic import AfterValidator
 
 
 class EditorType(StrEnum):
@@ -75,8 +77,56 @@ RANKED: Mapping[Ranking, Metric] = MappingProxyType(
     {Ranking.EDITS: EDITS, Ranking.NET: BYTES[Measure.NET], Ranking.ABSOLUTE: BYTES[Measure.ABSOLUTE]}
 )
 
+
+def project_of(text: str) -> str:
+    """As answers name a project: en.wikipedia of en.wikipedia.org.
+
+    Raises:
+        ValueError: it can be none.
+    """
+    name = text.strip().lower().removeprefix("www.").removesuffix(".org")
+    if not re.fullmatch(r"[a-z0-9_.-]+", name):
+        message = (
+            "no project; write a domain such as en.wikipedia.org, all-projects, or all-wikipedia-projects"
+        )
+        raise ValueError(message)
+    return name
+
+
+def family_of(project: str) -> re.Pattern[str] | None:
+    """Which projects `all-projects` and `all-FAMILY-projects` mean; None: it is one project."""
+    if project == "all-projects":
+        return re.compile("")
+    found = re.fullmatch(r"all-([a-z0-9_]+)-projects", project)
+    return found and re.compile(rf"[a-z0-9\-]+\.{found[1]}$")
+
+
+def _one_project(text: str) -> str:
+    """A project, not several.
+
+    Raises:
+        ValueError: it is none.
+    """
+    name = project_of(text)
+    if family_of(name) is not None:
+        message = f"{name} is several projects, over which this can't be added up; name one"
+        raise ValueError(message)
+    return name
+
+
 Project = Annotated[
-    str, Path(max_length=255, description="Domain such as en.wikipedia.org, or the wiki's database name.")
+    str,
+    Path(max_length=255, description="Domain such as en.wikipedia.org, or the wiki's database name."),
+    AfterValidator(_one_project),
+]
+Projects = Annotated[
+    str,
+    Path(
+        max_length=255,
+        description="Domain such as en.wikipedia.org, or the wiki's database name; all-projects, or all-wikipedia-projects and the "
+        "like: all of which the domain is known, together.",
+    ),
+    AfterValidator(project_of),
 ]
 Day = Annotated[
     str, Path(pattern=r"^\d{8}(\d{2})?$", description="YYYYMMDD or YYYYMMDDHH, UTC; both ends are included.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from serving.http.metric_answers import MetricAnswers, Slice
+from serving.http.metric_route import MetricRoute
 from serving.http.metric_terms import (
     BYTES,
     EDITED_PAGES,
@@ -25,6 +26,7 @@ from serving.http.metric_terms import (
     Name,
     PageType,
     Project,
+    Projects,
     Ranking,
     Title,
     Year,
@@ -39,7 +41,7 @@ _PERIOD = "{year}/{month}/{day}"
 
 def routes(source: Source) -> APIRouter:
     """The metrics' routes."""
-    router = APIRouter(prefix="/metrics", tags=["metrics"], responses=RESPONSES)
+    router = APIRouter(prefix="/metrics", tags=["metrics"], responses=RESPONSES, route_class=MetricRoute)
     answers = MetricAnswers(source)
     _add_edits(router, answers)
     _add_bytes(router, answers)
@@ -52,7 +54,7 @@ def _add_edits(router: APIRouter, answers: MetricAnswers) -> None:
     @router.get(f"/edits/aggregate/{{project}}/{{editor_type}}/{{page_type}}/{_SPAN}")
     def edits(
         request: Request,
-        project: Project,
+        project: Projects,
         editor_type: EditorType,
         page_type: PageType,
         granularity: Granularity,
@@ -95,7 +97,7 @@ def _add_bytes(router: APIRouter, answers: MetricAnswers) -> None:
     def bytes_difference(
         request: Request,
         measure: Measure,
-        project: Project,
+        project: Projects,
         editor_type: EditorType,
         page_type: PageType,
         granularity: Granularity,
@@ -167,7 +169,7 @@ def _add_editors(router: APIRouter, answers: MetricAnswers) -> None:
 
     @router.get(f"/registered-users/new/{{project}}/{_SPAN}")
     def registered_users(
-        request: Request, project: Project, granularity: Granularity, start: Day, end: Day
+        request: Request, project: Projects, granularity: Granularity, start: Day, end: Day
     ) -> Response:
         return answers.of_accounts(request, NEW_USERS, project, granularity, span_of(start, end, granularity))
 
@@ -176,7 +178,7 @@ def _add_pages(router: APIRouter, answers: MetricAnswers) -> None:
     @router.get(f"/edited-pages/new/{{project}}/{{editor_type}}/{{page_type}}/{_SPAN}")
     def new_pages(
         request: Request,
-        project: Project,
+        project: Projects,
         editor_type: EditorType,
         page_type: PageType,
         granularity: Granularity,

@@ -35,8 +35,11 @@ class Kept:
     failing: Callable[[str], Rows]
     """Rows of a dataset that failed its last audit."""
     dead_letters: Callable[[], Rows]
+    """The newest."""
     drifts: Callable[[], Rows]
     """Of every dataset that was compared with a recomputation: when, and how many values differed by column."""
+    waiting: Callable[[], Mapping[str, int]]
+    """How many dead letters could still be replayed, by reason."""
 
 
 def routes(source: Source, datasets: Sequence[Dataset], kept: Kept) -> APIRouter:
@@ -58,7 +61,7 @@ def routes(source: Source, datasets: Sequence[Dataset], kept: Kept) -> APIRouter
 
     @router.get("/deadletters", summary="Events that could not be read, without their text")
     def dead_letters() -> Response:
-        return private({"dead_letters": kept.dead_letters()})
+        return private({"waiting": kept.waiting(), "dead_letters": kept.dead_letters()})
 
     @router.get(
         "/parity", summary="How far merged and recomputed tables differed when they were compared last"

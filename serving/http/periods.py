@@ -43,13 +43,13 @@ def span_of(start: str, end: str, granularity: Granularity) -> Span:
     """
     first, last = day_of(start, "start"), day_of(end, "end")
     if last < first:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"end {end} is before start {start}", "invalid_request")
+        raise Problem(HTTPStatus.BAD_REQUEST, f"end {end} is before start {start}")
     if granularity is Granularity.DAILY:
         return Span(first, last)
     months = [month for month in _months(first, last) if first <= month and _last_day(month) <= last]
     if not months:
         message = f"{start} to {end} holds no whole month"
-        raise Problem(HTTPStatus.BAD_REQUEST, message, "invalid_request")
+        raise Problem(HTTPStatus.BAD_REQUEST, message)
     return Span(months[0], months[-1])
 
 
@@ -61,7 +61,7 @@ def short(span: Span) -> Span:
     """
     if (span.last - span.first).days > MOST_DAYS:
         message = f"series of one page or editor are of {MOST_DAYS} days at most"
-        raise Problem(HTTPStatus.BAD_REQUEST, message, "invalid_request")
+        raise Problem(HTTPStatus.BAD_REQUEST, message)
     return span
 
 
@@ -87,7 +87,7 @@ def day_of(text: str, name: str) -> date:
         return datetime.strptime(text.ljust(10, "0"), "%Y%m%d%H").replace(tzinfo=UTC).date()
     except ValueError as error:
         message = f"{name} {text} is no date; write YYYYMMDD or YYYYMMDDHH"
-        raise Problem(HTTPStatus.BAD_REQUEST, message, "invalid_request") from error
+        raise Problem(HTTPStatus.BAD_REQUEST, message) from error
 
 
 def _months(first: date, last: date) -> Iterable[date]:

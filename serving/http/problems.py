@@ -67,6 +67,13 @@ def answer(problem: Problem) -> Response:
     return Response(msgspec.json.encode(body), problem.status, headers, MEDIA_TYPE)
 
 
+def faults(error: RequestValidationError) -> str:
+    """What is wrong with a request, parameter by parameter."""
+    # What a check of ours raises comes with the type of the error before it.
+    told = ((fault["loc"], fault["msg"].removeprefix("Value error, ")) for fault in error.errors())
+    return "; ".join(f"{'.'.join(map(str, place))}: {what}" for place, what in told)
+
+
 def handle(app: FastAPI) -> None:
     """Let every error of the application be a problem."""
 
@@ -82,8 +89,7 @@ def handle(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def malformed(_: Request, error: RequestValidationError) -> Response:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        return answer(Problem(HTTPStatus.BAD_REQUEST, "; ".join(faults)))
+        return answer(Problem(HTTPStatus.BAD_REQUEST, faults(error)))
 
     for kind in (NotPublished, StoreError, LogError, MemoryLimitError, sqlite3.OperationalError):
 

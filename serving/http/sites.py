@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
+from serving.http.metric_terms import family_of, project_of
 from serving.http.source import Source
 from shared_logic.datasets.page_history import namespaces_of
 from shared_logic.datasets.sites import SiteNamespaces
@@ -23,18 +25,28 @@ class Sites:
         """Read from there; wikis are known for a minute."""
         self._source = source
         self._lock = threading.Lock()
-        self._wikis: dict[str, str] = {}
+        self._wikis: Mapping[str, str] = {}
         self._asked_at = float("-inf")
 
     def wiki(self, project: str) -> str:
         """The database name; of a project that nothing tells of, what was given."""
-        wanted = project.strip().lower()
+        return self._known().get(project, project)
+
+    def wikis(self, project: str) -> list[str]:
+        """The database names of all that it means: of one project one."""
+        family = family_of(project)
+        if family is None:
+            return [self.wiki(project)]
+        return sorted(wiki for name, wiki in self._known().items() if family.match(name))
+
+    def _known(self) -> Mapping[str, str]:
+        """Database names of the projects of which a bootstrap told the domain."""
         with self._lock:
             if time.monotonic() - self._asked_at > SECONDS_SITES_ARE_KEPT:
                 rows = self._source.reader.stream(registry["site_namespaces"]).rows
                 self._wikis = {project_of(row["hostname"]): row["wiki"] for row in rows if row["hostname"]}
                 self._asked_at = time.monotonic()
-            return self._wikis.get(project_of(wanted), wanted)
+            return self._wikis
 
     def page(self, wiki: str, title: str) -> int | None:
         """The page that bears a title now; None: none does."""
@@ -70,8 +82,3 @@ class Sites:
     def _namespaces(self, wiki: str) -> Namespaces:
         known = self._source.reader.get(registry["site_namespaces"], (wiki,)).rows
         return namespaces_of(SiteNamespaces(**known[0]) if known else None)
-
-
-def project_of(hostname: str) -> str:
-    """As answers name a project: en.wikipedia of en.wikipedia.org."""
-    return hostname.removeprefix("www.").removesuffix(".org")

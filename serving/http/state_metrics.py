@@ -61,7 +61,12 @@ class StateCollector(Collector):
         )
         for wiki, number in self._source.waiting().items():
             waiting.add_metric([wiki], number)
-        yield from (lag, missing, failing, differing, compared, left_out, waiting)
+        dead = _gauge(
+            "wikibraid_dead_letters", "Events that could not be read, and were not replayed since", "reason"
+        )
+        for reason, number in self._kept.waiting().items():
+            dead.add_metric([reason], number)
+        yield from (lag, missing, failing, differing, compared, left_out, waiting, dead)
 
 
 def _gauge(name: str, about: str, label: str = "dataset") -> GaugeMetricFamily:

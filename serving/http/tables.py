@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, create_model
 from serving.http.answers import fresh
 from serving.http.cursors import MOST_CHARACTERS, decoded, encoded
 from serving.http.problems import RESPONSES, Problem
+from serving.http.segments import SegmentRoute
 from serving.http.source import Source
 from serving.reader import Stream
 from shared_logic.definition import Dataset
@@ -36,7 +37,7 @@ class _Cursor(msgspec.Struct, array_like=True, frozen=True):
 
 def routes(source: Source, datasets: Iterable[Dataset]) -> APIRouter:
     """The routes of those datasets of which no key column is private; other private columns are left out."""
-    router = APIRouter(prefix="/v1", tags=["tables"], responses=RESPONSES)
+    router = APIRouter(prefix="/v1", tags=["tables"], responses=RESPONSES, route_class=SegmentRoute)
     shown = [dataset for dataset in datasets if is_public(dataset)]
 
     @router.get("", summary="The tables that can be read")
@@ -229,7 +230,8 @@ def _cursor(dataset: Dataset, text: str | None) -> _Cursor | None:
     schema = dataset.schema
     kinds = tuple(schema.column(name).type for name in schema.key_names)
     place: tuple[int, Key] = decoded(text, tuple[int, tuple[kinds]], "this table")  # type: ignore[valid-type]
-    return _Cursor(*place)
+    generation, key = place
+    return _Cursor(generation, tuple(map(_aware, key)))
 
 
 def _columns(dataset: Dataset) -> list[Column]:

@@ -33,6 +33,15 @@ class OutOfScope(Exception):  # noqa: N818
     """An event that nothing here reads, with the reason by which it is counted."""
 
 
+class UnknownSchema(OutOfScope):
+    """An event of a schema that nothing reads."""
+
+    def __init__(self, title: str) -> None:
+        """`title` is the schema's."""
+        super().__init__(f"schema {title}")
+        self.title = title
+
+
 class Read(NamedTuple):
     """An event that was understood, with its row of the table."""
 
@@ -124,7 +133,7 @@ def _read_by_header(raw: bytes) -> Read:
     title, major, minor = _version(header.schema)
     kind = OF_STREAMS.get((title, header.meta.stream)) or KINDS.get(title)
     if kind is None:
-        raise OutOfScope(f"schema {title}")
+        raise UnknownSchema(title)
     if major not in kind.majors:
         known = ", ".join(f"{m}.x" for m in sorted(kind.majors))
         raise DeadLetter(

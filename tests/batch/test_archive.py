@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch import archive as module
-from batch.archive import archive, archived
+from batch.archive import archive, archived, messages
 from batch.archive_error import ArchiveError
 from shared_logic.protocols import Cut, Message
 
@@ -109,13 +109,44 @@ def test_what_the_log_gave_up_is_told(tmp_path: Path) -> None:
         archive(late, tmp_path / "archive", late.ends())
 
 
+class Compacted(Numbers):
+    """A log of which one message in the middle is gone."""
+
+    def read(self, partition: int, offset: int, most: int) -> Sequence[Message]:
+        found = super().read(partition, offset, most)
+        return [message for message in found if (partition, message.offset) != (2, 7)]
+
+
+def test_a_gap_that_compaction_left_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match=r"partition 2 .* holds 8 at offset 7, .* the topic is compacted"):
+        archive(Compacted((10, 10, 10)), tmp_path / "archive", (10, 10, 10))
+
+
+def test_what_the_log_does_not_give_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match=r"partition 0 .* holds nothing at offset 0"):
+        archive(Numbers((10, 10, 10), most=0), tmp_path / "archive", (10, 10, 10))
+
+
+def test_archived_messages_are_read_from_any_position_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Numbers((25, 9, 0))
+    archive(log, tmp_path / "archive", log.ends())
+    monkeypatch.setattr(module, "MESSAGES_PER_COMMIT", 10)
+    for partition, start in ((0, 0), (0, 7), (0, 24), (0, 25), (1, 0), (2, 0)):
+        read = [one for some in messages(tmp_path / "archive", partition, start) for one in some]
+        assert read == log.read(partition, start, 100)
+
+
 def test_a_log_that_is_older_than_the_archive_is_refused(tmp_path: Path) -> None:
     # given an archive, of which an earlier part may be asked for
     archive(Numbers((10, 10, 10)), tmp_path / "archive", (10, 10, 10))
     assert archive(Numbers((10, 10, 10)), tmp_path / "archive", (5, 5, 5)).ends == (10, 10, 10)
     # when the log has lost its end, then that is told, however far the archive is wanted
-    older = Numbers((30, 8, 30))
-    for upto in (older.ends(), (5, 5, 5)):
-        with pytest.raises(ArchiveError, match=r"partition 1 .* ends at offset 8, but 10 .* --archive-only"):
-            archive(older, tmp_path / "archive", upto)
+    for end in (8, 9):
+        older = Numbers((30, end, 30))
+        told = rf"partition 1 .* ends at offset {end}, but 10 .* --archive-only"
+        for upto in (older.ends(), (5, 5, 5)):
+            with pytest.raises(ArchiveError, match=told):
+                archive(older, tmp_path / "archive", upto)
     assert content(tmp_path / "archive") == expected((10, 10, 10))

@@ -291,3 +291,27 @@ def test_changes_of_a_view_are_those_of_its_tables(run: Run) -> None:
     assert [json.loads(line) for line in again] == [mark]
     with pytest.raises(Failure, match="is made of"):
         run("changes", "user_history", "--since", mark["mark"].split(";")[0])
+
+
+def test_instants_are_values_of_a_key(run: Run) -> None:
+    wanted = json.loads(run("query", "day_revisions", "--format", "json"))["rows"][0]
+    key = [wanted["wiki"], wanted["day"], wanted["event_timestamp"]]
+    told = json.loads(run("query", "day_revisions", *key, "--format", "json"))["rows"]
+    assert wanted in told
+    assert {row["event_timestamp"] for row in told} == {wanted["event_timestamp"]}
+    run("explain", "day_revisions", *key, str(wanted["rev_id"]), str(wanted["page_id"]))
+
+
+@pytest.mark.parametrize(
+    "key,told",
+    [
+        (["page_current", "w", "x"], "'x' is no int for the key column page_id"),
+        (["page_current", "w", "9223372036854775808"], "is no int for the key column page_id"),
+        (["page_current", "\udcff"], "is no str for the key column wiki"),
+        (["day_revisions", "w", "2022-13-01"], "is no date for the key column day"),
+        (["day_revisions", "w", "2022-01-01", "soon"], "soon: not an instant; write it as"),
+    ],
+)
+def test_what_no_key_can_hold_is_told(run: Run, key: list[str], told: str) -> None:
+    with pytest.raises(Failure, match=told):
+        run("query", *key)

@@ -6,18 +6,31 @@ import ipaddress
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from cli.configuration import cassandra_security
+from speed.kafka_log import Topic
+from speed.sqlite_log import SqliteLog
 from stack.cassandra_node import CassandraNode
 from stack.kafka_broker import KafkaBroker
 from tests import sample
@@ -35,6 +48,8 @@ class Guarded:
     kafka: str
     cassandra: str
     environment: dict[str, str]
+    kafka_options: dict[str, str]
+    """Of one who may do everything."""
 
 
 def name(common: str) -> x509.Name:
@@ -104,8 +119,11 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
             "sasl.mechanism.inter.broker.protocol": "PLAIN",
             "sasl.enabled.mechanisms": "PLAIN",
             "listener.name.sasl_ssl.plain.sasl.jaas.config": (
-                f'{PLAIN} required username="wikibraid" password="{KAFKA_PASSWORD}" user_wikibraid="{KAFKA_PASSWORD}";'
+                f'{PLAIN} required username="wikibraid" password="{KAFKA_PASSWORD}" user_wikibraid="{KAFKA_PASSWORD}" '
+                f'user_reader="{KAFKA_PASSWORD}";'
             ),
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:wikibraid;User:ANONYMOUS",  # the latter is the broker as its own controller
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": str(server),
             "ssl.truststore.type": "PEM",
@@ -134,7 +152,12 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         },
     )
     with KafkaBroker(broker), CassandraNode(node):
-        yield Guarded(f"kafka://{place}/guarded", f"cassandra://{node.host}:{node.port}/guarded", environment)
+        yield Guarded(
+            f"kafka://{place}/guarded",
+            f"cassandra://{node.host}:{node.port}/guarded",
+            environment,
+            kafka_options,
+        )
 
 
 def run(guarded: Guarded, *words: str, **instead: str) -> subprocess.CompletedProcess[str]:
@@ -198,6 +221,72 @@ def test_who_may_not_is_told(
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert told in " ".join(done.stderr.split())
+
+
+def test_the_wrong_password_for_kafka_is_told(guarded: Guarded, tmp_path: Path) -> None:
+    options = tmp_path / "options"
+    wrong = {**guarded.kafka_options, "sasl.password": "wrong"}
+    options.write_text("".join(f"{name}={value}\n" for name, value in wrong.items()))
+    done = run(
+        guarded,
+        *("ingest", "kafka", "--brokers", Topic.of(guarded.kafka).brokers, "--home", str(tmp_path / "home")),
+        WIKIBRAID_KAFKA_OPTIONS=str(options),
+    )
+    assert done.returncode == 1
+    assert "Authentication failed" in done.stderr
+
+
+def test_who_may_read_some_topics_reads_these(guarded: Guarded, tmp_path: Path) -> None:
+    # given two topics of a stream, of which a reader may read one, and nothing else, no group either
+    brokers, stream = Topic.of(guarded.kafka).brokers, "mediawiki.revision-create"
+    base = {"bootstrap.servers": brokers, **guarded.kafka_options}
+    admin, producer = AdminClient(base), Producer(base)
+    topics = [f"{site}.{stream}" for site in ("eqiad", "codfw")]
+    rights = [
+        AclBinding(
+            *(ResourceType.TOPIC, topics[0], ResourcePatternType.LITERAL, "User:reader", "*"),
+            *(operation, AclPermissionType.ALLOW),
+        )
+        for operation in (AclOperation.READ, AclOperation.DESCRIBE)
+    ]
+    for future in admin.create_topics([NewTopic(topic, 1) for topic in topics]).values():
+        future.result()
+    for future in admin.create_acls(rights).values():
+        future.result()
+    events = [event for event in sample.events() if json.loads(event)["meta"]["stream"] == stream][:20]
+    for event in events:
+        producer.produce(topics[0], event)
+    producer.flush()
+    options, streams = tmp_path / "options", tmp_path / "home" / "streams.yaml"
+    reader = {**guarded.kafka_options, "sasl.username": "reader"}
+    options.write_text("".join(f"{name}={value}\n" for name, value in reader.items()))
+    streams.parent.mkdir()
+    streams.write_text(f"{stream}:\n  schema_title: mediawiki/revision/create\n")
+    command = ["ingest", "kafka", "--brokers", brokers, "--port", "0", "--home", str(streams.parent)]
+    # then the one that may not be read is told
+    refused = run(guarded, *command, WIKIBRAID_KAFKA_OPTIONS=str(options))
+    assert refused.returncode == 1
+    assert f"doesn't let topic {topics[1]} be read" in refused.stderr
+    # and where only the other is named, all of it comes
+    with streams.open("a") as file:
+        file.write(f"  topics: [{topics[0]}]\n")
+    with subprocess.Popen(
+        [sys.executable, "-m", "cli.main", *command],
+        env={"PATH": "/usr/bin:/bin", "WIKIBRAID_KAFKA_OPTIONS": str(options)},
+    ) as process:
+        end = time.monotonic() + 60
+        while ended_at(streams.parent) < len(events) and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.2)
+        process.terminate()
+    assert ended_at(streams.parent) == len(events)
+
+
+def ended_at(home: Path) -> int:
+    """How many messages the log of a home holds."""
+    if not (home / "log.db").exists():
+        return 0
+    with SqliteLog(home / "log.db") as log:
+        return sum(log.ends())
 
 
 def test_a_server_with_a_strangers_certificate_is_not_believed(guarded: Guarded, tmp_path: Path) -> None:

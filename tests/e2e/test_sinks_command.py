@@ -222,17 +222,36 @@ def in_cassandra(address: Address) -> Rows:
         ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: kafka://h:99999/x\n", r"line 3: a: .*write kafka://HOST:PORT"),
         ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: delta://here\n", r"line 3: .*delta:///path/to/folder"),
         ("sinks.yaml", f"a:\n  dataset: {NAME}\n", r"line 2: a: Object missing required field `to`"),
-        ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: delta:///x\n  secs: 3\n", r"a: .*unknown field `secs`"),
+        ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: delta:///x\n  secs: 3\n", r"line 4: a: .*unknown field `secs`"),
         ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: delta:///x\n  seconds: 0\n", r"line 4: a: seconds must be"),
         ("sinks.yaml", f"a: &a\n  dataset: {NAME}\n  to: delta:///x\nb: *a\n", r"line \d: b writes to where a writes to"),
         ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: kafka://h/x\nb:\n  dataset: {NAME}\n  to: kafka://h:9092/x\n", r"line 6: b writes"),
         ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: delta:///x\na:\n", r"line 4: a stands here a second time"),
         ("sinks.yaml", "a:\n  dataset: user_by_name\n  to: delta:///x\n", r"line 3: a: the key of user_by_name is private"),
+        ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: delta:///x\nb:\n  dataset: page_current\n  to: delta:///x/y\n", r"line 6: b writes to"),
+        ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: delta:///x/y\nb:\n  dataset: page_current\n  to: delta:///x\n", r"line 6: b writes to"),
+        ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: delta:///x\nb:\n  dataset: page_current\n  to: delta:///z/../x\n", r"line 6: b writes"),
+        ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: kafka://localhost/x\nb:\n  dataset: {NAME}\n  to: kafka://127.0.0.1/x\n", r"line 6: b"),
+        ("sinks.yaml", f"a:\n  dataset: {NAME}\n  to: cassandra://localhost/x\nb:\n  dataset: {NAME}\n  to: cassandra://127.0.0.1/x\n", r"line 6"),
+        ("sinks.yaml", "a:\n  dataset: mediawiki_history\n  to: delta:///x\n", r"line 2: a: mediawiki_history is a view.*revision_facts"),
+        ("sinks.yaml", "a: 1\n[b]: 1\n", r"line 2: a name is wanted before the colon"),
+        ("sinks.yaml", "a: &a\n  b:\n    c: *a\n", r"line 1: what stands here is named again within itself"),
         ("sinks.yaml", "- a\n", r"line 1: names with what belongs to each are wanted"),
         ("streams.yaml", "s:\n  schema_title: nothing\n", r"line 2: s: nothing reads the schema nothing"),
         ("streams.yaml", "", r"line 1: no stream is named"),
-        ("wikibraid.yaml", "log: kafka\n", r"wikibraid\.yaml: log: 'kafka' is no address"),
+        ("wikibraid.yaml", "log: kafka\n", r"wikibraid\.yaml, line 1: log: 'kafka' is no address"),
+        ("wikibraid.yaml", "log: embedded\nstore: kafka\n", r"line 2: store: 'kafka' is no address"),
+        ("wikibraid.yaml", "datasets:\n  Nothing: {a: 1}\n", r"line 2: datasets: no dataset has settings Nothing"),
+        ("wikibraid.yaml", "datasets:\n  SimilarUsersSettings:\n    anonymous: true\n    window: x\n", r"line 4: .*`\$\.window`"),
+        ("wikibraid.yaml", "datasets:\n  SimilarUsersSettings:\n    anonymous: true\n    windo: 1\n", r"line 4: .*unknown field `windo`"),
         ("stack.yaml", "kafka_port: x\n", r"stack\.yaml, line 1: Expected `int`"),
+        ("stack.yaml", "kafka_port: 1\napi_port: 65536\n", r"line 2: Expected `int` <= 65535"),
+        ("stack.yaml", "api_port: 0\n", r"line 1: Expected `int` >= 1"),
+        ("stack.yaml", "speed_processes: 2\nspeed_port: 65535\n", r"line 2: speed_port \+ 1 is 65536; ports end with 65535"),
+        ("stack.yaml", "kafka_port: 9000\ncassandra_port: 9000\n", r"line 2: port 9000 is wanted for kafka_port and for"),
+        ("stack.yaml", "spark_workers: 0\n", r"line 1: Expected `int` >= 1"),
+        ("stack.yaml", "cassandra_memory_mib: 511\n", r"line 1: Expected `int` >= 512"),
+        ("stack.yaml", "kafka_port: 9000\nschedule: sometimes\n", r"line 2: 'sometimes' is no schedule of Airflow"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_with_file_and_line(tmp_path: Path, name: str, text: str, told: str) -> None:
@@ -242,6 +261,34 @@ def test_mistakes_are_told_with_file_and_line(tmp_path: Path, name: str, text: s
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("✗")]
     assert str(tmp_path / name) in line
     assert re.search(told, line), line
+
+
+@pytest.mark.parametrize(
+    "variable,content,told",
+    [
+        ("WIKIBRAID_KAFKA_OPTIONS", "sasl.password\n", "line 1 .*: write name=value"),
+        ("WIKIBRAID_KAFKA_OPTIONS", "nothing=1\n", 'No such configuration property: "nothing"'),
+        ("WIKIBRAID_KAFKA_OPTIONS", "security.protocol=SASL_SSL\nsasl.mechanism=NONE\n", "Unsupported SASL mechanism"),
+        ("WIKIBRAID_DATABASE_PASSWORD", None, r"can't be read \(No such file"),
+    ],
+)  # fmt: skip
+def test_what_variables_name_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, content: str | None, told: str
+) -> None:
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv(variable, str(path))
+    done = CliRunner().invoke(app, ["config", "check", "--home", str(tmp_path / "home")])
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("✗")]
+    assert line.startswith(f"✗ {path}")
+    assert re.search(told, line), line
+
+
+@pytest.mark.parametrize("schedule", ["", "@weekly", "0 5 * * 1"])
+def test_schedules_are_airflows(tmp_path: Path, schedule: str) -> None:
+    (tmp_path / "stack.yaml").write_text(f'schedule: "{schedule}"\n')
+    run(tmp_path, "config", "check")
 
 
 @pytest.mark.parametrize(
@@ -281,7 +328,7 @@ def test_sinks_may_be_on_the_servers_of_the_log_and_the_store(tmp_path: Path, to
         "log: kafka://127.0.0.1:9092/events\nstore: cassandra://localhost:9042/braid\n"
     )
     (tmp_path / "sinks.yaml").write_text(f"a:\n  dataset: {NAME}\n  to: {to}\n")
-    assert run(tmp_path, "config", "check").count("✓") == 6
+    assert run(tmp_path, "config", "check").count("✓") == 7
 
 
 @pytest.mark.parametrize("name", ["sinks.yaml", "streams.yaml", "stack.yaml", "wikibraid.yaml"])
@@ -322,4 +369,4 @@ def test_the_sink_that_documents_show_can_be_used(tmp_path: Path, document: str,
 
 
 def test_what_is_right_is_told_too(tmp_path: Path) -> None:
-    assert run(tmp_path, "config", "check").count("✓") == 6
+    assert run(tmp_path, "config", "check").count("✓") == 7

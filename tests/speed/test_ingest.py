@@ -254,6 +254,55 @@ def test_dead_letters_are_replayed_after_an_update(log: SqliteLog, monkeypatch: 
     assert sum(log.ends()) == 1
 
 
+def test_dead_letters_that_wait_are_counted_by_reason(log: SqliteLog) -> None:
+    newer = {"$schema": "/mediawiki/revision/create/3.0.0"}
+    ingest(log, "file", [b"{", event(rev_id=1, **newer), event(rev_id=2, **newer), b"{{"])
+    assert log.waiting_dead_letters() == {"new-major-version": 2, "not-json": 2}
+    places = log.newest_dead_letters(3)
+    assert [(place.id, place.source, place.position, place.code, place.replayed) for place in places] == [
+        (2, "file", 2, "new-major-version", False),
+        (3, "file", 3, "new-major-version", False),
+        (4, "file", 4, "not-json", False),
+    ]
+    # who was replayed waits no longer, nor whoever a purge emptied
+    log.mark_replayed(2)
+    assert log.waiting_dead_letters() == {"new-major-version": 1, "not-json": 2}
+    assert log.newest_dead_letters(3)[0].replayed
+    log.purge(log.ends(), lambda value: value)
+    assert log.waiting_dead_letters() == {}
+
+
+def test_what_a_stream_does_not_carry_is_dead(log: SqliteLog) -> None:
+    # given streams that carry one schema each
+    create, move = "mediawiki/revision/create", "mediawiki/page/move"
+    scope = Scope(streams={"mediawiki.revision-create": create})
+    other = Scope(streams={"mediawiki.revision-create": move})
+    events = [
+        event(rev_id=1),
+        event(rev_id=2, **{"$schema": "/mediawiki/revision/created/1.0.0"}),
+        event(rev_id=3, meta={"stream": "other", "dt": "2024-01-01T00:00:00Z"}),
+        event(
+            rev_id=4,
+            meta={"stream": "other", "dt": "2024-01-01T00:00:00Z"},
+            **{"$schema": "/mediawiki/revision/created/1.0.0"},
+        ),
+    ]
+    # then an event of another schema is dead, one that nothing reads as well; other streams are out of scope
+    counts = ingest(log, "one", events, scope)
+    assert (counts.kept, counts.dead, counts.out_of_scope) == (1, 1, 2)
+    assert set(counts.reasons) == {"wrong-stream", "stream other", "schema mediawiki/revision/created"}
+    counts = ingest(log, "two", [event(rev_id=5)], other)
+    assert (counts.kept, counts.dead) == (0, 1)
+    assert [letter.detail for letter in log.dead_letters()] == [
+        f"the stream mediawiki.revision-create carries {create}, and this is mediawiki/revision/created",
+        f"the stream mediawiki.revision-create carries {move}, and this is mediawiki/revision/create",
+    ]
+    # and a replay takes it to the log only where the streams are configured otherwise
+    assert replay(log, scope=other) == (0, 2)
+    assert replay(log, scope=scope) == (1, 1)
+    assert sum(log.ends()) == 2
+
+
 def test_an_unusable_log_is_refused_with_a_clear_word(tmp_path: Path) -> None:
     # given a file that is no log
     (tmp_path / "log.db").write_bytes(b"something else, long enough to be no database" * 100)

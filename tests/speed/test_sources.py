@@ -615,9 +615,7 @@ def test_the_topics_are_listed_again_only_after_a_while(
 
 
 def test_a_topic_that_may_not_be_read_is_refused(cluster: Cluster) -> None:
-    refused = (
-        "doesn't let topic {} be read .*; allow READ and DESCRIBE on it, or take it out of streams.yaml$"
-    )
+    refused = "doesn't let topic {} be read .*; allow READ and DESCRIBE on it, or name in streams.yaml only what may be read"
     with SqliteLog(Path(":memory:")) as log:
         source = KafkaSource(log, "x:1", ["a", "b"], Beginning(None), print)
         # when it may be seen and not read
@@ -630,6 +628,52 @@ def test_a_topic_that_may_not_be_read_is_refused(cluster: Cluster) -> None:
             source.take(10, 0)
         with pytest.raises(TopicRefused, match=refused.format("b")):
             KafkaSource(log, "x:1", ["a", "b"], Beginning(None), print)
+
+
+def test_a_partition_of_which_nothing_was_there_yet_loses_nothing_silently(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SqliteLog(Path(":memory:")) as log:
+        # given a partition that was empty when it was read last, and records that came and went since
+        log.advance_source("kafka x:1 a/0", 0)
+        monkeypatch.setattr(Cluster, "get_watermark_offsets", lambda *_, **__: (3, 5))
+        # then that is told, and gone on from only if that is asked for
+        with pytest.raises(Lost, match="offset 0 comes next, and Kafka holds 3 to 5"):
+            KafkaSource(log, "x:1", ["a"], Beginning(None), print)
+        KafkaSource(log, "x:1", ["a"], Beginning(None, accept_loss=True), print)
+        assert cluster.assigned == [("a", 0, 3)]
+        # and what is new begins with the oldest there is
+        KafkaSource(log, "y:1", ["a"], Beginning(None), print)
+        assert cluster.assigned == [("a", 0, 3)]
+
+
+@pytest.mark.parametrize("found,begins", [(2, 2), (-1, 5)])
+def test_a_partition_begins_with_what_is_not_older(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, found: int, begins: int
+) -> None:
+    def asked(_: object, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        return [TopicPartition(place.topic, place.partition, found) for place in places]
+
+    monkeypatch.setattr(Cluster, "offsets_for_times", asked, raising=False)
+    with SqliteLog(Path(":memory:")) as log:
+        # where all records are older, that is its end
+        KafkaSource(log, "x:1", ["a"], Beginning(1_700_000_000_000), print)
+    assert cluster.assigned == [("a", 0, begins)]
+
+
+def test_a_partition_that_ends_before_what_was_read_is_told(cluster: Cluster) -> None:
+    with SqliteLog(Path(":memory:")) as log:
+        # given a topic that was made anew
+        log.advance_source("kafka x:1 a/0", 6)
+        with pytest.raises(Lost, match="offset 6 comes next, and Kafka holds 0 to 5"):
+            KafkaSource(log, "x:1", ["a"], Beginning(None), print)
+
+
+def test_rights_to_a_group_are_not_needed(cluster: Cluster) -> None:
+    with SqliteLog(Path(":memory:")) as log:
+        source = KafkaSource(log, "x:1", ["a"], Beginning(None), print)
+        cluster.come = [record(KafkaError.GROUP_AUTHORIZATION_FAILED), record(offset=0)]
+        assert [event.position for event in source.take(10, 0)] == [0]
 
 
 def test_topics_stand_for_the_wikis_that_are_wanted_of_them(cluster: Cluster) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
@@ -23,11 +23,13 @@ from serving.http.source import Source
 from serving.standing import Waiting
 from shared_logic.clock import from_iso
 from shared_logic.eventify.tables import states
+from shared_logic.keys import encode_key, encode_values
 from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
-from shared_logic.protocols import Cut
+from shared_logic.protocols import Cut, Generation
 from shared_logic.reference import united
 from shared_logic.registry import registry
+from shared_logic.tables import Key, Values
 from tests import sample
 
 SECRETS = {"investigator": "open-sesame", "operator": "and-again"}
@@ -51,6 +53,10 @@ AUDITS = [
     },
 ]
 FAILING = [{"dataset": "page_current", "expectation": "revisions < 3", "row": '{"page_id": 17}'}]
+LETTERS = [
+    {"id": 7, "source": "kafka", "line": 3, "reason": "new-major-version", "replayed": False},
+]
+WAITING = {"new-major-version": 5, "not-json": 2}
 DRIFT = {
     "dataset": "daily_edits",
     "generation": 1,
@@ -84,6 +90,24 @@ def store_of_the_sample() -> MemoryStore:
     return made
 
 
+def publish(store: MemoryStore, name: str, rows: Mapping[Key, Values], number: int = 1) -> None:
+    """Publish a generation of a table that has these rows."""
+    made = Generation(
+        dataset=name,
+        number=number,
+        cut=CUT,
+        bootstrap="",
+        base="",
+        fingerprint="",
+        delta_version=0,
+        run=f"run {number}",
+        columns=registry[name].schema.signature,
+    )
+    store.add_generation(made)
+    store.load(name, number, sorted((encode_key(key), encode_values(values)) for key, values in rows.items()))
+    store.publish(name, number)
+
+
 @pytest.fixture(scope="session")
 def store() -> MemoryStore:
     return store_of_the_sample()
@@ -99,7 +123,7 @@ def application_over(
     waiting: Waiting = dict,
     usual_wiki: str = sample.WIKI,
 ) -> FastAPI:
-    kept = Kept(lambda: AUDITS, lambda _: FAILING, list, lambda: [DRIFT])
+    kept = Kept(lambda: AUDITS, lambda _: FAILING, lambda: LETTERS, lambda: [DRIFT], lambda: WAITING)
     access = Access(lambda: KNOWN, per_minute)
     source = Source(lambda: store, ends if callable(ends) else lambda: ends, happened, waiting)
     log = queries or QueryLog(Path(mkdtemp()) / "access.log")

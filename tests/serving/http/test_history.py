@@ -90,7 +90,12 @@ def test_what_one_account_did_is_for_operators(client: TestClient) -> None:
     path = f"/history/users/{sample.WIKI}/3"
     assert client.get(path).status_code == 401
     assert client.get(path, headers=AUTHORIZED).status_code == 401
-    rows = client.get(path, headers=OPERATING).json()["items"]
+    answer = client.get(path, headers=OPERATING)
+    # and is kept by no cache in between, and told to no other site's scripts
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert not {"etag", "access-control-allow-origin"} & set(answer.headers)
+    assert answer.headers["Wikibraid-Generation"] == "1"
+    rows = answer.json()["items"]
     assert {3} == {row["event_user_id"] if row["event_user_id"] == 3 else row["user_id"] for row in rows}
 
 

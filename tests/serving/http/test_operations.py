@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from fastapi.testclient import TestClient
 
 from shared_logic.memory_store import MemoryStore
 from shared_logic.registry import registry
 from tests import sample
-from tests.serving.http.conftest import AUTHORIZED, DRIFT, OPERATING, application_over
+from tests.serving.http.conftest import AUTHORIZED, DRIFT, LETTERS, OPERATING, WAITING, application_over
 
 
 def test_every_dataset_has_its_state(client: TestClient) -> None:
@@ -26,6 +27,14 @@ def test_a_row_is_explained(client: TestClient) -> None:
         client.get("/operations/explain/page_current", params={"key": ["w"]}, headers=OPERATING).status_code
         == 400
     )
+
+
+@pytest.mark.parametrize("page", ["x", "99999999999999999999", "-9223372036854775809"])
+def test_a_key_that_no_row_can_have_is_told(client: TestClient, page: str) -> None:
+    asked = {"key": [sample.WIKI, page]}
+    answer = client.get("/operations/explain/page_current", params=asked, headers=OPERATING)
+    assert answer.status_code == 400
+    assert "page_current is keyed by wiki, page_id: " in answer.json()["detail"]
 
 
 def test_investigators_are_no_operators(client: TestClient) -> None:
@@ -57,3 +66,11 @@ def test_audits_and_comparisons_are_told(client: TestClient) -> None:
     assert 'wikibraid_parity_left_out_rows{dataset="daily_edits"} 2.0' in metrics
     assert 'wikibraid_parity_timestamp_seconds{dataset="daily_edits"} 1.7672256e+09' in metrics
     assert 'wikibraid_audit_failing_rows{dataset="page_current"} 4.0' in metrics
+
+
+def test_events_that_could_not_be_read_are_told_by_reason(client: TestClient) -> None:
+    told = client.get("/operations/deadletters", headers=OPERATING).json()
+    assert told == {"waiting": WAITING, "dead_letters": LETTERS}
+    metrics = client.get("/prometheus/", headers=OPERATING).text
+    assert 'wikibraid_dead_letters{reason="new-major-version"} 5.0' in metrics
+    assert 'wikibraid_dead_letters{reason="not-json"} 2.0' in metrics

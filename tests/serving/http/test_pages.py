@@ -163,9 +163,12 @@ def test_operators_see_every_dataset_and_a_row(browser: webdriver.Chrome, addres
     WebDriverWait(browser, SECONDS).until(shows((By.ID, "audits"), "failed"))
     browser.find_element(By.CSS_SELECTOR, "#audits td.bad").click()
     WebDriverWait(browser, SECONDS).until(shows((By.ID, "failing"), '"page_id": 17'))
+    # and so are events that could not be read, by reason
+    WebDriverWait(browser, SECONDS).until(shows((By.ID, "waiting"), "new-major-version: 5"))
     chosen = browser.find_element(By.CSS_SELECTOR, '#dataset option[value="page_current"]')
     chosen.click()
-    browser.find_element(By.ID, "key").send_keys(f"{sample.WIKI},1")
+    for name, value in (("wiki", sample.WIKI), ("page_id", "1")):
+        browser.find_element(By.CSS_SELECTOR, f'#key input[name="{name}"]').send_keys(value)
     browser.find_element(By.CSS_SELECTOR, "#explain button").click()
     WebDriverWait(browser, SECONDS).until(shows((By.ID, "row"), '"batch"'))
     assert '"merged"' in browser.find_element(By.ID, "row").text

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import date
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
 
+from serving.http.cursors import encoded
 from serving.http.tables import is_public
 from serving.reader import Reader
 from serving.sqlite_file import StoreError
@@ -15,7 +18,7 @@ from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Cut, LogError
 from shared_logic.registry import registry
 from tests import sample
-from tests.serving.http.conftest import OPERATING, application_over
+from tests.serving.http.conftest import OPERATING, application_over, publish
 
 ROUTE = f"/v1/daily_edits/{sample.WIKI}"
 
@@ -57,6 +60,45 @@ def test_ranges_and_clustering_columns_narrow(client: TestClient) -> None:
 def test_names_of_every_script_are_keys(client: TestClient, title: str) -> None:
     assert client.get(f"/v1/user_by_name/{title}/{title}").status_code in {401, 404}
     assert client.get(f"/v1/daily_edits/{title}").status_code in {200, 404}
+
+
+def test_keys_may_hold_slashes_and_percent_signs(client: TestClient, store: MemoryStore) -> None:
+    rows = Reader(store).scan(registry["page_titles"]).rows
+    title = next(row["title"] for row in rows if "/" in row["title"])
+    path = f"/v1/page_titles/{sample.WIKI}"
+    items = client.get(f"{path}/{quote(title, safe='')}").json()["items"]
+    assert {item["title"] for item in items} == {title}
+    # a slash that is not encoded is none of the key, and what is encoded twice is another key
+    assert client.get(f"{path}/{title}").json()["detail"] == "Not Found"
+    assert "no rows" in client.get(f"{path}/{quote(quote(title, safe=''))}").json()["detail"]
+    assert client.get(f"/v1%2Fpage_titles/{sample.WIKI}/{title}").status_code == 404
+
+
+def test_an_encoded_path_is_no_way_around_the_gate(client: TestClient) -> None:
+    for path in ("/%6Fperations/state", "/history/%75sers/x/1", "/operations/%73tate"):
+        assert client.get(path).status_code == 401
+    for path in ("/operations%2Fstate", "/history%2Fusers/x/1", "//operations/state"):
+        assert client.get(path).status_code == 404
+
+
+def test_head_is_answered_as_get_without_a_body(client: TestClient) -> None:
+    got, asked = client.get(ROUTE), client.head(ROUTE)
+    assert (asked.status_code, asked.content) == (200, b"")
+    assert asked.headers == got.headers
+    assert client.head("/v1/daily_edits/nothing").status_code == 404
+    assert client.head("/operations/state").status_code == 401
+
+
+def test_scripts_of_other_sites_see_how_fresh_an_answer_is(client: TestClient) -> None:
+    headers = client.get(ROUTE).headers
+    exposed = headers["Access-Control-Expose-Headers"].lower().split(", ")
+    assert {name for name in headers if name.startswith("wikibraid-")} | {"etag"} <= set(exposed)
+
+
+def test_the_page_of_routes_asks_nobody_else(client: TestClient) -> None:
+    answer = client.get("/docs")
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "//" not in answer.text.replace("<!doctype html>", "")
 
 
 def test_control_characters_are_none(client: TestClient) -> None:
@@ -124,6 +166,58 @@ def test_a_log_that_is_away_is_503(store: MemoryStore) -> None:
         assert client.get("/health/live").status_code == 200
         assert client.get("/operations/state", headers=OPERATING).status_code == 503
     assert (answer.status_code, answer.json()["detail"]) == (503, "kafka is away")
+
+
+def test_pages_are_of_one_generation_whatever_flips_meanwhile() -> None:
+    # given the first page of a table, and a generation that is published then
+    made, path = MemoryStore(), "/v1/active_editors/w"
+    months = [(("w", date(2020, month, 1), "5..24"), month) for month in range(1, 5)]
+    publish(made, "active_editors", {key: (month,) for key, month in months})
+    client = TestClient(application_over(made))
+    first = client.get(path, params={"limit": 2}).json()
+    publish(made, "active_editors", {key: (month * 10,) for key, month in months}, 2)
+    # then the pages after it are of the generation that it was of, until that is given up
+    asked = {"limit": "2", "cursor": first["next"]}
+    second = client.get(path, params=asked)
+    assert second.headers["Wikibraid-Generation"] == "1"
+    assert [row["editors"] for row in first["items"] + second.json()["items"]] == [1, 2, 3, 4]
+    assert [row["editors"] for row in client.get(path).json()["items"]] == [10, 20, 30, 40]
+    made.expire("active_editors", {2})
+    assert client.get(path, params=asked).status_code == 410
+
+
+def test_after_the_last_row_a_page_is_empty(client: TestClient, store: MemoryStore) -> None:
+    last = Reader(store).scan(registry["daily_edits"], (sample.WIKI,)).rows[-1]
+    key = tuple(last[name] for name in registry["daily_edits"].schema.key_names)
+    answer = client.get(ROUTE, params={"cursor": encoded((1, key))})
+    assert (answer.status_code, answer.json()) == (200, {"items": [], "next": None})
+
+
+def test_a_range_needs_a_column_that_is_not_given(client: TestClient) -> None:
+    asked = {"page_id": "1", "from": "1"}
+    answer = client.get(f"/v1/page_current/{sample.WIKI}", params=asked)
+    assert answer.status_code == 400
+    assert "every clustering column" in answer.json()["detail"]
+
+
+def test_instants_without_a_zone_are_refused(client: TestClient, store: MemoryStore) -> None:
+    row = Reader(store).scan(registry["day_revisions"], (sample.WIKI,)).rows[0]
+    path, naive = f"/v1/day_revisions/{sample.WIKI}/{row['day']}", "2022-01-01T00:00:00"
+    for asked in ({"event_timestamp": naive}, {"from": naive}, {"to": naive}):
+        answer = client.get(path, params=asked)
+        assert answer.status_code == 400
+        assert "has no time zone" in answer.json()["detail"]
+    cursor = encoded((1, (sample.WIKI, row["day"], naive, 1, 1)))
+    assert client.get(path, params={"cursor": cursor}).status_code == 400
+    exactly = client.get(path, params={"event_timestamp": row["event_timestamp"].isoformat()})
+    assert row["rev_id"] in {item["rev_id"] for item in exactly.json()["items"]}
+
+
+@pytest.mark.parametrize("written", ["W/{}", '"other", {}', "*"])
+def test_a_tag_is_known_however_it_is_written(client: TestClient, written: str) -> None:
+    tag = client.get(ROUTE).headers["ETag"]
+    answer = client.get(ROUTE, headers={"If-None-Match": written.format(tag)})
+    assert (answer.status_code, answer.content, answer.headers["ETag"]) == (304, b"", tag)
 
 
 def test_a_cursor_of_another_table_or_time_is_refused(client: TestClient) -> None:
