@@ -31,6 +31,7 @@ setup: ## Install uv, the environment, Java (as root) and Spark's jars; quick wh
 $(SERVERS): conf/cassandra.lock conf/kafka.lock conf/mariadb.lock conf/bootstrap.py
 	@$(BOOTSTRAP) cassandra kafka
 	@$(BOOTSTRAP) mariadb || echo "setup: tests that ask a MariaDB are skipped; \`python3 conf/bootstrap.py mariadb\` tries again"
+	@$(BOOTSTRAP) chromium || echo "setup: tests in a browser are skipped; \`python3 conf/bootstrap.py chromium\` tries again"
 	@touch $@
 
 demo: $(READY) ## Run the whole pipeline on a small wiki; DUMP=path/to/dump.xml.bz2 to use your own

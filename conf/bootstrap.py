@@ -2,7 +2,7 @@
 
 Only the standard library is used, so any Python 3.11 or 3.12 can run it, with neither pip nor ensurepip.
 Everything lands inside the checkout (``.tools`` and ``.venv``); the one exception is a Java runtime from the
-system's packages, installed only when there is none and the script runs as root.
+system's packages, installed only when there is none and the script runs as root; and so with the browser of the tests.
 
 Every download is pinned by version and SHA-256. Indexes and mirrors configured by the environment
 (``UV_DEFAULT_INDEX``, ``UV_INDEX_URL``, ``PIP_INDEX_URL``, pip's configuration files, ``MAVEN_MIRROR``, Maven's
@@ -10,7 +10,8 @@ Every download is pinned by version and SHA-256. Indexes and mirrors configured 
 under two seconds.
 
 ``python conf/bootstrap.py cassandra kafka`` fetches the jars of these servers (67 and 43 MB) into ``.tools/cassandra``
-and ``.tools/kafka`` and does nothing else; only servers that are started here need them. ``mariadb`` (149 MB) is for tests.
+and ``.tools/kafka`` and does nothing else; only servers that are started here need them. ``mariadb`` (149 MB) and ``chromium``, from
+the system's packages, are for tests.
 """
 
 from __future__ import annotations
@@ -48,6 +49,9 @@ OLDEST_PYTHON = (3, 11)
 FIRST_UNSUPPORTED_PYTHON = (3, 13)
 OLDEST_JAVA = 17
 JAVA_PACKAGES = ("openjdk-17-jre-headless", "default-jre-headless")
+CHROMIUM = "chromium"
+CHROMIUM_PACKAGES = ("chromium", "chromium-driver")
+CHROMIUM_PROGRAMS = ("chromium", "chromedriver")
 
 PUBLIC_INDEX = "https://pypi.org/simple"
 MAVEN_CENTRAL = "https://repo1.maven.org/maven2"
@@ -372,18 +376,23 @@ def java_version(binary: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def install_java() -> None:
-    """Install a Java runtime from the system's packages, as root."""
+def install_package(*choices: tuple[str, ...]) -> None:
+    """Install the first of these sets of Debian packages that there is, as root."""
     apt = ["apt-get", "-q", "-y"]
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run([*apt, "update"], env=environment, check=False)
-    for package in JAVA_PACKAGES:
-        say(f"installing {package}")
-        install = [*apt, "install", "--no-install-recommends", package]
+    for packages in choices:
+        say(f"installing {' '.join(packages)}")
+        install = [*apt, "install", "--no-install-recommends", *packages]
         if subprocess.run(install, env=environment, check=False).returncode == 0:
             return
-    message = f"apt-get could install none of {', '.join(JAVA_PACKAGES)}: its messages are above"
+    message = f"apt-get could install none of {', '.join(map(' '.join, choices))}: its messages are above"
     raise SetupError(message)
+
+
+def may_install() -> bool:
+    """Tell whether this process can install Debian packages."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
 def ensure_java() -> None:
@@ -400,15 +409,28 @@ def ensure_java() -> None:
         )
         raise SetupError(message)
     command = f"apt-get update && apt-get install -y {JAVA_PACKAGES[0]}"
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+    if not may_install():
         message = f"Spark needs Java {OLDEST_JAVA} or newer and {found}; run: sudo sh -c '{command}'"
         raise SetupError(message)
     say(f"Spark needs Java {OLDEST_JAVA} or newer and {found}; running: {command}")
-    install_java()
+    install_package(*((package,) for package in JAVA_PACKAGES))
     version = java_version(binary)
     if version is None or version < OLDEST_JAVA:
         message = f"a Java runtime was installed, but `java` is still not Java {OLDEST_JAVA} or newer"
         raise SetupError(message)
+
+
+# --- the browser of the tests --------------------------------------------------------------------------------------
+
+
+def ensure_chromium() -> None:
+    """Make sure that there is a browser in which pages can be tried."""
+    if all(map(shutil.which, CHROMIUM_PROGRAMS)):
+        return
+    if not may_install():
+        message = f"there is no Chromium; run: sudo sh -c 'apt-get update && apt-get install -y {' '.join(CHROMIUM_PACKAGES)}'"
+        raise SetupError(message)
+    install_package(CHROMIUM_PACKAGES)
 
 
 # --- jars -----------------------------------------------------------------------------------------------------
@@ -488,10 +510,13 @@ def check_python() -> None:
 
 
 def main(wanted: list[str]) -> int:
-    """Prepare the checkout; what is wanted are dependency groups beside the default ones, or servers, of which only the jars."""
+    """Prepare the checkout; what is wanted are dependency groups beside the default ones, or servers, of which only the jars, or `chromium`."""
     started = time.monotonic()
     try:
         check_python()
+        if wanted == [CHROMIUM]:
+            ensure_chromium()
+            return 0
         ensure_java()
         if wanted and set(wanted) <= set(SERVERS):
             for server in wanted:

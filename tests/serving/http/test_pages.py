@@ -54,10 +54,10 @@ def address(app: FastAPI) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[webdriver.Chrome]:
-    """Chromium of Debian's packages chromium and chromium-driver; without it the test is skipped."""
+    """Chromium of Debian's packages; without it the test is skipped."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
-        pytest.skip("there is no Chromium: install Debian's packages chromium and chromium-driver")
+        pytest.skip("there is no Chromium: `python3 conf/bootstrap.py chromium` installs it")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for flag in FLAGS:
@@ -170,5 +170,28 @@ def test_operators_see_every_dataset_and_a_row(browser: webdriver.Chrome, addres
     for name, value in (("wiki", sample.WIKI), ("page_id", "1")):
         browser.find_element(By.CSS_SELECTOR, f'#key input[name="{name}"]').send_keys(value)
     browser.find_element(By.CSS_SELECTOR, "#explain button").click()
-    WebDriverWait(browser, SECONDS).until(shows((By.ID, "row"), '"batch"'))
-    assert '"merged"' in browser.find_element(By.ID, "row").text
+    WebDriverWait(browser, SECONDS).until(shows((By.ID, "told"), "one of the batch, none of speed"))
+    cells = {
+        found[0].text: [one.text for one in found[1:]]
+        for line in browser.find_elements(By.CSS_SELECTOR, "#row tr")
+        if (found := line.find_elements(By.TAG_NAME, "td"))
+    }
+    assert cells["title"] == ["Main_Page", "", "Main_Page"]
+    # and why there is none
+    for name, value in (("wiki", "nowiki"), ("page_id", "1")):
+        field = browser.find_element(By.CSS_SELECTOR, f'#key input[name="{name}"]')
+        field.clear()
+        field.send_keys(value)
+    browser.find_element(By.CSS_SELECTOR, "#explain button").click()
+    WebDriverWait(browser, SECONDS).until(shows((By.ID, "told"), "Readers find no row"))
+
+
+def test_routes_are_listed_and_nothing_foreign_is_asked_for(browser: webdriver.Chrome, address: str) -> None:
+    browser.get(f"http://{address}/docs")
+    WebDriverWait(browser, SECONDS).until(shows((By.ID, "routes"), "GET /v1/daily_edits/{wiki}"))
+    assert browser.find_element(By.ID, "problem").text == ""
+    # (of one that asks for credentials that is told where it is opened)
+    private = browser.find_element(By.XPATH, "//details[summary/code[contains(., '/similarusers')]]")
+    private.click()
+    assert "Needs credentials" in private.text
+    assert not browser.get_log("browser")
