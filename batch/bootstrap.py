@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from batch.fingerprint import taking_fingerprint
 from batch.state_table import SCHEMA
 from shared_logic.entities import Entity, State, encode
-from shared_logic.page_state import PageState
+from shared_logic.states.page_state import PageState
 
 STATES = "states.parquet"
 """The folder in a bootstrap's that holds its parts."""

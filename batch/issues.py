@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from shared_logic.entities import Entity, State, issue
 from shared_logic.eventify.problems import Problem, Report
-from shared_logic.issue_state import IssueState
+from shared_logic.states.issue_state import IssueState
 
 HELD = 1_000
 """Issues that are kept before they are told among the states."""

@@ -33,8 +33,8 @@ from batch.row_files import (
 from batch.states import entities
 from shared_logic.definition import Dataset, Settings
 from shared_logic.kernel import Described, Rows, derive, entity_rows, linked_rows
-from shared_logic.page_state import PageState, hidden
 from shared_logic.registry import registry
+from shared_logic.states.page_state import PageState, hidden
 from shared_logic.tables import Key, Values
 
 SPARK_TYPES: dict[type, t.DataType] = {

@@ -12,7 +12,7 @@ from pathlib import Path
 from batch.compressed import InputError, open_input
 from batch.table_files import Row, read_table_folder
 from shared_logic.eventify.rows import NAMESPACES, WIKI_COLUMN, BadRowError, UnreadRow, whole_number
-from shared_logic.site_state import Namespace
+from shared_logic.states.site_state import Namespace
 
 NAMESPACE_MAP = "project_namespace_map.csv"
 """Without header: host name, language, sitename, wiki, home page, version, case, namespace, canonical and localized name, case, is

@@ -15,8 +15,8 @@ from shared_logic.definition import Dataset
 from shared_logic.hidden_names import name_digest
 from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
 from shared_logic.merge import merged_of
-from shared_logic.page_state import COMMENT_HIDDEN, TEXT_HIDDEN, USER_HIDDEN
 from shared_logic.protocols import Generation, Store
+from shared_logic.states.page_state import COMMENT_HIDDEN, TEXT_HIDDEN, USER_HIDDEN
 from shared_logic.tables import Column, DefinitionError, Key, Values
 
 BITS = {"text": TEXT_HIDDEN, "comment": COMMENT_HIDDEN, "user": USER_HIDDEN}

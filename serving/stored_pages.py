@@ -14,9 +14,9 @@ from shared_logic.entities import decode, page
 from shared_logic.history.page_events import Namespaces
 from shared_logic.keys import decode_key, decode_values, encode_key
 from shared_logic.merge import merged
-from shared_logic.page_state import EMPTY, PageState, united
 from shared_logic.partitions import partition
 from shared_logic.protocols import Cut, Store
+from shared_logic.states.page_state import EMPTY, PageState, united
 from shared_logic.tables import Key
 
 

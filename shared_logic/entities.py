@@ -13,13 +13,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from shared_logic import event_state, issue_state, log_state, page_state, site_state, user_state
-from shared_logic.event_state import EventState
-from shared_logic.issue_state import IssueState
-from shared_logic.log_state import LogState
-from shared_logic.page_state import PageState
-from shared_logic.site_state import SiteState
-from shared_logic.user_state import UserState
+from shared_logic.states import event_state, issue_state, log_state, page_state, site_state, user_state
+from shared_logic.states.event_state import EventState
+from shared_logic.states.issue_state import IssueState
+from shared_logic.states.log_state import LogState
+from shared_logic.states.page_state import PageState
+from shared_logic.states.site_state import SiteState
+from shared_logic.states.user_state import UserState
 
 State = PageState | UserState | LogState | SiteState | IssueState | EventState
 

@@ -27,8 +27,8 @@ from shared_logic.kernel import (
     rows_of,
     told_elsewhere,
 )
-from shared_logic.page_outline import Outline
-from shared_logic.page_state import PageState, news, united, with_news
+from shared_logic.states.page_outline import Outline
+from shared_logic.states.page_state import PageState, news, united, with_news
 from shared_logic.things import (
     PageFacts,
     Revision,

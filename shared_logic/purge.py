@@ -11,13 +11,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from shared_logic import log_state, page_state
 from shared_logic.clock import Stamp
 from shared_logic.entities import Entity, State
 from shared_logic.events.records import RevisionsRelocated
 from shared_logic.events.streams import RELOCATED
-from shared_logic.log_state import LogState
-from shared_logic.page_state import PageState, RevisionState
 from shared_logic.purged_names import (
     Pseudonyms,
     WikiAndDigest,
@@ -27,7 +24,10 @@ from shared_logic.purged_names import (
     revision_without_name,
     user_without_names,
 )
-from shared_logic.user_state import UserState
+from shared_logic.states import log_state, page_state
+from shared_logic.states.log_state import LogState
+from shared_logic.states.page_state import PageState, RevisionState
+from shared_logic.states.user_state import UserState
 
 Subject = tuple[str, str, int]
 """Wiki, "revision" or "log", id."""

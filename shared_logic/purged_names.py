@@ -24,10 +24,10 @@ from shared_logic.history.spelling import (
     respelled,
     texts,
 )
-from shared_logic.log_state import LogState, LogTitle
-from shared_logic.page_state import PageState, RevisionState
+from shared_logic.states.log_state import LogState, LogTitle
+from shared_logic.states.page_state import PageState, RevisionState
+from shared_logic.states.user_state import Seen, UserState
 from shared_logic.titles import USER, user_name
-from shared_logic.user_state import Seen, UserState
 
 WikiAndDigest = tuple[str, str]
 

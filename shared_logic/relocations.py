@@ -19,7 +19,7 @@ from shared_logic.events import records as r
 from shared_logic.events.read import Read
 from shared_logic.events.streams import RELOCATED
 from shared_logic.history.page_events import Namespaces, normalized_title, split
-from shared_logic.page_state import (
+from shared_logic.states.page_state import (
     EMPTY,
     Happening,
     PageState,

@@ -9,12 +9,12 @@ from enum import StrEnum
 
 import msgspec
 
-from shared_logic import log_state
 from shared_logic.clock import day, instant
-from shared_logic.issue_state import IssueState
-from shared_logic.log_state import ACTION_HIDDEN, LogState
-from shared_logic.page_outline import Outline
-from shared_logic.page_state import (
+from shared_logic.states import log_state
+from shared_logic.states.issue_state import IssueState
+from shared_logic.states.log_state import ACTION_HIDDEN, LogState
+from shared_logic.states.page_outline import Outline
+from shared_logic.states.page_state import (
     COMMENT_HIDDEN,
     SUPPRESSED,
     TEXT_HIDDEN,
@@ -24,8 +24,8 @@ from shared_logic.page_state import (
     belongs,
     shown_sha1,
 )
-from shared_logic.site_state import Namespace, SiteState
-from shared_logic.user_state import CreatedBy, UserState
+from shared_logic.states.site_state import Namespace, SiteState
+from shared_logic.states.user_state import CreatedBy, UserState
 
 
 class UserKind(StrEnum):

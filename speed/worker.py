@@ -16,8 +16,8 @@ from shared_logic.generations import DatasetGeneration
 from shared_logic.incremental import IncrementalEntity, readers
 from shared_logic.kernel import Changes, Sums, add
 from shared_logic.keys import encode_key, encode_values
-from shared_logic.page_state import PageState, hidden
 from shared_logic.protocols import Accumulator, Lane, Log, LogError, Message, Store
+from shared_logic.states.page_state import PageState, hidden
 from speed.derived_rows import DerivedRows
 from speed.families import relatives
 from speed.held_entities import HeldEntities

@@ -35,9 +35,9 @@ from shared_logic.entities import Entity, State, page
 from shared_logic.eventify.authors import with_authors
 from shared_logic.eventify.dump import DumpReader
 from shared_logic.eventify.tables import states
-from shared_logic.page_state import PageState
 from shared_logic.protocols import Store
 from shared_logic.registry import registry
+from shared_logic.states.page_state import PageState
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
 

@@ -23,7 +23,7 @@ from shared_logic.history.page_events import Namespaces, PageEvent, normalized_t
 from shared_logic.history.page_history import PageHistoryState, PageSeed
 from shared_logic.history.page_rebuild import Rebuilt, rebuilt
 from shared_logic.language import Clustering, Link, Linked, Partition, Table, about, dataset
-from shared_logic.page_state import Happening
+from shared_logic.states.page_state import Happening
 from shared_logic.things import LogEntry, Page
 from shared_logic.titles import CANONICAL_NAMESPACES
 

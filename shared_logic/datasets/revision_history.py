@@ -12,8 +12,8 @@ from typing import Annotated, NamedTuple
 
 from shared_logic.clock import instant_or_none
 from shared_logic.language import Clustering, Partition, Table, about, dataset
-from shared_logic.page_state import COMMENT_HIDDEN, SUPPRESSED, TEXT_HIDDEN, USER_HIDDEN
 from shared_logic.reverts import Place, Reverts
+from shared_logic.states.page_state import COMMENT_HIDDEN, SUPPRESSED, TEXT_HIDDEN, USER_HIDDEN
 from shared_logic.things import Revision, StrayRevision
 
 

@@ -21,8 +21,8 @@ from shared_logic.history.spelling import Told, respelled
 from shared_logic.history.user_events import UserEvent, UserEventType, hides_name, user_events
 from shared_logic.history.user_history import UserSeed, bot_by
 from shared_logic.language import Clustering, Link, Linked, Partition, Table, about, dataset
+from shared_logic.states.user_state import CreatedBy, Creation
 from shared_logic.things import Account, LogEntry, User
-from shared_logic.user_state import CreatedBy, Creation
 
 _PERSONAL = "a name that its bearer may have given up or that may have been hidden"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from shared_logic.entities import Entity, State, user
-from shared_logic.page_state import PageState
-from shared_logic.user_state import named
+from shared_logic.states.page_state import PageState
+from shared_logic.states.user_state import named
 
 
 def with_authors(states: Iterable[tuple[Entity, State]]) -> Iterator[tuple[Entity, State]]:

@@ -12,7 +12,7 @@ from shared_logic.eventify.dump_revision import DumpRevision
 from shared_logic.eventify.problems import Problem, Report
 from shared_logic.eventify.rows import NAMESPACES, BadRowError, known_number
 from shared_logic.eventify.tables import RevisionRow, page_state_of_row, revision_state
-from shared_logic.page_state import COMMENT_HIDDEN, USER_HIDDEN, PageState, RevisionState
+from shared_logic.states.page_state import COMMENT_HIDDEN, USER_HIDDEN, PageState, RevisionState
 from shared_logic.titles import bare_title, split_title
 
 REVISIONS_PER_STATE = 5_000

@@ -18,7 +18,7 @@ from shared_logic.eventify.dump import FIRST_WITH_PARENT, REVISIONS_PER_STATE, S
 from shared_logic.eventify.dump_elements import DumpError, SiteInfo, Source
 from shared_logic.eventify.problems import Report
 from shared_logic.eventify.rows import beginning_stamp
-from shared_logic.page_state import (
+from shared_logic.states.page_state import (
     COMMENT_HIDDEN,
     SUPPRESSED,
     TEXT_HIDDEN,

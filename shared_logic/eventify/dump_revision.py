@@ -8,7 +8,7 @@ import msgspec
 
 from shared_logic.eventify.rows import SIZES, BadRowError, check_timestamp, known_number, whole_number
 from shared_logic.eventify.tables import RevisionRow, base36_sha1, folded_sha1
-from shared_logic.page_state import COMMENT_HIDDEN, TEXT_HIDDEN, USER_HIDDEN
+from shared_logic.states.page_state import COMMENT_HIDDEN, TEXT_HIDDEN, USER_HIDDEN
 
 _TIMESTAMP = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z")
 _NO_TEXT = frozenset({"deleted", "id", "location", "sha1"})

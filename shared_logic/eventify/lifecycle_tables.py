@@ -19,7 +19,7 @@ from shared_logic.eventify.rows import (
     positive,
 )
 from shared_logic.history import php
-from shared_logic.log_state import (
+from shared_logic.states.log_state import (
     ACTION_HIDDEN,
     COMMENT_HIDDEN,
     USER_HIDDEN,
@@ -27,8 +27,8 @@ from shared_logic.log_state import (
     LogTitle,
     LogVisibility,
 )
-from shared_logic.site_state import Configuration, Namespace, SiteState
-from shared_logic.user_state import Groups, Seen, UserState, named
+from shared_logic.states.site_state import Configuration, Namespace, SiteState
+from shared_logic.states.user_state import Groups, Seen, UserState, named
 
 Value = TypeVar("Value")
 

@@ -9,9 +9,9 @@ from shared_logic.eventify.dump_elements import SiteInfo
 from shared_logic.eventify.lifecycle_tables import created_account, site_told
 from shared_logic.eventify.log_items import LogItem
 from shared_logic.eventify.rows import beginning_stamp
-from shared_logic.log_state import LogState, LogTitle
+from shared_logic.states.log_state import LogState, LogTitle
+from shared_logic.states.user_state import named
 from shared_logic.titles import MAIN, split_title
-from shared_logic.user_state import named
 
 
 def said_by_log_items(

@@ -16,7 +16,7 @@ from shared_logic.eventify.dump_elements import Source
 from shared_logic.eventify.dump_revision import Slot
 from shared_logic.eventify.problems import Problem, Report
 from shared_logic.eventify.tables import RevisionRow
-from shared_logic.page_state import COMMENT_HIDDEN, TEXT_HIDDEN, USER_HIDDEN
+from shared_logic.states.page_state import COMMENT_HIDDEN, TEXT_HIDDEN, USER_HIDDEN
 
 SCHEMA = "mediawiki/page/change"
 VERSION = "1.2.0"

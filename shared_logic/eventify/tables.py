@@ -32,7 +32,7 @@ from shared_logic.eventify.rows import (
     number_or_none,
     positive,
 )
-from shared_logic.page_state import (
+from shared_logic.states.page_state import (
     SUPPRESSED,
     Author,
     Existence,

@@ -23,10 +23,10 @@ import msgspec
 
 from shared_logic.clock import milliseconds
 from shared_logic.entities import Entity, declared_event
-from shared_logic.event_state import Copy, EventState
 from shared_logic.events.read import DeadLetter
 from shared_logic.events.records import Event, decoder
 from shared_logic.events.streams import KINDS, OF_STREAMS, EventKind
+from shared_logic.states.event_state import Copy, EventState
 from shared_logic.tables import DefinitionError
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from shared_logic.history.php import MOST_NESTED
-from shared_logic.page_state import RevisionState
+from shared_logic.states.page_state import RevisionState
 
 GREATEST_ID = 2**53 - 1
 """As the schemas have it."""

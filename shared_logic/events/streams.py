@@ -31,11 +31,11 @@ from typing import Any, NamedTuple
 
 from shared_logic.clock import DAY_MS, SECOND_MS, Rank, Stamp, milliseconds, stamp
 from shared_logic.entities import Entity, Kind, State, log_row, page, user
-from shared_logic.event_state import EventState
 from shared_logic.events import records as r
 from shared_logic.events.log_params import as_stored
-from shared_logic.log_state import LogState, LogTitle
-from shared_logic.page_state import (
+from shared_logic.states.event_state import EventState
+from shared_logic.states.log_state import LogState, LogTitle
+from shared_logic.states.page_state import (
     COMMENT_HIDDEN,
     TEXT_HIDDEN,
     USER_HIDDEN,
@@ -50,8 +50,8 @@ from shared_logic.page_state import (
     Title,
     Visibility,
 )
+from shared_logic.states.user_state import CreatedBy, Creation, Hiding, Seen, UserState
 from shared_logic.titles import bare_title
-from shared_logic.user_state import CreatedBy, Creation, Hiding, Seen, UserState
 
 
 class Named(NamedTuple):

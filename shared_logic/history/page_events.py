@@ -22,7 +22,7 @@ import msgspec
 from shared_logic.clock import EARLIEST, from_mediawiki
 from shared_logic.history import php
 from shared_logic.history.log_row import Actor, Issue, LogRow
-from shared_logic.site_state import Namespace
+from shared_logic.states.site_state import Namespace
 from shared_logic.titles import MAIN, database_key
 
 PageKey = tuple[str, int, str]

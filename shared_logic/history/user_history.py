@@ -9,7 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from shared_logic.history.user_events import UserEventType
-from shared_logic.user_state import Creation
+from shared_logic.states.user_state import Creation
 
 
 class InferredFrom(StrEnum):

@@ -20,7 +20,7 @@ import msgspec
 from shared_logic.history.log_row import Actor, Issue
 from shared_logic.history.user_events import UserEvent, UserEventType
 from shared_logic.history.user_history import InferredFrom, UserHistoryState, UserSeed, bot_by
-from shared_logic.user_state import CreatedBy, Creation
+from shared_logic.states.user_state import CreatedBy, Creation
 
 replaced = msgspec.structs.replace
 

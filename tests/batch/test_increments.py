@@ -23,9 +23,9 @@ from shared_logic.definition import Dataset
 from shared_logic.entities import encode
 from shared_logic.kernel import Rows
 from shared_logic.keys import decode_key, decode_values
-from shared_logic.page_state import PageState, hidden
 from shared_logic.reference import States, reference, told, united
 from shared_logic.registry import registry
+from shared_logic.states.page_state import PageState, hidden
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
 from tests import sample

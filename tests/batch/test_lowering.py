@@ -15,9 +15,9 @@ from batch.states import SCHEMA, united
 from shared_logic.definition import Dataset
 from shared_logic.entities import encode
 from shared_logic.keys import encode_key, encode_values
-from shared_logic.page_state import PageState, hidden
 from shared_logic.reference import Tables, reference, told
 from shared_logic.registry import registry
+from shared_logic.states.page_state import PageState, hidden
 from tests.batch.spark_tables import computed, rows_of
 from tests.strategies import stories as s
 

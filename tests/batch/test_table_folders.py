@@ -10,8 +10,8 @@ from batch.table_folders import wikis_in
 from shared_logic.entities import page, user
 from shared_logic.eventify.problems import Problem
 from shared_logic.eventify.tables import states
-from shared_logic.page_state import PageState
-from shared_logic.user_state import UserState
+from shared_logic.states.page_state import PageState
+from shared_logic.states.user_state import UserState
 
 MAP = (
     "aa.example.org,aa,Aa,aawiki,https://aa.example.org/,1.45,first-letter,0,,,first-letter,1\n"

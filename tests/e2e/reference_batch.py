@@ -16,8 +16,8 @@ from shared_logic.definition import Dataset
 from shared_logic.entities import encode
 from shared_logic.keys import encode_key, encode_values
 from shared_logic.laws import states_before
-from shared_logic.page_state import PageState, hidden
 from shared_logic.reference import States, Tables, reference
+from shared_logic.states.page_state import PageState, hidden
 
 
 def stand_in() -> None:

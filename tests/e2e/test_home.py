@@ -29,8 +29,8 @@ from serving.sqlite_file import StoreError
 from shared_logic.entities import encode, page
 from shared_logic.laws import load_generation, states_before
 from shared_logic.memory_store import MemoryStore
-from shared_logic.page_state import PageState
 from shared_logic.registry import registry
+from shared_logic.states.page_state import PageState
 from speed.ingest import ingest
 from speed.kafka_log import KafkaUnreachable
 from stack.cassandra_node import CassandraNode

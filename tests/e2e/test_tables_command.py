@@ -14,7 +14,7 @@ from cli.failures import Failure
 from cli.home import Home
 from cli.main import app
 from shared_logic.entities import decode
-from shared_logic.issue_state import IssueState
+from shared_logic.states.issue_state import IssueState
 from tests.batch.test_table_folders import MAP, page_row, revision_row
 
 pytestmark = pytest.mark.e2e

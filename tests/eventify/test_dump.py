@@ -13,7 +13,7 @@ from shared_logic.eventify.dump import DumpReader
 from shared_logic.eventify.dump_elements import DumpError, SiteInfo
 from shared_logic.eventify.log_items import LogItem, read_logging
 from shared_logic.eventify.tables import base36_sha1, states
-from shared_logic.page_state import (
+from shared_logic.states.page_state import (
     EMPTY,
     Author,
     Existence,

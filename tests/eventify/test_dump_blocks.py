@@ -17,7 +17,7 @@ from shared_logic.eventify import dump_blocks
 from shared_logic.eventify.dump import DumpReader
 from shared_logic.eventify.dump_blocks import BlockReader
 from shared_logic.eventify.dump_elements import DumpError
-from shared_logic.page_state import EMPTY, Author, PageState, join
+from shared_logic.states.page_state import EMPTY, Author, PageState, join
 from tests.eventify.test_dump import REVISION, page, wiki
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "dumps"

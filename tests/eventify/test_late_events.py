@@ -9,8 +9,8 @@ import pytest
 
 from shared_logic import things
 from shared_logic.entities import page
-from shared_logic.page_state import TEXT_HIDDEN, PageState
 from shared_logic.reference import told
+from shared_logic.states.page_state import TEXT_HIDDEN, PageState
 
 SECOND = "2024-01-01T00:00:05"
 PAGE = {"page_id": 1, "page_title": "A", "page_namespace": 0}

@@ -7,8 +7,8 @@ import pytest
 from shared_logic.clock import from_iso
 from shared_logic.eventify.problems import Problem
 from shared_logic.eventify.tables import states
-from shared_logic.log_state import LogState
-from shared_logic.user_state import UserState
+from shared_logic.states.log_state import LogState
+from shared_logic.states.user_state import UserState
 
 BEGINNING = from_iso("2023-01-01T00:00:00Z")
 Row = dict[str, str | None]

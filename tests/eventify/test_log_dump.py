@@ -6,9 +6,9 @@ from shared_logic.entities import Entity, Kind, State
 from shared_logic.eventify.dump import DumpReader
 from shared_logic.eventify.log_dump import said_by_head, said_by_log_items
 from shared_logic.eventify.log_items import read_logging
-from shared_logic.log_state import LogState, LogTitle
-from shared_logic.site_state import SiteState
-from shared_logic.user_state import UserState
+from shared_logic.states.log_state import LogState, LogTitle
+from shared_logic.states.site_state import SiteState
+from shared_logic.states.user_state import UserState
 
 DUMP = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/" version="0.11" xml:lang="en">
 <siteinfo><dbname>testwiki</dbname><namespaces><namespace key="0" case="first-letter" />

@@ -16,7 +16,7 @@ from shared_logic.eventify.tables import (
     revision_state,
     states,
 )
-from shared_logic.page_state import (
+from shared_logic.states.page_state import (
     EMPTY,
     Author,
     Existence,

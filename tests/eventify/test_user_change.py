@@ -9,7 +9,7 @@ import pytest
 from shared_logic.clock import from_iso
 from shared_logic.entities import user
 from shared_logic.reference import told
-from shared_logic.user_state import CreatedBy, Creation, UserState
+from shared_logic.states.user_state import CreatedBy, Creation, UserState
 
 ALICE = {"user_id": 7, "user_text": "Alice"}
 ADMIN = {"user_id": 1, "user_text": "Admin"}

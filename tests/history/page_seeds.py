@@ -16,7 +16,7 @@ from shared_logic.eventify.rows import BadRowError, Row, check_timestamp, number
 from shared_logic.eventify.tables import TablesError
 from shared_logic.history.log_row import Actor, Issue
 from shared_logic.history.page_history import PageSeed
-from shared_logic.page_state import USER_HIDDEN
+from shared_logic.states.page_state import USER_HIDDEN
 
 Value = TypeVar("Value")
 

@@ -13,8 +13,8 @@ from shared_logic.clock import Rank, from_iso, stamp
 from shared_logic.events.read import read
 from shared_logic.events.records import RevisionsRelocated
 from shared_logic.history.page_events import Namespaces
-from shared_logic.page_state import Author, Happening, PageState, Presence, RevisionState, Tags, Title
 from shared_logic.relocations import Merge, Restore, Told, Unresolved, resolved, told
+from shared_logic.states.page_state import Author, Happening, PageState, Presence, RevisionState, Tags, Title
 
 MERGED = from_iso("2026-05-05T05:05:05Z")
 EARLIER = from_iso("2026-01-01T00:00:00Z")

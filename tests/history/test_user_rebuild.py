@@ -14,7 +14,7 @@ from shared_logic.history.log_row import Actor, Issue, LogRow
 from shared_logic.history.user_events import UserEvent, user_events
 from shared_logic.history.user_history import UserHistoryState, UserSeed
 from shared_logic.history.user_rebuild import Rebuilt, rebuilt
-from shared_logic.user_state import CreatedBy, Creation
+from shared_logic.states.user_state import CreatedBy, Creation
 from tests.history.users import SECOND, START, account, blocked, created, granted, renamed, unblocked
 
 DAY = 86_400 * SECOND

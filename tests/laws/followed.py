@@ -19,9 +19,9 @@ from shared_logic.folds import Fold
 from shared_logic.incremental import IncrementalEntity, readers
 from shared_logic.kernel import Changes, Described, Rows, add, entity_rows, told_elsewhere
 from shared_logic.language import Clustering, Partition, Sum, Table, about
-from shared_logic.page_state import Author, PageState, Presence, RevisionState, Title, Visibility
 from shared_logic.registry import Registry
 from shared_logic.reverts import Reverts
+from shared_logic.states.page_state import Author, PageState, Presence, RevisionState, Title, Visibility
 from shared_logic.things import Revision
 
 PAGE = page("testwiki", 1)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from shared_logic.clock import Register, Stamp
 from shared_logic.entities import Kind, State, decode, encode, join
-from shared_logic.event_state import Copy, EventState
-from shared_logic.issue_state import IssueState
 from shared_logic.kernel import Sums, add, negate, subtract
-from shared_logic.log_state import LogState, LogTitle, LogVisibility
-from shared_logic.page_state import (
+from shared_logic.states.event_state import Copy, EventState
+from shared_logic.states.issue_state import IssueState
+from shared_logic.states.log_state import LogState, LogTitle, LogVisibility
+from shared_logic.states.page_state import (
     Author,
     Existence,
     Happening,
@@ -28,8 +28,8 @@ from shared_logic.page_state import (
     Title,
     Visibility,
 )
-from shared_logic.site_state import Configuration, SiteState
-from shared_logic.user_state import CreatedBy, Creation, Groups, Hiding, Seen, UserState
+from shared_logic.states.site_state import Configuration, SiteState
+from shared_logic.states.user_state import CreatedBy, Creation, Groups, Hiding, Seen, UserState
 
 SMALL = st.integers(0, 3)
 """So few values that registers meet others with the same stamp."""

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from cli.stories import messages_for
 from shared_logic.entities import Kind, declared_event, encode, entity
-from shared_logic.event_state import EventState
 from shared_logic.events import declared
 from shared_logic.events.declared import DeclaredEvent, event
 from shared_logic.events.read import DeadLetter, OutOfScope, read, said_by
@@ -26,6 +25,7 @@ from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Log, Store
 from shared_logic.reference import reference, told
 from shared_logic.registry import Registry
+from shared_logic.states.event_state import EventState
 from shared_logic.tables import DefinitionError
 from speed import loop_engine
 from speed.memory_log import MemoryLog

@@ -16,8 +16,8 @@ from shared_logic.folds import Fold
 from shared_logic.incremental import IncrementalEntity, _WholePage, readers
 from shared_logic.incremental_fold import IncrementalFold
 from shared_logic.kernel import Changes, Described, entity_rows
-from shared_logic.page_state import PageState, RevisionState, Tags, Title
 from shared_logic.registry import Registry
+from shared_logic.states.page_state import PageState, RevisionState, Tags, Title
 from shared_logic.tables import DefinitionError
 from shared_logic.things import Revision
 from tests.laws.followed import PAGE, Edit, check, edit, sizes, steps

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared_logic import incremental_fold, page_outline
+from shared_logic import incremental_fold
 from shared_logic.entities import Kind, join
 from shared_logic.incremental import IncrementalEntity, readers
 from shared_logic.kernel import Changes, Described, entity_rows, told_elsewhere
-from shared_logic.page_outline import Concerned, Outline
-from shared_logic.page_state import PageState, Presence, RevisionState, Tags, Title
+from shared_logic.states import page_outline
+from shared_logic.states.page_outline import Concerned, Outline
+from shared_logic.states.page_state import PageState, Presence, RevisionState, Tags, Title
 from tests.laws.followed import PAGE, check, children, edit, newest, pieces
 
 

@@ -17,9 +17,9 @@ from shared_logic.datasets.metrics import ALL, PagePeriod, editor_type_of
 from shared_logic.datasets.sites import ContentNamespaces
 from shared_logic.datasets.user_current import UserCurrent
 from shared_logic.eventify.tables import states
-from shared_logic.page_state import PageState
 from shared_logic.reference import reference, united
 from shared_logic.registry import registry
+from shared_logic.states.page_state import PageState
 from tests import sample
 
 

@@ -14,9 +14,9 @@ from shared_logic.events.records import Meta, RevisionsRelocated
 from shared_logic.events.streams import RELOCATED
 from shared_logic.hidden_names import name_digest
 from shared_logic.laws import states_before
-from shared_logic.page_state import Author, RevisionState
 from shared_logic.purge import Hidden, Subject, Told, purged_event, purged_state, told_by
 from shared_logic.reference import reference, united
+from shared_logic.states.page_state import Author, RevisionState
 from speed.memory_log import MemoryLog
 from tests.laws.test_handover import DATASETS, logs
 

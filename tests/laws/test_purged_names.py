@@ -23,15 +23,15 @@ from shared_logic.events.read import DeadLetter, OutOfScope, read
 from shared_logic.hidden_names import name_digest, pseudonym
 from shared_logic.history import php
 from shared_logic.history.spelling import in_text
-from shared_logic.log_state import LogState, LogTitle
-from shared_logic.page_state import Author, Happening, PageState, RevisionState
 from shared_logic.purge import Hidden, purged_event, purged_state
 from shared_logic.purged_names import Pseudonyms, event_without_names, text_without_names
 from shared_logic.reference import reference, told, united
 from shared_logic.registry import registry
 from shared_logic.routing import Router
+from shared_logic.states.log_state import LogState, LogTitle
+from shared_logic.states.page_state import Author, Happening, PageState, RevisionState
+from shared_logic.states.user_state import Hiding, Seen, UserState
 from shared_logic.things import User
-from shared_logic.user_state import Hiding, Seen, UserState
 from tests import sample
 
 WIKI = sample.WIKI

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from shared_logic.clock import Register, Stamp
 from shared_logic.entities import State, decode, encode
-from shared_logic.log_state import LogState, LogTitle, LogVisibility
-from shared_logic.page_state import (
+from shared_logic.states.log_state import LogState, LogTitle, LogVisibility
+from shared_logic.states.page_state import (
     Author,
     Existence,
     PageState,
@@ -22,8 +22,8 @@ from shared_logic.page_state import (
     Title,
     Visibility,
 )
-from shared_logic.site_state import Configuration, SiteState
-from shared_logic.user_state import CreatedBy, Creation, Groups, Hiding, Seen, UserState
+from shared_logic.states.site_state import Configuration, SiteState
+from shared_logic.states.user_state import CreatedBy, Creation, Groups, Hiding, Seen, UserState
 
 AT = Stamp(1_600_000_000_000, 5, 2)
 STORED: list[tuple[State, list[object]]] = [

@@ -26,13 +26,13 @@ from shared_logic.events.read import DeadLetter, OutOfScope, read
 from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import handover
 from shared_logic.memory_store import MemoryStore
-from shared_logic.page_state import PageState
 from shared_logic.pairs import Meetings, Pairs, Turn, encounters
 from shared_logic.protocols import Log, Store
 from shared_logic.reference import Tables, reference, told, united
 from shared_logic.registry import registry
 from shared_logic.routing import Router
 from shared_logic.similarity import edit_overlap, overlap, profile, ranked
+from shared_logic.states.page_state import PageState
 from shared_logic.tables import DefinitionError
 from shared_logic.things import Page, User, UserKind
 from speed import loop_engine

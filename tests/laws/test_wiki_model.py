@@ -22,10 +22,10 @@ from shared_logic.entities import page as page_entity
 from shared_logic.eventify.authors import with_authors
 from shared_logic.eventify.dump import DumpReader
 from shared_logic.eventify.tables import states
-from shared_logic.log_state import ACTION_HIDDEN, LogState
-from shared_logic.page_state import COMMENT_HIDDEN, SUPPRESSED, USER_HIDDEN, PageState
 from shared_logic.reference import States, reference, told, united
 from shared_logic.registry import registry
+from shared_logic.states.log_state import ACTION_HIDDEN, LogState
+from shared_logic.states.page_state import COMMENT_HIDDEN, SUPPRESSED, USER_HIDDEN, PageState
 from tests.strategies.differences import Differing, differing
 from tests.strategies.relocated import relocated
 from tests.strategies.stories import (

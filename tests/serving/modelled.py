@@ -11,10 +11,10 @@ from shared_logic.events.read import Read, read
 from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
-from shared_logic.page_state import PageState, hidden
 from shared_logic.reference import States, united
 from shared_logic.registry import registry
 from shared_logic.routing import Router
+from shared_logic.states.page_state import PageState, hidden
 from speed import loop_engine
 from speed.memory_log import MemoryLog
 from speed.worker import Worker

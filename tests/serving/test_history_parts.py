@@ -19,11 +19,11 @@ from shared_logic.entities import page, user
 from shared_logic.eventify.tables import states
 from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
-from shared_logic.page_state import Author, Existence, PageState, Presence, RevisionState, Title
 from shared_logic.protocols import Cut
 from shared_logic.reference import united
 from shared_logic.registry import registry
-from shared_logic.user_state import Seen, UserState
+from shared_logic.states.page_state import Author, Existence, PageState, Presence, RevisionState, Title
+from shared_logic.states.user_state import Seen, UserState
 from speed import loop_engine
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog

@@ -17,9 +17,9 @@ from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
 from shared_logic.reference import united
 from shared_logic.registry import Registry, registry
+from shared_logic.states.user_state import Hiding, Seen, UserState
 from shared_logic.tables import DefinitionError
 from shared_logic.things import Site
-from shared_logic.user_state import Hiding, Seen, UserState
 
 AT = 1_600_000_000_000
 NAMES = ("user_names", "user_current", "hidden_names")

@@ -14,9 +14,9 @@ import pytest
 from cli.schemas import faults, known_fields
 from shared_logic.entities import page
 from shared_logic.events.read import LARGEST_EVENT, read
-from shared_logic.page_state import PageState
 from shared_logic.protocols import LogError
 from shared_logic.reference import told
+from shared_logic.states.page_state import PageState
 from speed import ingest as ingesting
 from speed.ingest import Scope, ingest, replay
 from speed.sqlite_log import SqliteLog

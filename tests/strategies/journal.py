@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 from defusedxml import ElementTree
 
 from shared_logic.clock import SECOND_MS, from_iso
-from shared_logic.page_state import COMMENT_HIDDEN, SUPPRESSED, TEXT_HIDDEN, USER_HIDDEN
+from shared_logic.states.page_state import COMMENT_HIDDEN, SUPPRESSED, TEXT_HIDDEN, USER_HIDDEN
 from tests.strategies.wiki import NEVER, Age, Page, Protection, Revision, Title, User, Wiki, title_of
 
 Entry = Mapping[str, Any]

@@ -11,10 +11,10 @@ from shared_logic.datasets.sites import SiteNamespaces
 from shared_logic.entities import join, page
 from shared_logic.events.read import DeadLetter, OutOfScope, read
 from shared_logic.history.page_events import Namespaces
-from shared_logic.page_state import PageState
 from shared_logic.reference import States, reference
 from shared_logic.registry import registry
 from shared_logic.relocations import Told, Unresolved, resolved
+from shared_logic.states.page_state import PageState
 
 TITLES = registry.closure(["page_titles", "site_namespaces"])
 

@@ -21,8 +21,8 @@ from shared_logic.eventify.log_items import LogItem, read_logging
 from shared_logic.events import records as r
 from shared_logic.events.read import read
 from shared_logic.history import php
-from shared_logic.page_state import COMMENT_HIDDEN, SUPPRESSED, TEXT_HIDDEN, USER_HIDDEN, PageState
 from shared_logic.reference import told
+from shared_logic.states.page_state import COMMENT_HIDDEN, SUPPRESSED, TEXT_HIDDEN, USER_HIDDEN, PageState
 from tests.strategies.stories import (
     Create,
     Delete,

@@ -18,9 +18,9 @@ from serving.http.tables import is_public
 from serving.reader import Reader
 from shared_logic.keys import decode_key
 from shared_logic.memory_store import MemoryStore
-from shared_logic.page_state import COMMENT_HIDDEN
 from shared_logic.reference import told
 from shared_logic.registry import registry
+from shared_logic.states.page_state import COMMENT_HIDDEN
 from shared_logic.views import views
 from tests.serving.http.conftest import AUTHORIZED, OPERATING, application_over
 from tests.serving.modelled import DATASETS, WIKI, by_tables, publish, taken_in

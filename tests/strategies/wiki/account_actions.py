@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from shared_logic.page_state import SUPPRESSED, USER_HIDDEN
+from shared_logic.states.page_state import SUPPRESSED, USER_HIDDEN
 from tests.strategies.wiki import log_params
 from tests.strategies.wiki.actions import Actions
 from tests.strategies.wiki.dump import ACTION_HIDDEN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape, quoteattr
 
-from shared_logic.page_state import COMMENT_HIDDEN, TEXT_HIDDEN, USER_HIDDEN
+from shared_logic.states.page_state import COMMENT_HIDDEN, TEXT_HIDDEN, USER_HIDDEN
 from tests.strategies.wiki.state import LogRow, Page, Revision, User, WikiState
 from tests.strategies.wiki.text import NAMESPACES, is_redirect, iso, shown
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from shared_logic.page_state import COMMENT_HIDDEN, TEXT_HIDDEN, USER_HIDDEN
+from shared_logic.states.page_state import COMMENT_HIDDEN, TEXT_HIDDEN, USER_HIDDEN
 from tests.strategies.wiki.log_params import Params
 from tests.strategies.wiki.state import NEVER, Age, LogRow, Page, Revision, User, WikiState
 from tests.strategies.wiki.text import Title, iso, prefixed, shown

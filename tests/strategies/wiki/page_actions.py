@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from shared_logic.clock import Rank
-from shared_logic.page_state import TEXT_HIDDEN
+from shared_logic.states.page_state import TEXT_HIDDEN
 from tests.strategies.wiki import log_params
 from tests.strategies.wiki.actions import Actions
 from tests.strategies.wiki.event_bus import Json, Request

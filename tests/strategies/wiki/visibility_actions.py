@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared_logic.clock import Rank
-from shared_logic.page_state import SUPPRESSED
+from shared_logic.states.page_state import SUPPRESSED
 from tests.strategies.wiki import log_params
 from tests.strategies.wiki.actions import Actions
 from tests.strategies.wiki.event_bus import visible

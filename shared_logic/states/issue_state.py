@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from shared_logic.page_state import newest
+from shared_logic.states.page_state import newest
 
 
 class IssueState(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False, tag="issue"):

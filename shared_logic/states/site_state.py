@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from shared_logic.clock import Register
-from shared_logic.page_state import newest
+from shared_logic.states.page_state import newest
 
 Namespace = tuple[int, str, str, bool]
 """Number, canonical name, localized name, whether its pages are content."""

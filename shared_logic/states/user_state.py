@@ -10,7 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from shared_logic.clock import Register, Stamp
-from shared_logic.page_state import newest
+from shared_logic.states.page_state import newest
 
 
 class Seen(Register, frozen=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from shared_logic.page_state import PageState, RevisionState, belongs, shown_sha1
+from shared_logic.states.page_state import PageState, RevisionState, belongs, shown_sha1
 
 
 class Concerned(NamedTuple):
