@@ -154,10 +154,10 @@ class CassandraStore:
                 found[key] = number, row
         return {key: row for key, (_, row) in found.items() if row}
 
-    def batch_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def batch_rows(self, lane: Lane, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """See `Store`."""
         select = "SELECT key, generation, row FROM batch_rows WHERE dataset=? AND bucket=?"
-        rows = self._in_order(select, (lane.dataset,), lane.dataset, prefix)
+        rows = self._in_order(select, (lane.dataset,), lane.dataset, prefix, start)
         for key, versions in groupby(rows, itemgetter(0)):
             row = next((row for _, number, row in versions if number <= lane.generation), _TOMBSTONE)
             if row:
@@ -311,10 +311,12 @@ class CassandraStore:
         select = "SELECT key, row FROM speed_rows WHERE dataset=? AND generation=? AND bucket=? AND key IN ?"
         return {key: row or None for key, row in self._among(select, lane, lane.dataset, keys)}
 
-    def speed_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes | None]]:
+    def speed_rows(
+        self, lane: Lane, prefix: bytes, start: bytes = b""
+    ) -> Iterator[tuple[bytes, bytes | None]]:
         """See `Store`."""
         select = "SELECT key, row FROM speed_rows WHERE dataset=? AND generation=? AND bucket=?"
-        rows = self._in_order(select, lane, lane.dataset, prefix)
+        rows = self._in_order(select, lane, lane.dataset, prefix, start)
         return ((key, row or None) for key, row in rows)
 
     def accumulators(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, Mapping[int, Accumulator]]:
@@ -343,10 +345,10 @@ class CassandraStore:
             ),
         )
 
-    def accumulated(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, Sums]]:
+    def accumulated(self, lane: Lane, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, Sums]]:
         """See `Store`."""
         select = "SELECT key, sums FROM accumulators WHERE dataset=? AND generation=? AND bucket=?"
-        rows = self._in_order(select, lane, lane.dataset, prefix)
+        rows = self._in_order(select, lane, lane.dataset, prefix, start)
         for key, partitions in groupby(rows, itemgetter(0)):
             yield key, reduce(add, (_sums.decode(sums) for _, sums in partitions))
 
@@ -453,10 +455,10 @@ class CassandraStore:
         return ((self._layout.bucket(dataset, key), key, row) for key, row in rows)
 
     def _in_order(
-        self, select: str, fixed: tuple[object, ...], dataset: str, prefix: bytes
+        self, select: str, fixed: tuple[object, ...], dataset: str, prefix: bytes, start: bytes = b""
     ) -> Iterator[tuple[Any, ...]]:
-        """What the statement, which ends in a bucket, finds of keys that start with the prefix, from all buckets, in order of key."""
-        within, bounds = key_range(prefix)
+        """What the statement, which ends in a bucket, finds of such keys in all buckets, in order of key."""
+        within, bounds = key_range(prefix, start)
         statement = f"{select} AND {within}"
         buckets = self._layout.buckets_of(dataset, prefix)
         found = [self._cql.scan(statement, *fixed, bucket, *bounds) for bucket in buckets]

@@ -29,9 +29,9 @@ class Overlay(MemoryStore):
         """See `Store`."""
         return self._base.batch_rows_of(lane, keys)
 
-    def batch_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def batch_rows(self, lane: Lane, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """See `Store`."""
-        return self._base.batch_rows(lane, prefix)
+        return self._base.batch_rows(lane, prefix, start)
 
     def states_of(self, base: str, keys: Sequence[str]) -> Mapping[str, bytes]:
         """See `Store`."""

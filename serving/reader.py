@@ -134,16 +134,20 @@ class Reader:
         made, through, rows = self._rows(dataset, prefix, generation)
         return self._answer(dataset, prefix, made, through, list(rows))
 
-    def stream(self, dataset: Dataset, prefix: Key = (), generation: int | None = None) -> Stream:
+    def stream(
+        self, dataset: Dataset, prefix: Key = (), generation: int | None = None, start: bytes = b""
+    ) -> Stream:
         """The same rows as `scan`, read as they are asked for: however many there are, few are held at a time.
+
+        `start` is where to begin: no key before it (as bytes, see `shared_logic.keys`) is read.
 
         Raises:
             NotPublished: there is no such generation, or none is published yet.
             ValueError: the table can't have such keys.
         """
-        made, through, rows = self._rows(dataset, prefix, generation)
+        made, through, rows = self._rows(dataset, prefix, generation, start)
         told = self._standing(dataset, prefix, through)
-        layers = None if prefix else self._layers(dataset, made)
+        layers = None if prefix or start else self._layers(dataset, made)
         return Stream(rows, made.number, through, *told, layers)
 
     def stream_of(self, dataset: Dataset, prefixes: Iterable[Key], generation: int | None = None) -> Stream:
@@ -237,12 +241,12 @@ class Reader:
         )
 
     def _rows(
-        self, dataset: Dataset, prefix: Key, generation: int | None
+        self, dataset: Dataset, prefix: Key, generation: int | None, start: bytes = b""
     ) -> tuple[Generation, Cut, Iterator[dict[str, Any]]]:
         """The generation, the offsets it was through before any row was read, and the rows as they are asked for."""
         _check(dataset, prefix, whole=False)
         made = self._generation(dataset, generation)
-        return made, through_of(self._store, made), self._beginning(dataset, made, prefix)
+        return made, through_of(self._store, made), self._beginning(dataset, made, prefix, start)
 
     def _layers(self, dataset: Dataset, made: Generation) -> Layers | None:
         files = self._files(made)
@@ -269,14 +273,16 @@ class Reader:
             message = f"{made.dataset}, generation {made.number} was given up while it was read; read again"
             raise NotPublished(message)
 
-    def _beginning(self, dataset: Dataset, made: Generation, prefix: Key) -> Iterator[dict[str, Any]]:
-        """The rows of a generation whose key starts so, as they are asked for.
+    def _beginning(
+        self, dataset: Dataset, made: Generation, prefix: Key, start: bytes = b""
+    ) -> Iterator[dict[str, Any]]:
+        """The rows of a generation whose key starts so and is not before `start`, as they are asked for.
 
         Raises:
             NotPublished: it was given up before all rows of the table were read.
         """
         schema = dataset.schema
-        rows = merged(self._store, dataset, made.lane, encode_key(prefix))
+        rows = merged(self._store, dataset, made.lane, encode_key(prefix), start)
         decoded = ((decode_key(schema, key), decode_values(schema, values)) for key, values in rows)
         for key, values in self._redaction(dataset).of_rows(decoded):
             yield schema.record(key, values)

@@ -133,12 +133,13 @@ def _remedy(error: sqlite3.OperationalError) -> str:
     return "make room on its disk, then run the same command again"
 
 
-def key_range(prefix: bytes) -> tuple[str, tuple[bytes, ...]]:
-    """The condition on keys that start with the prefix, as a range of a primary key, and its bounds."""
+def key_range(prefix: bytes, start: bytes = b"") -> tuple[str, tuple[bytes, ...]]:
+    """The condition on keys that start with the prefix and are not before `start`, as a range of a primary key, and its bounds."""
+    least = max(prefix, start)
     stripped = prefix.rstrip(b"\xff")
     if not stripped:
-        return "key>=?", (prefix,)
-    return "key>=? AND key<?", (prefix, stripped[:-1] + bytes([stripped[-1] + 1]))
+        return "key>=?", (least,)
+    return "key>=? AND key<?", (least, stripped[:-1] + bytes([stripped[-1] + 1]))
 
 
 def _connected(path: Path, *, readonly: bool) -> sqlite3.Connection:

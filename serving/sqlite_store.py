@@ -133,9 +133,9 @@ class SqliteStore:
                 found[key] = number, row
         return {key: row for key, (_, row) in found.items() if row is not None}
 
-    def batch_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def batch_rows(self, lane: Lane, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """See `Store`."""
-        within, bounds = key_range(prefix)
+        within, bounds = key_range(prefix, start)
         rows = self._db.execute(
             f"SELECT key, row, max(generation) FROM batch_rows WHERE dataset=? AND {within} AND generation<=? "  # noqa: S608
             "GROUP BY key ORDER BY key",
@@ -228,9 +228,11 @@ class SqliteStore:
         select = "SELECT key, row FROM speed_rows WHERE dataset=? AND generation=? AND key"
         return dict(self._among(select, lane, keys))
 
-    def speed_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes | None]]:
+    def speed_rows(
+        self, lane: Lane, prefix: bytes, start: bytes = b""
+    ) -> Iterator[tuple[bytes, bytes | None]]:
         """See `Store`."""
-        within, bounds = key_range(prefix)
+        within, bounds = key_range(prefix, start)
         return iter(
             self._db.execute(
                 f"SELECT key, row FROM speed_rows WHERE dataset=? AND generation=? AND {within} ORDER BY key",  # noqa: S608
@@ -260,9 +262,9 @@ class SqliteStore:
             ),
         )
 
-    def accumulated(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, Sums]]:
+    def accumulated(self, lane: Lane, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, Sums]]:
         """See `Store`."""
-        within, bounds = key_range(prefix)
+        within, bounds = key_range(prefix, start)
         rows = self._db.execute(
             f"SELECT key, sums FROM accumulators WHERE dataset=? AND generation=? AND {within} ORDER BY key",  # noqa: S608
             (*lane, *bounds),

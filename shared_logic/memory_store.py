@@ -109,10 +109,10 @@ class MemoryStore:
         newest = max((number for number in versions if number <= lane.generation), default=None)
         return None if newest is None else versions[newest]
 
-    def batch_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+    def batch_rows(self, lane: Lane, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """See `Store`."""
         for key in sorted(self._batch.get(lane.dataset, {})):
-            if key.startswith(prefix):
+            if key.startswith(prefix) and key >= start:
                 row = self._batch_row(lane, key)
                 if row is not None:
                     yield key, row
@@ -197,9 +197,12 @@ class MemoryStore:
         rows = self._rows.get(lane, {})
         return {key: rows[key] for key in keys if key in rows}
 
-    def speed_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes | None]]:
+    def speed_rows(
+        self, lane: Lane, prefix: bytes, start: bytes = b""
+    ) -> Iterator[tuple[bytes, bytes | None]]:
         """See `Store`."""
-        return ((key, row) for key, row in sorted(self._rows.get(lane, {}).items()) if key.startswith(prefix))
+        rows = sorted(self._rows.get(lane, {}).items())
+        return ((key, row) for key, row in rows if key.startswith(prefix) and key >= start)
 
     def accumulators(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, Mapping[int, Accumulator]]:
         """See `Store`."""
@@ -213,10 +216,12 @@ class MemoryStore:
         for key, accumulator in accumulators.items():
             self._accumulators.setdefault(lane, {}).setdefault(key, {})[partition] = accumulator
 
-    def accumulated(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, tuple[int, ...]]]:
+    def accumulated(
+        self, lane: Lane, prefix: bytes, start: bytes = b""
+    ) -> Iterator[tuple[bytes, tuple[int, ...]]]:
         """See `Store`."""
         for key, partitions in sorted(self._accumulators.get(lane, {}).items()):
-            if key.startswith(prefix):
+            if key.startswith(prefix) and key >= start:
                 total: tuple[int, ...] = ()
                 for accumulator in partitions.values():
                     total = add(total, accumulator.sums) if total else accumulator.sums

@@ -14,19 +14,21 @@ from shared_logic.protocols import Lane, Store
 T = TypeVar("T")
 
 
-def merged(store: Store, dataset: Dataset, lane: Lane, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-    """Keys that start with `prefix` and their values, in order of key.
+def merged(
+    store: Store, dataset: Dataset, lane: Lane, prefix: bytes = b"", start: bytes = b""
+) -> Iterator[tuple[bytes, bytes]]:
+    """Keys that start with `prefix` and are not before `start`, and their values, in order of key.
 
     A speed row covers the batch row, a tombstone hides it; sums of both are added, and a key whose sums are all zero is none.
     """
-    batch = store.batch_rows(lane, prefix)
+    batch = store.batch_rows(lane, prefix, start)
     if not dataset.is_rollup:
-        for key, row, speed in _side_by_side(batch, store.speed_rows(lane, prefix)):
+        for key, row, speed in _side_by_side(batch, store.speed_rows(lane, prefix, start)):
             value = speed[0] if speed else row
             if value is not None:
                 yield key, value
         return
-    for key, row, sums in _side_by_side(batch, store.accumulated(lane, prefix)):
+    for key, row, sums in _side_by_side(batch, store.accumulated(lane, prefix, start)):
         if not sums:
             if row is not None:
                 yield key, row

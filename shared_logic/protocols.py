@@ -145,8 +145,8 @@ class Store(Protocol):
     def batch_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """By key the newest version not newer than the generation; keys without a row are left out."""
 
-    def batch_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Those of all keys that start with `prefix`, in order of key."""
+    def batch_rows(self, lane: Lane, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Those of all keys that start with `prefix` and are not before `start`, in order of key."""
 
     def changed_between(self, dataset: str, one: int, other: int) -> Iterator[bytes]:
         """Keys, in order, of all rows that may differ between the batch views at two generations that are kept."""
@@ -214,8 +214,10 @@ class Store(Protocol):
     def speed_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
         """Rows by key, tombstones as None; keys of which speed says nothing are left out."""
 
-    def speed_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes | None]]:
-        """Those of all keys that start with `prefix`, in order of key, tombstones as None."""
+    def speed_rows(
+        self, lane: Lane, prefix: bytes, start: bytes = b""
+    ) -> Iterator[tuple[bytes, bytes | None]]:
+        """Those of all keys that start with `prefix` and are not before `start`, in order of key, tombstones as None."""
 
     def accumulators(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, Mapping[int, Accumulator]]:
         """Accumulators by key and partition; keys without any are left out."""
@@ -225,8 +227,10 @@ class Store(Protocol):
     ) -> None:
         """Put that partition's accumulators."""
 
-    def accumulated(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, tuple[int, ...]]]:
-        """Sums over all partitions, of all keys that start with `prefix`, in order of key."""
+    def accumulated(
+        self, lane: Lane, prefix: bytes, start: bytes = b""
+    ) -> Iterator[tuple[bytes, tuple[int, ...]]]:
+        """Sums over all partitions, of all keys that start with `prefix` and are not before `start`, in order of key."""
 
     def write_changed(self, lane: Lane, partition: int, end: int, keys: Collection[bytes]) -> None:
         """Note which rows were changed by the batch of events that ends there, beside those noted for that end before."""

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from http import HTTPStatus
-from itertools import dropwhile, takewhile
+from itertools import takewhile
 from typing import Annotated, Any
 from unicodedata import category
 
@@ -22,10 +22,13 @@ from serving.http.source import Source
 from serving.reader import Stream
 from shared_logic.definition import Dataset
 from shared_logic.generations import generation_of
+from shared_logic.keys import encode_key
 from shared_logic.tables import Column, Key
 
 MOST_ROWS = 1_000
 USUAL_ROWS = 100
+_NEXT = b"\x00"
+"""After the bytes of a key: no key lies between the two."""
 
 
 class _Cursor(msgspec.Struct, array_like=True, frozen=True):
@@ -85,10 +88,9 @@ def _endpoint(source: Source, dataset: Dataset) -> Callable[..., Response]:
     def read(request: Request, **given: Any) -> Response:
         prefix, first, last = _chosen(dataset, given)
         cursor = _cursor(dataset, given.get("cursor_"))
-        found = _stream(source, dataset, prefix, cursor)
-        rows = _between(found.rows, _ranged(dataset, prefix), first, last)
-        if cursor is not None:
-            rows = dropwhile(lambda row: tuple(row[name] for name in schema.key_names) <= cursor.key, rows)
+        start = b"" if first is None else _place((*prefix, first), "from")
+        found = _stream(source, dataset, prefix, start, cursor)
+        rows = _upto(found.rows, _ranged(dataset, prefix), last)
         limit = given["limit"]
         page: list[dict[str, Any]] = []
         following = None
@@ -203,25 +205,36 @@ def _ranged(dataset: Dataset, prefix: Key) -> str | None:
     return names[len(prefix)] if len(prefix) < len(names) else None
 
 
-def _between(
-    rows: Iterator[dict[str, Any]], name: str | None, first: Any, last: Any
-) -> Iterator[dict[str, Any]]:
-    if name is not None and first is not None:
-        rows = dropwhile(lambda row: row[name] < first, rows)
-    if name is not None and last is not None:
-        rows = takewhile(lambda row: row[name] <= last, rows)
-    return rows
+def _upto(rows: Iterator[dict[str, Any]], name: str | None, last: Any) -> Iterator[dict[str, Any]]:
+    if name is None or last is None:
+        return rows
+    return takewhile(lambda row: row[name] <= last, rows)
 
 
-def _stream(source: Source, dataset: Dataset, prefix: Key, cursor: _Cursor | None) -> Stream:
+def _stream(source: Source, dataset: Dataset, prefix: Key, start: bytes, cursor: _Cursor | None) -> Stream:
+    """The rows from `start` on, or after those of the pages before."""
     if cursor is None:
-        return source.reader.stream(dataset, prefix)
+        return source.reader.stream(dataset, prefix, start=start)
     if generation_of(source.store, dataset.name, cursor.generation) is None:
         message = (
             "the pages that this cursor belongs to are of a generation that is gone; begin again without it"
         )
         raise Problem(HTTPStatus.GONE, message)
-    return source.reader.stream(dataset, prefix, cursor.generation)
+    return source.reader.stream(
+        dataset, prefix, cursor.generation, max(start, _place(cursor.key, "cursor") + _NEXT)
+    )
+
+
+def _place(key: Key, where: str) -> bytes:
+    """Where rows with that beginning of a key lie.
+
+    Raises:
+        Problem: no key begins so.
+    """
+    try:
+        return encode_key(key)
+    except ValueError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"query.{where}: {error}") from error
 
 
 def _cursor(dataset: Dataset, text: str | None) -> _Cursor | None:

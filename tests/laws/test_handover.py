@@ -158,8 +158,8 @@ def test_a_planted_bug_is_found(planted: str) -> None:
                 key: {p: a._replace(version=-1) for p, a in parts.items()} for key, parts in found.items()
             }
 
-        def speed_rows(self, lane: Any, prefix: bytes) -> Any:
-            rows = super().speed_rows(lane, prefix)
+        def speed_rows(self, lane: Any, prefix: bytes, start: bytes = b"") -> Any:
+            rows = super().speed_rows(lane, prefix, start)
             return (row for row in rows if row[1] is not None) if planted == "tombstones lost" else rows
 
         def tails_of(self, *arguments: Any) -> Any:

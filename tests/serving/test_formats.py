@@ -60,8 +60,8 @@ def test_a_stream_reads_as_it_is_asked() -> None:
     read: list[bytes] = []
 
     class Telling(MemoryStore):
-        def batch_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-            for key, values in super().batch_rows(lane, prefix):
+        def batch_rows(self, lane: Lane, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+            for key, values in super().batch_rows(lane, prefix, start):
                 read.append(key)
                 yield key, values
 

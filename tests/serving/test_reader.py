@@ -172,9 +172,9 @@ def test_answers_say_what_they_include(
 def test_an_answer_never_claims_what_was_written_while_it_read(whole: bool) -> None:
     # given a store that speed brings further as soon as a row was read
     class Moving(MemoryStore):
-        def batch_rows(self, lane: Lane, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        def batch_rows(self, lane: Lane, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
             self.write_progress(lane, 0, 99)
-            return super().batch_rows(lane, prefix)
+            return super().batch_rows(lane, prefix, start)
 
         def speed_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
             self.write_progress(lane, 0, 99)

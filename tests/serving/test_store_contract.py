@@ -198,17 +198,27 @@ def test_prefixes_end_where_the_column_ends(store: Store, text: str) -> None:
     assert shown(store, ONE, prefix) == wanted
     assert list(store.speed_rows(ONE, prefix)) == wanted
     assert [key for key, _ in store.accumulated(ONE, prefix)] == [key for key, _ in wanted]
+    # and from any of them on, those after it
+    for place, (start, _) in enumerate(wanted):
+        rest = wanted[place:]
+        assert (
+            list(store.batch_rows(ONE, prefix, start)) == list(store.speed_rows(ONE, prefix, start)) == rest
+        )
+        assert [key for key, _ in store.accumulated(ONE, prefix, start)] == [key for key, _ in rest]
 
 
 @given(
     keys=st.sets(st.binary(max_size=4) | st.just(b"\xff" * 20)),
     prefix=st.binary(max_size=2) | st.just(b"\xff\xff"),
+    start=st.binary(max_size=3),
 )
-def test_any_prefix_is_a_range(empty_store: Callable[[], Store], keys: set[bytes], prefix: bytes) -> None:
+def test_any_prefix_is_a_range(
+    empty_store: Callable[[], Store], keys: set[bytes], prefix: bytes, start: bytes
+) -> None:
     store = empty_store()
     store.write_rows(ONE, dict.fromkeys(keys))
-    wanted = [(key, None) for key in sorted(keys) if key.startswith(prefix)]
-    assert list(store.speed_rows(ONE, prefix)) == wanted
+    wanted = [(key, None) for key in sorted(keys) if key.startswith(prefix) and key >= start]
+    assert list(store.speed_rows(ONE, prefix, start)) == wanted
 
 
 # --- page states

@@ -122,11 +122,11 @@ def test_a_wrong_stored_row_is_found_while_a_daemon_writes(tmp_path: Path) -> No
         log.append("zulwiki/1", other_wiki(edit(1, number)))
 
     class Busy(MemoryStore):
-        def accumulated(self, lane: Lane, prefix: bytes) -> Any:
+        def accumulated(self, lane: Lane, prefix: bytes, start: bytes = b"") -> Any:
             batch = worker.read(0, 6, 2)
             if batch is not None:
                 worker.apply(batch)
-            return super().accumulated(lane, prefix)
+            return super().accumulated(lane, prefix, start)
 
     store = Busy()
     worker, _ = begun(store, log, 6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +16,7 @@ from serving.http.tables import is_public
 from serving.reader import Reader
 from serving.sqlite_file import StoreError
 from shared_logic.memory_store import MemoryStore
-from shared_logic.protocols import Cut, LogError
+from shared_logic.protocols import Cut, Lane, LogError
 from shared_logic.registry import registry
 from tests import sample
 from tests.serving.http.conftest import OPERATING, application_over, publish
@@ -184,6 +185,38 @@ def test_pages_are_of_one_generation_whatever_flips_meanwhile() -> None:
     assert [row["editors"] for row in client.get(path).json()["items"]] == [10, 20, 30, 40]
     made.expire("active_editors", {2})
     assert client.get(path, params=asked).status_code == 410
+
+
+def test_a_page_costs_the_same_wherever_it_begins() -> None:
+    # given a table of a hundred rows, and what is read of it
+    class Watched(MemoryStore):
+        read = 0
+
+        def batch_rows(self, lane: Lane, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+            for row in super().batch_rows(lane, prefix, start):
+                self.read += 1
+                yield row
+
+    made, path = Watched(), "/v1/active_editors/w"
+    months = [date(2020 + number // 12, number % 12 + 1, 1) for number in range(100)]
+    publish(made, "active_editors", {("w", month, "5..24"): (1,) for month in months})
+    client = TestClient(application_over(made))
+    # when the last pages, and the end of a range, are read
+    asked: dict[str, str] = {"limit": "10"}
+    while following := client.get(path, params=asked).json()["next"]:
+        made.read, asked = 0, {"limit": "10", "cursor": following}
+    last = made.read
+    made.read = 0
+    assert client.get(path, params={"from": months[-3].isoformat()}).json()["items"]
+    # then nothing before them is
+    assert (last, made.read) == (10, 3)
+
+
+@pytest.mark.parametrize("asked", [{"from": str(2**63)}, {"cursor": encoded((1, (sample.WIKI, 2**63)))}])
+def test_numbers_that_no_key_holds_are_refused(client: TestClient, asked: dict[str, str]) -> None:
+    answer = client.get(f"/v1/page_current/{sample.WIKI}", params=asked)
+    assert answer.status_code == 400
+    assert "64 bits" in answer.json()["detail"]
 
 
 def test_after_the_last_row_a_page_is_empty(client: TestClient, store: MemoryStore) -> None:
