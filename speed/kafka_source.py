@@ -75,6 +75,8 @@ class KafkaSource:
         self._partitions: dict[str, int] = {}
         self._looked_at = time.monotonic()
         self._complaints = Complaints()
+        self._cluster = ""
+        """Its id, which stays what it is when its brokers are called otherwise."""
         self._consumer = Consumer(
             {
                 "bootstrap.servers": brokers,
@@ -129,13 +131,13 @@ class KafkaSource:
             self._next[place] = offset + 1
             value = record.value()
             if value is not None:
-                found.append(Arrived(_name(self._brokers, place), offset, value))
+                found.append(Arrived(_name(self._cluster, place), offset, value))
         return found
 
     def note(self, log: SqliteLog) -> None:
         """See `Source`."""
         for place, offset in self._next.items():
-            log.advance_source(self._scope.named(_name(self._brokers, place)), offset)
+            log.advance_source(self._scope.named(_name(self._cluster, place)), offset)
 
     def _look_again(self) -> None:
         try:
@@ -149,11 +151,14 @@ class KafkaSource:
 
     def _look(self) -> str:
         """Begin with what is there by now and is not read yet; what is not read then, and why."""
-        known = self._consumer.list_topics(timeout=_REQUEST_SECONDS).topics
+        listed = self._consumer.list_topics(timeout=_REQUEST_SECONDS)
+        self._cluster = self._cluster or listed.cluster_id or self._brokers
         new, unread = dict[Place, int](), dict[str, str]()
         for topic in self._topics:
             # A list of all topics leaves out those that may not be seen; asked for by name, Kafka says why.
-            found = known.get(topic) or self._consumer.list_topics(topic, _REQUEST_SECONDS).topics[topic]
+            found = (
+                listed.topics.get(topic) or self._consumer.list_topics(topic, _REQUEST_SECONDS).topics[topic]
+            )
             if found.error is not None:
                 self._raise_refused(found.error, topic)
                 unread[topic] = found.error.str()
@@ -189,7 +194,7 @@ class KafkaSource:
     def _begin(self, place: Place, *, added: bool) -> int:
         """Where to begin; a partition that was added to a topic that is read is new as a whole, whatever its records' times."""
         beginning = replace(self._beginning, since_ms=None) if added else self._beginning
-        source = _name(self._brokers, place)
+        source = _name(self._cluster, place)
         positions = self._log.source_positions(source)
         known = max((positions[name] for name in self._scope.covered(source, positions)), default=None)
         low, high = self._bounds(place)
@@ -234,8 +239,8 @@ class KafkaSource:
         )
 
 
-def _name(brokers: str, place: Place) -> str:
-    return f"kafka {brokers} {place[0]}/{place[1]}"
+def _name(cluster: str, place: Place) -> str:
+    return f"kafka {cluster} {place[0]}/{place[1]}"
 
 
 def _lost(place: Place, wanted: int, low: int, high: int) -> Lost:

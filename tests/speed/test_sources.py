@@ -492,9 +492,10 @@ def test_partitions_and_topics_that_come_later_are_read(
             taken += source.take(30, 1)
     # then the partition is read from its first record, the topic from where was asked, and nothing else twice or not at all
     found = sorted((event.source, event.position) for event in taken)
-    old_partitions = [(f"kafka {brokers} {name}/{partition}", at) for partition in (0, 1) for at in range(50)]
-    added = [(f"kafka {brokers} {name}/2", at) for at in range(30)]
-    appeared = [(f"kafka {brokers} {later}/0", at) for at in range(10, 30)]
+    cluster = admin.list_topics().cluster_id
+    old_partitions = [(f"kafka {cluster} {name}/{partition}", at) for partition in (0, 1) for at in range(50)]
+    added = [(f"kafka {cluster} {name}/2", at) for at in range(30)]
+    appeared = [(f"kafka {cluster} {later}/0", at) for at in range(10, 30)]
     assert found == sorted(old_partitions + added + appeared)
     # and what was not read is told once, and that it is read now
     assert told == [
@@ -511,6 +512,7 @@ class Cluster:
         """By partition what is wrong with it."""
         self.refused: set[str] = set()
         """A list of all topics leaves them out."""
+        self.id = "x"
         self.away = False
         self.come: list[SimpleNamespace] = []
         self.assigned: list[tuple[str | None, int | None, int]] = []
@@ -535,7 +537,7 @@ class Cluster:
             refused = topic in self.refused
             code = KafkaError.TOPIC_AUTHORIZATION_FAILED if refused else KafkaError.UNKNOWN_TOPIC_OR_PART
             found[topic] = SimpleNamespace(error=KafkaError(code), partitions={})
-        return SimpleNamespace(topics=found)
+        return SimpleNamespace(topics=found, cluster_id=self.id)
 
     def get_watermark_offsets(self, place: TopicPartition, timeout: float) -> tuple[int, int]:
         return 0, 5
@@ -573,7 +575,7 @@ def test_what_is_not_read_is_told_once_for_each_change(cluster: Cluster) -> None
     # given a partition without a leader, and a topic that is missing
     cluster.topics["a"][1] = KafkaError.LEADER_NOT_AVAILABLE
     with SqliteLog(Path(":memory:")) as log:
-        log.advance_source("kafka x:1 a/1", 4)
+        log.advance_source("kafka x a/1", 4)
         source = KafkaSource(log, "x:1", ["a", "b"], Beginning(None), told.append)
         assert cluster.assigned == [("a", 0, 0)]
         # when some is taken, the brokers are away for a while, and then there is all
@@ -635,7 +637,7 @@ def test_a_partition_of_which_nothing_was_there_yet_loses_nothing_silently(
 ) -> None:
     with SqliteLog(Path(":memory:")) as log:
         # given a partition that was empty when it was read last, and records that came and went since
-        log.advance_source("kafka x:1 a/0", 0)
+        log.advance_source("kafka x a/0", 0)
         monkeypatch.setattr(Cluster, "get_watermark_offsets", lambda *_, **__: (3, 5))
         # then that is told, and gone on from only if that is asked for
         with pytest.raises(Lost, match="offset 0 comes next, and Kafka holds 3 to 5"):
@@ -643,7 +645,8 @@ def test_a_partition_of_which_nothing_was_there_yet_loses_nothing_silently(
         KafkaSource(log, "x:1", ["a"], Beginning(None, accept_loss=True), print)
         assert cluster.assigned == [("a", 0, 3)]
         # and what is new begins with the oldest there is
-        KafkaSource(log, "y:1", ["a"], Beginning(None), print)
+        cluster.id = "y"
+        KafkaSource(log, "x:1", ["a"], Beginning(None), print)
         assert cluster.assigned == [("a", 0, 3)]
 
 
@@ -664,9 +667,17 @@ def test_a_partition_begins_with_what_is_not_older(
 def test_a_partition_that_ends_before_what_was_read_is_told(cluster: Cluster) -> None:
     with SqliteLog(Path(":memory:")) as log:
         # given a topic that was made anew
-        log.advance_source("kafka x:1 a/0", 6)
+        log.advance_source("kafka x a/0", 6)
         with pytest.raises(Lost, match="offset 6 comes next, and Kafka holds 0 to 5"):
             KafkaSource(log, "x:1", ["a"], Beginning(None), print)
+
+
+def test_a_cluster_is_known_by_whatever_brokers_it_is_asked(cluster: Cluster) -> None:
+    with SqliteLog(Path(":memory:")) as log:
+        log.advance_source("kafka x a/0", 4)
+        for brokers in ("x:1", "x:2,x:1"):
+            KafkaSource(log, brokers, ["a"], Beginning(None), print)
+            assert cluster.assigned == [("a", 0, 4)]
 
 
 def test_rights_to_a_group_are_not_needed(cluster: Cluster) -> None:
