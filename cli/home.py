@@ -288,12 +288,14 @@ class Home:
         with self.notes() as notes:
             return notes.waiting()
 
-    def dead_letters(self, number: int | None = None) -> Sequence[DeadEvent]:
-        """Events that could not be read, oldest first; or the one of that number. None, where nothing was ever brought in from here."""
-        if not self.has_notes:
-            return []
-        with self.notes() as notes:
-            return notes.dead_letters(number=number)
+    def dead_letters(self, number: int | None = None) -> Iterator[DeadEvent]:
+        """Events that could not be read, oldest first; or the one of that number. None, where nothing was ever brought in from here.
+
+        Each is read when it is asked for.
+        """
+        if self.has_notes:
+            with self.notes() as notes:
+                yield from notes.dead_letters(number=number)
 
     def newest_dead_letters(self, most: int) -> Sequence[DeadPlace]:
         """Where the newest of them came from, oldest first."""

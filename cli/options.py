@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ import typer
 import shared_logic.datasets  # noqa: F401  registers the datasets
 from cli.failures import Failure
 from cli.home import Home
-from shared_logic.clock import from_iso, instant
+from shared_logic.clock import from_iso, instant, milliseconds
 from shared_logic.definition import Dataset
 from shared_logic.keys import encode_part
 from shared_logic.protocols import Cut, Log
@@ -96,6 +96,19 @@ def instant_named(text: str) -> int:
     except ValueError as error:
         message = f"{text}: not an instant; write it as 2026-01-01T00:00:00Z"
         raise Failure(message) from error
+
+
+def past_named(text: str) -> int:
+    """Milliseconds since 1970 UTC of an instant on the command line that has been.
+
+    Raises:
+        Failure: it is none, or is still to come.
+    """
+    at = instant_named(text)
+    if at > milliseconds(datetime.now(tz=UTC)):
+        message = f"{text} is still to come; name an instant that has been"
+        raise Failure(message)
+    return at
 
 
 def cut_named(text: str, option: str, log: Log) -> Cut:

@@ -320,16 +320,19 @@ class SqliteLog:
             (source, position, code, detail, zlib.compress(value)),
         )
 
-    def dead_letters(self, *, number: int | None = None) -> list[DeadEvent]:
-        """Those that were kept, oldest first; or the one of that number."""
-        rows = self._db.execute(
-            "SELECT id, source, position, code, detail, value, replayed FROM dead_letters WHERE ? IS NULL OR id=? ORDER BY id",
-            (number, number),
-        )
-        return [
-            DeadEvent(place, source, position, code, detail, zlib.decompress(value), bool(replayed))
-            for place, source, position, code, detail, value, replayed in rows
-        ]
+    def dead_letters(self, *, number: int | None = None) -> Iterator[DeadEvent]:
+        """Those that are kept now, oldest first, each read when it is asked for; or the one of that number."""
+        numbers = self._db.execute(
+            "SELECT id FROM dead_letters WHERE ? IS NULL OR id=? ORDER BY id", (number, number)
+        ).fetchall()
+        for found in numbers:
+            row = self._db.execute(
+                "SELECT id, source, position, code, detail, value, replayed FROM dead_letters WHERE id=?",
+                found,
+            ).fetchone()
+            if row is not None:
+                place, source, position, code, detail, value, replayed = row
+                yield DeadEvent(place, source, position, code, detail, zlib.decompress(value), bool(replayed))
 
     def newest_dead_letters(self, most: int) -> list[DeadPlace]:
         """Where the newest came from, oldest first: as long as the events are, none is read."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from hashlib import sha256
 from typing import Annotated
 
 import typer
 
-from cli.commands.ingest_events import scope_of
+from cli.commands.ingest_events import WikisOption, scope_of
 from cli.failures import Failure
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, known_home
 from cli.output import err, out, print_json, print_records, text
@@ -25,8 +26,11 @@ def list_(
     json: JsonOption = False,
 ) -> None:
     """List the dead letters, the newest last."""
-    rows = [
-        {
+    found = 0
+    rows: deque[dict[str, object]] = deque(maxlen=None if json else limit)
+    for letter in known_home(home).dead_letters():
+        found += 1
+        row: dict[str, object] = {
             "id": letter.id,
             "source": letter.source.split(" ")[0],
             "line": letter.position,
@@ -35,14 +39,13 @@ def list_(
             "bytes": len(letter.value),
             "replayed": letter.replayed,
         }
-        for letter in known_home(home).dead_letters()
-    ]
+        rows.append(row)
     if json:
-        print_json(rows)
+        print_json(list(rows))
     else:
-        print_records(rows[len(rows) - min(limit, len(rows)) :])
-        if len(rows) > limit:
-            err.print(f"{len(rows):,} dead letters, the newest {limit} of them shown")
+        print_records(list(rows))
+        if found > limit:
+            err.print(f"{found:,} dead letters, the newest {limit} of them shown")
 
 
 @app.command("show")
@@ -52,11 +55,10 @@ def show(
     json: JsonOption = False,
 ) -> None:
     """Show one dead letter: why it is dead and what it looks like, free text left out, since it may be hidden on the wiki."""
-    found = known_home(home).dead_letters(number)
-    if not found:
+    letter = next(known_home(home).dead_letters(number), None)
+    if letter is None:
         message = f"no dead letter {number}; `wikibraid deadletters list` lists them"
         raise Failure(message)
-    letter = found[0]
     shown = {
         "id": letter.id,
         "source": letter.source,
@@ -77,18 +79,19 @@ def show(
 @app.command("replay")
 def replay(
     numbers: Annotated[list[int] | None, typer.Argument(help="Some of them; all, if none is given.")] = None,
+    wiki: WikisOption = None,
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:
     """Read dead letters again, after an update; those that can be read now go to the logs."""
     place = known_home(home)
     with place.writing_log("deadletters replay"), place.intake() as intake:
-        alive, dead = replay_letters(intake.notes, numbers or (), scope_of(place, None))
+        alive, dead = replay_letters(intake.notes, numbers or (), scope_of(place, wiki))
         intake.relay()
     if json:
         print_json({"alive": alive, "dead": dead})
         return
-    out.print(f"{alive} went to the logs, {dead} still can't be read")
+    out.print(f"{alive} went to the logs, {dead} stay dead letters")
 
 
 def _outline(value: bytes) -> str:

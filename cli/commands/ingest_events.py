@@ -26,7 +26,7 @@ from cli.options import (
     JsonOption,
     PortOption,
     home_at,
-    instant_named,
+    past_named,
 )
 from cli.output import err, meter, out, print_json
 from cli.relocations import LookingUp
@@ -114,7 +114,7 @@ def live(
     wanted = names or [name for name, stream in known.items() if stream.public]
     _refuse_unknown(place, wanted, known)
     if since is not None:
-        instant_named(since)
+        past_named(since)
 
     scope = scope_of(place, wiki)
 
@@ -151,7 +151,7 @@ def kafka(
     wanted = names or list(known)
     _refuse_unknown(place, wanted, known)
     wanted_topics = [topic for name in wanted for topic in topics(name, known[name])]
-    beginning = Beginning(None if since is None else instant_named(since), accept_loss)
+    beginning = Beginning(None if since is None else past_named(since), accept_loss)
 
     scope = scope_of(place, wiki)
 

@@ -111,7 +111,13 @@ def test_every_event_is_accounted_for(run: Run, tmp_path: Path) -> None:
     # and nothing changes when all come again, or dead letters are replayed
     again = run("ingest", "events", file, "--wiki", "testwiki")[1]
     assert (balance(again)[0], "14  lines were read before" in again) == (0, True)
-    assert "0 went to the logs, 8 still can't be read" in run("deadletters", "replay")[1]
+    assert "0 went to the logs, 8 stay dead letters" in run("deadletters", "replay", "--wiki", "testwiki")[1]
+
+
+@pytest.mark.parametrize("command", [("live",), ("kafka", "--brokers", "127.0.0.1:1")])
+def test_nothing_begins_in_the_future(run: Run, command: tuple[str, ...]) -> None:
+    code, _, errors = run("ingest", *command, "--since", "2999-01-01T00:00:00Z")
+    assert (code, "2999-01-01T00:00:00Z is still to come" in errors) == (1, True)
 
 
 def test_a_last_line_is_read_once_it_is_whole(run: Run, tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def test_what_was_out_of_scope_is_read_for_another_wiki(log: SqliteLog) -> None:
     # when it is ingested for its own
     counts = ingest(log, "file", lines, Scope(frozenset({"testwiki"})))
     # then all of it is read, and what is dead is kept once
-    assert (counts.kept, counts.before, len(log.dead_letters())) == (2, 0, 1)
+    assert (counts.kept, counts.before, len(list(log.dead_letters()))) == (2, 0, 1)
     # and that is remembered
     again = ingest(log, "file", lines, Scope(frozenset({"testwiki"})))
     assert (again.read, again.before) == (0, 3)
