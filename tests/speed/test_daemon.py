@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
 from shared_logic.generations import DatasetGeneration, next_number
 from shared_logic.memory_store import MemoryStore
-from shared_logic.protocols import Cut, Generation, Store
+from shared_logic.protocols import Cut, Generation, Lane, Store
 from shared_logic.registry import registry
 from speed import daemon
 from speed.daemon import Daemon
@@ -85,7 +86,7 @@ def test_a_dataset_of_other_code_is_paused_with_what_reads_it_until_a_generation
     assert len(paused) == 1
     assert f"{SOURCE.name} is paused at its published generation: its code has changed" in paused[0]
     assert f"`wikibraid batch run {SOURCE.name}`" in paused[0]
-    assert told[-1] == "keeps 1 datasets with 1 workers"
+    assert told == [paused[0], "keeps 1 datasets with 1 workers"]
     of = [PAGES.name, SOURCE.name, DERIVED.name]
     assert [value(kept, "wikibraid_paused", dataset=name) for name in of] == [0, 1, 1]
     # and goes on with all of them when generations are published that this code made
@@ -193,6 +194,39 @@ def test_a_daemon_without_a_generation_lives_and_is_not_ready() -> None:
     begun(kept)
     assert not kept.caught_up
     assert kept.seen_at > 0
+
+
+@pytest.mark.bytewax
+def test_a_daemon_takes_over_before_it_asks_where_its_lanes_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a store that another daemon of the share still writes to
+    monkeypatch.setattr(daemon, "SECONDS_BETWEEN_LOOKS", 0.01)
+    store, done = MemoryStore(), list[tuple[str, object]]()
+    for dataset in (PAGES, *FAMILY):
+        publish(store, dataset, (0, 0), "one")
+    progress = store.progress
+
+    def taken(lanes: Sequence[Lane], partitions: Sequence[int]) -> None:
+        done.append(("taken", ([lane.dataset for lane in lanes], list(partitions))))
+
+    def asked(lane: Lane, partition: int) -> int | None:
+        done.append(("asked", lane.dataset))
+        return progress(lane, partition)
+
+    monkeypatch.setattr(store, "take_over", taken)
+    monkeypatch.setattr(store, "progress", asked)
+    kept = Daemon(MemoryLog(PARTITIONS), store, (PAGES, *FAMILY), Share(1, 2), lambda _: None)
+    look = kept._look
+
+    def looked(published: list[DatasetGeneration]) -> int:
+        kept.stop()
+        return look(published)
+
+    monkeypatch.setattr(kept, "_look", looked)
+    # when it begins, then all that is its own is its own before anything else
+    kept.run()
+    own = [("taken", ([dataset.name for dataset in FAMILY], [0, 1])), ("taken", ([PAGES.name], [0]))]
+    assert done[:2] == own
+    assert {name for what, name in done[2:] if what == "asked"} == {PAGES.name, SOURCE.name, DERIVED.name}
 
 
 @pytest.mark.bytewax
