@@ -236,8 +236,9 @@ def test_a_full_disk_does_not_end_what_runs(
 
 
 def test_servers_of_a_killed_supervisor_are_waited_for(
-    fakes: tuple[Supervisor, list[Fake]], tmp_path: Path
+    fakes: tuple[Supervisor, list[Fake]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # those of this process stay what they are
     # given servers that go on for a moment, since what ends them is the death of who started them
     _, (one, other) = fakes
     successors = [Fake(server.folder) for server in (one, other)]
