@@ -263,7 +263,8 @@ class Daemon:
         self._counted, self._moved = (0, 0), {}
         for dataset, made in published:
             self.metrics.generation.labels(dataset.name).set(made.number)
-        self._say(f"keeps {len(published) - len(self._waiting)} datasets with {len(workers)} workers")
+        names = {name for worker in workers for name in worker.names}
+        self._say(f"keeps {len(names)} datasets with {len(workers)} workers")
         return workers
 
     def _say(self, line: str) -> None:

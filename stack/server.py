@@ -100,9 +100,25 @@ class Server(ABC):
         """Start it without waiting for an answer.
 
         Raises:
-            ServerError: its folder or a port is in use, or something is missing.
+            ServerError: its folder or a port is in use, something is missing, or its folder can't be written.
         """
         self.stop()
+        try:
+            self._launch()
+        except OSError as error:
+            message = f"{self.name} can't be started in {self.folder}: {error.strerror or error}"
+            raise ServerError(message) from error
+
+    def await_former(self) -> None:
+        """Wait until nobody's server runs in the folder: one whose starter was killed ends by itself.
+
+        Raises:
+            ServerError: it doesn't end.
+        """
+        if self.folder.exists():
+            _await_unlocked(self.folder)
+
+    def _launch(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = locked(self.folder)
         try:

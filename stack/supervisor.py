@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,7 +83,9 @@ class Supervisor:
         """Start everything, and keep it; `after` is called when a stage, from 0, is up."""
         signal.signal(signal.SIGTERM, lambda *_: self.stop())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._tell()
         try:
+            self._await_former()
             for number, stage in enumerate(self._stages):
                 self._start(stage)
                 if self._stopping:
@@ -104,6 +107,16 @@ class Supervisor:
         """Stop all servers soon."""
         self._stopping = True
 
+    def _await_former(self) -> None:
+        """Servers of a supervisor that was killed end by themselves, and take some seconds for it.
+
+        Raises:
+            ServerError: one doesn't end.
+        """
+        for kept in (kept for stage in self._stages for kept in stage):
+            if not self._stopping:
+                kept.server.await_former()
+
     def _start(self, stage: Sequence[Kept]) -> None:
         for kept in stage:
             kept.state = "starting"
@@ -123,7 +136,8 @@ class Supervisor:
 
     def _mend(self) -> None:
         for kept in (kept for stage in self._stages for kept in stage):
-            kept.server.bound_log()
+            with suppress(OSError):  # where there is no space for a copy, the log waits for it
+                kept.server.bound_log()
             if not kept.server.is_running and kept.state == "up":
                 self._note_death(kept, kept.server.ended())
             elif kept.state == "up":
@@ -179,12 +193,26 @@ class Supervisor:
             for kept in stage
         )
         ready = all(state.state == "up" for state in states)
-        unfinished = self._folder / f".{STATUS}"
-        unfinished.write_bytes(msgspec.json.encode(Status(pid=self._pid, ready=ready, servers=states)))
-        unfinished.replace(self._folder / STATUS)
+        # Where there is no space what was told before stays: servers must not end for that.
+        with suppress(OSError):
+            note(self._folder, Status(pid=self._pid, ready=ready, servers=states))
+
+
+def note(folder: Path, told: Status) -> None:
+    """Write down how the servers of that folder are, for `status`.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    unfinished = folder / f".{STATUS}"
+    unfinished.write_bytes(msgspec.json.encode(told))
+    unfinished.replace(folder / STATUS)
 
 
 def status(folder: Path) -> Status | None:
-    """What the supervisor of that folder told last; None: there was none."""
+    """What the supervisor of that folder told last; None: there was none, or a crash of the machine left nothing readable of it."""
     path = folder / STATUS
-    return msgspec.json.decode(path.read_bytes(), type=Status) if path.exists() else None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Status) if path.exists() else None
+    except msgspec.DecodeError:
+        return None

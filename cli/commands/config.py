@@ -8,7 +8,6 @@ from pathlib import Path
 import typer
 
 import shared_logic.datasets  # noqa: F401  registers the datasets
-from cli.commands.stack import settings as stack_settings
 from cli.configuration import (
     CASSANDRA_AUTHORITIES,
     CASSANDRA_LOGIN,
@@ -25,6 +24,7 @@ from cli.home import CONFIGURATION, placed
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from cli.output import out, print_json
 from cli.sinks import Own, outputs_of
+from cli.stack_settings import settings as stack_settings
 from cli.streams import streams
 
 app = typer.Typer(help="What is configured, and what is wrong with it.", no_args_is_help=True)

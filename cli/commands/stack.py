@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
-from cli.configuration import mistaken, parsed
 from cli.failures import CANNOT_KNOW, Failure
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from cli.output import meter, out, print_json, print_outcome, print_records
+from cli.stack_settings import StackSettings, settings
 from stack.airflow import AirflowSettings, parts, password
-from stack.cassandra_node import SMALLEST_HEAP_MIB, CassandraNode, NodeSettings
+from stack.cassandra_node import CassandraNode, NodeSettings
 from stack.kafka_broker import BrokerSettings, KafkaBroker
 from stack.process import Program, ProgramServer
 from stack.server import Server, ServerError
 from stack.spark_cluster import SparkMaster, SparkSettings, SparkWorker
-from stack.supervisor import Supervisor, status
+from stack.supervisor import Status, Supervisor, note, status
 
 app = typer.Typer(help="A whole installation on this machine, without containers.", no_args_is_help=True)
 ROOT = Path(__file__).parents[2]
@@ -34,78 +34,64 @@ _JARS = ROOT / ".tools"
 SECONDS_TO_BE_UP = 300
 SECONDS_TO_END = 180
 LINES = 40
-LARGEST_PORT = 65_535
-Port = Annotated[int, msgspec.Meta(ge=1, le=LARGEST_PORT)]
-Memory = Annotated[int, msgspec.Meta(ge=128)]
-"""MiB of a process' heap; with less, none of them starts."""
-Count = Annotated[int, msgspec.Meta(ge=1)]
-_SCHEDULE = re.compile(
-    r"@(once|continuous|hourly|daily|weekly|monthly|quarterly|yearly)|\S+( +\S+){4}", re.ASCII
-)
-
-
-class StackSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What stack.yaml in the home says; every line may be left out."""
-
-    host: str = "127.0.0.1"
-    kafka_port: Port = 9092
-    kafka_controller_port: Port = 9093
-    kafka_memory_mib: Memory = 256
-    cassandra_port: Port = 9042
-    cassandra_storage_port: Port = 7000
-    cassandra_memory_mib: Annotated[int, msgspec.Meta(ge=SMALLEST_HEAP_MIB)] = SMALLEST_HEAP_MIB
-    spark_port: Port = 7077
-    spark_web_port: Port = 8081
-    spark_workers: Count = 2
-    spark_worker_port: Port = 7078
-    """Of the first worker; each takes two ports, the next ones after those."""
-    spark_worker_memory_mib: Memory = 2_048
-    airflow_port: Port = 8088
-    api_port: Port = 8080
-    speed_processes: Count = 2
-    speed_port: Port = 9464
-    """Of the first daemon; the others take the next ones."""
-    sinks_port: Port = 9474
-    partitions: Count = 4
-    schedule: str | None = None
-    """How often everything is recomputed; empty: when it is asked for; None: monthly, from when somebody unpauses Airflow's DAGs."""
-    wiki: str = ""
-    """The wiki that requests mean which name none."""
 
 
 @app.command()
 def up(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """Start everything, in the background, and wait until it answers; where it runs already, nothing is done."""
-    folder = _folder(home)
-    found = status(folder)
-    if found is None or not _lives(found.pid):
-        settings(home)  # a mistake in it is told here
+    place = home.expanduser().resolve()
+    settings(place)  # a mistake in it is told here
+    folder = _folder(place)
+    try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "status.json").unlink(missing_ok=True)
-        with (folder / "supervisor.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "cli.main", "stack", "supervise", "--home", str(home)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        _await(folder, process)
+    except (FileExistsError, NotADirectoryError, FileNotFoundError) as error:
+        message = f"{folder} can't be made ({error.strerror}); name another place with --home"
+        raise Failure(message) from error
+    with _starting(folder):
+        pid = _pid(place)
+        if pid is None:
+            pid = _supervisor(place, folder)
+    _await(place, pid)
     _show(home, json)
+
+
+@contextmanager
+def _starting(folder: Path) -> Iterator[None]:
+    """Of several `up` at a time one starts, and the others find what it has started."""
+    with (folder / ".up.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _supervisor(home: Path, folder: Path) -> int:
+    """Start the process in the background; its id, by which `down` finds it from now on, however little of it has begun."""
+    with (folder / "supervisor.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cli.main", *_supervising(home)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    note(folder, Status(pid=process.pid, ready=False, servers=()))
+    return process.pid
 
 
 @app.command()
 def down(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """Stop everything in order; what is stored stays."""
-    found = status(_folder(home))
-    if found is None or not _lives(found.pid):
+    pid = _pid(home)
+    if pid is None:
         print_outcome({"stopped": False}, "nothing runs", json=json)
         return
-    os.kill(found.pid, signal.SIGTERM)
+    with suppress(ProcessLookupError):  # it has just ended
+        os.kill(pid, signal.SIGTERM)
     end = time.monotonic() + SECONDS_TO_END
-    while _lives(found.pid):
+    while _pid(home) == pid:
         if time.monotonic() > end:
-            message = f"process {found.pid} did not end within {SECONDS_TO_END} s; see {_folder(home)}/supervisor.log"
+            message = (
+                f"process {pid} did not end within {SECONDS_TO_END} s; see {_folder(home)}/supervisor.log"
+            )
             raise Failure(message)
         time.sleep(0.2)
     print_outcome({"stopped": True}, "stopped", json=json)
@@ -146,47 +132,36 @@ def supervise(home: HomeOption = DEFAULT_HOME) -> None:
     def after(stage: int) -> None:
         if stage == 0:
             words = ["--log", topic, "--store", keyspace, "--partitions", str(made.partitions)]
-            subprocess.run(_wikibraid(place, "init", *words), check=True, env=_variables(place))
+            _run(_wikibraid(place, "init", *words), _variables(place))
 
     try:
         Supervisor(folder, os.getpid(), servers(place, made)).run(after)
-    except (ServerError, subprocess.CalledProcessError) as error:
+    except ServerError as error:
         raise Failure(str(error)) from error
 
 
-def settings(home: Path) -> StackSettings:
-    """What stack.yaml says.
+def _run(command: Sequence[str], variables: Mapping[str, str]) -> None:
+    """Run one of our commands to its end.
 
     Raises:
-        Failure: it can't be used.
+        Failure: it failed, and said that.
     """
-    path = home.expanduser() / "stack.yaml"
-    made = parsed(path, StackSettings) if path.exists() else StackSettings()
-    taken: dict[int, str] = {}
-    for what, port in _ports(made):
-        if (other := taken.setdefault(port, what)) != what:
-            why = f"port {port} is wanted for {other} and for {what}; give each a port of its own"
-            raise mistaken(path, why, what.partition(" ")[0])
-        if port > LARGEST_PORT:
-            raise mistaken(path, f"{what} is {port}; ports end with {LARGEST_PORT}", what.partition(" ")[0])
-    if made.schedule and not _SCHEDULE.fullmatch(made.schedule):
-        why = f"{made.schedule!r} is no schedule of Airflow; write the five fields of cron, or one such as @weekly"
-        raise mistaken(path, why, "schedule")
-    return made
-
-
-def _ports(made: StackSettings) -> list[tuple[str, int]]:
-    """What listens where, by the names of the settings."""
-    several = {
-        "spark_worker_port": 2 * made.spark_workers,
-        "speed_port": made.speed_processes,
-    }
-    found = []
-    for name, first in msgspec.structs.asdict(made).items():
-        if name.endswith("_port"):
-            more = [(f"{name} + {further}", first + further) for further in range(1, several.get(name, 1))]
-            found += [(name, first), *more]
-    return found
+    done = subprocess.run(
+        command,
+        check=False,
+        env={**os.environ, **variables},
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        message = (
+            said[-1].removeprefix("wikibraid: ")
+            if said
+            else f"{shlex.join(command)} ended with {done.returncode}"
+        )
+        raise Failure(message)
 
 
 def servers(home: Path, made: StackSettings) -> list[list[tuple[str, Server]]]:
@@ -294,32 +269,36 @@ def _folder(home: Path) -> Path:
     return home.expanduser().resolve() / "stack"
 
 
-def _await(folder: Path, process: subprocess.Popen[bytes]) -> None:
+def _await(home: Path, pid: int) -> None:
     """Wait until all servers are up.
 
     Raises:
         Failure: the supervisor ended, or they don't come up in time.
     """
+    folder = _folder(home)
     end = time.monotonic() + SECONDS_TO_BE_UP
+    said = ""
     with meter("starting") as progress:
         while (found := status(folder)) is None or not found.ready:
-            if process.poll() is not None:
-                said = (folder / "supervisor.log").read_text(errors="replace").strip().splitlines()
-                message = f"the stack could not be started: {said[-1] if said else 'nothing was said'}"
+            if _pid(home) != pid:
+                lines = (folder / "supervisor.log").read_text(errors="replace").strip().splitlines()
+                why = lines[-1].removeprefix("wikibraid: ") if lines else "nothing was said"
+                message = f"the stack could not be started: {why}"
                 raise Failure(message)
             if time.monotonic() > end:
                 message = f"not all servers were up after {SECONDS_TO_BE_UP} s; `wikibraid stack status` shows which"
                 raise Failure(message)
-            if found is not None:
-                waiting = [state.name for state in found.servers if state.state == "starting"]
-                progress.say(f"starting {', '.join(waiting)}")
+            starting = [state.name for state in found.servers if state.state == "starting"] if found else []
+            if starting and (line := f"starting {', '.join(starting)}") != said:
+                progress.say(line)
+                said = line
             time.sleep(0.2)
 
 
 def _show(home: Path, json: bool) -> None:
     folder = _folder(home)
     found = status(folder)
-    if found is None or not _lives(found.pid):
+    if found is None or _pid(home) is None:
         message = "nothing runs; `wikibraid stack up` starts everything"
         raise Failure(message, CANNOT_KNOW)
     rows: list[dict[str, object]] = [
@@ -339,7 +318,18 @@ def _show(home: Path, json: bool) -> None:
     out.print(f"API: http://{made.host}:{made.api_port}/docs", markup=False)
 
 
-def _lives(pid: int) -> bool:
+def _supervising(home: Path) -> list[str]:
+    """The words of the command that is the process in the background."""
+    return ["stack", "supervise", "--home", str(home.expanduser().resolve())]
+
+
+def _pid(home: Path) -> int | None:
+    """Of the home's supervisor; None: there is none. Another process may have got the id of one that was killed."""
+    found = status(_folder(home))
+    if found is None:
+        return None
     with suppress(OSError):  # it is gone
-        return "cli.main" in Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
-    return False
+        words = Path(f"/proc/{found.pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
+        if words[-4:] == _supervising(home):
+            return found.pid
+    return None

@@ -29,6 +29,7 @@ def main() -> None:
             name: {
                 "tasks": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},
                 "outlets": sorted(outlet.name for task in dag.tasks for outlet in task.outlets),
+                "pools": {task.task_id: task.pool for task in dag.tasks},
                 "retries": sorted({task.retries for task in dag.tasks}),
                 "owner": dag.owner,
                 "doc": dag.doc_md or "",

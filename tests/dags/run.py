@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import import_module
 
 
 def main(name: str, configuration: str) -> None:
@@ -13,9 +14,8 @@ def main(name: str, configuration: str) -> None:
     from airflow.models.asset import AssetEvent
     from airflow.utils.session import create_session
 
-    from dags import recompute
-
-    run = getattr(recompute, name).test(run_conf=json.loads(configuration))
+    module = import_module(f"dags.{name.partition('_')[0]}")
+    run = getattr(module, name).test(run_conf=json.loads(configuration))
     with create_session() as session:
         events = {event.asset.name: event.extra for event in session.query(AssetEvent).all()}
         tasks = {

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import shared_logic.datasets  # noqa: F401  registers them
-from cli.failures import EMPTY
+from cli.failures import AUDIT_FAILED, BUSY, CANNOT_KNOW, DIFFERS, EMPTY, MISTAKE
 from dags.groups import groups, of_view, readable_views
 from shared_logic.registry import registry
 
@@ -29,6 +29,10 @@ if words[0] == os.environ.get("FAILING"):
     sys.exit(int(os.environ["STATUS"]))
 if words[0] == "ingest":
     print(json.dumps([{"bootstrap": {"id": "b"}}, {"bootstrap": {"id": "c"}}]))
+elif words[0] == "archive":
+    print(json.dumps({"added": 0}))
+elif words[0] == "generations":
+    print("[]")
 elif words[0] == "cut":
     print("3,4,5,6")
 elif words[0] == "batch":
@@ -101,6 +105,10 @@ def test_every_dag_has_its_shape(parsed: Any) -> None:
             "announce": [],
         }
         assert dag["outlets"] == sorted(dataset.name for dataset in group.datasets)
+        # what writes to the home waits for what does, and the short steps don't
+        waiting = {task for task, pool in dag["pools"].items() if pool == "wikibraid"}
+        assert waiting == {"refresh", "batch", "parity"}
+    assert parsed["dags"]["retention"]["pools"] == {"expire": "wikibraid"}
     for dag in parsed["dags"].values():
         assert (dag["retries"], dag["owner"], dag["most"]) == ([3], "wikibraid", 1)
         assert dag["doc"]
@@ -128,8 +136,13 @@ def fake(tmp_path: Path) -> dict[str, str]:
     return {"WIKIBRAID_COMMAND": str(command), "CALLS": str(tmp_path / "calls")}
 
 
-def run(home: Path, configuration: dict[str, Any], variables: dict[str, str]) -> tuple[Any, list[list[str]]]:
-    words = ("tests.dags.run", "recompute_identity_reverts", json.dumps(configuration))
+def run(
+    home: Path,
+    configuration: dict[str, Any],
+    variables: dict[str, str],
+    dag: str = "recompute_identity_reverts",
+) -> tuple[Any, list[list[str]]]:
+    words = ("tests.dags.run", dag, json.dumps(configuration))
     told = airflow(home / "airflow", *words, **variables)
     calls = [json.loads(line) for line in Path(variables["CALLS"]).read_text().splitlines()]
     return told, calls
@@ -166,3 +179,32 @@ def test_what_would_fail_again_is_not_tried_again(tmp_path: Path, fake: dict[str
     assert told["tasks"]["batch"] == ["failed", 1]
     assert [call[0] for call in calls] == ["cut", "batch"]
     assert told["events"] == {}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    "dag,configuration,call",
+    [
+        ("archive", {}, ["archive", "--json"]),
+        ("retention", {"keep": 5}, ["generations", "expire", "--keep", "5", "--json"]),
+    ],
+)
+def test_what_runs_by_the_clock_is_one_command(
+    tmp_path: Path, fake: dict[str, str], dag: str, configuration: dict[str, Any], call: list[str]
+) -> None:
+    told, calls = run(tmp_path, configuration, fake, dag)
+    assert (told["state"], calls) == ("success", [call])
+
+
+def test_what_is_to_be_looked_at_is_not_tried_again_and_says_why(
+    tmp_path: Path, fake: dict[str, str]
+) -> None:
+    # when the command ends in each way that docs/operations.md names
+    statuses = [str(status) for status in (0, MISTAKE, CANNOT_KNOW, BUSY, AUDIT_FAILED, DIFFERS, EMPTY)]
+    told = airflow(tmp_path / "airflow", "tests.dags.call", *statuses, **fake, FAILING="batch")
+    # then another try is made where it may help
+    ends = {status: name for status, (name, _) in told.items()}
+    for_good, again = "AirflowFailException", "AirflowException"
+    assert ends == dict(zip(statuses, ["", again, again, again, for_good, for_good, for_good], strict=True))
+    # and the reason has what the command said
+    assert told[str(AUDIT_FAILED)][1].endswith("wikibraid batch run` ended with 5: a line of progress")

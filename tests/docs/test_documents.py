@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import shared_logic.datasets  # noqa: F401  registers them
 from cli.check import check_dataset
 from cli.documents import datasets_page
 from cli.failures import Failure
+from cli.main import app
 from cli.templates import TEMPLATES
 from shared_logic.registry import registry
 from tests.e2e.commands import ran
@@ -91,3 +94,18 @@ def test_check_finds_nothing_in_our_datasets(name: str) -> None:
 
 def test_the_page_of_datasets_is_up_to_date() -> None:
     assert (ROOT / "docs" / "datasets.md").read_text() == datasets_page()
+
+
+def test_the_unit_for_daemons_can_be_enabled_and_runs_what_there_is(tmp_path: Path) -> None:
+    (unit,) = re.findall(
+        r"^```ini\n(.*?)^```", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    said = ConfigParser(interpolation=None)
+    said.read_string(unit)
+    # then systemd has where to put it at the machine's start
+    assert said["Install"]["WantedBy"] == "multi-user.target"
+    # and what it runs is told only that there is no home yet, and no word of it is unknown
+    _, *words = said["Service"]["ExecStart"].replace("%i", "1").split()
+    done = CliRunner().invoke(app, [*words, "--home", str(tmp_path / "none")])
+    assert isinstance(done.exception, Failure), (done.output, done.exception)
+    assert "none" in str(done.exception)

@@ -245,13 +245,9 @@ def in_cassandra(address: Address) -> Rows:
         ("wikibraid.yaml", "datasets:\n  SimilarUsersSettings:\n    anonymous: true\n    window: x\n", r"line 4: .*`\$\.window`"),
         ("wikibraid.yaml", "datasets:\n  SimilarUsersSettings:\n    anonymous: true\n    windo: 1\n", r"line 4: .*unknown field `windo`"),
         ("stack.yaml", "kafka_port: x\n", r"stack\.yaml, line 1: Expected `int`"),
-        ("stack.yaml", "kafka_port: 1\napi_port: 65536\n", r"line 2: Expected `int` <= 65535"),
-        ("stack.yaml", "api_port: 0\n", r"line 1: Expected `int` >= 1"),
-        ("stack.yaml", "speed_processes: 2\nspeed_port: 65535\n", r"line 2: speed_port \+ 1 is 65536; ports end with 65535"),
+        ("stack.yaml", "speed_processes: 2\nspeed_port: 65535\n", r"line 2: speed_port \+ 1 would be port 65536"),
         ("stack.yaml", "kafka_port: 9000\ncassandra_port: 9000\n", r"line 2: port 9000 is wanted for kafka_port and for"),
-        ("stack.yaml", "spark_workers: 0\n", r"line 1: Expected `int` >= 1"),
-        ("stack.yaml", "cassandra_memory_mib: 511\n", r"line 1: Expected `int` >= 512"),
-        ("stack.yaml", "kafka_port: 9000\nschedule: sometimes\n", r"line 2: 'sometimes' is no schedule of Airflow"),
+        ("stack.yaml", "kafka_port: 9000\nschedule: sometimes\n", r"line 2: schedule: 'sometimes' is none that Airflow knows"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_with_file_and_line(tmp_path: Path, name: str, text: str, told: str) -> None:

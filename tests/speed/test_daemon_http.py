@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from fastapi.testclient import TestClient
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from shared_logic.fingerprint import fingerprint
 from shared_logic.laws import load_generation
@@ -50,6 +50,16 @@ def test_a_daemon_that_hangs_or_stands_still_is_told(
     watched = Watched(time.monotonic() - silent, still)
     answer = TestClient(application(watched)).get("/health/live")
     assert (answer.status_code, says in answer.text) == (code, True)
+
+
+def test_a_daemon_is_ready_once_it_has_caught_up_and_tells_its_own_metrics() -> None:
+    watched = Watched(time.monotonic(), 0)
+    Gauge("of_it", "A metric of this daemon", registry=watched.collected).set(7)
+    client = TestClient(application(watched))
+    assert client.get("/health/ready").status_code == 503
+    watched.caught_up = True
+    assert client.get("/health/ready").status_code == 200
+    assert "of_it 7.0" in client.get("/metrics/").text
 
 
 def test_a_partition_that_has_something_new_and_is_not_read_stands_still(tmp_path: Path) -> None:

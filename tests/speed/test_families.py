@@ -146,6 +146,10 @@ def test_what_the_log_no_longer_holds_waits_and_the_rest_goes_on(log: SqliteLog)
     assert names_kept(kept) == {"page_current"}
     assert any("identity_reverts must go on from 0: what lies between is lost" in line for line in told)
     assert told[-1] == "keeps 1 datasets with 1 workers"
+    # and says so once, however often it looks
+    before = list(told)
+    assert names_kept(kept) == {"page_current"}
+    assert told == before
     # and where it has nothing else to keep, it ends
     with pytest.raises(LogTooShort):
         names_kept(Daemon(log, store, datasets[1:], Share(1, 1), told.append))

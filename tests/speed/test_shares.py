@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import shared_logic.datasets  # noqa: F401  registers them
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
@@ -10,7 +12,7 @@ from shared_logic.protocols import Generation
 from shared_logic.registry import registry
 from speed.daemon import Daemon
 from speed.memory_log import MemoryLog
-from speed.shares import Share
+from speed.shares import Share, duties
 
 PARTITIONS, PARTS = 4, 3
 
@@ -60,3 +62,18 @@ def test_nothing_changes_its_owner_while_more_is_published() -> None:
         before = now
     # and in the end everything is kept
     assert before.keys() == {(name, partition) for name in registry for partition in range(PARTITIONS)}
+
+
+@pytest.mark.parametrize("place,parts", [(0, 2), (3, 2), (1, 0), (1, -1)])
+def test_there_are_shares_from_the_first_to_the_last_only(place: int, parts: int) -> None:
+    with pytest.raises(ValueError, match=f"{place}/{parts} is no share of the work"):
+        Share(place, parts)
+
+
+def test_more_processes_than_partitions_are_of_no_harm() -> None:
+    # given more processes than partitions, and datasets that are kept by the partition
+    alone = [registry["page_current"]]
+    parts = PARTITIONS + 2
+    # then each partition has one process, and who has none has nothing to do
+    found = [duties(alone, PARTITIONS, Share(place, parts)) for place in range(1, parts + 1)]
+    assert [[duty.partitions for duty in mine] for mine in found] == [[(0,)], [(1,)], [(2,)], [(3,)], [], []]

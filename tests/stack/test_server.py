@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 
 from cli.failures import Failure
 from cli.main import app
+from cli.stack_settings import settings
 from stack import server as servers
 from stack import supervisor
 from stack.process import Program, ProgramServer
@@ -208,18 +210,82 @@ def test_a_log_does_not_grow_for_ever(server: ProgramServer, monkeypatch: pytest
     eventually(lambda: server.log.read_bytes().startswith(b"x" * 100))
 
 
+def test_a_full_disk_does_not_end_what_runs(
+    fakes: tuple[Supervisor, list[Fake]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a disk without space, on which neither logs nor the status can be written
+    kept, (one, other) = fakes
+    first, second = kept._stages[0]
+
+    def no_space(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(supervisor, "note", no_space)
+    monkeypatch.setattr(one, "bound_log", no_space)
+    # when a server dies of that
+    assert one._process is not None
+    os.killpg(one._process.pid, signal.SIGKILL)
+    # then it is started in vain, again and again, and the reason is known
+    eventually(lambda: kept._mend() or first.restarts > 1)
+    assert first.told.endswith(f"one can't be started in {one.folder}: No space left on device")
+    assert (second.state, other.is_running) == ("up", True)
+    # until there is space
+    monkeypatch.undo()
+    monkeypatch.setattr(supervisor, "SECONDS_BEFORE_AGAIN", 0.0)
+    eventually(lambda: kept._mend() or first.state == "up")
+
+
+def test_servers_of_a_killed_supervisor_are_waited_for(
+    fakes: tuple[Supervisor, list[Fake]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # those of this process stay what they are
+    # given servers that go on for a moment, since what ends them is the death of who started them
+    _, (one, other) = fakes
+    successors = [Fake(server.folder) for server in (one, other)]
+    successor = Supervisor(tmp_path, os.getpid(), [[(server.name, server) for server in successors]])
+    ending = threading.Timer(0.5, lambda: [server.kill() for server in (one, other)])
+    ending.start()
+    # when the next supervisor begins at once, and is told to stop when all are up
+    successor.run(lambda _: successor.stop())
+    # then it has started its own
+    found = status(tmp_path)
+    assert found is not None
+    assert [state.told for state in found.servers] == ["", ""]
+    assert all(server.log.read_text().count("--- started ") == 2 for server in successors)
+    ending.join()
+
+
+def test_a_status_that_a_crash_left_unreadable_is_none(tmp_path: Path) -> None:
+    (tmp_path / "status.json").write_text('{"pid":')
+    assert status(tmp_path) is None
+
+
 @pytest.mark.parametrize(
     "lines,told",
     [
         ("api_port: 9092", "port 9092 is wanted for kafka_port and for api_port"),
         ("speed_port: 8087", "port 8088 is wanted for airflow_port and for speed_port + 1"),
         (
+            "speed_processes: 2\nspeed_port: 65535",
+            "speed_port + 1 would be port 65536, and the last one is 65535",
+        ),
+        ("wiki: w\nkafka_port: 70000", "stack.yaml, line 2: Expected `int` <= 65535"),
+        ("api_port: 0", "stack.yaml, line 1: Expected `int` >= 1"),
+        ("speed_processes: -1", "stack.yaml, line 1: Expected `int` >= 0"),
+        ("spark_workers: 0", "stack.yaml, line 1: Expected `int` >= 1"),
+        ("partitions: 0", "stack.yaml, line 1: Expected `int` >= 1"),
+        ("kafka_memory_mib: 10", "stack.yaml, line 1: Expected `int` >= 256"),
+        ("cassandra_memory_mib: 511", "stack.yaml, line 1: Expected `int` >= 512"),
+        ("spark_worker_memory_mib: 512", "stack.yaml, line 1: Expected `int` >= 1024"),
+        ("host: ''", "stack.yaml, line 1: Expected `str` of length >= 1"),
+        ("schedule: every now", "schedule: 'every now' is none that Airflow knows"),
+        (
             "spark_workers: 4\nspark_web_port: 7081",
             "port 7081 is wanted for spark_web_port and for spark_worker_port + 3",
         ),
     ],
 )
-def test_a_port_that_is_wanted_twice_is_told_before_anything_starts(
+def test_a_mistake_in_stack_yaml_is_told_before_anything_starts(
     tmp_path: Path, lines: str, told: str
 ) -> None:
     (tmp_path / "stack.yaml").write_text(lines)
@@ -227,3 +293,9 @@ def test_a_port_that_is_wanted_twice_is_told_before_anything_starts(
     assert isinstance(done.exception, Failure), (done.output, done.exception)
     assert told in str(done.exception)
     assert not (tmp_path / "stack").exists()
+
+
+@pytest.mark.parametrize("schedule", ["", "@weekly", "@once", "0 4 * * 1"])
+def test_schedules_of_airflow_are_taken(tmp_path: Path, schedule: str) -> None:
+    (tmp_path / "stack.yaml").write_text(f"schedule: '{schedule}'")
+    assert settings(tmp_path).schedule == schedule

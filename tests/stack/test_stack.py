@@ -21,9 +21,10 @@ from typer.testing import CliRunner
 
 import shared_logic.datasets  # noqa: F401  registers them
 from batch.table_files import read_table_folder
-from cli.commands.stack import airflow_settings, settings
+from cli.commands.stack import airflow_settings
 from cli.home import Home
 from cli.main import app
+from cli.stack_settings import settings
 from shared_logic.eventify.tables import states
 from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import differences, states_before

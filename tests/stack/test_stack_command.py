@@ -1,0 +1,146 @@
+"""`stack up` and `stack down` beside one another, and beside what others run; no server is needed for that."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from cli.commands import stack
+from cli.failures import CANNOT_KNOW, Failure
+from cli.main import app
+from stack.supervisor import State, Status, note
+from tests.servers import TOOLS, free_ports
+
+Starts = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def starts() -> Iterator[Starts]:
+    """Starts a process that does nothing, with these words on its command line."""
+    started = []
+
+    def start(*words: str) -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", *words]))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def command(home: Path, *words: str) -> Result:
+    return CliRunner().invoke(app, ["stack", *words, "--home", str(home)])
+
+
+def told(home: Path, pid: int, state: str) -> None:
+    """The status that a supervisor of that id would write."""
+    server = State(name="api", state=state, restarts=0, log=str(home / "log"))
+    folder = home / "stack"
+    folder.mkdir(exist_ok=True)
+    note(folder, Status(pid=pid, ready=state == "up", servers=(server,)))
+
+
+def test_up_waits_for_what_another_up_has_started(tmp_path: Path, starts: Starts) -> None:
+    # given a supervisor whose servers are not up yet
+    supervisor = starts(*stack._supervising(tmp_path))
+    told(tmp_path, supervisor.pid, "starting")
+    ended: list[Result] = []
+    asking = threading.Thread(target=lambda: ended.append(command(tmp_path, "up", "--json")))
+    # when another `up` comes
+    asking.start()
+    asking.join(1)
+    # then it waits
+    assert asking.is_alive()
+    # until they are
+    told(tmp_path, supervisor.pid, "up")
+    asking.join(30)
+    (done,) = ended
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert [server["state"] for server in json.loads(done.stdout)] == ["up"]
+    assert not (tmp_path / "stack" / "supervisor.log").exists()
+    # and `down` ends the supervisor
+    threading.Thread(target=supervisor.wait).start()  # nobody else collects its end
+    assert json.loads(command(tmp_path, "down", "--json").stdout) == {"stopped": True}
+    assert supervisor.wait() == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("words", [("stack", "supervise", "--home", "/another"), ("speed", "daemon")])
+def test_a_process_that_got_the_id_of_a_dead_supervisor_is_let_be(
+    tmp_path: Path, starts: Starts, words: tuple[str, ...]
+) -> None:
+    # given the status of a supervisor that was killed, and another command of this project under its id
+    other = starts("-m", "cli.main", *words)
+    told(tmp_path, other.pid, "up")
+    # then nothing runs, and nobody is stopped
+    assert json.loads(command(tmp_path, "down", "--json").stdout) == {"stopped": False}
+    done = command(tmp_path, "status")
+    assert isinstance(done.exception, Failure)
+    assert done.exception.code == CANNOT_KNOW
+    time.sleep(0.1)
+    assert other.poll() is None
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/nowhere"])
+def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    done = command(tmp_path / place, "up")
+    assert isinstance(done.exception, Failure), done.exception
+    assert "can't be made" in str(done.exception)
+    assert "--home" in str(done.exception)
+
+
+def test_what_a_command_of_the_stack_fails_for_is_told() -> None:
+    program = "import sys; sys.exit('something before\\nwikibraid: it has its log elsewhere')"
+    with pytest.raises(Failure, match=r"^it has its log elsewhere$"):
+        stack._run([sys.executable, "-c", program], {})
+    with pytest.raises(Failure, match="ended with 3"):
+        stack._run([sys.executable, "-c", "raise SystemExit(3)"], {})
+
+
+@pytest.mark.e2e
+def test_down_ends_a_stack_of_which_nothing_is_up_yet(tmp_path: Path) -> None:
+    # given an `up` that has only begun, and was interrupted
+    if not any((TOOLS / "kafka").glob("*.jar")):
+        pytest.skip("there are no jars of Kafka: run `python conf/bootstrap.py kafka`")
+    ports = [name for name in stack.StackSettings.__struct_fields__ if name.endswith("_port")]
+    (tmp_path / "stack.yaml").write_text(yaml.safe_dump(dict(zip(ports, free_ports(60)[::5], strict=False))))
+    words = [sys.executable, "-m", "cli.main", "stack", "up", "--home", str(tmp_path)]
+    up = subprocess.Popen(words, stderr=subprocess.DEVNULL, start_new_session=True)
+    end = time.monotonic() + 60
+    while not (pids := supervisors_of(tmp_path)):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    time.sleep(0.2)
+    os.kill(up.pid, signal.SIGINT)
+    up.wait()
+    # when it is stopped
+    done = command(tmp_path, "down", "--json")
+    # then that does not come up after all
+    assert json.loads(done.stdout) == {"stopped": True}
+    assert not pids & supervisors_of(tmp_path)
+
+
+def supervisors_of(home: Path) -> set[int]:
+    """Processes in the background for that home."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_text().split("\0")
+            except OSError:
+                continue
+            if "supervise" in words and str(home) in words:
+                found.add(int(entry.name))
+    return found
