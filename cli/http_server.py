@@ -32,8 +32,8 @@ from shared_logic.registry import registry
 from speed.kafka_log import KafkaLog
 
 ROWS_SHOWN = 100
-SECONDS_FOR_A_MESSAGE = 5.0
-"""How long Kafka may not answer before an event's time is told to be unknown."""
+CASSANDRA_SECONDS, KAFKA_SECONDS = 2.0, 5.0
+"""How long they may not answer before whoever asks is told so (503): they wait for an answer, and others for their turn."""
 
 
 def answer(place: Home, host: str, port: int, wiki: str) -> None:
@@ -86,7 +86,7 @@ def opened(place: Home, resources: ExitStack) -> Source:
             return SqliteStore(path, readonly=True)
 
     else:
-        cql = resources.enter_context(connected(address, cassandra_security()))
+        cql = resources.enter_context(connected(address, cassandra_security(), CASSANDRA_SECONDS))
 
         def store() -> Store:
             return CassandraStore(cql, registry.values())
@@ -102,9 +102,9 @@ def opened(place: Home, resources: ExitStack) -> Source:
                 return log.read(partition, offset, 1)
 
     else:
-        ends = resources.enter_context(KafkaLog(topic, kafka_options())).ends
+        ends = resources.enter_context(KafkaLog(topic, kafka_options(), KAFKA_SECONDS)).ends
         # One of its own, so that answers need not wait until a message is fetched.
-        beside = resources.enter_context(KafkaLog(topic, kafka_options(), patience=SECONDS_FOR_A_MESSAGE))
+        beside = resources.enter_context(KafkaLog(topic, kafka_options(), KAFKA_SECONDS))
 
         def read(partition: int, offset: int) -> Sequence[Message]:
             return beside.read(partition, offset, 1)

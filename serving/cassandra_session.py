@@ -130,7 +130,7 @@ def connected(
         retry_policy=FallthroughRetryPolicy(),
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
         serial_consistency_level=ConsistencyLevel.LOCAL_SERIAL,
-        request_timeout=REQUEST_SECONDS,
+        request_timeout=min(REQUEST_SECONDS, patience),
         row_factory=tuple_factory,
     )
     options: dict[str, Any] = {

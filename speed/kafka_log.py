@@ -104,6 +104,7 @@ class KafkaLog:
         """
         self.topic = topic
         self._options, self._patience = dict(options or {}), patience
+        self._request_seconds = min(REQUEST_SECONDS, patience)
         self._complaints = Complaints()
         self._asker = self._consumer({"error_cb": self._complaints})
         self._readers: dict[int, _Reader] = {}
@@ -281,13 +282,13 @@ class KafkaLog:
         place = TopicPartition(self.topic.name, partition)
 
         def asked() -> tuple[int, int]:
-            low, high = self._asker.get_watermark_offsets(place, timeout=REQUEST_SECONDS)
+            low, high = self._asker.get_watermark_offsets(place, timeout=self._request_seconds)
             return max(low, 0), max(high, 0)
 
         return self._retried(asked)
 
     def _described(self) -> Any:
-        return self._asker.list_topics(self.topic.name, timeout=REQUEST_SECONDS).topics[self.topic.name]
+        return self._asker.list_topics(self.topic.name, timeout=self._request_seconds).topics[self.topic.name]
 
     def _retried(self, ask: Callable[[], _T]) -> _T:
         attempts = Retrying(

@@ -114,10 +114,10 @@ class Service(Program):
         (self.port,) = free_ports(1)
         super().__init__(name, folder, *words, "--port", str(self.port))
 
-    def asked(self, path: str) -> tuple[int, bytes]:
+    def asked(self, path: str, seconds: float = 5) -> tuple[int, bytes]:
         """Status and body of its answer; 0 where there is none."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=seconds) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()

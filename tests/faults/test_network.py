@@ -15,7 +15,7 @@ from stack.cassandra_node import CassandraNode
 from stack.kafka_broker import KafkaBroker
 from tests import sample
 from tests.faults.installation import DATASETS, alive, assert_whole, begin, published, running
-from tests.faults.processes import daemon, eventually
+from tests.faults.processes import Service, daemon, eventually
 from tests.faults.proxy import Proxy
 from tests.servers import broker_settings, free_ports
 
@@ -25,6 +25,7 @@ pytestmark = [
     pytest.mark.cassandra,
     pytest.mark.kafka,
 ]
+ROWS = f"/v1/page_current/{sample.WIKI}?limit=1"
 MIB_MORE = 96
 """That a daemon may hold more than before the network was bad: what is fetched ahead, and entities of what came."""
 
@@ -83,7 +84,8 @@ def test_a_bad_network_costs_time_only(
         log, store = stack.enter_context(home.log()), stack.enter_context(home.store())
         Home(far)
         keeper = daemon(far, "1/1", DATASETS)
-        stack.enter_context(alive(keeper))
+        api = Service("api", far, "cli.main", "serve", "--home", str(far))
+        stack.enter_context(alive(keeper, api))
 
         def bring(number: int) -> None:
             piece = tmp_path / f"piece-{number}.ndjson"
@@ -92,6 +94,7 @@ def test_a_bad_network_costs_time_only(
 
         bring(0)
         eventually(lambda: lag(log, store) == 0)
+        eventually(lambda: api.answers(ROWS))
         assert keeper.process is not None
         before = resident_mib(keeper.process.pid)
         # when it is slow while events come, it keeps up, later
@@ -105,12 +108,14 @@ def test_a_bad_network_costs_time_only(
                 proxy.heal()
                 worsen(proxy)
             bring(number)
-            # then what comes is not in the tables
+            # then what comes is not in the tables, and who asks is told soon that nobody can know
             assert lag(log, store) > 0
+            assert api.asked(ROWS, seconds=15)[0] == 503
             # until it is well again: the same process catches up
             for proxy in (to_kafka, to_cassandra):
                 proxy.heal()
             eventually(lambda: lag(log, store) == 0)
+            eventually(lambda: api.answers(ROWS))
         assert keeper.answers("/health/live")
         assert resident_mib(keeper.process.pid) < before + MIB_MORE
         # and nothing is lost or there twice
