@@ -197,7 +197,7 @@ def with_relatives(store: Store, datasets: tuple[Dataset, ...]) -> tuple[Dataset
 def _with_hidden_names(store: Store, datasets: tuple[Dataset, ...]) -> tuple[Dataset, ...]:
     """Tables that name accounts come with `hidden_names`, if it is not there: readers could not know whose names are hidden.
 
-    It is no part of what identifies the run, which is the same once it is there.
+    It is no part of what identifies the run.
     """
     if store.published(hidden_names.name) is not None or not any(map(names_accounts, datasets)):
         return datasets
