@@ -95,12 +95,13 @@ def test_whoever_dies_nothing_is_lost_or_doubled(
             assert len({found.row for found in told.answers}) > 10
 
 
+@pytest.mark.slow
 def test_three_daemons_take_over_from_two_of_which_one_hangs(run: Run, tmp_path: Path) -> None:
     # given two daemons at work
     draw, home = chance(), Home(tmp_path / "home")
     hanging, ending = (daemon(home.path, share, DATASETS) for share in SHARES)
     three = [daemon(home.path, share, DATASETS) for share in ("1/3", "2/3", "3/3")]
-    bringer = feeder(home.path, story.written(tmp_path, wikis=1), at_a_time=60, seconds=0.5)
+    bringer = feeder(home.path, story.written(tmp_path, wikis=1), at_a_time=60, seconds=0.1)
     with alive(hanging, ending, bringer):
         eventually(lambda: hanging.answers("/health/ready") and ending.answers("/health/ready"))
         # when one hangs somewhere in its work, and others, by another number, take over
