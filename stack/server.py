@@ -26,6 +26,7 @@ LOG_BYTES = 32 << 20
 _LINES_TOLD = 8
 _CHARACTERS_TOLD = 200
 """Of each line."""
+_SECONDS_UNTIL_FREE = 2.0
 _STARTED = "--- started "
 """How the line begins that parts a log by starts of the server."""
 _FRAMES = ("at ", "... ")
@@ -191,13 +192,20 @@ class Server(ABC):
         return self._failed(f"ended with status {status}")
 
     def _check_free(self, port: int) -> None:
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind((self._host, port))
-            except OSError as error:
-                message = f"{self.name} can't listen on port {port} of {self._host} ({error.strerror}); give another port"
-                raise ServerError(message) from error
+        """Refuse a port that is taken; one that was killed gives its folder free a moment before its ports."""
+        end = time.monotonic() + _SECONDS_UNTIL_FREE
+        while True:
+            with socket.socket() as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    listener.bind((self._host, port))
+                except OSError as error:
+                    if time.monotonic() > end:
+                        message = f"{self.name} can't listen on port {port} of {self._host} ({error.strerror}); give another port"
+                        raise ServerError(message) from error
+                else:
+                    return
+            time.sleep(0.05)
 
     def _failed(self, what: str) -> ServerError:
         text = self.log.read_text(encoding="utf-8", errors="replace")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -71,6 +72,15 @@ def eventually(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_a_port_that_is_about_to_be_free_is_waited_for(server: ProgramServer) -> None:
+    # given a server that was killed, and whose port is free only a moment later
+    taken = socket.create_server(("127.0.0.1", server._program.port))
+    threading.Timer(0.5, taken.close).start()
+    # when it is started again, then it is not refused
+    server.start()
+    assert server.answers()
 
 
 def test_why_a_server_died_is_known_after_it_was_started_again(
