@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
-import batch.run
 from batch.fingerprint import uniting_fingerprint
 from batch.raised import Raised
 from batch.run import Inputs, base_id
-from cli.commands import batch as command
 from cli.home import Home
 from shared_logic.definition import Dataset
 from shared_logic.entities import encode
@@ -22,8 +21,8 @@ from shared_logic.states.page_state import PageState, hidden
 
 def stand_in() -> None:
     """From now on batch runs of this process compute with the reference, and start no Spark."""
-    batch.run.compute = _compute  # type: ignore[assignment]
-    command.spark_session = lambda _: None  # type: ignore[assignment,return-value]
+    patch("batch.run.compute", _compute).start()
+    patch("cli.batch_run.spark_session", lambda _: None).start()
 
 
 @dataclass(frozen=True)
