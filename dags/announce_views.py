@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow.sdk import DAG, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
 
 from dags.groups import readable_views
 from dags.outlets import dataset_asset, view_asset
@@ -29,9 +30,13 @@ def announce_view(view: View) -> DAG:
 
         @task(inlets=list(read.values()), outlets=[announced])
         def announce() -> None:
-            """Tell consumers which generations it reads."""
+            """Tell consumers which generations it reads; a run by hand may come before there are any."""
             context = get_current_context()
             known, events = context["inlet_events"], context["outlet_events"]
+            if missing := [name for name, asset in read.items() if not known[asset]]:
+                raise AirflowFailException(
+                    f"{view.name} reads what was never announced: {', '.join(missing)}; run recompute_{view.name} first"
+                )
             events[announced].extra = {name: known[asset][-1].extra for name, asset in read.items()}
 
         announce()

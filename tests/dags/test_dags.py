@@ -182,6 +182,15 @@ def test_what_would_fail_again_is_not_tried_again(tmp_path: Path, fake: dict[str
 
 
 @pytest.mark.e2e
+def test_a_view_is_not_announced_before_what_it_reads(tmp_path: Path, fake: dict[str, str]) -> None:
+    Path(fake["CALLS"]).touch()
+    # given nothing that was announced, when somebody runs the DAG by hand
+    told, _ = run(tmp_path, {}, fake, "announce_mediawiki_history")
+    # then that is told once, and is no announcement
+    assert (told["tasks"]["announce"], told["events"]) == (["failed", 1], {})
+
+
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     "dag,configuration,call",
     [
