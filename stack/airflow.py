@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 from stack.server import Server, ServerError
@@ -76,14 +77,14 @@ def parts(settings: AirflowSettings) -> list[AirflowPart]:
 
 
 def prepare(settings: AirflowSettings) -> None:
-    """Make the folder, its secrets and its database, where they are missing.
+    """Make the folder, its secrets and its database, where they are missing; bring the database up to the Airflow that is installed.
 
     Raises:
         ServerError: the database can't be made.
     """
     settings.folder.mkdir(parents=True, exist_ok=True)
-    done_mark = settings.folder / ".prepared"
-    if done_mark.exists():
+    prepared, installed = settings.folder / ".prepared", version("apache-airflow")
+    if prepared.exists() and prepared.read_text(encoding="utf-8") == installed:
         return
     for name, value in (
         ("jwt_secret", secrets.token_urlsafe(32)),
@@ -91,8 +92,9 @@ def prepare(settings: AirflowSettings) -> None:
         ("passwords.json", json.dumps({ADMIN: secrets.token_urlsafe(16)})),
     ):
         path = settings.folder / name
-        path.touch(mode=0o600)
-        path.write_text(value, encoding="utf-8")
+        if not (path.exists() and path.stat().st_size):
+            path.touch(mode=0o600)
+            path.write_text(value, encoding="utf-8")
     for words in (("db", "migrate"), ("pools", "set", POOL, "1", "Writes to the home, which has one writer")):
         done = subprocess.run(
             [str(_BIN / "airflow"), *words],
@@ -107,7 +109,7 @@ def prepare(settings: AirflowSettings) -> None:
                 f"`airflow {' '.join(words)}` ended with {done.returncode}: {done.stderr.strip()[-500:]}"
             )
             raise ServerError(message)
-    done_mark.touch()
+    prepared.write_text(installed, encoding="utf-8")
 
 
 def password(settings: AirflowSettings) -> str:
