@@ -128,7 +128,9 @@ class CassandraStore:
         accumulators = {
             partition: Accumulator(_sums.decode(sums), version) for partition, sums, version in added
         }
-        return Parts(generation, through, _first(batch), _put(speed), accumulators)
+        found = Parts(generation, through, _first(batch), _put(speed), accumulators)
+        # Where the generation was given up meanwhile, some of it may be missing.
+        return found if self._generations.read(dataset, lane.generation) else self.parts(dataset, key, number)
 
     def load(self, dataset: str, number: int, rows: Iterable[tuple[bytes, bytes]]) -> tuple[int, int, int]:
         """See `Store`."""

@@ -135,7 +135,13 @@ def gathered(moment: Moment, part: Part, most: int | None = None) -> Gathered:
 
     Raises:
         TooLarge: it has more than `most` revisions; no more than their keys were read.
+        NotPublished: the moment's generations were given up meanwhile.
     """
+    with moment:
+        return _gathered(moment, part, most)
+
+
+def _gathered(moment: Moment, part: Part, most: int | None) -> Gathered:
     found = Gathered(moment, part.wiki, most)
     began_users: list[Row] = []
     match part:

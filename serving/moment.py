@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
-from serving.reader import NotPublished, Stream, check_columns, through_of
+from serving.reader import NotPublished, Stream, check_columns, check_kept, through_of
 from serving.redaction import HiddenNames, Redaction
 from serving.standing import Ends, Waiting, standing
 from shared_logic.datasets.user_current import hidden_names
@@ -42,7 +42,11 @@ def published_together(store: Store, names: Collection[str]) -> dict[str, Genera
 
 
 class Moment:
-    """Tables in generations that were published together."""
+    """Tables in generations that were published together.
+
+    As a context it refuses at its end, also where that is an error, what was read of a generation that was given up meanwhile: rows may have
+    been missing.
+    """
 
     def __init__(
         self,
@@ -58,6 +62,8 @@ class Moment:
             name: _Table(registry[name], made, Redaction(store, hidden, registry[name]))
             for name, made in generations.items()
         }
+        self._names = {hidden_names.name}
+        """Of the tables that were read."""
 
     def row(self, name: str, *key: Any) -> Record | None:
         """The row with that whole key."""
@@ -69,7 +75,7 @@ class Moment:
 
     def rows_beginning(self, name: str, prefixes: Iterable[Key]) -> Iterator[Record]:
         """All rows whose key starts with any of these, one after the other, read as they are asked for."""
-        table = self._tables[name]
+        table = self._read(name)
         found = (
             row
             for prefix in prefixes
@@ -79,9 +85,23 @@ class Moment:
 
     def rows_of(self, name: str, keys: Sequence[Key]) -> dict[Key, Record]:
         """By key the rows that these keys have; keys without one are left out."""
-        table = self._tables[name]
+        table = self._read(name)
         found = merged_of(self._store, table.dataset, table.made.lane, [encode_key(key) for key in keys])
         return dict(table.shown((key, row) for key, row in found if row is not None))
+
+    def __enter__(self) -> Self:
+        """Begin to read."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Look whether all that was read is still there.
+
+        Raises:
+            NotPublished: it isn't.
+        """
+        read, self._names = self._names, {hidden_names.name}
+        for name in read:
+            check_kept(self._store, self._tables[name].made)
 
     def freshness(self, name: str, *prefix: Any) -> Stream:
         """What rows of a table include whose key starts so, and that are read from now on; none of them."""
@@ -89,6 +109,10 @@ class Moment:
         through = through_of(self._store, table.made)
         told = standing(table.dataset, prefix, through, self._ends, self._waiting)
         return Stream(iter(()), table.made.number, through, *told)
+
+    def _read(self, name: str) -> _Table:
+        self._names.add(name)
+        return self._tables[name]
 
 
 class _Table:

@@ -165,8 +165,17 @@ class Reader:
             for prefix in prefixes:
                 _check(dataset, prefix, whole=False)
                 yield from self._beginning(dataset, made, prefix)
+            check_kept(self._store, made)
 
         return Stream(rows(), made.number, through, *told)
+
+    def check_kept(self, dataset: Dataset, generation: int) -> None:
+        """Refuse what was read of a generation that was given up since; for who doesn't read a stream to its end, which does so itself.
+
+        Raises:
+            NotPublished: it was.
+        """
+        _check_kept(self._store, dataset.name, generation)
 
     def rows_of(
         self, dataset: Dataset, keys: Sequence[bytes], generation: int
@@ -246,7 +255,12 @@ class Reader:
         """The generation, the offsets it was through before any row was read, and the rows as they are asked for."""
         _check(dataset, prefix, whole=False)
         made = self._generation(dataset, generation)
-        return made, through_of(self._store, made), self._beginning(dataset, made, prefix, start)
+
+        def rows() -> Iterator[dict[str, Any]]:
+            yield from self._beginning(dataset, made, prefix, start)
+            check_kept(self._store, made)
+
+        return made, through_of(self._store, made), rows()
 
     def _layers(self, dataset: Dataset, made: Generation) -> Layers | None:
         files = self._files(made)
@@ -261,33 +275,17 @@ class Reader:
         else:
             for key, row in self._store.speed_rows(lane, b""):
                 yield decode_key(schema, key), None if row is None else decode_values(schema, row)
-        self._check_kept(made)
-
-    def _check_kept(self, made: Generation) -> None:
-        """Refuse what was read while the generation was given up: stores forget it before its rows, of which some may be missing.
-
-        Raises:
-            NotPublished: it was.
-        """
-        if generation_of(self._store, made.dataset, made.number) is None:
-            message = f"{made.dataset}, generation {made.number} was given up while it was read; read again"
-            raise NotPublished(message)
+        check_kept(self._store, made)
 
     def _beginning(
         self, dataset: Dataset, made: Generation, prefix: Key, start: bytes = b""
     ) -> Iterator[dict[str, Any]]:
-        """The rows of a generation whose key starts so and is not before `start`, as they are asked for.
-
-        Raises:
-            NotPublished: it was given up before all rows of the table were read.
-        """
+        """The rows of a generation whose key starts so and is not before `start`, as they are asked for."""
         schema = dataset.schema
         rows = merged(self._store, dataset, made.lane, encode_key(prefix), start)
         decoded = ((decode_key(schema, key), decode_values(schema, values)) for key, values in rows)
         for key, values in self._redaction(dataset).of_rows(decoded):
             yield schema.record(key, values)
-        if not prefix:
-            self._check_kept(made)
 
     def _answer(
         self, dataset: Dataset, prefix: Key, made: Generation, through: Cut, rows: list[dict[str, Any]]
@@ -335,6 +333,15 @@ def through_of(store: Store, made: Generation) -> Cut:
     )
 
 
+def check_kept(store: Store, made: Generation) -> None:
+    """Refuse what was read while its generation was given up: stores forget it before its rows, of which some may be missing.
+
+    Raises:
+        NotPublished: it was.
+    """
+    _check_kept(store, made.dataset, made.number)
+
+
 def check_columns(dataset: Dataset, made: Generation) -> None:
     """Refuse rows of another table than the dataset has by now: never is one read as the other.
 
@@ -348,6 +355,12 @@ def check_columns(dataset: Dataset, made: Generation) -> None:
             f"{dataset.name}, generation {made.number} was made with other columns than the code has by now "
             f"(new: {new}; gone: {gone}); `wikibraid batch run {dataset.name}` makes a generation with these"
         )
+        raise NotPublished(message)
+
+
+def _check_kept(store: Store, dataset: str, number: int) -> None:
+    if generation_of(store, dataset, number) is None:
+        message = f"{dataset}, generation {number} was given up while it was read; read again"
         raise NotPublished(message)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from shared_logic.datasets.user_current import hidden_names
 from shared_logic.definition import Dataset
+from shared_logic.generations import generation_of
 from shared_logic.hidden_names import name_digest
 from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
 from shared_logic.merge import merged_of
@@ -54,7 +55,11 @@ class HiddenNames:
             return set()
         keys = {encode_key((wiki, name_digest(name))): (wiki, name) for wiki, name in told}
         found = merged_of(self._store, hidden_names, made.lane, list(keys))
-        return {keys[key] for key, row in found if row is not None}
+        hidden = {keys[key] for key, row in found if row is not None}
+        # Rows of a generation that was given up meanwhile may be missing, and no name may be shown for that.
+        if not self.is_of_moment and generation_of(self._store, made.dataset, made.number) is None:
+            return self.among(told)
+        return hidden
 
 
 class Redaction:

@@ -56,15 +56,15 @@ def routes(source: Source, log: QueryLog, usual_wiki: str) -> APIRouter:
         wiki: Wiki = usual_wiki,
         reason: Reason = "",
     ) -> Response:
-        moment = source.moment(TABLES)
-        read, users = least_fresh(moment), SimilarUsers(moment)
-        (editor,) = _editors(request, users, log, wiki, [usertext], reason)
-        described = users.described(wiki, editor)
-        results = []
-        for other, pages in users.neighbours(wiki, editor, k):
-            results.append(similarity(editor, other, pages))
-            if followup:
-                results[-1]["follow-up"] = users.follow_up(wiki, editor, other)
+        with source.moment(TABLES) as moment:
+            read, users = least_fresh(moment), SimilarUsers(moment)
+            (editor,) = _editors(request, users, log, wiki, [usertext], reason)
+            described = users.described(wiki, editor)
+            results = []
+            for other, pages in users.neighbours(wiki, editor, k):
+                results.append(similarity(editor, other, pages))
+                if followup:
+                    results[-1]["follow-up"] = users.follow_up(wiki, editor, other)
         told = {name: described[name] for name in EditorModel.model_fields}
         return private({**told, "results": results}, read)
 
@@ -90,12 +90,13 @@ def routes(source: Source, log: QueryLog, usual_wiki: str) -> APIRouter:
         ] = None,
         reason: Reason = "",
     ) -> Response:
-        moment = source.moment(TABLES)
-        read, users = least_fresh(moment), SimilarUsers(moment)
-        editors = _editors(request, users, log, wiki, usertext, reason)
-        if len(editors) < LEAST_ACCOUNTS:
-            raise Problem(HTTPStatus.BAD_REQUEST, "query.usertext: all are one account; name another one")
-        return private(users.case(wiki, editors, until), read)
+        with source.moment(TABLES) as moment:
+            read, users = least_fresh(moment), SimilarUsers(moment)
+            editors = _editors(request, users, log, wiki, usertext, reason)
+            if len(editors) < LEAST_ACCOUNTS:
+                raise Problem(HTTPStatus.BAD_REQUEST, "query.usertext: all are one account; name another one")
+            told = users.case(wiki, editors, until)
+        return private(told, read)
 
     @router.get("/page", summary="A page to look at a case", include_in_schema=False)
     def page() -> FileResponse:

@@ -101,6 +101,7 @@ def _endpoint(source: Source, dataset: Dataset) -> Callable[..., Response]:
                 )
                 break
             page.append(row)
+        source.reader.check_kept(dataset, found.generation)
         if not page and cursor is None:
             raise Problem(HTTPStatus.NOT_FOUND, f"{dataset.name} has no rows with this key")
         items = [{name: row[name] for name in names} for row in page]

@@ -639,3 +639,29 @@ def test_what_was_hidden_stays_hidden(cql: Cql, said: list[tuple[int, int, int]]
         store.redact(wiki, rev_id, bits, clock)
         wanted[rev_id] = wanted.get(rev_id, 0) | bits
     assert store.redactions(wiki, [1, 2, 3]) == wanted
+
+
+def test_a_row_of_a_generation_that_is_given_up_meanwhile_is_that_of_the_next(
+    cassandra: CassandraStore, cql: Cql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given two generations of a row, and a reader who has seen that the first is published
+    for number in (1, 2):
+        cassandra.add_generation(generation("d", number))
+        cassandra.load("d", number, iter([(A, b"row %d" % number)]))
+    cassandra.publish("d", 1)
+    positions = cassandra._positions.of_lane
+
+    def slow(lane: Lane) -> Mapping[int, int]:
+        if lane == ONE:
+            # when the second one is published meanwhile, and the first one given up
+            cassandra.publish("d", 2)
+            cassandra.expire("d", {2})
+        return positions(lane)
+
+    monkeypatch.setattr(cassandra._positions, "of_lane", slow)
+    # then the row is not missing
+    found = cassandra.parts("d", A)
+    assert found is not None
+    assert (found.generation.number, found.batch) == (2, b"row 2")
+    # and of the first one nobody knows
+    assert cassandra.parts("d", A, 1) is None

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 import pytest
+from msgspec import structs
 
 import shared_logic.datasets  # noqa: F401  registers them
 from serving.moment import Moment, published_together
-from serving.reader import Reader
+from serving.reader import NotPublished, Reader
 from serving.redaction import HiddenNames, Redaction
 from shared_logic.entities import user
 from shared_logic.language import Partition, Table, about
 from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
+from shared_logic.protocols import Lane
 from shared_logic.reference import united
 from shared_logic.registry import Registry, registry
 from shared_logic.states.user_state import Hiding, Seen, UserState
@@ -55,6 +57,41 @@ def store() -> MemoryStore:
 def test_a_moment_shows_what_every_read_shows(store: MemoryStore, name: str) -> None:
     moment = Moment(store, published_together(store, NAMES))
     assert moment.rows(name, "w") == Reader(store).scan(registry[name], ("w",)).rows
+
+
+@pytest.mark.parametrize("given_up", ["user_current", "hidden_names"])
+def test_what_is_given_up_meanwhile_is_not_taken_for_no_row(store: MemoryStore, given_up: str) -> None:
+    # given tables of a moment, of which there is another generation by now
+    moment = Moment(store, published_together(store, NAMES))
+    for dataset, made in load_generation(store, registry.closure(NAMES), {}, (0,), "again"):
+        store.publish(dataset.name, made.number)
+    with moment:
+        moment.rows("user_current", "w")
+    # when the older one of one, or of that of hidden names, is given up while it is read
+    store.expire(given_up, {2})
+    # then whoever found no row is told why, and once
+    with pytest.raises(NotPublished, match=f"{given_up}, generation 1 was given up"), moment:
+        raise LookupError(moment.row("user_current", "w", "7"))
+    with pytest.raises(LookupError), Moment(store, published_together(store, NAMES)):
+        raise LookupError
+
+
+def test_no_name_is_shown_because_a_generation_was_given_up(store: MemoryStore) -> None:
+    # given a store that gets another generation of the hidden names, and gives up the older one, while they are looked up
+    class Hasty(MemoryStore):
+        def batch_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+            if lane == Lane("hidden_names", 1):
+                rows = dict(self.batch_rows(lane, b""))
+                self.add_generation(structs.replace(self.generations("hidden_names")[0], number=2))
+                self.load("hidden_names", 2, iter(rows.items()))
+                self.publish("hidden_names", 2)
+                self.expire("hidden_names", {2})
+            return super().batch_rows_of(lane, keys)
+
+    hasty = Hasty()
+    vars(hasty).update(vars(store))
+    # then the names are those of the newer one
+    assert HiddenNames(hasty).among({("w", "Secret"), ("w", "Shown")}) == {("w", "Secret")}
 
 
 def test_hidden_accounts_are_in_no_read(store: MemoryStore) -> None:

@@ -254,18 +254,37 @@ def test_a_key_that_no_row_can_have_is_refused(
 # --- explain
 
 
-@pytest.mark.parametrize("in_files", [False, True])
-def test_what_is_given_up_while_it_is_read_is_not_taken_for_a_whole_table(
-    with_counts: Store, in_files: bool
+def rows_of_the_table(read: Reader) -> Iterator[Any]:
+    return read.stream(counts, generation=1).rows
+
+
+def rows_beside_files(read: Reader) -> Iterator[Any]:
+    layers = read.stream(counts, generation=1).layers
+    assert layers is not None
+    return layers.speed
+
+
+def rows_of_a_partition(read: Reader) -> Iterator[Any]:
+    return read.stream(counts, ("w",), 1).rows
+
+
+def rows_of_partitions(read: Reader) -> Iterator[Any]:
+    return read.stream_of(counts, [("w",), ("x",)], 1).rows
+
+
+@pytest.mark.parametrize(
+    "begin", [rows_of_the_table, rows_beside_files, rows_of_a_partition, rows_of_partitions]
+)
+def test_what_is_given_up_while_it_is_read_is_not_taken_for_all_rows(
+    with_counts: Store, begin: Callable[[Reader], Iterator[Any]]
 ) -> None:
     # given two generations, and somebody who has begun to read the older one
     publish(with_counts, counts, 2, {("w", X): (6, 60)})
 
     def rows() -> Iterator[Any]:
-        stream = Reader(with_counts, files=lambda _: []).stream(counts, generation=1)
-        return stream.layers.speed if in_files and stream.layers else stream.rows
+        return begin(Reader(with_counts, files=lambda _: []))
 
-    assert len(list(rows())) > 1
+    assert list(rows())
     begun = rows()
     next(begun)
     # when it is given up
