@@ -8,27 +8,18 @@ import shared_logic.datasets  # noqa: F401  registers them
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
 from shared_logic.memory_store import MemoryStore
-from shared_logic.protocols import Generation
 from shared_logic.registry import registry
 from speed.daemon import Daemon
 from speed.memory_log import MemoryLog
 from speed.shares import Share, duties
+from tests.generations import generation
 
 PARTITIONS, PARTS = 4, 3
 
 
 def publish(store: MemoryStore, dataset: Dataset, run: str) -> None:
-    made = Generation(
-        dataset=dataset.name,
-        number=1,
-        cut=(0,) * PARTITIONS,
-        bootstrap="",
-        base="",
-        fingerprint=fingerprint(dataset),
-        delta_version=0,
-        run=run,
-    )
-    store.add_generation(made)
+    cut = (0,) * PARTITIONS
+    store.add_generation(generation(dataset.name, cut=cut, fingerprint=fingerprint(dataset), run=run))
     store.publish(dataset.name, 1)
 
 
