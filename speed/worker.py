@@ -254,7 +254,7 @@ def alike(
         standing = tuple(
             (store.progress(lane, partition), store.batch_end(lane, partition)) for partition in places
         )
-        family = relatives(dataset, (other for other, its in lanes if its.run == made.run))[0].name
+        family = relatives(dataset, [other for other, its in lanes if its.run == made.run])[0].name
         first = first_of.setdefault((made.run, family), standing)
         if _of_one_batch(first, standing):
             standing = first
