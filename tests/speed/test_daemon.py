@@ -49,7 +49,7 @@ def publish(store: Store, dataset: Dataset, cut: Cut, run: str, code: str | None
 def begun(kept: Daemon) -> list[DatasetGeneration]:
     """What is published, with workers for it, at which the daemon has looked."""
     published = kept._published()
-    kept._workers = kept._made(published, kept._made_groups(published))
+    kept._begin(published)
     kept._look(published)
     return published
 

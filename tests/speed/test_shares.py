@@ -30,8 +30,8 @@ def owners(store: MemoryStore) -> dict[tuple[str, int], int]:
         daemon = Daemon(
             MemoryLog(PARTITIONS), store, tuple(registry.values()), Share(place, PARTS), lambda _: None
         )
-        published = daemon._published()
-        for worker in daemon._made(published, daemon._made_groups(published)):
+        daemon._begin(daemon._published())
+        for worker in daemon._workers:
             for at in ((name, partition) for name in worker.names for partition in worker.partitions):
                 assert at not in found, at
                 found[at] = place
