@@ -238,8 +238,17 @@ class _Join:
         self, archive: list[tuple[int, Row]], live_revisions: set[int], live_pages: set[int]
     ) -> Iterator[tuple[int, PageState]]:
         """Archived revisions, then the pages that only the archive knows."""
+        for row in self.newest_archived(archive, live_revisions):
+            read = self.attempt("archive", "ar_rev_id", row, self.archived_revision)
+            if read is not None:
+                yield read
+        for page_id, (namespace, title) in _last_titles(archive).items():
+            if page_id not in live_pages:
+                yield page_id, archived_page(namespace, title, self.beginning)
+
+    def newest_archived(self, archive: list[tuple[int, Row]], live_revisions: set[int]) -> Iterable[Row]:
+        """Of each revision that is not live the row that was archived last; the others are told as left out."""
         newest: dict[int, Row] = {}
-        titles: dict[int, tuple[tuple[int, str, int], int, str]] = {}
         for rev_id, row in archive:
             if rev_id in live_revisions:
                 self.leave_out(row, f"revision {rev_id} is live")
@@ -250,21 +259,7 @@ class _Join:
                 continue
             older, newest[rev_id] = sorted((row, known), key=lambda copy: copy.get("ar_timestamp") or "")
             self.leave_out(older, f"revision {rev_id} is archived again, and not before")
-        for rev_id, row in archive:
-            # The row archived last bears the title that the page had last: deletions number their rows upwards.
-            page_id = number_if_any(row, "ar_page_id")
-            title, namespace = row.get("ar_title"), number_if_any(row, "ar_namespace", NAMESPACES)
-            if not page_id or page_id < 0 or page_id in live_pages or not title or namespace is None:
-                continue
-            order = (number_if_any(row, "ar_id") or 0, row.get("ar_timestamp") or "", rev_id)
-            if page_id not in titles or titles[page_id][0] < order:
-                titles[page_id] = (order, namespace, title)
-        for row in newest.values():
-            read = self.attempt("archive", "ar_rev_id", row, self.archived_revision)
-            if read is not None:
-                yield read
-        for page_id, (_, namespace, title) in titles.items():
-            yield page_id, archived_page(namespace, title, self.beginning)
+        return newest.values()
 
     def leave_out(self, row: Row, why: str) -> None:
         """Tell of a row of the archive that another row is used instead."""
@@ -477,6 +472,23 @@ class _Join:
                 self.problems(Problem(table, str(row.get(key)), WIKI_COLUMN, "no_wiki", detail))
                 continue
             yield row
+
+
+def _last_titles(archive: Iterable[tuple[int, Row]]) -> dict[int, tuple[int, str]]:
+    """By page id the namespace and title under which its rows of the archive were archived last."""
+    titles: dict[int, tuple[int, str]] = {}
+    for _, row in sorted(archive, key=_archived_order, reverse=True):
+        page_id = number_if_any(row, "ar_page_id")
+        title, namespace = row.get("ar_title"), number_if_any(row, "ar_namespace", NAMESPACES)
+        if page_id and page_id > 0 and title and namespace is not None:
+            titles.setdefault(page_id, (namespace, title))
+    return titles
+
+
+def _archived_order(archived: tuple[int, Row]) -> tuple[int, str, int]:
+    """Deletions number their rows upwards."""
+    rev_id, row = archived
+    return number_if_any(row, "ar_id") or 0, row.get("ar_timestamp") or "", rev_id
 
 
 def _archive_row(row: Row) -> tuple[int, Row]:
