@@ -149,9 +149,8 @@ def _users(record: dict[str, Any], names: Pseudonyms) -> bool:
                 within[key] = shown = names.shown(value)
                 changed |= shown != value
             else:
-                records += [
-                    one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)
-                ]
+                inner = value if isinstance(value, list) else [value]
+                records += [one for one in inner if isinstance(one, dict)]
     return changed
 
 
