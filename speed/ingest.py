@@ -49,11 +49,6 @@ class Counts:
     before: int = 0
     """Lines that were done before these: they are not read again."""
 
-    @property
-    def balanced(self) -> bool:
-        """Whether every event is accounted for."""
-        return self.read == self.kept + self.copies + self.dead + self.out_of_scope + self.canaries
-
     def add(self, other: Counts) -> None:
         """Count what became of others too."""
         self.read += other.read

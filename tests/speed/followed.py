@@ -1,4 +1,4 @@
-"""What a log has of a source that was followed into it, and what it should have."""
+"""What a log has of a source that was brought into it, and what it should have."""
 
 from __future__ import annotations
 
@@ -54,3 +54,9 @@ def followed(log: SqliteLog, source: Source, until: Callable[[Counts], bool], se
 
 def wanting(*wikis: str) -> Scope:
     return Scope(frozenset(wikis))
+
+
+def is_balanced(counts: Counts) -> bool:
+    """Whether every event that was read is accounted for."""
+    became = counts.kept + counts.copies + counts.dead + counts.out_of_scope + counts.canaries
+    return counts.read == became
