@@ -34,7 +34,7 @@ Subject = tuple[str, str, int]
 REVISION, LOG_ROW = "revision", "log"
 
 
-class Told(NamedTuple):
+class SubjectVisibility(NamedTuple):
     """What one state tells of what is hidden of a revision or log row; of several the greatest is so."""
 
     subject: Subject
@@ -52,15 +52,17 @@ class Hidden(NamedTuple):
     """Those of hidden accounts, as digests."""
 
 
-def told_by(entity: Entity, state: State) -> Iterator[Told]:
+def told_by(entity: Entity, state: State) -> Iterator[SubjectVisibility]:
     """What the state tells of what is hidden."""
     if isinstance(state, PageState):
         for rev_id, revision in state.revisions.items():
             if revision.visibility is not None:
                 visibility = revision.visibility
-                yield Told((entity.wiki, REVISION, rev_id), visibility.stamp, visibility.bits)
+                yield SubjectVisibility((entity.wiki, REVISION, rev_id), visibility.stamp, visibility.bits)
     elif isinstance(state, LogState) and state.visibility is not None:
-        yield Told((entity.wiki, LOG_ROW, entity.id), Stamp(state.visibility.at, 0, 0), state.visibility.bits)
+        yield SubjectVisibility(
+            (entity.wiki, LOG_ROW, entity.id), Stamp(state.visibility.at, 0, 0), state.visibility.bits
+        )
 
 
 def purged_state(entity: Entity, state: State, hidden: Hidden) -> State:

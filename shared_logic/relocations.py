@@ -64,7 +64,7 @@ class Restore(msgspec.Struct, frozen=True, kw_only=True):
     """Bare."""
 
 
-Told = Merge | Restore
+MergeOrRestore = Merge | Restore
 
 
 class Unresolved(Exception):  # noqa: N818  what is so, not that something failed
@@ -81,7 +81,7 @@ class Pages(Protocol):
         """By page id the states of all pages that bear or bore that bare title, in whatever namespace."""
 
 
-def told(found: Read) -> Told | None:
+def told(found: Read) -> MergeOrRestore | None:
     """What the event tells of revisions that went elsewhere, without saying which."""
     event = found.event
     match event:
@@ -98,8 +98,8 @@ def told(found: Read) -> Told | None:
 
 
 def resolved(
-    what_was_told: Iterable[Told], pages: Pages
-) -> Iterator[tuple[Told, Sequence[bytes] | Unresolved]]:
+    what_was_told: Iterable[MergeOrRestore], pages: Pages
+) -> Iterator[tuple[MergeOrRestore, Sequence[bytes] | Unresolved]]:
     """Each with the events that say it revision by revision (none, where all of that is known already), or why nothing can.
 
     They come as they happened: a page may be left that was reached before.
@@ -142,7 +142,7 @@ class _Learning:
             self._said[event.wiki_id, page_id] = join(known, PageState(revisions=event.revisions))
 
 
-def _order(what: Told) -> tuple[int, int]:
+def _order(what: MergeOrRestore) -> tuple[int, int]:
     return what.at, what.log_id if isinstance(what, Merge) else 0
 
 

@@ -17,7 +17,7 @@ from shared_logic.clock import instant, instant_or_none, milliseconds
 from shared_logic.hidden_names import is_pseudonym, name_digest
 from shared_logic.history.log_row import Actor, Issue, LogRow
 from shared_logic.history.names import Renames, name_since, renames_of
-from shared_logic.history.spelling import Told, respelled
+from shared_logic.history.spelling import LogTexts, respelled
 from shared_logic.history.user_events import UserEvent, UserEventType, hides_name, user_events
 from shared_logic.history.user_history import UserSeed, bot_by
 from shared_logic.language import Clustering, Link, Linked, Partition, Table, about, dataset
@@ -157,7 +157,9 @@ def spelled(said: Linked[UserName]) -> Linked[UserName]:
 
 
 def _respelled(row: UserName, spelling: _Spelled) -> UserName:
-    told = respelled(row.log_type, None, Told(row.title, row.params, row.comment, row.user_name), spelling)
+    told = respelled(
+        row.log_type, None, LogTexts(row.title, row.params, row.comment, row.user_name), spelling
+    )
     return replace(
         row,
         name=spelling.shown(row.name),
