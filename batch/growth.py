@@ -71,7 +71,7 @@ def bounds(measure: str, before: int) -> tuple[float, float]:
     """The least and the most that a count may be now.
 
     >>> bounds("rows", 1_000_000), bounds("rows", 9)
-    ((990000.0, 2000000.0), (-3.0, 1009.0))
+    ((990000.0, 2000000.0), (-3.0, 1009))
     """
     chance = DEVIATIONS * math.sqrt(before)
     share = LEAST_OF_ROWS if measure == ROWS else LEAST_OF_SOME

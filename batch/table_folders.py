@@ -11,7 +11,7 @@ from pathlib import Path
 
 from batch.compressed import InputError, open_input
 from batch.table_files import Row, read_table_folder
-from shared_logic.eventify.rows import NAMESPACES, WIKI_COLUMN, BadRowError, UnreadRow, whole_number
+from shared_logic.eventify.rows import NAMESPACES, WIKI_COLUMN, BadRowError, UnreadRow, parse_number
 from shared_logic.states.site_state import Namespace
 
 NAMESPACE_MAP = "project_namespace_map.csv"
@@ -122,7 +122,7 @@ def _sites(path: Path) -> dict[str, Site]:
             continue
         try:
             host, _, _, wiki, _, _, _, namespace, canonical, localized, _, is_content = row
-            place = whole_number("namespace", namespace, NAMESPACES)
+            place = parse_number("namespace", namespace, NAMESPACES)
         except (ValueError, BadRowError) as error:
             message = f"{path}, line {number}: {len(row)} columns where {_COLUMNS} are wanted, or no number: {error}"
             raise InputError(message) from error

@@ -25,6 +25,7 @@ from shared_logic.registry import registry
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from batch.candidates import View
     from batch.run import Result
 
 
@@ -67,17 +68,17 @@ def recompute(
     purges = tuple(plan.id for plan in purges_begun(home.purges))
     given = [log.identity, *bootstraps, *purges, *(["full"] if full else []), computing_fingerprint()]
     run = run_id(cut, given, code)
-    asked, datasets = datasets, _with_hidden_names(store, datasets)
-    code |= {dataset.name: fingerprint(dataset) for dataset in datasets}
+    computed = _with_hidden_names(store, datasets)
+    code |= {dataset.name: fingerprint(dataset) for dataset in computed}
     progress.say("archiving the log")
     with home.keeping_archive("batch run"):
         archive(log, home.archive, cut)
-    inputs = Inputs(bootstraps, home.archive, cut, purges, _runs_to_go_on_from(store, datasets, cut), full)
+    inputs = Inputs(bootstraps, home.archive, cut, purges, _runs_to_go_on_from(store, computed, cut), full)
     get_ready()
     with temporary(home.temporary) as folder:
-        result = compute(spark_session(home), datasets, inputs, home.path, folder, run, code, progress.say)
+        result = compute(spark_session(home), computed, inputs, home.path, folder, run, code, progress.say)
         _refuse_failed(
-            result, despite_growth_command(home, asked, cut, full=full), despite_growth=despite_growth
+            result, despite_growth_command(home, datasets, cut, full=full), despite_growth=despite_growth
         )
         for line in told_of_raised(result):
             err.print(line, markup=False, soft_wrap=True)
@@ -85,7 +86,7 @@ def recompute(
         _load_states(store, result)
         result.release()
     lanes: list[DatasetGeneration] = []
-    for dataset in datasets:
+    for dataset in computed:
         progress.say(f"loading {dataset.name}")
         view = result.views[dataset.name]
         made = _made_by(store, dataset, run, code[dataset.name]) or Generation(
@@ -99,10 +100,22 @@ def recompute(
             run=run,
             columns=dataset.schema.signature,
         )
-        with temporary(home.temporary) as spill, store.atomically():
-            store.add_generation(made)
-            store.load(dataset.name, made.number, view.rows(spill))
+        _load(home, store, made, view)
         lanes.append(DatasetGeneration(dataset, made))
+    return _published(log, store, lanes, result, progress)
+
+
+def _load(home: Home, store: Store, made: Generation, view: View) -> None:
+    """Load a candidate with the rows of its view."""
+    with temporary(home.temporary) as spill, store.atomically():
+        store.add_generation(made)
+        store.load(made.dataset, made.number, view.rows(spill))
+
+
+def _published(
+    log: Log, store: Store, lanes: list[DatasetGeneration], result: Result, progress: Meter
+) -> Published:
+    """Let speed bring the candidates to the end of the log, and flip to all of them."""
     progress.say("catching up with the log")
     catch_up(log, store, lanes, EngineName.LOOP)
     with store.atomically():

@@ -14,7 +14,7 @@ from serving.sqlite_store import StoreError
 from serving.standing import lag_of
 from serving.stored_pages import StoredPages
 from shared_logic.protocols import Cut, LogError, Store
-from shared_logic.relocations import Merge, Told
+from shared_logic.relocations import Merge, MergeOrRestore
 from speed.relocations import SECONDS_UNTIL_SETTLED, Outcome, resolve
 from speed.sqlite_log import Relocation
 
@@ -151,7 +151,7 @@ def _waiting(noted: Collection[Relocation]) -> str:
     return f"{len(noted):,} history merges or restores wait to be followed"
 
 
-def _named(what: Told) -> str:
+def _named(what: MergeOrRestore) -> str:
     if isinstance(what, Merge):
         return f"{what.wiki}, log row {what.log_id}: the merge of {what.title} into {what.destination}"
     return f"{what.wiki}: the restore of page {what.page_id}, {what.title}"

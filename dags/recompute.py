@@ -19,6 +19,21 @@ from dags.groups import Group, groups, of_view, readable_views
 from dags.outlets import dataset_asset
 from dags.schedule import BEGINNING, POOL, RETRIES, SCHEDULE, WAITS
 
+PARAMS = {
+    "bootstrap": Param("", type="string", description="Folder of tables to begin from; empty: those known."),
+    "wiki": Param("", type="string", description="Of that folder, unless the folder tells it."),
+    "cut": Param("", type="string", description="Offsets of the log, as 10,12,9,14; empty: its end."),
+    "full": Param(
+        default=False,
+        type="boolean",
+        description="Whether all of history is computed again, in place of what was said since the last run.",
+    ),
+    "parity": Param(
+        default=True, type="boolean", description="Whether merged and recomputed rows are compared."
+    ),
+}
+"""What somebody who asks for a run may say of it."""
+
 
 def recompute(group: Group, schedule: str | None) -> DAG:
     """The DAG of these datasets; without a schedule it runs when it is asked to."""
@@ -34,73 +49,62 @@ def recompute(group: Group, schedule: str | None) -> DAG:
         max_active_runs=1,
         tags=["wikibraid", "recompute"],
         default_args={"owner": "wikibraid", **RETRIES},
-        params={
-            "bootstrap": Param(
-                "", type="string", description="Folder of tables to begin from; empty: those known."
-            ),
-            "wiki": Param("", type="string", description="Of that folder, unless the folder tells it."),
-            "cut": Param("", type="string", description="Offsets of the log, as 10,12,9,14; empty: its end."),
-            "full": Param(
-                default=False,
-                type="boolean",
-                description="Whether all of history is computed again, in place of what was said since the last run.",
-            ),
-            "parity": Param(
-                default=True, type="boolean", description="Whether merged and recomputed rows are compared."
-            ),
-        },
+        params=PARAMS,
     ) as made:
-
-        @task(pool=POOL)
-        def refresh() -> list[str]:
-            """Take tables in, if a folder is named; the ids of the bootstraps, one a wiki."""
-            params = get_current_context()["params"]
-            if not params["bootstrap"]:
-                return []
-            of = ["--wiki", params["wiki"]] if params["wiki"] else []
-            found: list[dict[str, Any]] = wikibraid_json("ingest", "tables", params["bootstrap"], *of)
-            return [taken["bootstrap"]["id"] for taken in found]
-
-        @task
-        def cut() -> str:
-            """Where the batch ends and the speed layer begins."""
-            asked = get_current_context()["params"]["cut"]
-            return str(asked or wikibraid("cut").strip())
-
-        @task(pool=POOL)
-        def batch(where: str) -> list[dict[str, Any]]:
-            """Compute, audit, load, catch up, flip."""
-            context = get_current_context()
-            run, end = context["dag_run"], context.get("data_interval_end")
-            is_backfill = str(run.run_type).rpartition(".")[2].lower().startswith("backfill")
-            now = ["--now", _instant(end)] if is_backfill and end else []
-            full = ["--full"] if context["params"]["full"] else []
-            published: list[dict[str, Any]] = wikibraid_json(
-                "batch", "run", *names, "--cut", where, *now, *full
-            )
-            return published
-
-        @task(pool=POOL)
-        def parity(published: list[dict[str, Any]]) -> int:
-            """Compare what is served with a recomputation of everything; a difference stops here."""
-            if not get_current_context()["params"]["parity"]:
-                return 0
-            compared = [made["dataset"] for made in published if made["dataset"] in names]
-            return len(wikibraid_json("parity", *compared)["differences"])
-
-        @task(outlets=[dataset_asset(name) for name in names])
-        def announce(published: list[dict[str, Any]], differing: int) -> None:
-            """Tell consumers exactly what they can read."""
-            events = get_current_context()["outlet_events"]
-            by_name = {made["dataset"]: made for made in published}
-            for name in names:
-                events[dataset_asset(name)].extra = {**by_name[name], "differing": differing}
-
         where = cut()
-        published = batch(where)
         refresh() >> where
-        announce(published, parity(published))
+        published = batch(names, where)
+        differing = parity(names, published)
+        announce.override(outlets=[dataset_asset(name) for name in names])(names, published, differing)
     return made
+
+
+@task(pool=POOL)
+def refresh() -> list[str]:
+    """Take tables in, if a folder is named; the ids of the bootstraps, one a wiki."""
+    params = get_current_context()["params"]
+    if not params["bootstrap"]:
+        return []
+    of = ["--wiki", params["wiki"]] if params["wiki"] else []
+    found: list[dict[str, Any]] = wikibraid_json("ingest", "tables", params["bootstrap"], *of)
+    return [taken["bootstrap"]["id"] for taken in found]
+
+
+@task
+def cut() -> str:
+    """Where the batch ends and the speed layer begins: offsets, as `10,12,9,14`."""
+    asked = get_current_context()["params"]["cut"]
+    return str(asked or wikibraid("cut").strip())
+
+
+@task(pool=POOL)
+def batch(names: list[str], where: str) -> list[dict[str, Any]]:
+    """Compute, audit, load, catch up, flip; the generations that were published."""
+    context = get_current_context()
+    run, end = context["dag_run"], context.get("data_interval_end")
+    is_backfill = str(run.run_type).rpartition(".")[2].lower().startswith("backfill")
+    now = ["--now", _instant(end)] if is_backfill and end else []
+    full = ["--full"] if context["params"]["full"] else []
+    published: list[dict[str, Any]] = wikibraid_json("batch", "run", *names, "--cut", where, *now, *full)
+    return published
+
+
+@task(pool=POOL)
+def parity(names: list[str], published: list[dict[str, Any]]) -> int:
+    """Compare what is served with a recomputation of everything; a difference stops here."""
+    if not get_current_context()["params"]["parity"]:
+        return 0
+    compared = [made["dataset"] for made in published if made["dataset"] in names]
+    return len(wikibraid_json("parity", *compared)["differences"])
+
+
+@task
+def announce(names: list[str], published: list[dict[str, Any]], differing: int) -> None:
+    """Tell consumers exactly what they can read."""
+    events = get_current_context()["outlet_events"]
+    by_name = {made["dataset"]: made for made in published}
+    for name in names:
+        events[dataset_asset(name)].extra = {**by_name[name], "differing": differing}
 
 
 def _instant(at: datetime) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from shared_logic.merge import side_by_side
+
 
 @dataclass(slots=True)
 class Counts:
@@ -20,21 +22,12 @@ def difference(
     shown: Iterator[tuple[bytes, bytes]], wanted: Iterator[tuple[bytes, bytes]], counts: Counts
 ) -> Iterator[tuple[bytes, bytes | None]]:
     """What must be written over `shown` to see `wanted`, None a tombstone; both come in order of key."""
-    old, new = next(shown, None), next(wanted, None)
-    while old is not None or new is not None:
-        if new is None or (old is not None and old[0] < new[0]):
-            if old is not None:
-                counts.removed += 1
-                yield old[0], None
-            old = next(shown, None)
-        elif old is None or new[0] < old[0]:
+    for old, new in side_by_side(shown, wanted):
+        if old == new:
+            counts.same += 1
+        elif new is not None:
             counts.changed += 1
             yield new
-            new = next(wanted, None)
-        else:
-            if old[1] == new[1]:
-                counts.same += 1
-            else:
-                counts.changed += 1
-                yield new
-            old, new = next(shown, None), next(wanted, None)
+        elif old is not None:
+            counts.removed += 1
+            yield old[0], None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared_logic.keys import decode_key, decode_values
+from shared_logic.merge import side_by_side
 from shared_logic.tables import Key, Schema
 
 Rows = Iterable[tuple[bytes, bytes]]
@@ -24,24 +25,19 @@ class Difference:
 
 def compare(schema: Schema[Any], left: Rows, right: Rows) -> Iterator[Difference]:
     """The differences of two tables given as bytes in order of key."""
-    ours, theirs = iter(left), iter(right)
-    one, other = next(ours, None), next(theirs, None)
-    while one is not None or other is not None:
-        if other is None or (one is not None and one[0] < other[0]):
-            if one is not None:
-                yield Difference(decode_key(schema, one[0]), "row", decode_values(schema, one[1]), None)
-            one = next(ours, None)
-        elif one is None or other[0] < one[0]:
-            yield Difference(decode_key(schema, other[0]), "row", None, decode_values(schema, other[1]))
-            other = next(theirs, None)
-        else:
+    for one, other in side_by_side(iter(left), iter(right)):
+        if one is not None and other is not None:
             if one[1] != other[1]:
-                key = decode_key(schema, one[0])
-                values = zip(
-                    schema.value_names,
-                    decode_values(schema, one[1]),
-                    decode_values(schema, other[1]),
-                    strict=True,
-                )
-                yield from (Difference(key, name, a, b) for name, a, b in values if a != b)
-            one, other = next(ours, None), next(theirs, None)
+                yield from _of_columns(schema, one[0], one[1], other[1])
+        elif one is not None:
+            yield Difference(decode_key(schema, one[0]), "row", decode_values(schema, one[1]), None)
+        elif other is not None:
+            yield Difference(decode_key(schema, other[0]), "row", None, decode_values(schema, other[1]))
+
+
+def _of_columns(schema: Schema[Any], key: bytes, left: bytes, right: bytes) -> Iterator[Difference]:
+    """The differences of two rows of one key."""
+    ours, theirs = decode_values(schema, left), decode_values(schema, right)
+    for name, one, other in zip(schema.value_names, ours, theirs, strict=True):
+        if one != other:
+            yield Difference(decode_key(schema, key), name, one, other)

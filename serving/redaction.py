@@ -18,7 +18,7 @@ from shared_logic.keys import decode_key, decode_values, encode_key, encode_valu
 from shared_logic.merge import merged_of
 from shared_logic.protocols import Generation, Store
 from shared_logic.states.page_state import COMMENT_HIDDEN, TEXT_HIDDEN, USER_HIDDEN
-from shared_logic.tables import Column, DefinitionError, Key, Values
+from shared_logic.tables import Column, DefinitionError, Key, Schema, Values
 
 BITS = {"text": TEXT_HIDDEN, "comment": COMMENT_HIDDEN, "user": USER_HIDDEN}
 ACCOUNT = "account"
@@ -77,27 +77,12 @@ class Redaction:
             DefinitionError: a column says that it is hidden, and can't be.
         """
         schema = dataset.schema
+        _check(schema)
         self._store = store if isinstance(store, Redactions) else None
         self._schema = schema
         self._bits = [BITS.get(schema.column(name).about.hidden_with, 0) for name in schema.value_names]
-        for column in schema.columns:
-            part = column.about.hidden_with
-            of_revision = part in BITS and column.role == "value" and {"wiki", "rev_id"} <= set(schema.names)
-            of_account = part == ACCOUNT and column.type in {str, tuple} and "wiki" in schema.names
-            if part and not of_revision and not of_account:
-                message = (
-                    f"table {schema.name}, column {column.name}: can't be hidden with {part!r}; name one of "
-                    f"{', '.join(BITS)}, on a column that is neither key nor Sum, in a table with wiki and rev_id; or "
-                    f"{ACCOUNT}, on a column of names, in a table with wiki"
-                )
-                raise DefinitionError(message)
         stored = schema.key_names + schema.value_names
-        telling = [column for column in schema.columns if column.about.hides_row]
-        for column in telling:
-            if column.type is not bool or column.role != "value" or column.optional:
-                message = f"table {schema.name}, column {column.name}: can't hide rows; let it be a bool that is neither key nor optional"
-                raise DefinitionError(message)
-        self._telling = [stored.index(column.name) for column in telling]
+        self._telling = [stored.index(column.name) for column in schema.columns if column.about.hides_row]
         """Places in key and values of what tells that the row is hidden."""
         self._wiki = stored.index("wiki") if "wiki" in stored else 0
         self._rev_id = stored.index("rev_id") if any(self._bits) else 0
@@ -208,6 +193,29 @@ class Redaction:
 
     def _without_parts(self, values: Values, hidden: int) -> Values:
         return tuple([None if bit & hidden else value for bit, value in zip(self._bits, values, strict=True)])
+
+
+def _check(schema: Schema[Any]) -> None:
+    """Refuse columns that say that they are hidden, or hide their row, and can't.
+
+    Raises:
+        DefinitionError: there is one.
+    """
+    for column in schema.columns:
+        part = column.about.hidden_with
+        of_revision = part in BITS and column.role == "value" and {"wiki", "rev_id"} <= set(schema.names)
+        of_account = part == ACCOUNT and column.type in {str, tuple} and "wiki" in schema.names
+        if part and not of_revision and not of_account:
+            message = (
+                f"table {schema.name}, column {column.name}: can't be hidden with {part!r}; name one of "
+                f"{', '.join(BITS)}, on a column that is neither key nor Sum, in a table with wiki and rev_id; or "
+                f"{ACCOUNT}, on a column of names, in a table with wiki"
+            )
+            raise DefinitionError(message)
+        is_flag = column.type is bool and column.role == "value" and not column.optional
+        if column.about.hides_row and not is_flag:
+            message = f"table {schema.name}, column {column.name}: can't hide rows; let it be a bool that is neither key nor optional"
+            raise DefinitionError(message)
 
 
 def _names(column: Column, value: Any) -> Sequence[str]:

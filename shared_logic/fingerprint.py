@@ -25,6 +25,7 @@ _READING = (
     "shared_logic.routing",
     "shared_logic.things",
 )
+"""Modules that make what authors' functions are given of events, and rows of what these yield."""
 _TAKING = (
     "shared_logic.eventify.authors",
     "shared_logic.eventify.dump",
@@ -33,6 +34,7 @@ _TAKING = (
     "shared_logic.eventify.log_dump",
     "shared_logic.eventify.tables",
 )
+"""Modules that make states of tables and dumps."""
 
 
 def fingerprint(dataset: Dataset) -> str:

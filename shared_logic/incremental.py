@@ -94,7 +94,7 @@ class IncrementalEntity:
             self._take_page(told, into, failed)
             return
         if not self._rows:
-            self._rows = self._rows_of_all(self._thing(), _ignored)
+            self._rows = self._rows_of_all(self._thing(), told_elsewhere)
         known = () if self._state is None else (self._state,)
         self._state = _state((*known, *said))
         self._change_all(self._thing(), into, failed)
@@ -111,23 +111,23 @@ class IncrementalEntity:
         return _rows_of_all(self._readers.whole, self._place, thing, failed)
 
     def _take_page(self, told: PageState, into: Mapping[str, Changes], failed: Failed) -> None:
-        wiki, _, page_id = self.entity
+        page_id = self.entity.id
         known = self._state if isinstance(self._state, PageState) else None
         state = known or PageState()
         outline = self._outline or Outline(page_id, state)
         if self._whole is None and (self._readers.whole or self._readers.folds):
-            history = described(wiki, page_id, state, state.revisions, outline.imported)
-            self._whole = _WholePage(self.entity, self._readers, known, history)
+            self._whole = _WholePage(self.entity, self._readers, known, self._described(state, outline))
         new = news(state, told)
         concerned = outline.concerned(state, new)
         before: Sequence[Revision] = ()
         if self._readers.by_revision:
-            ids = state.revisions if concerned is None else concerned.again
-            before = described(wiki, page_id, state, ids, outline.imported)
+            # While the state is still as it was: the news change it in place.
+            before = self._described(state, outline, None if concerned is None else concerned.again)
         self._state = state = with_news(state, new)
         self._outline = outline = Outline(page_id, state) if concerned is None else outline
-        ids = state.revisions if concerned is None else concerned.again + concerned.new
-        after = described(wiki, page_id, state, ids, outline.imported)
+        after = self._described(
+            state, outline, None if concerned is None else concerned.again + concerned.new
+        )
         for dataset in self._readers.by_revision:
             was = rows_of(dataset, self._place, _reachable(before), told_elsewhere)
             now = rows_of(dataset, self._place, _reachable(after), failed)
@@ -135,6 +135,15 @@ class IncrementalEntity:
         if self._whole is not None:
             replace = self._whole.replace_all if concerned is None else self._whole.replace
             self._whole.take(state, replace(after), into, failed)
+
+    def _described(
+        self, state: PageState, outline: Outline, rev_ids: Iterable[int] | None = None
+    ) -> list[Revision]:
+        """Those of these revisions of the page that are in its history, in own order; None: of all."""
+        wiki, _, page_id = self.entity
+        return described(
+            wiki, page_id, state, state.revisions if rev_ids is None else rev_ids, outline.imported
+        )
 
 
 class _WholePage:
@@ -151,7 +160,7 @@ class _WholePage:
         self._last_archived_at = last_archived(history)
         self._facts = self._told(state or PageState())
         page = None if state is None else page_with(self._facts, state, history)
-        self._rows = _rows_of_all(readers.whole, entity.key, page, _ignored)
+        self._rows = _rows_of_all(readers.whole, entity.key, page, told_elsewhere)
         self._folds = [
             (dataset.name, IncrementalFold(dataset, dataset.fold, self._facts, history))
             for dataset in readers.folds
@@ -240,7 +249,3 @@ def _state(told: Iterable[State]) -> State | None:
 def _reachable(history: Iterable[Revision]) -> Sequence[Revision]:
     """What readers of single revisions are given."""
     return [revision for revision in history if not revision.is_deleted]
-
-
-def _ignored(dataset: str, place: str, error: str) -> None:
-    """What failed before a change was told when it was new."""

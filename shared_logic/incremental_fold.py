@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from shared_logic.definition import Dataset
 from shared_logic.folds import Fold
-from shared_logic.kernel import Changes, Failed, Rows, add, change
+from shared_logic.kernel import Changes, Failed, Rows, add, change, told_elsewhere
 from shared_logic.tables import Key, Values
 from shared_logic.things import PageFacts, Revision
 
@@ -51,7 +51,7 @@ class IncrementalFold:
         self._read = 0
         self._marks: list[_Mark] = []
         if history:
-            self.take(page, history, 0, "", Changes(), lambda *_: None)
+            self.take(page, history, 0, "", Changes(), told_elsewhere)
 
     def take(
         self,

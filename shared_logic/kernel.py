@@ -56,7 +56,7 @@ Failed = Callable[[str, str, str], None]
 
 
 def told_elsewhere(dataset: str, place: str, error: str) -> None:
-    """A `Failed` of those who make rows again that others made, and were told of it."""
+    """A `Failed` of those who make rows again: what raised was told when they were made first."""
 
 
 def rows_of(dataset: Dataset, place: str, things: Sequence[object], failed: Failed) -> Rows:

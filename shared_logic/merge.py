@@ -7,11 +7,12 @@ from functools import reduce
 from typing import TypeVar
 
 from shared_logic.definition import Dataset
-from shared_logic.kernel import add
+from shared_logic.kernel import Sums, add
 from shared_logic.keys import decode_values, encode_values
 from shared_logic.protocols import Lane, Store
 
-T = TypeVar("T")
+L = TypeVar("L")
+R = TypeVar("R")
 
 
 def merged(
@@ -21,21 +22,11 @@ def merged(
 
     A speed row covers the batch row, a tombstone hides it; sums of both are added, and a key whose sums are all zero is none.
     """
-    batch = store.batch_rows(lane, prefix, start)
-    if not dataset.is_rollup:
-        for key, row, speed in _side_by_side(batch, store.speed_rows(lane, prefix, start)):
-            value = speed[0] if speed else row
-            if value is not None:
-                yield key, value
-        return
-    for key, row, sums in _side_by_side(batch, store.accumulated(lane, prefix, start)):
-        if not sums:
-            if row is not None:
-                yield key, row
-            continue
-        total = add(decode_values(dataset.schema, row), sums[0]) if row is not None else sums[0]
-        if any(total):
-            yield key, encode_values(total)
+    rows = store.batch_rows(lane, prefix, start)
+    if dataset.is_rollup:
+        yield from _added(dataset, rows, store.accumulated(lane, prefix, start))
+    else:
+        yield from _covered(rows, store.speed_rows(lane, prefix, start))
 
 
 def merged_of(
@@ -60,19 +51,50 @@ def merged_of(
         yield key, encode_values(total) if any(total) else None
 
 
-def _side_by_side(
-    left: Iterator[tuple[bytes, bytes]], right: Iterator[tuple[bytes, T]]
-) -> Iterator[tuple[bytes, bytes | None, tuple[T] | None]]:
-    """Both streams, each in order of key, as one."""
+def side_by_side(
+    left: Iterator[tuple[bytes, L]], right: Iterator[tuple[bytes, R]]
+) -> Iterator[tuple[tuple[bytes, L] | None, tuple[bytes, R] | None]]:
+    """The entries (key, value) of both, those of one key together; None: that side has none of the key.
+
+    Each side comes in order of key, each key once, and so do the pairs. A side is read no further than to the entry after the last
+    one that was given.
+
+    >>> list(side_by_side(iter([(b"a", 1), (b"b", 2)]), iter([(b"b", "x"), (b"c", "y")])))
+    [((b'a', 1), None), ((b'b', 2), (b'b', 'x')), (None, (b'c', 'y'))]
+    """
     one, other = next(left, None), next(right, None)
     while one is not None or other is not None:
         if other is None or (one is not None and one[0] < other[0]):
-            if one is not None:
-                yield one[0], one[1], None
+            yield one, None
             one = next(left, None)
         elif one is None or other[0] < one[0]:
-            yield other[0], None, (other[1],)
+            yield None, other
             other = next(right, None)
         else:
-            yield one[0], one[1], (other[1],)
+            yield one, other
             one, other = next(left, None), next(right, None)
+
+
+def _covered(
+    batch: Iterator[tuple[bytes, bytes]], speed: Iterator[tuple[bytes, bytes | None]]
+) -> Iterator[tuple[bytes, bytes]]:
+    """The rows of speed, and those of the batch of which it says nothing."""
+    for row, put in side_by_side(batch, speed):
+        if put is None and row is not None:
+            yield row
+        elif put is not None and put[1] is not None:
+            yield put[0], put[1]
+
+
+def _added(
+    dataset: Dataset, batch: Iterator[tuple[bytes, bytes]], speed: Iterator[tuple[bytes, Sums]]
+) -> Iterator[tuple[bytes, bytes]]:
+    """The totals: sums of both."""
+    for row, added in side_by_side(batch, speed):
+        if added is not None:
+            key, sums = added
+            total = sums if row is None else add(decode_values(dataset.schema, row[1]), sums)
+            if any(total):
+                yield key, encode_values(total)
+        elif row is not None:
+            yield row

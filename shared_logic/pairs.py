@@ -50,7 +50,7 @@ class Pairs(Fold):
         self._met: set[Pair] = set()
 
     def met(self, editor: str, window: int) -> Iterator[Pair]:
-        """Each editor with each neighbour who meet by the editor's next turn and have not met before; turns are in own order.
+        """The pairs that this turn of the editor makes for the first time; call it with every turn, in own order.
 
         Costs at most 2 `window` steps.
         """
@@ -73,7 +73,10 @@ class Meetings(Fold):
         self._met: dict[Pair, tuple[int, int | None]] = {}
 
     def met(self, turn: Turn, window: int) -> Iterator[Meeting]:
-        """What is new between the turn's editor and neighbours; turns are in own order. Costs at most 3 `window` steps."""
+        """What this turn makes new between its editor and neighbours; call it with every turn, in own order.
+
+        Costs at most 3 `window` steps.
+        """
         editor = turn.editor
         self._first.setdefault(editor, self._turns)
         self._turns += 1
@@ -95,7 +98,10 @@ class Meetings(Fold):
 
 
 def encounters(recent: Sequence[str], editor: str, window: int) -> Iterator[Pair]:
-    """Who meets by a turn of an editor before whom these had theirs: a pair for each of them in whose window it is, or who is in its own.
+    """The pairs that an editor's turn makes with those whose turns came before it, oldest first in `recent`.
+
+    The editor meets each of the last `window` of them. Each of these meets the editor as well, but for one who is exactly `window`
+    places away: a window reaches one place less far ahead than back.
 
     Raises:
         ValueError: the window is less than one place.

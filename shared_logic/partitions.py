@@ -15,7 +15,7 @@ def partition(key: str, partitions: int) -> int:
     """The partition of an entity's key.
 
     >>> partition("testwiki/7", 4), partition("testwiki/user/7", 4) == partition("testwiki/log/8", 4)
-    (3, True)
+    (2, True)
     """
     wiki, _, rest = key.partition("/")
     return crc32((wiki if "/" in rest else key).encode()) % partitions

@@ -34,7 +34,7 @@ Subject = tuple[str, str, int]
 REVISION, LOG_ROW = "revision", "log"
 
 
-class Told(NamedTuple):
+class SubjectVisibility(NamedTuple):
     """What one state tells of what is hidden of a revision or log row; of several the greatest is so."""
 
     subject: Subject
@@ -52,15 +52,17 @@ class Hidden(NamedTuple):
     """Those of hidden accounts, as digests."""
 
 
-def told_by(entity: Entity, state: State) -> Iterator[Told]:
+def told_by(entity: Entity, state: State) -> Iterator[SubjectVisibility]:
     """What the state tells of what is hidden."""
     if isinstance(state, PageState):
         for rev_id, revision in state.revisions.items():
             if revision.visibility is not None:
                 visibility = revision.visibility
-                yield Told((entity.wiki, REVISION, rev_id), visibility.stamp, visibility.bits)
+                yield SubjectVisibility((entity.wiki, REVISION, rev_id), visibility.stamp, visibility.bits)
     elif isinstance(state, LogState) and state.visibility is not None:
-        yield Told((entity.wiki, LOG_ROW, entity.id), Stamp(state.visibility.at, 0, 0), state.visibility.bits)
+        yield SubjectVisibility(
+            (entity.wiki, LOG_ROW, entity.id), Stamp(state.visibility.at, 0, 0), state.visibility.bits
+        )
 
 
 def purged_state(entity: Entity, state: State, hidden: Hidden) -> State:
@@ -112,23 +114,21 @@ def purged_event(raw: bytes, hidden: Hidden) -> bytes:
 
 
 def _purge_parts(event: dict[str, Any], wiki: str, hidden: Mapping[Subject, int]) -> bool:
-    changed = False
-    bits = hidden.get((wiki, REVISION, _number(event.get("rev_id"))), 0)
-    if bits:
-        changed |= _purge(event, bits, _OLD_FIELDS)
+    """Take what is hidden out of the event, which is of one of several forms; whether there was anything."""
+
+    def bits(kind: str, number: object) -> int:
+        return hidden.get((wiki, kind, _number(number)), 0)
+
+    changed = _purge(event, bits(REVISION, event.get("rev_id")), _OLD_FIELDS)
+    changed |= _purge(event, bits(LOG_ROW, event.get("log_id")), _LOG_FIELDS)
     revision = event.get("revision")
     if isinstance(revision, dict):
-        bits = hidden.get((wiki, REVISION, _number(revision.get("rev_id"))), 0)
-        if bits:
-            changed |= _purge(event, bits, _EVENT_FIELDS) | _purge(revision, bits, _REVISION_FIELDS)
+        of_revision = bits(REVISION, revision.get("rev_id"))
+        changed |= _purge(event, of_revision, _EVENT_FIELDS) | _purge(revision, of_revision, _REVISION_FIELDS)
     prior = event.get("prior_state")
     before = prior.get("revision") if isinstance(prior, dict) else None
     if isinstance(before, dict):
-        bits = hidden.get((wiki, REVISION, _number(before.get("rev_id"))), 0)
-        changed |= _purge(before, bits, _REVISION_FIELDS)
-    if "log_id" in event:
-        bits = hidden.get((wiki, LOG_ROW, _number(event["log_id"])), 0)
-        changed |= _purge(event, bits, _LOG_FIELDS)
+        changed |= _purge(before, bits(REVISION, before.get("rev_id")), _REVISION_FIELDS)
     return changed
 
 

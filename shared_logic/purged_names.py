@@ -17,7 +17,7 @@ from shared_logic.hidden_names import name_digest, pseudonym
 from shared_logic.history.spelling import (
     ABOUT_ACCOUNTS,
     RENAMES,
-    Told,
+    LogTexts,
     in_params,
     in_text,
     in_title,
@@ -82,7 +82,7 @@ def user_without_names(state: UserState, names: Pseudonyms) -> UserState:
 
 def log_row_without_names(state: LogState, names: Pseudonyms) -> LogState:
     """A log row by a pseudonym, if a hidden account made it, and about one, if it tells of a hidden account."""
-    told = Told(state.title.title if state.title else None, state.params, state.comment, state.user_name)
+    told = LogTexts(state.title.title if state.title else None, state.params, state.comment, state.user_name)
     shown = respelled(state.log_type, state.namespace, told, names)
     if shown == told:
         return state
@@ -149,9 +149,8 @@ def _users(record: dict[str, Any], names: Pseudonyms) -> bool:
                 within[key] = shown = names.shown(value)
                 changed |= shown != value
             else:
-                records += [
-                    one for one in (value if isinstance(value, list) else [value]) if isinstance(one, dict)
-                ]
+                inner = value if isinstance(value, list) else [value]
+                records += [one for one in inner if isinstance(one, dict)]
     return changed
 
 

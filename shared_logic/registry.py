@@ -81,18 +81,13 @@ class Registry(dict[str, Dataset]):
                 message = f"no dataset has settings {name}; there are {', '.join(sorted(kinds)) or 'none'}"
                 raise SettingsError(message, name)
         for made in list(self.values()):
-            if made.settings is not None:
-                kind = type(made.settings)
-                try:
-                    settings = msgspec.convert(dict(sections.get(kind.__name__, {})), kind)
-                except msgspec.ValidationError as error:
-                    message = f"settings {kind.__name__}: {error}"
-                    raise SettingsError(message, kind.__name__) from error
-                made = replace(made, settings=settings)  # noqa: PLW2901
-            # What reads a table must name the dataset as it is now.
-            source = self[made.source.name] if made.source else None
-            joined = self[made.joined.name] if made.joined else None
-            self[made.name] = replace(made, source=source, joined=joined)
+            self[made.name] = replace(
+                made,
+                settings=None if made.settings is None else _configured(type(made.settings), sections),
+                # What reads a table must name the dataset as it is now.
+                source=self[made.source.name] if made.source else None,
+                joined=self[made.joined.name] if made.joined else None,
+            )
 
     def _making(self, table: type, reader: str, wanted: str, fits: Callable[[Dataset], bool]) -> Dataset:
         for dataset in self.values():
@@ -222,6 +217,20 @@ def _settings(name: str, parameter: inspect.Parameter | None) -> Settings | None
     return default
 
 
+def _configured(kind: type[Settings], sections: Mapping[str, Mapping[str, Any]]) -> Settings:
+    """These settings as their section says them, else as authors wrote them.
+
+    Raises:
+        SettingsError: they can't have such a value.
+    """
+    name = kind.__name__
+    try:
+        return msgspec.convert(dict(sections.get(name, {})), kind)
+    except msgspec.ValidationError as error:
+        message = f"settings {name}: {error}"
+        raise SettingsError(message, name) from error
+
+
 def _holders_of_revisions(name: str, things: tuple[Any, ...], fold: type[Fold]) -> tuple[type, ...]:
     """What holds the revisions that a fold is given: pages instead of revisions."""
     if shared := shared_by_all(fold):
@@ -259,21 +268,18 @@ def _check_owners(made: Dataset) -> None:
     for thing in made.reads:
         columns = _OWN.get(thing)
         if columns and not set(columns) & set(made.schema.key_names):
-            message = (
-                f"dataset {made.name}: its key ({', '.join(made.schema.key_names)}) doesn't tell which {thing.__name__} a row is of, "
-                f"and of two with one key the one would take the other's row away; put {' or '.join(columns)} into it, or make its "
-                "values sums"
-            )
-            raise DefinitionError(message)
+            raise _ambiguous(made, thing, " or ".join(columns))
     for event in filter(is_declared, made.reads):
         missing = [name for name in identity_of(event) if name not in made.schema.key_names]
         if missing:
-            message = (
-                f"dataset {made.name}: its key ({', '.join(made.schema.key_names)}) doesn't tell which {event.__name__} a row is of, "
-                f"and of two with one key the one would take the other's row away; put {', '.join(missing)} into it, or make its "
-                "values sums"
-            )
-            raise DefinitionError(message)
+            raise _ambiguous(made, event, ", ".join(missing))
+
+
+def _ambiguous(made: Dataset, thing: type, columns: str) -> DefinitionError:
+    return DefinitionError(
+        f"dataset {made.name}: its key ({', '.join(made.schema.key_names)}) doesn't tell which {thing.__name__} a row is of, "
+        f"and of two with one key the one would take the other's row away; put {columns} into it, or make its values sums"
+    )
 
 
 def _arms(hint: Any) -> tuple[Any, ...]:

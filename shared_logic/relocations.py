@@ -64,7 +64,7 @@ class Restore(msgspec.Struct, frozen=True, kw_only=True):
     """Bare."""
 
 
-Told = Merge | Restore
+MergeOrRestore = Merge | Restore
 
 
 class Unresolved(Exception):  # noqa: N818  what is so, not that something failed
@@ -81,7 +81,7 @@ class Pages(Protocol):
         """By page id the states of all pages that bear or bore that bare title, in whatever namespace."""
 
 
-def told(found: Read) -> Told | None:
+def told(found: Read) -> MergeOrRestore | None:
     """What the event tells of revisions that went elsewhere, without saying which."""
     event = found.event
     match event:
@@ -98,8 +98,8 @@ def told(found: Read) -> Told | None:
 
 
 def resolved(
-    what_was_told: Iterable[Told], pages: Pages
-) -> Iterator[tuple[Told, Sequence[bytes] | Unresolved]]:
+    what_was_told: Iterable[MergeOrRestore], pages: Pages
+) -> Iterator[tuple[MergeOrRestore, Sequence[bytes] | Unresolved]]:
     """Each with the events that say it revision by revision (none, where all of that is known already), or why nothing can.
 
     They come as they happened: a page may be left that was reached before.
@@ -117,6 +117,7 @@ def resolved(
 
 
 _LIVES = frozenset({"create", "delete", "undelete"})
+"""Kinds of happenings after which a page exists, or does not."""
 
 
 class _Learning:
@@ -141,7 +142,7 @@ class _Learning:
             self._said[event.wiki_id, page_id] = join(known, PageState(revisions=event.revisions))
 
 
-def _order(what: Told) -> tuple[int, int]:
+def _order(what: MergeOrRestore) -> tuple[int, int]:
     return what.at, what.log_id if isinstance(what, Merge) else 0
 
 
@@ -225,26 +226,29 @@ def _titles(state: PageState, at: int) -> set[tuple[int, str]]:
 def _is_alive(page_id: int, state: PageState, at: int) -> bool:
     """Whether the page existed at some moment of that second."""
     second = at // SECOND_MS
-    known = [one for one in state.happenings if one.kind in _LIVES]
-    if any(_second(one) == second and one.kind != "delete" for one in known):
+    turns = [one for one in state.happenings if one.kind in _LIVES]
+    if any(_second(one) == second and one.kind != "delete" for one in turns):
         return True
-    before = [one for one in known if _second(one) < second]
+    before = [one.kind for one in turns if _second(one) < second]
     if before:
-        return before[-1].kind != "delete" and not _was_imported_since(page_id, state, second)
-    since = [one.kind for one in known if _second(one) >= second]
-    if since and since[0] != "undelete":
-        return since[0] == "delete"
-    if since:
-        # Onto a page that exists, or that does not.
+        return before[-1] != "delete" and not _was_imported_since(page_id, state, second)
+    since = [one.kind for one in turns if _second(one) >= second]
+    if not since:
+        return (
+            state.existence is None or state.existence.exists or state.existence.clock // SECOND_MS >= second
+        )
+    if since[0] == "undelete":
+        # It tells of a page that was not there, or of one that was and got further revisions back.
         present = (one.presence for one in state.revisions.values() if one.presence is not None)
         return any(one.is_live and one.clock // SECOND_MS <= second for one in present)
-    return state.existence is None or state.existence.exists or state.existence.clock // SECOND_MS >= second
+    return since[0] == "delete"
 
 
 def _was_imported_since(page_id: int, state: PageState, second: int) -> bool:
-    """Whether all that was ever said to be on it was brought in after that second.
+    """Whether the page was made by an import after that second, though it seems older.
 
-    The event of such a page's making bears its oldest revision's time. A restore says of old revisions, too, that they are there since.
+    The event of its creation bears the time of its oldest revision; but all its revisions are known to be there since later. So are
+    those of a page that was restored, of which an event tells.
     """
     present = [one.presence for one in state.revisions.values() if one.presence is not None]
     return (
@@ -350,9 +354,10 @@ def _restored(restore: Restore, pages: Pages) -> Iterator[r.RevisionsRelocated]:
 
 
 def _of_both(page_id: int, here: RevisionState, other_id: int, there: RevisionState) -> RevisionState:
-    """All that two pages say of a revision, but of its text, comment and author what the one says that holds it; if none does, nothing.
+    """All that two pages say of a revision, with the text, comment and author that the page which holds it now knows.
 
-    What was hidden in the archive no event told: the copy that came out of it lacks it, and the page of before may still know it.
+    Nothing of these three, where neither holds it. No event tells what was hidden in the archive: the copy that came out of it lacks
+    it, while the page of before may still know it.
     """
     both = join_revisions(here, there)
     held_by = both.presence.page_id if both.presence is not None else None

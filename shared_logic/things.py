@@ -29,7 +29,7 @@ from shared_logic.states.user_state import CreatedBy, UserState
 
 
 class UserKind(StrEnum):
-    """Who made an edit, of what dumps and old tables tell too: by id and name, and whether MediaWiki told of a temporary account."""
+    """Who made an edit. Told by id, name and MediaWiki's word on temporary accounts alone: dumps and old tables have no more."""
 
     ANONYMOUS = "anonymous"
     TEMPORARY = "temporary"
@@ -51,8 +51,7 @@ class User(msgspec.Struct, frozen=True, gc=False):
         """Anonymous, temporary, bot by its name, or account.
 
         Where nobody told which accounts are temporary, it is those whose names start with `~` and a year (MediaWiki's default
-        pattern, which a wiki may change); a bot's name ends in "bot" or has "bot" followed by something else than a letter
-        (upstream's rule for `is_bot_by` name).
+        pattern, which a wiki may change).
 
         >>> (
         ...     User(7, "Cleanup Bot 2").kind,
@@ -64,12 +63,14 @@ class User(msgspec.Struct, frozen=True, gc=False):
         >>> User(9, "Unregistered 17", is_temporary=True).kind
         <UserKind.TEMPORARY: 'temporary'>
         """
-        is_named_so = _TEMPORARY.match(self.name) is not None
-        if is_named_so if self.is_temporary is None else self.is_temporary:
+        is_temporary = self.is_temporary
+        if is_temporary is None:
+            is_temporary = _TEMPORARY.match(self.name) is not None
+        if is_temporary:
             return UserKind.TEMPORARY
         if self.user_id == 0:
             return UserKind.ANONYMOUS
-        return UserKind.BOT if _BOT.search(self.name) else UserKind.ACCOUNT
+        return UserKind.BOT if is_name_of_bot(self.name) else UserKind.ACCOUNT
 
     @property
     def key(self) -> str:
@@ -79,6 +80,15 @@ class User(msgspec.Struct, frozen=True, gc=False):
         ('#7', '192.0.2.1')
         """
         return f"#{self.user_id}" if self.user_id else self.name
+
+
+def is_name_of_bot(name: str) -> bool:
+    """Whether it ends in "bot", or has "bot" followed by something else than a letter: upstream's rule for `is_bot_by` name.
+
+    >>> is_name_of_bot("Cleanup Bot 2"), is_name_of_bot("Abbott")
+    (True, False)
+    """
+    return _BOT.search(name) is not None
 
 
 _TEMPORARY = re.compile(r"~2\d{3}-", re.ASCII)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
@@ -117,8 +118,10 @@ class Daemon:
     def __post_init__(self) -> None:
         """Nothing is kept yet."""
         self._stopping = False
-        self._paused: Mapping[str, str] = {}
+        self._paused: set[str] = set()
+        """Datasets whose code has changed, of which was told."""
         self._waiting: Mapping[str, str] = {}
+        """Datasets that wait for what belongs to them, with the reason, of which was told."""
         self._too_late: Mapping[str, str] = {}
         """Datasets of which the log no longer holds what comes next, with the reason."""
         self._said = ""
@@ -155,77 +158,81 @@ class Daemon:
         while not self._stopping:
             published = self._published()
             self._take_over(published)
-            groups = self._made_groups(published)
-            self._workers = self._made(published, groups)
+            groups = self._begin(published)
             self._look(published)
             if not self._workers:
                 time.sleep(SECONDS_BETWEEN_LOOKS)
                 continue
-
-            def going_on(
-                published: Sequence[DatasetGeneration] = published, groups: Sequence[_Group] = groups
-            ) -> bool:
-                if self._stopping:
-                    return False
-                if time.monotonic() - self.seen_at < SECONDS_BETWEEN_LOOKS:
-                    return True
-                if self._published() != published:
-                    return False
-                behind = self._look(published)
-                # What was apart and has come together is kept by one worker from now on.
-                is_apart = len(groups) > len({(group.duty, group.run) for group in groups})
-                return behind > 0 or not is_apart or len(self._made_groups(published)) == len(groups)
-
             bytewax_engine.run_until_stopped(
-                self._workers, going_on=going_on, most=MESSAGES_AT_ONCE, applied=self._tell_freshness
+                self._workers,
+                going_on=partial(self._goes_on, published, groups),
+                most=MESSAGES_AT_ONCE,
+                applied=self._tell_freshness,
             )
             self._count()
 
+    def _goes_on(self, published: Sequence[DatasetGeneration], groups: Sequence[_Group]) -> bool:
+        """Whether to go on with the workers of these groups; asked between batches, and looks around now and then."""
+        if self._stopping:
+            return False
+        if time.monotonic() - self.seen_at < SECONDS_BETWEEN_LOOKS:
+            return True
+        if self._published() != published:
+            return False
+        behind = self._look(published)
+        # What was apart and has come together is kept by one worker from now on.
+        is_apart = len(groups) > len({(group.duty, group.run) for group in groups})
+        return behind > 0 or not is_apart or len(self._groups(published)) == len(groups)
+
     def _published(self) -> list[DatasetGeneration]:
-        """What readers read of these datasets, but for those whose code is another by now."""
+        """What readers read of these datasets, but for those whose code is another by now, and what is made of their tables."""
         lanes = [
             DatasetGeneration(dataset, made)
             for dataset in self.datasets
             if (made := self._asked(dataset.name)) is not None
         ]
-        paused = {
-            dataset.name: made.fingerprint
-            for dataset, made in lanes
-            if made.fingerprint != fingerprint(dataset)
-        }
-        # What is made of a paused dataset's table can't go on without it.
-        held = {
-            member.name
-            for dataset, _ in lanes
-            if dataset.name in paused
-            for member in registry.values()
-            if dataset in member.chain
-        }
-        if paused != self._paused:
-            for name in paused.keys() - self._paused.keys():
-                self.tell(
-                    f"{name} is paused at its published generation: its code has changed; "
-                    f"`wikibraid batch run {name}` makes a generation with the new code"
-                )
-            self._paused = paused
+        changed = [dataset for dataset, made in lanes if made.fingerprint != fingerprint(dataset)]
+        held = {member.name for dataset in changed for member in registry.values() if dataset in member.chain}
+        self._tell_paused({dataset.name for dataset in changed}, held)
+        return [lane for lane in lanes if lane.dataset.name not in held]
+
+    def _tell_paused(self, changed: set[str], held: set[str]) -> None:
+        """Tell once of each dataset whose code has changed, and count what can't go on: these are `held`, others wait."""
+        for name in changed - self._paused:
+            self.tell(
+                f"{name} is paused at its published generation: its code has changed; "
+                f"`wikibraid batch run {name}` makes a generation with the new code"
+            )
+        self._paused = changed
         for dataset in self.datasets:
             stays = dataset.name in held or dataset.name in self._waiting
             self.metrics.paused.labels(dataset.name).set(stays)
-        return [lane for lane in lanes if lane.dataset.name not in held]
 
     def _asked(self, name: str) -> Generation | None:
         with self.metrics.store_seconds.time():
             return self.store.published(name)
 
     def _take_over(self, published: Sequence[DatasetGeneration]) -> None:
-        """What need not wait, from a daemon that had this share, or a part of it."""
+        """Take what need not wait over from a daemon that had this share, or a part of it."""
         waiting = half_flipped(self.store, published)
         lanes = {one.dataset.name: one.lane for one in published if one.dataset.name not in waiting}
         for duty in duties(self.datasets, self.log.partitions, self.share):
             if mine := [lanes[dataset.name] for dataset in duty.datasets if dataset.name in lanes]:
                 self.store.take_over(mine, duty.partitions)
 
-    def _made_groups(self, published: Sequence[DatasetGeneration]) -> list[_Group]:
+    def _begin(self, published: Sequence[DatasetGeneration]) -> list[_Group]:
+        """Have workers for what is published, tell what they keep, and count anew; returns the groups, a worker's each."""
+        groups = self._groups(published)
+        self._workers = self._workers_of(groups)
+        self._counted, self._moved = (0, 0), {}
+        for dataset, made in published:
+            self.metrics.generation.labels(dataset.name).set(made.number)
+        names = {name for worker in self._workers for name in worker.names}
+        self._say(f"keeps {len(names)} datasets with {len(self._workers)} workers")
+        return groups
+
+    def _groups(self, published: Sequence[DatasetGeneration]) -> list[_Group]:
+        """What this process keeps of them now, parted by what one worker can keep; what must wait is told."""
         waiting = half_flipped(self.store, published)
         made = {dataset.name: generation for dataset, generation in published if dataset.name not in waiting}
         found = []
@@ -248,7 +255,12 @@ class Daemon:
             self.tell(waiting[name])
         self._waiting = waiting
 
-    def _made(self, published: Sequence[DatasetGeneration], groups: Sequence[_Group]) -> list[Worker]:
+    def _workers_of(self, groups: Sequence[_Group]) -> list[Worker]:
+        """A worker for each group from which the log still holds what comes next.
+
+        Raises:
+            speed.worker.LogTooShort: it does for none.
+        """
         workers, too_late = list[Worker](), dict[str, str]()
         for group in groups:
             try:
@@ -260,11 +272,6 @@ class Daemon:
                     raise
         self._too_late = too_late
         self._tell_waiting({**self._waiting, **too_late})
-        self._counted, self._moved = (0, 0), {}
-        for dataset, made in published:
-            self.metrics.generation.labels(dataset.name).set(made.number)
-        names = {name for worker in workers for name in worker.names}
-        self._say(f"keeps {len(names)} datasets with {len(workers)} workers")
         return workers
 
     def _say(self, line: str) -> None:

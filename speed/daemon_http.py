@@ -71,9 +71,8 @@ def served(daemon: Watched, host: str, port: int) -> Iterator[None]:
     Raises:
         OSError: the port is taken.
     """
-    listener = socket.create_server(
-        (host, port)
-    )  # uvicorn's own way ends the process where the port is taken
+    # Not by uvicorn, which ends the process where the port is taken.
+    listener = socket.create_server((host, port))
     server = uvicorn.Server(uvicorn.Config(application(daemon), log_level="warning", lifespan="off"))
     thread = threading.Thread(target=lambda: server.run([listener]), daemon=True)
     thread.start()

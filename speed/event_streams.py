@@ -84,14 +84,18 @@ class EventStreams:
             )
 
     def _before(self, source: str, scope: Scope, names: Collection[str], since: str, tell: Tell) -> str:
-        """The one of these names under which the log holds where to go on; where none is, its own."""
+        """The name under which the log holds where to go on: one of `names`, under which the source was read before, else its own.
+
+        Raises:
+            StreamRefused: several parts of what is wanted were read apart, and `since` does not say from when on all is.
+        """
         if self._name in names:
             return self._name
         if covered := scope.covered(source, names):
             return covered[0]
-        touched = scope.touched(source, names)
         if since or not names:
             return self._name
+        touched = scope.touched(source, names)
         read = "; ".join(name.removeprefix(f"{source} for ") for name in names)
         if not touched:
             tell(
@@ -123,9 +127,8 @@ class EventStreams:
         """
         found: list[Arrived] = []
         while len(found) < most:
-            is_read = (
-                self._thread.is_alive()
-            )  # asked before the queue, to which the last thing it does is to put why
+            # Asked before the queue: the last thing that the thread does is to put there why it ends.
+            is_read = self._thread.is_alive()
             try:
                 told = self._waiting.get(timeout=seconds) if not found else self._waiting.get_nowait()
             except queue.Empty:

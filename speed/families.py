@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 from shared_logic.definition import Dataset
 from shared_logic.generations import DatasetGeneration
@@ -10,15 +10,15 @@ from shared_logic.protocols import Store
 from shared_logic.registry import registry
 
 
-def relatives(dataset: Dataset, among: Iterable[Dataset]) -> list[Dataset]:
-    """Those of `among` with which it is connected by what they read, itself included, in their order."""
-    known = list(among)
-    near = {dataset.name}
-    while found := [
-        names for other in known if near & (names := {other.name, *_names_read(other)}) and not names <= near
-    ]:
-        near = near.union(*found)
-    return [other for other in known if other.name in near]
+def relatives(dataset: Dataset, among: Collection[Dataset]) -> list[Dataset]:
+    """Those of `among` with which it is connected by what they read, directly or through others; itself included, in their order."""
+    connected = {other.name: {other.name, *_names_read(other)} for other in among}
+    near: set[str] = set()
+    found = {dataset.name}
+    while found != near:
+        near = found
+        found = near.union(*(names for names in connected.values() if names & near))
+    return [other for other in among if other.name in near]
 
 
 def half_flipped(store: Store, lanes: Sequence[DatasetGeneration]) -> dict[str, str]:

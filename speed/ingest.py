@@ -19,7 +19,7 @@ from shared_logic.clock import FUTURE_LIMIT_MS, milliseconds
 from shared_logic.entities import Entity
 from shared_logic.events import records as r
 from shared_logic.events.dates import stream_and_time
-from shared_logic.events.read import DeadLetter, OutOfScope, Read, UnknownSchema, read, unknown_fields
+from shared_logic.events.read import Canary, DeadLetter, OutOfScope, Read, UnknownSchema, read, unknown_fields
 from shared_logic.routing import Router
 from speed.sqlite_log import ROUTING, SqliteLog
 
@@ -48,11 +48,6 @@ class Counts:
     """Fields that no known schema has, in events of a minor version newer than the known ones; they are kept in the log."""
     before: int = 0
     """Lines that were done before these: they are not read again."""
-
-    @property
-    def balanced(self) -> bool:
-        """Whether every event is accounted for."""
-        return self.read == self.kept + self.copies + self.dead + self.out_of_scope + self.canaries
 
     def add(self, other: Counts) -> None:
         """Count what became of others too."""
@@ -154,43 +149,56 @@ class Ingestion:
             self._log.remember(ROUTING, self._router.encoded())
 
     def _messages(self, events: Iterable[Arrived]) -> Iterator[tuple[Entity, bytes]]:
-        counts = self.counts
-        for source, position, raw in events:
-            counts.read += 1
+        for event in events:
+            self.counts.read += 1
             try:
-                found = self._scope.believed(raw)
+                found = self._scope.believed(event.raw)
             except DeadLetter as why:
-                counts.dead += 1
-                counts.reasons[why.code] += 1
-                self._log.bury(source, position, why.code, why.detail, raw)
-                continue
+                self._bury(event, why)
+            except Canary:
+                self._count_canary(event.raw)
             except OutOfScope as why:
-                if str(why) == "canary":
-                    counts.canaries += 1
-                    if (told := stream_and_time(raw)) is not None:
-                        stream, at = told
-                        self.canaries[stream] = max(at, self.canaries.get(stream, at))
-                else:
-                    counts.out_of_scope += 1
-                    counts.reasons[str(why)] += 1
-                continue
-            messages = list(self._router.routed(found, raw))
-            minor, fields = self._scope.known.get(found.kind.title, (found.minor, frozenset()))
-            if found.minor > minor:
-                new = (path for path in unknown_fields(raw, fields) if not _any_of(fields).fullmatch(path))
-                counts.new_fields.update(f"{found.kind.title} {path}" for path in new)
-            outside = _outside(found, messages, self._scope.wikis)
-            if outside:
-                counts.out_of_scope += 1
-                counts.reasons[outside] += 1
-            elif self._log.delivered(raw):
-                counts.copies += 1
+                self._count_out_of_scope(str(why))
             else:
-                counts.kept += 1
-                counts.streams[found.event.meta.stream] += 1
-                if (elsewhere := relocations.told(found)) is not None:
-                    self._log.note_relocation(raw, time.time(), elsewhere.wiki)
-                yield from messages
+                yield from self._messages_of(found, event.raw)
+
+    def _messages_of(self, found: Read, raw: bytes) -> Iterator[tuple[Entity, bytes]]:
+        """What the event, whose bytes these are, adds to the log: nothing, if nobody wants it or it is a copy."""
+        messages = list(self._router.routed(found, raw))
+        self._count_new_fields(found, raw)
+        outside = _outside(found, messages, self._scope.wikis)
+        if outside:
+            self._count_out_of_scope(outside)
+        elif self._log.delivered(raw):
+            self.counts.copies += 1
+        else:
+            self.counts.kept += 1
+            self.counts.streams[found.event.meta.stream] += 1
+            _note_relocation(self._log, found, raw)
+            yield from messages
+
+    def _bury(self, event: Arrived, why: DeadLetter) -> None:
+        self.counts.dead += 1
+        self.counts.reasons[why.code] += 1
+        self._log.bury(event.source, event.position, why.code, why.detail, event.raw)
+
+    def _count_canary(self, raw: bytes) -> None:
+        self.counts.canaries += 1
+        if (told := stream_and_time(raw)) is not None:
+            stream, at = told
+            self.canaries[stream] = max(at, self.canaries.get(stream, at))
+
+    def _count_out_of_scope(self, why: str) -> None:
+        self.counts.out_of_scope += 1
+        self.counts.reasons[why] += 1
+
+    def _count_new_fields(self, found: Read, raw: bytes) -> None:
+        """Those of an event of a newer minor version than the known ones."""
+        title = found.kind.title
+        minor, fields = self._scope.known.get(title, (found.minor, frozenset()))
+        if found.minor > minor:
+            new = (path for path in unknown_fields(raw, fields) if not _any_of(fields).fullmatch(path))
+            self.counts.new_fields.update(f"{title} {path}" for path in new)
 
 
 def ingest(
@@ -281,8 +289,7 @@ def replay(log: SqliteLog, numbers: Collection[int] = (), scope: Scope | None = 
             continue
         with log.atomically():
             log.append(router.routed(found, letter.value))
-            if (elsewhere := relocations.told(found)) is not None:
-                log.note_relocation(letter.value, time.time(), elsewhere.wiki)
+            _note_relocation(log, found, letter.value)
             log.mark_replayed(letter.id)
             log.remember(ROUTING, router.encoded())
         alive += 1
@@ -304,6 +311,12 @@ def _believed(raw: bytes) -> Read:
             f"meta.dt is {ahead // 1000} s ahead of this machine's clock; if that clock is wrong, set it, then replay",
         )
     return found
+
+
+def _note_relocation(log: SqliteLog, found: Read, raw: bytes) -> None:
+    """Have what the event tells of revisions that went elsewhere looked up later, if it tells of such."""
+    if (elsewhere := relocations.told(found)) is not None:
+        log.note_relocation(raw, time.time(), elsewhere.wiki)
 
 
 def _outside(found: Read, messages: Collection[object], wikis: frozenset[str]) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from shared_logic.entities import page
 from shared_logic.events.read import DeadLetter, Read, read
 from shared_logic.events.records import RevisionsRelocated
-from shared_logic.relocations import Merge, Pages, Told, Unresolved, resolved, told
+from shared_logic.relocations import Merge, MergeOrRestore, Pages, Unresolved, resolved, told
 from speed.sqlite_log import Relocation, SqliteLog
 
 SECONDS_UNTIL_SETTLED = 3_600.0
@@ -29,14 +29,14 @@ class Outcome:
     """The log says it revision by revision now, or did before."""
     revisions: int = 0
     """That the log tells the page of now, newly."""
-    unresolved: dict[Told, str] = field(default_factory=dict)
+    unresolved: dict[MergeOrRestore, str] = field(default_factory=dict)
     """Why it could not be looked up; it stays noted, and is tried again the next time."""
 
 
 def resolve(log: SqliteLog, pages: Pages, noted: Collection[Relocation]) -> Outcome:
     """Append what the pages tell of these events; `pages` include what the log held when the newest had come."""
     outcome = Outcome()
-    pending: dict[Told, list[Relocation]] = {}
+    pending: dict[MergeOrRestore, list[Relocation]] = {}
     for one in noted:
         try:
             what = told(read(one.event))
@@ -76,7 +76,7 @@ def given_up(log: SqliteLog) -> int:
     return len(vain)
 
 
-def _later_merges(log: SqliteLog, pending: Collection[Told]) -> Iterator[Told]:
+def _later_merges(log: SqliteLog, pending: Collection[MergeOrRestore]) -> Iterator[MergeOrRestore]:
     """Merges that were settled, of the wikis of pending ones and not before these."""
     earliest: dict[str, int] = {}
     for what in pending:

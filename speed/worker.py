@@ -82,23 +82,7 @@ class Worker:
         self._derived = DerivedRows(store, self._lanes)
         self.outcome = Outcome()
         self.partitions = tuple(range(log.partitions)) if partitions is None else tuple(partitions)
-        starts, ends = log.starts(), log.ends()
-        for partition in self.partitions:
-            begin = self.progress(partition)
-            if starts[partition] > begin:
-                message = (
-                    f"partition {partition} of the log begins at offset {starts[partition]}, but "
-                    f"{', '.join(self._lanes)} must go on from {begin}: what lies between is lost to the speed layer; "
-                    "run `wikibraid batch run` for a new generation"
-                )
-                raise LogTooShort(message)
-            if ends[partition] < begin:
-                message = (
-                    f"partition {partition} of the log ends at offset {ends[partition]}, but {', '.join(self._lanes)} must go on "
-                    f"from {begin}: the log is an older copy or was made anew, and what came to it next would never be applied; "
-                    "make a new home of what is archived: `wikibraid ingest home OLD --home NEW --archive-only`"
-                )
-                raise LogTooShort(message)
+        self._refuse_short(log)
         self._begun = {
             partition: max(store.batch_end(kept.lane, partition) or 0 for kept in self._lanes.values())
             for partition in self.partitions
@@ -123,6 +107,30 @@ class Worker:
     def revisions_held(self) -> int:
         """How many revisions these have; of what has none, one."""
         return self._held.revisions
+
+    def _refuse_short(self, log: Log) -> None:
+        """Refuse a log that does not hold where the lanes must go on.
+
+        Raises:
+            LogTooShort: it begins after that, or ends before it.
+        """
+        starts, ends = log.starts(), log.ends()
+        for partition in self.partitions:
+            begin = self.progress(partition)
+            if starts[partition] > begin:
+                message = (
+                    f"partition {partition} of the log begins at offset {starts[partition]}, but "
+                    f"{', '.join(self._lanes)} must go on from {begin}: what lies between is lost to the speed layer; "
+                    "run `wikibraid batch run` for a new generation"
+                )
+                raise LogTooShort(message)
+            if ends[partition] < begin:
+                message = (
+                    f"partition {partition} of the log ends at offset {ends[partition]}, but {', '.join(self._lanes)} must go on "
+                    f"from {begin}: the log is an older copy or was made anew, and what came to it next would never be applied; "
+                    "make a new home of what is archived: `wikibraid ingest home OLD --home NEW --archive-only`"
+                )
+                raise LogTooShort(message)
 
     def progress(self, partition: int) -> int:
         """The offset before which everything of that partition is included by all lanes."""
@@ -254,7 +262,7 @@ def alike(
         standing = tuple(
             (store.progress(lane, partition), store.batch_end(lane, partition)) for partition in places
         )
-        family = relatives(dataset, (other for other, its in lanes if its.run == made.run))[0].name
+        family = relatives(dataset, [other for other, its in lanes if its.run == made.run])[0].name
         first = first_of.setdefault((made.run, family), standing)
         if _of_one_batch(first, standing):
             standing = first

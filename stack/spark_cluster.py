@@ -78,16 +78,8 @@ class SparkMaster(Server):
 
     def prepare(self) -> list[str]:
         """See `Server`."""
-        settings = self.settings
-        where = [
-            "--host",
-            settings.host,
-            "--port",
-            str(settings.port),
-            "--webui-port",
-            str(settings.web_port),
-        ]
-        return [*_java(settings, _MASTER), "org.apache.spark.deploy.master.Master", *where]
+        master = "org.apache.spark.deploy.master.Master"
+        return [*_java(self.settings, _MASTER), master, *_listening(self.settings)]
 
     def environment(self) -> Mapping[str, str]:
         """See `Server`."""
@@ -113,20 +105,12 @@ class SparkWorker(Server):
     def prepare(self) -> list[str]:
         """See `Server`."""
         settings = self.settings
-        where = [
-            "--host",
-            settings.host,
-            "--port",
-            str(settings.port),
-            "--webui-port",
-            str(settings.web_port),
-        ]
         gives = ["--cores", str(self._cores), "--memory", f"{self._memory}m"]
         work = ["--work-dir", str(settings.folder.absolute() / "work")]
         return [
             *_java(settings, _WORKER),
             "org.apache.spark.deploy.worker.Worker",
-            *where,
+            *_listening(settings),
             *gives,
             *work,
             self._master,
@@ -145,6 +129,12 @@ class SparkWorker(Server):
     def answers(self) -> bool:
         """Whether its page says so."""
         return listening(self.settings.host, self.settings.web_port)
+
+
+def _listening(settings: SparkSettings) -> list[str]:
+    """The arguments that say where a process listens."""
+    ports = ["--port", str(settings.port), "--webui-port", str(settings.web_port)]
+    return ["--host", settings.host, *ports]
 
 
 def _environment(settings: SparkSettings) -> Mapping[str, str]:

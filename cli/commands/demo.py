@@ -31,6 +31,7 @@ from cli.output import meter, out
 from serving.parity import compare
 from serving.reader import Reader
 from shared_logic.clock import from_iso, instant
+from shared_logic.definition import Dataset
 from shared_logic.entities import Entity, State, page
 from shared_logic.eventify.authors import with_authors
 from shared_logic.eventify.dump import DumpReader
@@ -121,13 +122,7 @@ def demo(
         first = {dataset.name: made.number for dataset, made in published(store, with_families(datasets))}
         with meter("recomputing") as progress:
             recompute(home, log, store, datasets, log.ends(), progress)
-        differing = 0
-        for dataset in datasets:
-            found = list(
-                compare(dataset.schema, iter(merged[dataset.name]), read.sorted_rows(dataset, redacted=False))
-            )
-            differing += len(found)
-            out.print(f"  {dataset.name:<18} {len(merged[dataset.name]):>7,} rows  {len(found)} differing")
+        differing = sum(_differing(dataset, merged[dataset.name], read) for dataset in datasets)
         from cli.page import write_page
 
         page = write_page(out_dir / "index.html", story.wiki, story.about, read, first, differing)
@@ -143,6 +138,13 @@ def demo(
     if differing:
         message = f"{differing} merged values differ from the recomputation"
         raise Failure(message, DIFFERS)
+
+
+def _differing(dataset: Dataset, merged: list[tuple[bytes, bytes]], read: Reader) -> int:
+    """How many values of these merged rows are other than those of the table now, which is told."""
+    found = list(compare(dataset.schema, merged, read.sorted_rows(dataset, redacted=False)))
+    out.print(f"  {dataset.name:<18} {len(merged):>7,} rows  {len(found)} differing")
+    return len(found)
 
 
 def _step(number: int, what: str) -> None:

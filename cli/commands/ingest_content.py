@@ -8,17 +8,15 @@ from typing import Annotated
 
 import typer
 
-from batch.compressed import InputError
-from cli.commands.ingest_events import say_counts, scope_of, source_name
+from cli.commands.ingest_events import say_counts, scope_of
 from cli.commands.ingest_history import opened_dump
 from cli.failures import Failure
+from cli.inputs import Inputs, source_name
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
 from cli.output import err, meter
 from shared_logic.eventify.page_content import SCHEMA, STREAM, ContentReader
 from shared_logic.eventify.problems import Problem
 from shared_logic.events.streams import OF_STREAMS
-from speed.ingest import Counts
-from speed.ingest import ingest as ingest_lines
 
 
 def content(
@@ -46,37 +44,27 @@ def content(
     if stream not in scope.streams:
         message = f"no stream {stream} in {place.streams_file}; add it there, with schema_title: {SCHEMA}"
         raise Failure(message)
-    total, problems, skipped = Counts(), Counter[str](), list[InputError]()
+    problems = Counter[str]()
 
     def report(problem: Problem) -> None:
         problems[f"{problem.table} {problem.code}: {problem.detail}"] += 1
 
     with place.writing_log("ingest content"), place.intake() as intake, meter("pages") as progress:
+        inputs = Inputs(intake, scope, progress)
         for path in files:
-            counts = Counts()
-
-            def committed(so_far: Counts) -> None:
-                nonlocal counts
-                counts = so_far
-                intake.relay()
-                progress.at(total.read + so_far.read)
-
-            try:
+            with inputs.one():
                 source = f"content {stream} {source_name(path)}"
                 with opened_dump(path) as xml:
                     reader = ContentReader(xml, wiki, stream, report)
                     if not (wiki or reader.site.dbname):
                         message = f"{path} doesn't tell its wiki; name it with --wiki"
                         raise Failure(message)
-                    counts = ingest_lines(intake.notes, source, reader, scope, committed)
-            except InputError as error:
-                skipped.append(error)
-            total.add(counts)
+                    inputs.ingest(source, reader)
     for reason, number in problems.most_common():
         err.print(f"skipped: {number:,} times {reason}", markup=False, soft_wrap=True)
-    for why in skipped:
+    for why in inputs.skipped:
         err.print(f"skipped: {why}", markup=False, soft_wrap=True)
-    say_counts(total, json)
-    if skipped:
-        message = f"{len(skipped)} of the dumps could not be read to the end; all before is in the log"
+    say_counts(inputs.total, json)
+    if inputs.skipped:
+        message = f"{len(inputs.skipped)} of the dumps could not be read to the end; all before is in the log"
         raise Failure(message)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +16,7 @@ from cli.configuration import kafka_options
 from cli.daemons import answering, on_signal
 from cli.failures import Failure
 from cli.home import Home
+from cli.inputs import Inputs, source_name
 from cli.options import (
     DEFAULT_HOME,
     HOST,
@@ -34,13 +33,10 @@ from cli.schemas import known_fields
 from cli.streams import Stream, streams, topics
 from speed.event_streams import WIKIMEDIA, EventStreams
 from speed.ingest import Counts, Ingestion, Scope, written
-from speed.ingest import ingest as ingest_lines
 from speed.kafka_source import Beginning, KafkaSource
 from speed.sources import Follower
 from speed.sqlite_log import SqliteLog
 
-HEAD_BYTES = 512
-"""Of a file: by these it is told from another one of its name."""
 PORT = 9484
 WikisOption = Annotated[list[str] | None, typer.Option(help="Keep events of these wikis only.")]
 
@@ -56,37 +52,25 @@ def events(
 ) -> None:
     """Append events to the canonical log, and say what became of each."""
     place = home_at(home)
-    total, scope = Counts(), scope_of(place, wiki)
-    counts, skipped, unfinished = Counts(), list[InputError](), list[Path]()
+    scope, unfinished = scope_of(place, wiki), list[Path]()
     with place.writing_log("ingest events"), place.intake() as intake, meter("events") as progress:
-
-        def committed(so_far: Counts) -> None:
-            nonlocal counts
-            counts = so_far
-            intake.relay()
-            progress.at(total.read + so_far.read)
-
-        for path in _files(paths, skipped.append):
-            counts = Counts()
-            try:
+        inputs = Inputs(intake, scope, progress)
+        for path in _files(paths, inputs.skipped.append):
+            with inputs.one():
                 source = source_name(path)
                 if str(path) == "-":
-                    counts = ingest_lines(intake.notes, source, sys.stdin.buffer, scope, committed)
+                    inputs.ingest(source, sys.stdin.buffer)
                 else:
                     with open_input(path) as stream:
-                        lines = written(stream, partial(unfinished.append, path))
-                        counts = ingest_lines(intake.notes, source, lines, scope, committed)
-            except InputError as error:
-                skipped.append(error)
-            total.add(counts)
-    for why in skipped:
+                        inputs.ingest(source, written(stream, partial(unfinished.append, path)))
+    for why in inputs.skipped:
         err.print(f"skipped: {why}", markup=False, soft_wrap=True)
     for path in unfinished:
         said = f"{path}: its last line is not whole; it is read as soon as it is, by the same command"
         err.print(said, markup=False, soft_wrap=True)
-    say_counts(total, json)
-    if skipped:
-        message = f"{len(skipped)} of the inputs could not be read to the end; all else is in the log"
+    say_counts(inputs.total, json)
+    if inputs.skipped:
+        message = f"{len(inputs.skipped)} of the inputs could not be read to the end; all else is in the log"
         raise Failure(message)
 
 
@@ -228,16 +212,3 @@ def _files(paths: Iterable[Path], unreadable: Callable[[InputError], None]) -> I
             )
         else:
             yield path
-
-
-def source_name(path: Path) -> str:
-    """Path and a digest of the first bytes, so that another file under the same name is another source."""
-    if str(path) == "-":
-        return f"stdin {datetime.now(tz=UTC).isoformat()}"
-    try:
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-    except OSError as error:
-        message = f"{path}: can't be read ({error.strerror}); check the path and its rights"
-        raise InputError(message) from error
-    return f"{path.resolve()} {sha256(head).hexdigest()[:12]}"

@@ -61,19 +61,28 @@ def parity(
             for one in served:
                 found = _differences(one, again)
                 rows += found
-                note(
-                    place.parity,
-                    Drift(
-                        dataset=one.dataset.name,
-                        generation=one.generation,
-                        through=one.through,
-                        at=datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                        rows=one.count,
-                        compared=one.compared,
-                        left_out=len(one.left_out) if one.compared == STORED else one.count,
-                        columns=Counter(row["column"] for row in found),
-                    ),
-                )
+                note(place.parity, _drift(one, found))
+    _print(served, rows, json)
+    if rows:
+        message = f"{', '.join(sorted({row['dataset'] for row in rows}))}: merged and recomputed differ"
+        raise Failure(message, DIFFERS)
+
+
+def _drift(served: _Served, found: list[dict[str, Any]]) -> Drift:
+    """What operators are told of the comparison."""
+    return Drift(
+        dataset=served.dataset.name,
+        generation=served.generation,
+        through=served.through,
+        at=datetime.now(tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        rows=served.count,
+        compared=served.compared,
+        left_out=len(served.left_out) if served.compared == STORED else served.count,
+        columns=Counter(row["column"] for row in found),
+    )
+
+
+def _print(served: list[_Served], rows: list[dict[str, Any]], json: bool) -> None:
     if json:
         print_json(
             {
@@ -91,9 +100,6 @@ def parity(
                 f"{one.dataset.name}: {count} differing values, compared through {','.join(map(str, one.through))}"
             )
             out.print(f"  {one.what}")
-    if rows:
-        message = f"{', '.join(sorted({row['dataset'] for row in rows}))}: merged and recomputed differ"
-        raise Failure(message, DIFFERS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import duckdb
 import pyarrow as pa
@@ -37,6 +39,7 @@ from serving.history_parts import TABLES, Part, gathered
 from serving.moment import Moment, published_together
 from serving.public_dump import write_public_dump
 from serving.reader import NotPublished
+from shared_logic.definition import Dataset
 from shared_logic.views import View, views
 
 SHOWN = 50
@@ -100,50 +103,56 @@ def query(
     json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Read merged rows by key, with how fresh they are."""
-    place = known_home(home)
-    if json:
-        format = Format.JSON  # noqa: A001  as the option
-    part = part_of(name, key or [], page, user, period)
+    place, words = known_home(home), key or []
+    asked = _Asked(at, now, Format.JSON if json else format, limit)
+    part = part_of(name, words, page, user, period)
     if part is not None and (name == "mediawiki_history" or _can_be_parted(place)):
-        _query_part(place, views[name], part, at, now, format, limit)
-        return
-    if name in views:
-        _query_view(place, views[name], key or [], at, now, format, limit)
-        return
-    dataset = dataset_named(name)
+        _query_part(place, views[name], part, asked)
+    elif name in views:
+        _query_view(place, views[name], words, asked)
+    else:
+        _query_dataset(place, dataset_named(name), words, asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """As of when rows are read, and how they are written: what the options say."""
+
+    at: str | None
+    now: str | None
+    form: Format
+    limit: int
+    """Rows of a table to print."""
+
+
+def _query_dataset(place: Home, dataset: Dataset, words: list[str], asked: _Asked) -> None:
     with place.log() as log, place.store() as store:
-        found = stream(place, log, store, dataset, key_of(dataset, key or []), at)
+        found = stream(place, log, store, dataset, key_of(dataset, words), asked.at)
         file = sys.stdout.buffer
-        if format is Format.TABLE:
-            rows = counted(found.rows, "rows")
-            shown = list(islice(rows, limit))
-            count = len(shown) + sum(1 for _ in rows)
-            print_records(shown, name)
-            more = f", {limit} of them shown" if count > limit else ""
-            err.print(f"{count:,} rows{more} · {freshness(found)}", soft_wrap=True)
-        elif format is Format.PARQUET:
-            # Parquet is written with seeks, which a pipe has not.
-            with tempfile.TemporaryFile() as whole:
-                write_parquet(dataset, counted(found.rows, "rows"), whole)
-                whole.seek(0)
-                shutil.copyfileobj(whole, file)
-        elif format is Format.CSV:
-            write_csv(dataset, unseen(found.rows), file)
-        else:
-            about = {
-                "generation": found.generation,
-                "complete": found.complete,
-                "lag": found.lag,
-                "waiting": found.waiting,
-                "through": found.through,
-            }
-            write_json(unseen(found.rows), about, file)
+        match asked.form:
+            case Format.TABLE:
+                rows = counted(found.rows, "rows")
+                shown = list(islice(rows, asked.limit))
+                count = len(shown) + sum(1 for _ in rows)
+                print_records(shown, dataset.name)
+                _say_count(count, asked.limit, freshness(found))
+            case Format.PARQUET:
+                _write_seekable(lambda whole: write_parquet(dataset, counted(found.rows, "rows"), whole))
+            case Format.CSV:
+                write_csv(dataset, unseen(found.rows), file)
+            case Format.JSON:
+                about = {
+                    "generation": found.generation,
+                    "complete": found.complete,
+                    "lag": found.lag,
+                    "waiting": found.waiting,
+                    "through": found.through,
+                }
+                write_json(unseen(found.rows), about, file)
         file.flush()
 
 
-def _query_view(
-    place: Home, view: View, words: list[str], at: str | None, now: str | None, form: Format, limit: int
-) -> None:
+def _query_view(place: Home, view: View, words: list[str], asked: _Asked) -> None:
     if len(words) > len(view.keys):
         message = f"{view.name} is read by {' '.join(view.keys) or 'no key'}; {len(words)} values were given"
         raise Failure(message)
@@ -152,10 +161,10 @@ def _query_view(
         for key, word in zip(view.keys, words, strict=False)
     )
     statement = f"FROM {view.name}" + (f" WHERE {chosen}" if chosen else "")
-    with place.log() as log, place.store() as store, analysis(place, log, store, now, at) as db:
+    with place.log() as log, place.store() as store, analysis(place, log, store, asked.now, asked.at) as db:
         db.prepare([view.name])
         db.lock()
-        _print_rows(view, db.execute(statement).to_arrow_table(), freshness_of_all(db.streams), form, limit)
+        _print_rows(view, db.execute(statement).to_arrow_table(), freshness_of_all(db.streams), asked)
 
 
 def _can_be_parted(place: Home) -> bool:
@@ -164,37 +173,45 @@ def _can_be_parted(place: Home) -> bool:
         return all(store.published(name) is not None for name in TABLES)
 
 
-def _query_part(
-    place: Home, view: View, part: Part, at: str | None, now: str | None, form: Format, limit: int
-) -> None:
-    if at is not None:
+def _query_part(place: Home, view: View, part: Part, asked: _Asked) -> None:
+    if asked.at is not None:
         message = f"--at reads whole tables; leave out the page, account or period, or export {view.name}"
         raise Failure(message)
     with temporary(place.temporary) as folder, place.log() as log, place.store() as store:
         try:
             moment = Moment(store, published_together(store, TABLES), log.ends, place.waiting)
             found = gathered(moment, part)
-            with found.in_database(view.name, folder, instant_of(place, now)) as db:
+            with found.in_database(view.name, folder, instant_of(place, asked.now)) as db:
                 whole = db.execute(f"FROM {view.name} WHERE {part.condition_on(view.name)}").to_arrow_table()
         except NotPublished as error:
             raise Failure(str(error), CANNOT_KNOW) from error
-    _print_rows(view, whole, freshness_of_all(found.streams), form, limit)
+    _print_rows(view, whole, freshness_of_all(found.streams), asked)
 
 
-def _print_rows(view: View, whole: pa.Table, fresh: str, form: Format, limit: int) -> None:
-    if form is Format.TABLE:
-        print_records(_records(whole.slice(0, limit)), view.name)
-        more = f", {limit} of them shown" if whole.num_rows > limit else ""
-        err.print(f"{whole.num_rows:,} rows{more} · {fresh}", soft_wrap=True)
-    elif form is Format.JSON:
-        print_json({"rows": _records(whole), "freshness": fresh})
-    elif form is Format.CSV:
-        write_delimited(whole.column_names, _records(whole), sys.stdout.buffer, ",")
-    else:
-        with tempfile.TemporaryFile() as file:
-            pq.write_table(whole, file)
-            file.seek(0)
-            shutil.copyfileobj(file, sys.stdout.buffer)
+def _print_rows(view: View, whole: pa.Table, fresh: str, asked: _Asked) -> None:
+    match asked.form:
+        case Format.TABLE:
+            print_records(_records(whole.slice(0, asked.limit)), view.name)
+            _say_count(whole.num_rows, asked.limit, fresh)
+        case Format.JSON:
+            print_json({"rows": _records(whole), "freshness": fresh})
+        case Format.CSV:
+            write_delimited(whole.column_names, _records(whole), sys.stdout.buffer, ",")
+        case Format.PARQUET:
+            _write_seekable(partial(pq.write_table, whole))
+
+
+def _say_count(count: int, limit: int, fresh: str) -> None:
+    more = f", {limit} of them shown" if count > limit else ""
+    err.print(f"{count:,} rows{more} · {fresh}", soft_wrap=True)
+
+
+def _write_seekable(write: Callable[[BinaryIO], object]) -> None:
+    """Print what `write` writes with seeks, as Parquet is written: a pipe has none."""
+    with tempfile.TemporaryFile() as whole:
+        write(whole)
+        whole.seek(0)
+        shutil.copyfileobj(whole, sys.stdout.buffer)
 
 
 def _records(table: pa.Table) -> list[dict[str, Any]]:

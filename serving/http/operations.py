@@ -18,6 +18,7 @@ from serving.http.problems import RESPONSES, Problem
 from serving.http.similar_users import PAGE_HEADERS
 from serving.http.source import Source
 from serving.reader import NotPublished
+from serving.standing import lag_of
 from shared_logic.clock import SECOND_MS
 from shared_logic.definition import Dataset
 
@@ -117,7 +118,6 @@ def state_of(source: Source, dataset: Dataset) -> dict[str, Any]:
         through = source.reader.through(dataset, made.number)
     except NotPublished:
         return {**told, "generation": None}
-    ends = source.ends()
     since = source.missing_since(through)
     return {
         **told,
@@ -127,7 +127,7 @@ def state_of(source: Source, dataset: Dataset) -> dict[str, Any]:
         "fingerprint": made.fingerprint,
         "delta_version": made.delta_version,
         "through": through,
-        "lag": sum(max(0, end - at) for end, at in zip(ends, through, strict=True)),
+        "lag": lag_of(source.ends(), through),
         "missing_seconds": 0.0 if since is None else max(0.0, time.time() - since / SECOND_MS),
         "since_cut": sum(at - cut for at, cut in zip(through, made.cut, strict=True)),
     }

@@ -42,19 +42,23 @@ class PageTitle(Table, frozen=True, kw_only=True):
         Clustering[str], about("of a log row log_action, of an event its kind, of a page nothing")
     ]
     other_titles: Annotated[Link[tuple[str, ...]], about("the other titles that the row tells")]
-    namespace: Annotated[int | None, about("number of the namespace; of a move the old one")]
-    full_title: Annotated[str | None, about("title; of a move the old one")]
-    new_namespace: Annotated[int | None, about("of a move that an event tells")]
-    new_title: Annotated[str | None, about("of a move that an event tells")]
-    redirect_page_id: Annotated[int | None, about("of a move that an event tells, the redirect that it left")]
-    user_id: Annotated[int | None, about("who made the first edit or did it; 0: nobody with an account")]
-    user_name: Annotated[str | None, about("the name", hidden_with="account")]
-    is_redirect: Annotated[bool | None, about("of a page")]
-    is_deleted: Annotated[bool | None, about("of a page")]
-    log_type: Annotated[str | None, about("of a log row")]
-    page_id: Annotated[int | None, about("of a log row log_page")]
-    comment: Annotated[str | None, about("of a log row", private="may have been hidden since")]
-    params: Annotated[str | None, about("of a log row log_params as stored")]
+    namespace: Annotated[int | None, about("number of the namespace; of a move the old one")] = None
+    full_title: Annotated[str | None, about("title; of a move the old one")] = None
+    new_namespace: Annotated[int | None, about("of a move that an event tells")] = None
+    new_title: Annotated[str | None, about("of a move that an event tells")] = None
+    redirect_page_id: Annotated[
+        int | None, about("of a move that an event tells, the redirect that it left")
+    ] = None
+    user_id: Annotated[int | None, about("who made the first edit or did it; 0: nobody with an account")] = (
+        None
+    )
+    user_name: Annotated[str | None, about("the name", hidden_with="account")] = None
+    is_redirect: Annotated[bool | None, about("of a page")] = None
+    is_deleted: Annotated[bool | None, about("of a page")] = None
+    log_type: Annotated[str | None, about("of a log row")] = None
+    page_id: Annotated[int | None, about("of a log row log_page")] = None
+    comment: Annotated[str | None, about("of a log row", private="may have been hidden since")] = None
+    params: Annotated[str | None, about("of a log row log_params as stored")] = None
 
 
 @dataset
@@ -73,19 +77,21 @@ def page_titles(subject: Page | LogEntry) -> Iterator[PageTitle]:
 
 
 def _under(titles: set[str], row: PageTitle) -> Iterator[PageTitle]:
-    """The row under each of the titles."""
+    """The row, which bears no title yet, under each of the titles."""
     for title in titles:
         yield msgspec.structs.replace(row, title=title, other_titles=tuple(sorted(titles - {title})))
 
 
 def _of_page(page: Page) -> PageTitle:
     first = page.history[0]
-    return msgspec.structs.replace(
-        _EMPTY,
+    return PageTitle(
         wiki=page.wiki,
+        title="",
         said_by="page",
         id=page.page_id,
         at=first.timestamp,
+        log_action="",
+        other_titles=(),
         namespace=page.namespace,
         full_title=page.title,
         user_id=first.user.user_id if first.user else None,
@@ -96,13 +102,14 @@ def _of_page(page: Page) -> PageTitle:
 
 
 def _of_log_row(entry: LogEntry) -> PageTitle:
-    return msgspec.structs.replace(
-        _EMPTY,
+    return PageTitle(
         wiki=entry.wiki,
+        title="",
         said_by="log",
         id=entry.log_id,
         at=instant(entry.at),
         log_action=entry.log_action,
+        other_titles=(),
         namespace=entry.namespace,
         full_title=entry.title,
         user_id=entry.user_id,
@@ -115,13 +122,14 @@ def _of_log_row(entry: LogEntry) -> PageTitle:
 
 
 def _of_happening(page: Page, happening: Happening) -> PageTitle:
-    return msgspec.structs.replace(
-        _EMPTY,
+    return PageTitle(
         wiki=page.wiki,
+        title="",
         said_by="event",
         id=page.page_id,
         at=instant(happening.at),
         log_action=happening.kind,
+        other_titles=(),
         namespace=happening.old_namespace,
         full_title=happening.old_title,
         new_namespace=happening.namespace,
@@ -130,30 +138,6 @@ def _of_happening(page: Page, happening: Happening) -> PageTitle:
         user_id=happening.user_id,
         user_name=happening.user_name,
     )
-
-
-_EMPTY = PageTitle(
-    wiki="",
-    title="",
-    said_by="",
-    id=0,
-    at=instant(0),
-    log_action="",
-    other_titles=(),
-    namespace=None,
-    full_title=None,
-    new_namespace=None,
-    new_title=None,
-    redirect_page_id=None,
-    user_id=None,
-    user_name=None,
-    is_redirect=None,
-    is_deleted=None,
-    log_type=None,
-    page_id=None,
-    comment=None,
-    params=None,
-)
 
 
 class PageLife(Table, frozen=True, kw_only=True):

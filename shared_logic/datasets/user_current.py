@@ -17,7 +17,7 @@ from shared_logic.clock import instant, instant_or_none, milliseconds
 from shared_logic.hidden_names import is_pseudonym, name_digest
 from shared_logic.history.log_row import Actor, Issue, LogRow
 from shared_logic.history.names import Renames, name_since, renames_of
-from shared_logic.history.spelling import Told, respelled
+from shared_logic.history.spelling import LogTexts, respelled
 from shared_logic.history.user_events import UserEvent, UserEventType, hides_name, user_events
 from shared_logic.history.user_history import UserSeed, bot_by
 from shared_logic.language import Clustering, Link, Linked, Partition, Table, about, dataset
@@ -50,91 +50,81 @@ class UserName(Table, frozen=True, kw_only=True):
             unit="UTC",
         ),
     ]
-    registration: Annotated[datetime | None, about("of an account", unit="UTC")]
-    is_temporary: Annotated[bool | None, about("of an account")]
-    central_id: Annotated[int | None, about("of an account", private="links accounts of several wikis")]
-    groups: Annotated[tuple[str, ...] | None, about("of an account, as tables listed them")]
-    groups_at: Annotated[datetime | None, about("when they did", unit="UTC")]
+    registration: Annotated[datetime | None, about("of an account", unit="UTC")] = None
+    is_temporary: Annotated[bool | None, about("of an account")] = None
+    central_id: Annotated[int | None, about("of an account", private="links accounts of several wikis")] = (
+        None
+    )
+    groups: Annotated[tuple[str, ...] | None, about("of an account, as tables listed them")] = None
+    groups_at: Annotated[datetime | None, about("when they did", unit="UTC")] = None
     is_hidden: Annotated[
         bool | None, about("of an account whether its newest event of a block hides the name")
-    ]
-    hiding_at: Annotated[datetime | None, about("when that event was", unit="UTC")]
+    ] = None
+    hiding_at: Annotated[datetime | None, about("when that event was", unit="UTC")] = None
     created_at: Annotated[
         datetime | None, about("of an account when it was made, as an event told it", unit="UTC")
-    ]
-    created_by: Annotated[str | None, about("by whom, as that event told it", one_of=tuple(CreatedBy))]
-    log_type: Annotated[str | None, about("of a log row")]
-    log_action: Annotated[str | None, about("of a log row")]
-    title: Annotated[str | None, about("of a log row log_title as stored", private=_PERSONAL)]
+    ] = None
+    created_by: Annotated[str | None, about("by whom, as that event told it", one_of=tuple(CreatedBy))] = None
+    log_type: Annotated[str | None, about("of a log row")] = None
+    log_action: Annotated[str | None, about("of a log row")] = None
+    title: Annotated[str | None, about("of a log row log_title as stored", private=_PERSONAL)] = None
     title_at: Annotated[
         datetime | None, about("when it was stored so: renames rewrite titles of earlier rows", unit="UTC")
-    ]
-    user_id: Annotated[int | None, about("of a log row who made it; 0: nobody with an account")]
-    user_name: Annotated[str | None, about("of a log row who made it", hidden_with="account")]
-    comment: Annotated[str | None, about("of a log row", private="may have been hidden since")]
-    params: Annotated[str | None, about("of a log row log_params as stored", private=_PERSONAL)]
+    ] = None
+    user_id: Annotated[int | None, about("of a log row who made it; 0: nobody with an account")] = None
+    user_name: Annotated[str | None, about("of a log row who made it", hidden_with="account")] = None
+    comment: Annotated[str | None, about("of a log row", private="may have been hidden since")] = None
+    params: Annotated[str | None, about("of a log row log_params as stored", private=_PERSONAL)] = None
 
 
 @dataset
 def user_names(subject: Account | LogEntry) -> Iterator[UserName]:
     """Names with the accounts that bore them and the log rows that tell of them."""
-    if isinstance(subject, Account):
-        seen_under = _by_digest(subject.names)
-        for digest, (name, seen) in seen_under.items():
-            yield UserName(
-                wiki=subject.wiki,
-                digest=digest,
-                said_by="account",
-                id=subject.user_id,
-                name=name,
-                other_names=tuple(sorted(seen_under.keys() - {digest})),
-                at=instant(seen),
-                registration=None if subject.registration is None else instant(subject.registration),
-                is_temporary=subject.is_temporary,
-                central_id=subject.central_id,
-                groups=subject.groups,
-                groups_at=None if subject.groups_at is None else instant(subject.groups_at),
-                is_hidden=subject.is_hidden,
-                hiding_at=None if subject.hiding_at is None else instant(subject.hiding_at),
-                created_at=instant_or_none(subject.created_at),
-                created_by=subject.created_by,
-                log_type=None,
-                log_action=None,
-                title=None,
-                title_at=None,
-                user_id=None,
-                user_name=None,
-                comment=None,
-                params=None,
-            )
-        return
-    names = {name_digest(name): name for name in _names_in(subject)}
+    return _of_account(subject) if isinstance(subject, Account) else _of_log_row(subject)
+
+
+def _of_account(account: Account) -> Iterator[UserName]:
+    seen_under = _by_digest(account.names)
+    for digest, (name, seen) in seen_under.items():
+        yield UserName(
+            wiki=account.wiki,
+            digest=digest,
+            said_by="account",
+            id=account.user_id,
+            name=name,
+            other_names=tuple(sorted(seen_under.keys() - {digest})),
+            at=instant(seen),
+            registration=instant_or_none(account.registration),
+            is_temporary=account.is_temporary,
+            central_id=account.central_id,
+            groups=account.groups,
+            groups_at=instant_or_none(account.groups_at),
+            is_hidden=account.is_hidden,
+            hiding_at=instant_or_none(account.hiding_at),
+            created_at=instant_or_none(account.created_at),
+            created_by=account.created_by,
+        )
+
+
+def _of_log_row(entry: LogEntry) -> Iterator[UserName]:
+    names = {name_digest(name): name for name in _names_in(entry)}
     for digest, name in names.items():
         yield UserName(
-            wiki=subject.wiki,
+            wiki=entry.wiki,
             digest=digest,
             said_by="log",
-            id=subject.log_id,
+            id=entry.log_id,
             name=name,
             other_names=tuple(sorted(names.keys() - {digest})),
-            at=instant(subject.at),
-            registration=None,
-            is_temporary=None,
-            central_id=None,
-            groups=None,
-            groups_at=None,
-            is_hidden=None,
-            hiding_at=None,
-            created_at=None,
-            created_by=None,
-            log_type=subject.log_type,
-            log_action=subject.log_action,
-            title=subject.title,
-            title_at=None if subject.title_at is None else instant(subject.title_at),
-            user_id=subject.user_id,
-            user_name=subject.user_name,
-            comment=subject.comment,
-            params=subject.params,
+            at=instant(entry.at),
+            log_type=entry.log_type,
+            log_action=entry.log_action,
+            title=entry.title,
+            title_at=instant_or_none(entry.title_at),
+            user_id=entry.user_id,
+            user_name=entry.user_name,
+            comment=entry.comment,
+            params=entry.params,
         )
 
 
@@ -167,7 +157,9 @@ def spelled(said: Linked[UserName]) -> Linked[UserName]:
 
 
 def _respelled(row: UserName, spelling: _Spelled) -> UserName:
-    told = respelled(row.log_type, None, Told(row.title, row.params, row.comment, row.user_name), spelling)
+    told = respelled(
+        row.log_type, None, LogTexts(row.title, row.params, row.comment, row.user_name), spelling
+    )
     return replace(
         row,
         name=spelling.shown(row.name),

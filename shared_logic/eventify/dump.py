@@ -10,7 +10,7 @@ import msgspec
 from shared_logic.eventify.dump_elements import ElementHandler, Item, SiteInfo, Source
 from shared_logic.eventify.dump_revision import DumpRevision
 from shared_logic.eventify.problems import Problem, Report
-from shared_logic.eventify.rows import NAMESPACES, BadRowError, known_number
+from shared_logic.eventify.rows import NAMESPACES, BadRowError, parse_number_or_none
 from shared_logic.eventify.tables import RevisionRow, page_state_of_row, revision_state
 from shared_logic.states.page_state import COMMENT_HIDDEN, USER_HIDDEN, PageState, RevisionState
 from shared_logic.titles import bare_title, split_title
@@ -111,7 +111,7 @@ class PageHandler(ElementHandler[Item]):
             else:
                 self.page[name] = text.strip()
                 if name == "id":
-                    self.page_id = known_number(text)
+                    self.page_id = parse_number_or_none(text)
         elif name == "page":
             self.finish_page()
 
@@ -161,7 +161,7 @@ class PageHandler(ElementHandler[Item]):
         if not title:
             return 0, None
         if namespace is not None:
-            number = known_number(namespace, NAMESPACES)
+            number = parse_number_or_none(namespace, NAMESPACES)
             return (0, None) if number is None else (number, bare_title(number, title))
         # Without a list of namespaces a prefix can't be told from a part of the title.
         return split_title(title, self.namespaces) if self.namespaces else (0, None)

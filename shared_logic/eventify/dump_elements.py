@@ -13,7 +13,7 @@ from xml.parsers import expat
 
 import msgspec
 
-from shared_logic.eventify.rows import NAMESPACES, known_number
+from shared_logic.eventify.rows import NAMESPACES, parse_number_or_none
 
 Item = TypeVar("Item")
 
@@ -146,7 +146,7 @@ class ElementHandler(Generic[Item]):
             elif name == "sitename":
                 self.sitename = text.strip() or None
         elif parent == "namespaces":
-            number = known_number(self.namespace_key or "", NAMESPACES)
+            number = parse_number_or_none(self.namespace_key or "", NAMESPACES)
             if number is not None:
                 self.namespaces[text.strip()] = number
         elif name == "siteinfo":

@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from shared_logic.eventify.rows import SIZES, BadRowError, check_timestamp, known_number, whole_number
+from shared_logic.eventify.rows import SIZES, BadRowError, check_timestamp, parse_number, parse_number_or_none
 from shared_logic.eventify.tables import RevisionRow, base36_sha1, folded_sha1
 from shared_logic.states.page_state import COMMENT_HIDDEN, TEXT_HIDDEN, USER_HIDDEN
 
@@ -58,7 +58,7 @@ class DumpRevision:
             rev_id=rev_id,
             page_id=page_id,
             timestamp=timestamp,
-            parent_id=whole_number("parentid", parent) if parent else 0 if parent_is_told else None,
+            parent_id=parse_number("parentid", parent) if parent else 0 if parent_is_told else None,
             size=sum(sizes) if sizes and len(sizes) == len(self.slots) else None,
             sha1=fields.get("sha1", "").strip() or self._sha1(),
             minor="minor" in fields,
@@ -110,7 +110,7 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
         """In bytes."""
         # Of a hidden text some dumps say -1.
         if self.told.isdigit():
-            return whole_number("bytes", self.told, SIZES)
+            return parse_number("bytes", self.told, SIZES)
         return None if self.data is None else len(self.data)
 
     def digest(self) -> str | None:
@@ -128,7 +128,7 @@ def author_of(contributor: dict[str, str]) -> tuple[int, str | None]:
         BadRowError: the id is no number.
     """
     name = contributor.get("username") or contributor.get("ip") or None
-    return whole_number("contributor", contributor.get("id") or "0"), name
+    return parse_number("contributor", contributor.get("id") or "0"), name
 
 
 def id_of(fields: dict[str, str]) -> int:
@@ -138,7 +138,7 @@ def id_of(fields: dict[str, str]) -> int:
         BadRowError: it has none, or one that is no number.
     """
     text = fields.get("id", "").strip()
-    number = known_number(text)
+    number = parse_number_or_none(text)
     if number is None or number <= 0:
         raise BadRowError("id", "no_id", f"the id is {text!r}" if text else "it has no id")
     return number

@@ -14,8 +14,8 @@ from shared_logic.eventify.rows import (
     Row,
     beginning_stamp,
     check_timestamp,
+    nullable_number,
     number,
-    number_or_none,
     positive,
 )
 from shared_logic.history import php
@@ -95,9 +95,9 @@ def log_rows(tables: Tables) -> Iterator[tuple[Entity, State]]:
     def read(row: Row) -> tuple[int, LogState]:
         timestamp = row.get("log_timestamp") or ""
         check_timestamp("log_timestamp", timestamp)
-        user_id, name = tables.actors.get(number_or_none(row, "log_actor") or 0, (None, None))
-        comment, title = number_or_none(row, "log_comment_id"), row.get("log_title")
-        hidden = number_or_none(row, "log_deleted") or 0
+        user_id, name = tables.actors.get(nullable_number(row, "log_actor") or 0, (None, None))
+        comment, title = nullable_number(row, "log_comment_id"), row.get("log_title")
+        hidden = nullable_number(row, "log_deleted") or 0
         params = row.get("log_params") or None
         if hidden & ACTION_HIDDEN:
             title = params = None
@@ -109,9 +109,9 @@ def log_rows(tables: Tables) -> Iterator[tuple[Entity, State]]:
             log_type=row.get("log_type") or "",
             log_action=row.get("log_action") or "",
             at=from_mediawiki(timestamp),
-            namespace=number_or_none(row, "log_namespace", NAMESPACES),
+            namespace=nullable_number(row, "log_namespace", NAMESPACES),
             title=None if title is None else LogTitle(tables.beginning, title),
-            page_id=number_or_none(row, "log_page") or None,
+            page_id=nullable_number(row, "log_page") or None,
             user_id=user_id,
             user_name=name,
             comment=tables.comments.get(comment) if comment else None,
@@ -143,7 +143,7 @@ def _user(row: Row) -> tuple[int, tuple[str, int | None, bool | None]]:
     registration = row.get("user_registration")
     if registration:
         check_timestamp("user_registration", registration)
-    temporary = number_or_none(row, "user_is_temp")
+    temporary = nullable_number(row, "user_is_temp")
     return positive(row, "user_id"), (
         name,
         from_mediawiki(registration) if registration else None,

@@ -55,26 +55,50 @@ def check_timestamp(field: str, timestamp: str) -> None:
         raise BadRowError(field, "bad_timestamp", f"{timestamp} is before 1990 or after 2099")
 
 
-def number_or_none(row: Row, column: str, within: range = NUMBERS) -> int | None:
-    """The number in a column, None for NULL and for a column that the table doesn't have.
+def number(row: Row, column: str, within: range = NUMBERS) -> int:
+    """The number in a column.
+
+    Raises:
+        BadRowError: there is none, or none of those within.
+    """
+    found = nullable_number(row, column, within)
+    if found is None:
+        raise BadRowError(column, "not_a_number", f"{column} is NULL")
+    return found
+
+
+def positive(row: Row, column: str) -> int:
+    """The number in a column, above 0.
+
+    Raises:
+        BadRowError: there is none, or it is not.
+    """
+    found = number(row, column)
+    if found <= 0:
+        raise BadRowError(column, "not_positive", f"{column} is {found}")
+    return found
+
+
+def nullable_number(row: Row, column: str, within: range = NUMBERS) -> int | None:
+    """The number in a column; None for NULL and for a column that the table doesn't have.
 
     Raises:
         BadRowError: it is no number, or none of those within.
     """
     text = row.get(column)
-    return None if text is None else whole_number(column, text, within)
+    return None if text is None else parse_number(column, text, within)
 
 
-def known_number(text: str, within: range = NUMBERS) -> int | None:
-    """The whole number that a text is; None where it is none, or none within these bounds."""
+def readable_number(row: Row, column: str, within: range = NUMBERS) -> int | None:
+    """As `nullable_number`, but None also for a text that is no number, or none of those within."""
     try:
-        return whole_number("", text, within)
+        return nullable_number(row, column, within)
     except BadRowError:
         return None
 
 
-def whole_number(field: str, text: str, within: range = NUMBERS) -> int:
-    """The number that a text is.
+def parse_number(field: str, text: str, within: range = NUMBERS) -> int:
+    """The whole number that a text is; `field` is named in the error.
 
     Raises:
         BadRowError: it is none, or none of those within.
@@ -92,36 +116,12 @@ def whole_number(field: str, text: str, within: range = NUMBERS) -> int:
     return found
 
 
-def number_if_any(row: Row, column: str, within: range = NUMBERS) -> int | None:
-    """As `number_or_none`, and None for what is no such number."""
+def parse_number_or_none(text: str, within: range = NUMBERS) -> int | None:
+    """As `parse_number`, but None for a text that is no number, or none of those within."""
     try:
-        return number_or_none(row, column, within)
+        return parse_number("", text, within)
     except BadRowError:
         return None
-
-
-def number(row: Row, column: str, within: range = NUMBERS) -> int:
-    """The number in a column.
-
-    Raises:
-        BadRowError: there is none, or none of those within.
-    """
-    found = number_or_none(row, column, within)
-    if found is None:
-        raise BadRowError(column, "not_a_number", f"{column} is NULL")
-    return found
-
-
-def positive(row: Row, column: str) -> int:
-    """The number in a column, above 0.
-
-    Raises:
-        BadRowError: there is none, or it is not.
-    """
-    found = number(row, column)
-    if found <= 0:
-        raise BadRowError(column, "not_positive", f"{column} is {found}")
-    return found
 
 
 def beginning_stamp(beginning: int) -> Stamp:

@@ -27,10 +27,10 @@ from shared_logic.eventify.rows import (
     UnreadRow,
     beginning_stamp,
     check_timestamp,
+    nullable_number,
     number,
-    number_if_any,
-    number_or_none,
     positive,
+    readable_number,
 )
 from shared_logic.states.page_state import (
     SUPPRESSED,
@@ -217,7 +217,7 @@ class _Join:
         archive = list(self.archive_rows())
         # Only what is archived need be remembered of the large tables.
         archived_revisions = {rev_id for rev_id, _ in archive}
-        archived_pages = {page_id for _, row in archive if (page_id := number_or_none(row, "ar_page_id"))}
+        archived_pages = {page_id for _, row in archive if (page_id := nullable_number(row, "ar_page_id"))}
         live_revisions: set[int] = set()
         live_pages: set[int] = set()
         for page_id, state in self.rows("page", "page_id", self.page):
@@ -226,7 +226,7 @@ class _Join:
             yield page_id, state
         for row in self.checked("revision", "rev_id"):
             # A row that can't be read is live all the same.
-            rev_id = number_if_any(row, "rev_id")
+            rev_id = readable_number(row, "rev_id")
             if rev_id in archived_revisions:
                 live_revisions.add(rev_id)
             read = self.attempt("revision", "rev_id", row, self.live_revision)
@@ -238,8 +238,17 @@ class _Join:
         self, archive: list[tuple[int, Row]], live_revisions: set[int], live_pages: set[int]
     ) -> Iterator[tuple[int, PageState]]:
         """Archived revisions, then the pages that only the archive knows."""
+        for row in self.newest_archived(archive, live_revisions):
+            read = self.attempt("archive", "ar_rev_id", row, self.archived_revision)
+            if read is not None:
+                yield read
+        for page_id, (namespace, title) in _last_titles(archive).items():
+            if page_id not in live_pages:
+                yield page_id, archived_page(namespace, title, self.beginning)
+
+    def newest_archived(self, archive: list[tuple[int, Row]], live_revisions: set[int]) -> Iterable[Row]:
+        """Of each revision that is not live the row that was archived last; the others are told as left out."""
         newest: dict[int, Row] = {}
-        titles: dict[int, tuple[tuple[int, str, int], int, str]] = {}
         for rev_id, row in archive:
             if rev_id in live_revisions:
                 self.leave_out(row, f"revision {rev_id} is live")
@@ -250,21 +259,7 @@ class _Join:
                 continue
             older, newest[rev_id] = sorted((row, known), key=lambda copy: copy.get("ar_timestamp") or "")
             self.leave_out(older, f"revision {rev_id} is archived again, and not before")
-        for rev_id, row in archive:
-            # The row archived last bears the title that the page had last: deletions number their rows upwards.
-            page_id = number_if_any(row, "ar_page_id")
-            title, namespace = row.get("ar_title"), number_if_any(row, "ar_namespace", NAMESPACES)
-            if not page_id or page_id < 0 or page_id in live_pages or not title or namespace is None:
-                continue
-            order = (number_if_any(row, "ar_id") or 0, row.get("ar_timestamp") or "", rev_id)
-            if page_id not in titles or titles[page_id][0] < order:
-                titles[page_id] = (order, namespace, title)
-        for row in newest.values():
-            read = self.attempt("archive", "ar_rev_id", row, self.archived_revision)
-            if read is not None:
-                yield read
-        for page_id, (_, namespace, title) in titles.items():
-            yield page_id, archived_page(namespace, title, self.beginning)
+        return newest.values()
 
     def leave_out(self, row: Row, why: str) -> None:
         """Tell of a row of the archive that another row is used instead."""
@@ -279,7 +274,7 @@ class _Join:
         title = row.get("page_title")
         if not title:
             raise BadRowError("page_title", "no_title", "page_title is empty")
-        redirect = number_or_none(row, "page_is_redirect")
+        redirect = nullable_number(row, "page_is_redirect")
         namespace = number(row, "page_namespace", NAMESPACES)
         state = page_state_of_row(
             namespace, title, None if redirect is None else bool(redirect), self.beginning
@@ -293,7 +288,7 @@ class _Join:
 
     def archived_revision(self, row: Row) -> tuple[int, PageState]:
         rev_id = positive(row, "ar_rev_id")
-        page_id = max(number_or_none(row, "ar_page_id") or NO_PAGE, NO_PAGE)
+        page_id = max(nullable_number(row, "ar_page_id") or NO_PAGE, NO_PAGE)
         state = self.revision(row, "ar", rev_id, page_id)
         if page_id != NO_PAGE:
             return page_id, state
@@ -304,17 +299,17 @@ class _Join:
     def revision(self, row: Row, prefix: str, rev_id: int, page_id: int) -> PageState:
         timestamp = row.get(f"{prefix}_timestamp") or ""
         check_timestamp(f"{prefix}_timestamp", timestamp)
-        minor = number_or_none(row, f"{prefix}_minor_edit")
+        minor = nullable_number(row, f"{prefix}_minor_edit")
         user_id, user_text = self.author(row, prefix, rev_id)
         joined = RevisionRow(
             rev_id=rev_id,
             page_id=page_id,
             timestamp=timestamp,
-            parent_id=number_or_none(row, f"{prefix}_parent_id"),
-            size=number_or_none(row, f"{prefix}_len", SIZES),
+            parent_id=nullable_number(row, f"{prefix}_parent_id"),
+            size=nullable_number(row, f"{prefix}_len", SIZES),
             sha1=row.get(f"{prefix}_sha1") or self.sha1(rev_id),
             minor=None if minor is None else bool(minor),
-            deleted=number_or_none(row, f"{prefix}_deleted") or 0,
+            deleted=nullable_number(row, f"{prefix}_deleted") or 0,
             user_id=user_id,
             user_text=user_text,
             by_temporary=self.is_temporary(user_id) if user_id and user_text is not None else None,
@@ -325,14 +320,14 @@ class _Join:
         return revision_state(joined, self.beginning)
 
     def author(self, row: Row, prefix: str, rev_id: int) -> tuple[int, str | None]:
-        actor_id = number_or_none(row, f"{prefix}_actor") or self.actors_of_revisions.get(rev_id)
+        actor_id = nullable_number(row, f"{prefix}_actor") or self.actors_of_revisions.get(rev_id)
         return self.actors.get(actor_id, (0, None)) if actor_id else (0, None)
 
     def is_temporary(self, user_id: int) -> bool | None:
         return None if self.temporary_accounts is None else user_id in self.temporary_accounts
 
     def comment(self, row: Row, prefix: str, rev_id: int) -> str | None:
-        comment_id = number_or_none(row, f"{prefix}_comment_id") or self.comments_of_revisions.get(rev_id)
+        comment_id = nullable_number(row, f"{prefix}_comment_id") or self.comments_of_revisions.get(rev_id)
         return self.comments.get(comment_id) if comment_id else None
 
     def tags(self, rev_id: int) -> tuple[str, ...] | None:
@@ -355,7 +350,7 @@ class _Join:
                 "actor_id",
                 lambda row: (
                     number(row, "actor_id"),
-                    (number_or_none(row, "actor_user") or 0, row.get("actor_name")),
+                    (nullable_number(row, "actor_user") or 0, row.get("actor_name")),
                 ),
             )
         )
@@ -368,8 +363,8 @@ class _Join:
         first = next(rows, {})
         if "user_is_temp" not in first:
             return None
-        temporary = (row for row in chain((first,), rows) if number_if_any(row, "user_is_temp"))
-        return frozenset(number_if_any(row, "user_id") or 0 for row in temporary)
+        temporary = (row for row in chain((first,), rows) if readable_number(row, "user_is_temp"))
+        return frozenset(readable_number(row, "user_id") or 0 for row in temporary)
 
     @cached_property
     def comments(self) -> dict[int, str | None]:
@@ -401,7 +396,7 @@ class _Join:
             "change_tag",
             "ct_id",
             # Tags of log entries name no revision.
-            lambda row: (number_or_none(row, "ct_rev_id") or 0, number(row, "ct_tag_id")),
+            lambda row: (nullable_number(row, "ct_rev_id") or 0, number(row, "ct_tag_id")),
         ):
             if rev_id and names.get(tag):
                 tags.setdefault(rev_id, set()).add(names[tag])
@@ -479,8 +474,25 @@ class _Join:
             yield row
 
 
+def _last_titles(archive: Iterable[tuple[int, Row]]) -> dict[int, tuple[int, str]]:
+    """By page id the namespace and title under which its rows of the archive were archived last."""
+    titles: dict[int, tuple[int, str]] = {}
+    for _, row in sorted(archive, key=_archived_order, reverse=True):
+        page_id = readable_number(row, "ar_page_id")
+        title, namespace = row.get("ar_title"), readable_number(row, "ar_namespace", NAMESPACES)
+        if page_id and page_id > 0 and title and namespace is not None:
+            titles.setdefault(page_id, (namespace, title))
+    return titles
+
+
+def _archived_order(archived: tuple[int, Row]) -> tuple[int, str, int]:
+    """Deletions number their rows upwards."""
+    rev_id, row = archived
+    return readable_number(row, "ar_id") or 0, row.get("ar_timestamp") or "", rev_id
+
+
 def _archive_row(row: Row) -> tuple[int, Row]:
-    page_id = number_or_none(row, "ar_page_id")
+    page_id = nullable_number(row, "ar_page_id")
     if (not page_id or page_id < 0) and not row.get("ar_title"):
         raise BadRowError(
             "ar_page_id",

@@ -33,6 +33,14 @@ class OutOfScope(Exception):  # noqa: N818
     """An event that nothing here reads, with the reason by which it is counted."""
 
 
+class Canary(OutOfScope):
+    """An event that only says that its stream lives."""
+
+    def __init__(self) -> None:
+        """It is what it is."""
+        super().__init__("canary")
+
+
 class UnknownSchema(OutOfScope):
     """An event of a schema that nothing reads."""
 
@@ -109,11 +117,14 @@ def _read_at_once(raw: bytes) -> Read | None:
         event = decoder(kind.record).decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    # A field that comes twice counts as it comes last.
-    is_it = event.schema == schema and event.meta.domain != CANARY_DOMAIN
-    if (title, event.meta.stream) in OF_STREAMS:
+    # A field that comes twice counts as it comes last: the schema may be another one after all.
+    if (
+        event.schema != schema
+        or event.meta.domain == CANARY_DOMAIN
+        or (title, event.meta.stream) in OF_STREAMS
+    ):
         return None
-    return Read(kind, event, minor, raw) if is_it else None
+    return Read(kind, event, minor, raw)
 
 
 @lru_cache(maxsize=1_000)
@@ -129,7 +140,7 @@ def _named(name: bytes) -> tuple[str, str, int, int] | None:
 def _read_by_header(raw: bytes) -> Read:
     header = _decode(decoder(Event), raw, "header")
     if header.meta.domain == CANARY_DOMAIN:
-        raise OutOfScope("canary")
+        raise Canary
     title, major, minor = _version(header.schema)
     kind = OF_STREAMS.get((title, header.meta.stream)) or KINDS.get(title)
     if kind is None:

@@ -23,8 +23,8 @@ class Spelling(Protocol):
         """What is to stand in the place of a name; the name itself, where it stays."""
 
 
-class Told(NamedTuple):
-    """What a log row says in which names are."""
+class LogTexts(NamedTuple):
+    """The texts of a log row that names stand in."""
 
     title: str | None
     """No prefix, blanks mostly underscores."""
@@ -35,7 +35,7 @@ class Told(NamedTuple):
     """Who made it."""
 
 
-def respelled(log_type: str | None, namespace: int | None, told: Told, spelling: Spelling) -> Told:
+def respelled(log_type: str | None, namespace: int | None, told: LogTexts, spelling: Spelling) -> LogTexts:
     """What the row says with names written so; of a row that is not about accounts, who made it."""
     by = None if told.by is None else spelling.shown(told.by)
     if log_type not in ABOUT_ACCOUNTS or namespace not in {None, USER}:
@@ -49,7 +49,7 @@ def respelled(log_type: str | None, namespace: int | None, told: Told, spelling:
         if shown != parsed:
             params = shown[php.UNPARSED] if php.UNPARSED in parsed else php.serialised(shown)
     named = [told.title or "", told.by or "", *renamed]
-    return Told(
+    return LogTexts(
         title=None if told.title is None else in_title(told.title, spelling),
         params=params,
         comment=None if told.comment is None else in_text(told.comment, named, spelling),

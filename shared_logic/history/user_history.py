@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -10,6 +9,7 @@ import msgspec
 
 from shared_logic.history.user_events import UserEventType
 from shared_logic.states.user_state import Creation
+from shared_logic.things import is_name_of_bot
 
 
 class InferredFrom(StrEnum):
@@ -88,13 +88,10 @@ class UserHistoryState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bot_by(name: str, groups: tuple[str, ...]) -> tuple[str, ...]:
-    """By what an account is a bot: its name (ending in "bot", or "bot" before what is no letter), its groups.
+    """By what an account is a bot: its name (see `shared_logic.things.is_name_of_bot`), its groups.
 
     >>> bot_by("CleanupBot", ("bot",)), bot_by("Abbott", ())
     (('name', 'group'), ())
     """
-    found = ("name",) if _BOT.search(name) else ()
+    found = ("name",) if is_name_of_bot(name) else ()
     return (*found, "group") if "bot" in groups else found
-
-
-_BOT = re.compile(r"(?i)bot([^a-z]|$)")

@@ -57,14 +57,20 @@ def rebuilt(seeds: Iterable[UserSeed], events: Iterable[UserEvent]) -> Rebuilt:
 
 
 class _Sweep:
+    """The state of one rebuild."""
+
     def __init__(self) -> None:
         self.open: dict[str, UserHistoryState] = {}
+        """By name at this point, states whose beginning is still to come."""
         self.done: list[UserHistoryState] = []
         self.issues: list[Issue] = []
         self.name_then: dict[str, str] = {}
+        """By name of today, what the account was called at this point, where that is another name."""
         self.name_today: dict[str, str] = {}
+        """The same back."""
 
     def start(self, seed: UserSeed) -> None:
+        """Take in an account as it is at present."""
         if seed.name in self.open:
             detail = f"bears the name of user {self.open[seed.name].user_id}; nothing before is told of it"
             self.issues.append(
@@ -82,22 +88,44 @@ class _Sweep:
         self.open[seed.name] = _present(seed)
 
     def undo(self, event: UserEvent) -> None:
+        """Go back to before the event."""
         after, before = self._names(event)
         holder = self.open.get(after)
         if event.log_id is None and (holder is None or holder.user_id != event.user_id):
             self._report_told_creation(event)
             return
+        self._close_younger(event, after)
+        if before != after:
+            self._close_conflict(event, before)
+        matched = self.open.pop(after, None)
+        if matched is None:
+            self._report_unmatched(event, after)
+            return
+        self.done.append(_begun(matched, event))
+        if event.event_type is not UserEventType.CREATE:
+            self.open[before] = replaced(matched, user_text_historical=before, end_timestamp=event.at)
+
+    def finish(self) -> None:
+        """Output what no event touched any more."""
+        self.done.extend(map(_unclosed, self.open.values()))
+
+    def _close_younger(self, event: UserEvent, name: str) -> None:
+        """An account that is known to have been made after the event can't be what the event tells of."""
+        holder = self.open.get(name)
         if holder and holder.user_creation_timestamp and holder.user_creation_timestamp > event.at:
-            del self.open[after]
-            closed = replaced(
-                _unclosed(holder),
-                source_log_id=event.log_id,
-                source_log_comment=event.comment,
-                source_log_params=event.params,
+            self.done.append(
+                replaced(
+                    _unclosed(self.open.pop(name)),
+                    source_log_id=event.log_id,
+                    source_log_comment=event.comment,
+                    source_log_params=event.params,
+                )
             )
-            self.done.append(closed)
-        if before != after and before in self.open:
-            displaced = self.open.pop(before)
+
+    def _close_conflict(self, event: UserEvent, name: str) -> None:
+        """What bears a name that another account gives up by the event must have been made then."""
+        displaced = self.open.pop(name, None)
+        if displaced is not None:
             self.done.append(
                 replaced(
                     displaced,
@@ -107,25 +135,18 @@ class _Sweep:
                     inferred_from=InferredFrom.CONFLICT,
                 )
             )
-        matched = self.open.pop(after, None)
-        if matched is None:
-            self.issues.append(
-                Issue(
-                    wiki=event.wiki,
-                    table="logging",
-                    key=str(event.log_id),
-                    field="",
-                    code="unmatched",
-                    detail=f"{event.event_type} fits no account called {after}; it is not used",
-                )
-            )
-            return
-        self.done.append(_begun(matched, event))
-        if event.event_type is not UserEventType.CREATE:
-            self.open[before] = replaced(matched, user_text_historical=before, end_timestamp=event.at)
 
-    def finish(self) -> None:
-        self.done.extend(map(_unclosed, self.open.values()))
+    def _report_unmatched(self, event: UserEvent, name: str) -> None:
+        self.issues.append(
+            Issue(
+                wiki=event.wiki,
+                table="logging",
+                key=str(event.log_id),
+                field="",
+                code="unmatched",
+                detail=f"{event.event_type} fits no account called {name}; it is not used",
+            )
+        )
 
     def _report_told_creation(self, event: UserEvent) -> None:
         """Log rows say that the account was not called so then, or not made then."""

@@ -13,8 +13,9 @@ import shared_logic.datasets  # noqa: F401  registers them
 from cli.home import Home
 from shared_logic.generations import next_number
 from shared_logic.keys import encode_key, encode_values
-from shared_logic.protocols import Generation, Store
+from shared_logic.protocols import Store
 from shared_logic.registry import registry
+from tests.generations import generation
 
 ROWS = 1_000
 WIKI = "flipwiki"
@@ -38,18 +39,9 @@ def rows(number: int) -> Iterator[tuple[bytes, bytes]]:
 def flip(store: Store) -> int:
     """Make the next generation the published one; its number."""
     number = next_number(store, DATASET.name)
-    made = Generation(
-        dataset=DATASET.name,
-        number=number,
-        cut=CUT,
-        bootstrap="",
-        base="",
-        fingerprint="",
-        delta_version=0,
-        run=str(number),
-        columns=DATASET.schema.signature,
+    store.add_generation(
+        generation(DATASET.name, number, cut=CUT, run=str(number), columns=DATASET.schema.signature)
     )
-    store.add_generation(made)
     store.load(DATASET.name, number, rows(number))
     store.publish(DATASET.name, number)
     return number

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 from shared_logic.clock import from_mediawiki
-from shared_logic.eventify.rows import BadRowError, Row, check_timestamp, number, number_or_none, positive
+from shared_logic.eventify.rows import BadRowError, Row, check_timestamp, nullable_number, number, positive
 from shared_logic.eventify.tables import TablesError
 from shared_logic.history.log_row import Actor, Issue
 from shared_logic.history.page_history import PageSeed
@@ -152,7 +152,7 @@ class _Reading:
         if not title:
             raise BadRowError("ar_title", "no_title", "ar_title is empty")
         return _Archived(
-            edit=self._edit(row, "ar", number_or_none(row, "ar_rev_id") or 0),
+            edit=self._edit(row, "ar", nullable_number(row, "ar_rev_id") or 0),
             page_id=positive(row, "ar_page_id"),
             namespace=number(row, "ar_namespace"),
             title=title,
@@ -161,8 +161,8 @@ class _Reading:
     def _edit(self, row: Row, prefix: str, rev_id: int) -> _Edit:
         timestamp = row.get(f"{prefix}_timestamp") or ""
         check_timestamp(f"{prefix}_timestamp", timestamp)
-        hidden = (number_or_none(row, f"{prefix}_deleted") or 0) & USER_HIDDEN
-        actor_id = number_or_none(row, f"{prefix}_actor") or self._actors_of_revisions.get(rev_id, 0)
+        hidden = (nullable_number(row, f"{prefix}_deleted") or 0) & USER_HIDDEN
+        actor_id = nullable_number(row, f"{prefix}_actor") or self._actors_of_revisions.get(rev_id, 0)
         return _Edit(from_mediawiki(timestamp), rev_id, 0 if hidden else actor_id)
 
     @cached_property
@@ -201,14 +201,14 @@ def _page(row: Row) -> tuple[int, _Page]:
     title = row.get("page_title")
     if not title:
         raise BadRowError("page_title", "no_title", "page_title is empty")
-    redirect = number_or_none(row, "page_is_redirect")
+    redirect = nullable_number(row, "page_is_redirect")
     return positive(row, "page_id"), _Page(
         number(row, "page_namespace"), title, None if redirect is None else bool(redirect)
     )
 
 
 def _actor(row: Row) -> tuple[int, Actor]:
-    user_id = number_or_none(row, "actor_user") or None
+    user_id = nullable_number(row, "actor_user") or None
     return number(row, "actor_id"), Actor(
         user_id=user_id, name=row.get("actor_name"), is_anonymous=user_id is None
     )

@@ -13,7 +13,7 @@ from shared_logic.clock import Rank, from_iso, stamp
 from shared_logic.events.read import read
 from shared_logic.events.records import RevisionsRelocated
 from shared_logic.history.page_events import Namespaces
-from shared_logic.relocations import Merge, Restore, Told, Unresolved, resolved, told
+from shared_logic.relocations import Merge, MergeOrRestore, Restore, Unresolved, resolved, told
 from shared_logic.states.page_state import Author, Happening, PageState, Presence, RevisionState, Tags, Title
 
 MERGED = from_iso("2026-05-05T05:05:05Z")
@@ -45,7 +45,7 @@ def page(title: str, revisions: Mapping[int, RevisionState], **more: object) -> 
     return PageState(title=Title(*stamp(EARLIER, 0, Rank.EDIT), 0, title), revisions=dict(revisions), **more)  # type: ignore[arg-type]
 
 
-def told_by_log_row(params: object) -> Told | None:
+def told_by_log_row(params: object) -> MergeOrRestore | None:
     event = {
         "$schema": "/mediawiki/recentchange/1.0.0",
         "meta": {"stream": "mediawiki.recentchange", "dt": "2026-05-05T05:05:05Z"},
@@ -62,13 +62,13 @@ def told_by_log_row(params: object) -> Told | None:
     return told(read(json.dumps(event).encode()))
 
 
-def merge(**params: object) -> Told:
+def merge(**params: object) -> MergeOrRestore:
     found = told_by_log_row({"dest": "Reached", **params})
     assert found is not None
     return found
 
 
-def said(what: Told, states: Mapping[int, PageState]) -> RevisionsRelocated | None:
+def said(what: MergeOrRestore, states: Mapping[int, PageState]) -> RevisionsRelocated | None:
     """The event that tells it; None: nothing is to be told."""
     ((_, events),) = resolved([what], Pages(states))
     assert not isinstance(events, Unresolved), events

@@ -14,7 +14,7 @@ from shared_logic.events.records import Meta, RevisionsRelocated
 from shared_logic.events.streams import RELOCATED
 from shared_logic.hidden_names import name_digest
 from shared_logic.laws import states_before
-from shared_logic.purge import Hidden, Subject, Told, purged_event, purged_state, told_by
+from shared_logic.purge import Hidden, Subject, SubjectVisibility, purged_event, purged_state, told_by
 from shared_logic.reference import reference, united
 from shared_logic.states.page_state import Author, RevisionState
 from speed.memory_log import MemoryLog
@@ -22,7 +22,7 @@ from tests.laws.test_handover import DATASETS, logs
 
 
 def hidden(states: Mapping[Entity, State]) -> Hidden:
-    newest: dict[Subject, Told] = {}
+    newest: dict[Subject, SubjectVisibility] = {}
     for about, state in states.items():
         for told in told_by(about, state):
             known = newest.get(told.subject)

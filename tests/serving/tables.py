@@ -9,9 +9,10 @@ from typing import Annotated, Any
 from shared_logic.definition import Dataset
 from shared_logic.keys import encode_key, encode_values
 from shared_logic.language import Clustering, Partition, Sum, Table, about
-from shared_logic.protocols import Generation, Lane, Store
+from shared_logic.protocols import Lane, Store
 from shared_logic.registry import Registry
 from shared_logic.things import Page, Site
+from tests.generations import generation
 
 registry = Registry()
 
@@ -71,19 +72,6 @@ def everything(site: Site) -> Iterator[Every]:
     yield from ()
 
 
-def generation(name: str, number: int, cut: tuple[int, ...] = (10, 20)) -> Generation:
-    return Generation(
-        dataset=name,
-        number=number,
-        cut=cut,
-        bootstrap="",
-        base=f"base-{number}",
-        fingerprint="",
-        delta_version=0,
-        run=f"run-{number}",
-    )
-
-
 def row(key: tuple[Any, ...], values: tuple[Any, ...]) -> tuple[bytes, bytes]:
     return encode_key(key), encode_values(values)
 
@@ -95,7 +83,7 @@ def publish(
     rows: Mapping[tuple[Any, ...], tuple[Any, ...]],
     cut: tuple[int, ...] = (10, 20),
 ) -> None:
-    store.add_generation(generation(dataset.name, number, cut))
+    store.add_generation(generation(dataset.name, number, cut=cut))
     store.load(dataset.name, number, sorted(row(key, values) for key, values in rows.items()))
     store.publish(dataset.name, number)
 

@@ -24,8 +24,9 @@ from serving.ddl import FORMAT
 from shared_logic.keys import encode_key
 from shared_logic.protocols import Accumulator, Lane
 from stack.cassandra_node import CassandraNode
+from tests.generations import generation
 from tests.servers import free_ports
-from tests.serving.tables import batch_row, generation, registry, speed_row
+from tests.serving.tables import batch_row, registry, speed_row
 
 pytestmark = pytest.mark.cassandra
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from shared_logic.keys import encode_key
 from shared_logic.protocols import Accumulator, Lane, Parts, Store
-from tests.serving.tables import batch_row, generation, speed_row
+from tests.generations import generation
+from tests.serving.tables import batch_row, speed_row
 
 ONE, TWO, THREE = (Lane("d", number) for number in (1, 2, 3))
 A, B, C, D = b"a", b"b", b"c", b"d"
@@ -24,9 +25,9 @@ def shown(store: Store, lane: Lane, prefix: bytes = b"") -> list[tuple[bytes, by
 
 
 def test_generations_come_oldest_first_and_are_replaced_by_their_number(store: Store) -> None:
-    for made in (generation("d", 2), generation("d", 1), generation("e", 1), generation("d", 2, (7, 7))):
+    for made in (generation("d", 2), generation("d", 1), generation("e", 1), generation("d", 2, cut=(7, 7))):
         store.add_generation(made)
-    assert store.generations("d") == [generation("d", 1), generation("d", 2, (7, 7))]
+    assert store.generations("d") == [generation("d", 1), generation("d", 2, cut=(7, 7))]
     assert store.generations("none") == []
 
 
@@ -83,7 +84,7 @@ def test_parts_follow_every_write(store: Store) -> None:
         found = store.parts("d", A)
         assert found is not None
         assert found.through == (offset, 20)
-    store.add_generation(generation("d", 1, (30, 40, 50)))
+    store.add_generation(generation("d", 1, cut=(30, 40, 50)))
     found = store.parts("d", A)
     assert found is not None
     assert (found.generation.cut, found.through) == ((30, 40, 50), (12, 40, 50))

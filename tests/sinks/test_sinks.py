@@ -25,7 +25,8 @@ from shared_logic.tables import Schema
 from speed.kafka_log import Topic
 from speed.kafka_sink import KafkaSink
 from stack.kafka_broker import KafkaBroker
-from tests.serving.tables import counts, everything, generation, lines
+from tests.generations import generation
+from tests.serving.tables import counts, everything, lines
 from tests.sinks.readers import Content, Place, newest
 
 NOON = datetime(2021, 1, 1, 12, 0, 0, 5_000, tzinfo=UTC)
@@ -194,8 +195,8 @@ class Kept:
         return self._delivery
 
     def load(self, number: int, rows: dict[tuple[Any, ...], tuple[Any, ...]]) -> None:
-        made = generation(self.dataset.name, number)
-        self.store.add_generation(msgspec.structs.replace(made, columns=self.dataset.schema.signature))
+        columns = self.dataset.schema.signature
+        self.store.add_generation(generation(self.dataset.name, number, columns=columns))
         encoded = sorted((encode_key(key), encode_values(values)) for key, values in rows.items())
         self.store.load(self.dataset.name, number, encoded)
         self.store.publish(self.dataset.name, number)

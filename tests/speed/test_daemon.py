@@ -13,7 +13,7 @@ from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
 from shared_logic.generations import DatasetGeneration, next_number
 from shared_logic.memory_store import MemoryStore
-from shared_logic.protocols import Cut, Generation, Lane, Store
+from shared_logic.protocols import Cut, Lane, Store
 from shared_logic.registry import registry
 from speed import daemon
 from speed.daemon import Daemon
@@ -23,6 +23,7 @@ from speed.memory_log import MemoryLog
 from speed.shares import Share
 from speed.sqlite_log import SqliteLog
 from tests import sample
+from tests.generations import generation
 
 PAGES = registry["page_current"]
 FAMILY = registry.closure(["editor_months"])
@@ -33,19 +34,11 @@ OTHER_CODE = "of another version"
 
 def add(store: Store, dataset: Dataset, cut: Cut, run: str, code: str | None = None) -> int:
     """A generation over nothing, of that code or of the dataset's; its number."""
-    made = Generation(
-        dataset=dataset.name,
-        number=next_number(store, dataset.name),
-        cut=cut,
-        bootstrap="",
-        base=run,
-        fingerprint=code or fingerprint(dataset),
-        delta_version=0,
-        run=run,
-    )
+    number = next_number(store, dataset.name)
+    code = code or fingerprint(dataset)
     store.load_states(run, ())
-    store.add_generation(made)
-    return made.number
+    store.add_generation(generation(dataset.name, number, cut=cut, base=run, fingerprint=code, run=run))
+    return number
 
 
 def publish(store: Store, dataset: Dataset, cut: Cut, run: str, code: str | None = None) -> None:
@@ -56,7 +49,7 @@ def publish(store: Store, dataset: Dataset, cut: Cut, run: str, code: str | None
 def begun(kept: Daemon) -> list[DatasetGeneration]:
     """What is published, with workers for it, at which the daemon has looked."""
     published = kept._published()
-    kept._workers = kept._made(published, kept._made_groups(published))
+    kept._begin(published)
     kept._look(published)
     return published
 

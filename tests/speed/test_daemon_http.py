@@ -71,7 +71,7 @@ def test_a_partition_that_has_something_new_and_is_not_read_stands_still(tmp_pat
         store.publish(dataset.name, made.number)
     daemon = Daemon(log, store, datasets, Share(1, 1), lambda _: None)
     published = daemon._published()
-    daemon._workers = daemon._made(published, daemon._made_groups(published))
+    daemon._begin(published)
     daemon._look(published)
     assert daemon.going_on_at == daemon.seen_at
     # when something comes, and nobody reads it

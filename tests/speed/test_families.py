@@ -97,8 +97,8 @@ def keeper(log: SqliteLog, store: MemoryStore, told: list[str]) -> Daemon:
 
 
 def names_kept(kept: Daemon) -> set[str]:
-    published = kept._published()
-    return {name for worker in kept._made(published, kept._made_groups(published)) for name in worker.names}
+    kept._begin(kept._published())
+    return {name for worker in kept._workers for name in worker.names}
 
 
 def test_a_daemon_waits_until_all_of_a_family_is_flipped(log: SqliteLog) -> None:
@@ -162,7 +162,7 @@ def test_what_a_function_raises_is_told_once_and_names_nobody(log: SqliteLog) ->
     store.publish("page_current", 1)
     kept = keeper(log, store, told)
     published = kept._published()
-    kept._workers = kept._made(published, kept._made_groups(published))
+    kept._begin(published)
     for page in ("w/1", "w/2"):
         kept._workers[0].outcome.failures["page_current", page] = "KeyError: 'Vandal'"
     # when the daemon looks around twice

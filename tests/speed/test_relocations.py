@@ -15,7 +15,7 @@ from shared_logic.events.read import read
 from shared_logic.laws import differences, load_generation, states_before
 from shared_logic.reference import reference
 from shared_logic.registry import registry
-from shared_logic.relocations import Merge, Restore, Told, told
+from shared_logic.relocations import Merge, MergeOrRestore, Restore, told
 from speed import loop_engine
 from speed import relocations as relocating
 from speed.ingest import ingest
@@ -31,7 +31,7 @@ MERGE = {"left": 8, "reached": 30, "revisions": 5}
 """The one history merge of the sample."""
 
 
-def what_is_told(noted: Relocation) -> Told | None:
+def what_is_told(noted: Relocation) -> MergeOrRestore | None:
     return told(read(noted.event))
 
 

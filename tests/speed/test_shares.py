@@ -8,27 +8,18 @@ import shared_logic.datasets  # noqa: F401  registers them
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
 from shared_logic.memory_store import MemoryStore
-from shared_logic.protocols import Generation
 from shared_logic.registry import registry
 from speed.daemon import Daemon
 from speed.memory_log import MemoryLog
 from speed.shares import Share, duties
+from tests.generations import generation
 
 PARTITIONS, PARTS = 4, 3
 
 
 def publish(store: MemoryStore, dataset: Dataset, run: str) -> None:
-    made = Generation(
-        dataset=dataset.name,
-        number=1,
-        cut=(0,) * PARTITIONS,
-        bootstrap="",
-        base="",
-        fingerprint=fingerprint(dataset),
-        delta_version=0,
-        run=run,
-    )
-    store.add_generation(made)
+    cut = (0,) * PARTITIONS
+    store.add_generation(generation(dataset.name, cut=cut, fingerprint=fingerprint(dataset), run=run))
     store.publish(dataset.name, 1)
 
 
@@ -39,8 +30,8 @@ def owners(store: MemoryStore) -> dict[tuple[str, int], int]:
         daemon = Daemon(
             MemoryLog(PARTITIONS), store, tuple(registry.values()), Share(place, PARTS), lambda _: None
         )
-        published = daemon._published()
-        for worker in daemon._made(published, daemon._made_groups(published)):
+        daemon._begin(daemon._published())
+        for worker in daemon._workers:
             for at in ((name, partition) for name in worker.names for partition in worker.partitions):
                 assert at not in found, at
                 found[at] = place

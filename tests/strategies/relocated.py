@@ -13,7 +13,7 @@ from shared_logic.events.read import DeadLetter, OutOfScope, read
 from shared_logic.history.page_events import Namespaces
 from shared_logic.reference import States, reference
 from shared_logic.registry import registry
-from shared_logic.relocations import Told, Unresolved, resolved
+from shared_logic.relocations import MergeOrRestore, Unresolved, resolved
 from shared_logic.states.page_state import PageState
 
 TITLES = registry.closure(["page_titles", "site_namespaces"])
@@ -45,9 +45,9 @@ class PagesInMemory:
         return {page_id: state for page_id, state in states.items() if isinstance(state, PageState)}
 
 
-def told_by(events: Iterable[bytes]) -> list[Told]:
+def told_by(events: Iterable[bytes]) -> list[MergeOrRestore]:
     """What the events tell of revisions that went elsewhere."""
-    found = list[Told]()
+    found = list[MergeOrRestore]()
     for raw in events:
         try:
             what = relocations.told(read(raw))
@@ -58,7 +58,7 @@ def told_by(events: Iterable[bytes]) -> list[Told]:
     return found
 
 
-def found_out(states: States, told: Iterable[Told]) -> tuple[list[bytes], list[Unresolved]]:
+def found_out(states: States, told: Iterable[MergeOrRestore]) -> tuple[list[bytes], list[Unresolved]]:
     """The events that say what of it can be resolved, and why the rest can't."""
     said, failed = list[bytes](), list[Unresolved]()
     for _, events in resolved(told, PagesInMemory(states)):

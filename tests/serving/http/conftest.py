@@ -26,11 +26,12 @@ from shared_logic.eventify.tables import states
 from shared_logic.keys import encode_key, encode_values
 from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
-from shared_logic.protocols import Cut, Generation
+from shared_logic.protocols import Cut
 from shared_logic.reference import united
 from shared_logic.registry import registry
 from shared_logic.tables import Key, Values
 from tests import sample
+from tests.generations import generation
 
 SECRETS = {"investigator": "open-sesame", "operator": "and-again"}
 AUTHORIZED = {"Authorization": f"Bearer {SECRETS['investigator']}"}
@@ -85,25 +86,15 @@ def store_of_the_sample() -> MemoryStore:
     tables = read_table_folder(sample.FINAL)
     known = united(states(tables, sample.WIKI, from_iso("2023-01-01T00:00:00Z"), lambda _: None))
     made = MemoryStore()
-    for dataset, generation in load_generation(made, tuple(registry.values()), known, CUT, "run"):
-        made.publish(dataset.name, generation.number)
+    for lane in load_generation(made, tuple(registry.values()), known, CUT, "run"):
+        made.publish(lane.dataset.name, lane.generation.number)
     return made
 
 
 def publish(store: MemoryStore, name: str, rows: Mapping[Key, Values], number: int = 1) -> None:
     """Publish a generation of a table that has these rows."""
-    made = Generation(
-        dataset=name,
-        number=number,
-        cut=CUT,
-        bootstrap="",
-        base="",
-        fingerprint="",
-        delta_version=0,
-        run=f"run {number}",
-        columns=registry[name].schema.signature,
-    )
-    store.add_generation(made)
+    columns = registry[name].schema.signature
+    store.add_generation(generation(name, number, cut=CUT, run=f"run {number}", columns=columns))
     store.load(name, number, sorted((encode_key(key), encode_values(values)) for key, values in rows.items()))
     store.publish(name, number)
 

@@ -231,16 +231,6 @@ class WikiState:
         """Accounts by user id."""
         return {user.user_id: user for user in self.users if user.user_id is not None}
 
-    @property
-    def moved_between_pages(self) -> set[int]:
-        """Revisions that were restored to another page id, of which no event tells all."""
-        return {
-            rev_id
-            for gap in self.untold
-            if gap.why in {Untold.MARKS, Untold.DEPARTURE}
-            for rev_id in gap.rev_ids
-        }
-
     # --- numbers ----------------------------------------------------------------------------------------------
 
     def number(self, what: str) -> int:
