@@ -22,22 +22,20 @@ __all__ = ["SqliteStore", "StoreError"]
 _LOADED_AT_ONCE = 50
 """Rows that one statement writes: cheaper than a statement each."""
 _LISTED_AT_ONCE = 5_000
-_LOAD_ONE = "INSERT OR REPLACE INTO batch_rows VALUES (?1,?3,?2,?4)"
-_LOAD = "INSERT OR REPLACE INTO batch_rows VALUES " + ",".join(  # noqa: S608  numbers of parameters
-    f"(?1,?{place},?2,?{place + 1})" for place in range(3, 3 + 2 * _LOADED_AT_ONCE, 2)
-)
+_LOAD_ONE = "INSERT OR REPLACE INTO batch_rows VALUES (?,?,?,?)"
+_LOAD = _LOAD_ONE + ",(?,?,?,?)" * (_LOADED_AT_ONCE - 1)
 _ASKED_AT_ONCE = (1, 8, 64, 500)
 """How many keys one statement names: few sizes, so that each is prepared once."""
 _ALL_BITS = 15
 _PARTS = """
 SELECT g.made,
-    (SELECT group_concat(partition || ' ' || position) FROM progress WHERE dataset=?1 AND generation=g.number),
-    (SELECT row FROM batch_rows WHERE dataset=?1 AND key=?2 AND generation<=g.number ORDER BY generation DESC LIMIT 1),
+    (SELECT group_concat(partition || ' ' || position) FROM progress WHERE dataset=:dataset AND generation=g.number),
+    (SELECT row FROM batch_rows WHERE dataset=:dataset AND key=:key AND generation<=g.number ORDER BY generation DESC LIMIT 1),
     s.key IS NOT NULL, s.row, a.partition, a.sums, a.version
 FROM generations g
-LEFT JOIN speed_rows s ON s.dataset=?1 AND s.generation=g.number AND s.key=?2
-LEFT JOIN accumulators a ON a.dataset=?1 AND a.generation=g.number AND a.key=?2
-WHERE g.dataset=?1 AND g.number=ifnull(?3, (SELECT number FROM manifest WHERE dataset=?1))
+LEFT JOIN speed_rows s ON s.dataset=:dataset AND s.generation=g.number AND s.key=:key
+LEFT JOIN accumulators a ON a.dataset=:dataset AND a.generation=g.number AND a.key=:key
+WHERE g.dataset=:dataset AND g.number=ifnull(:number, (SELECT number FROM manifest WHERE dataset=:dataset))
 """
 """A point read as one statement, so as of one moment; a row per accumulator, or one without."""
 
@@ -104,7 +102,7 @@ class SqliteStore:
 
     def parts(self, dataset: str, key: bytes, number: int | None = None) -> Parts | None:
         """See `Store`."""
-        rows = self._db.execute(_PARTS, (dataset, key, number)).fetchall()
+        rows = self._db.execute(_PARTS, {"dataset": dataset, "key": key, "number": number}).fetchall()
         if not rows:
             return None
         made, progress, batch, is_put, speed, partition, _, _ = rows[0]
@@ -119,9 +117,10 @@ class SqliteStore:
         counts = Counts()
         versions = difference(self._shown(Lane(dataset, number)), iter(rows), counts)
         with self.atomically():
-            while len(chunk := list(islice(versions, _LOADED_AT_ONCE))) == _LOADED_AT_ONCE:
-                self._db.execute(_LOAD, (dataset, number, *chain.from_iterable(chunk)))
-            self._db.executemany(_LOAD_ONE, ((dataset, number, key, row) for key, row in chunk))
+            new = ((dataset, key, number, row) for key, row in versions)
+            while len(chunk := list(islice(new, _LOADED_AT_ONCE))) == _LOADED_AT_ONCE:
+                self._db.execute(_LOAD, tuple(chain.from_iterable(chunk)))
+            self._db.executemany(_LOAD_ONE, chunk)
         return counts.changed, counts.removed, counts.same
 
     def batch_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:

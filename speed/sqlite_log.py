@@ -364,15 +364,15 @@ class SqliteLog:
     def source_positions(self, name: str) -> dict[str, int]:
         """The same by the names under which that source is remembered, each for some wikis (see `speed.ingest.Scope`)."""
         rows = self._db.execute(
-            "SELECT name, position FROM sources WHERE name=?1 OR (name>=?1 || ' for ' AND name<?1 || ' for!')",
-            (name,),
+            "SELECT name, position FROM sources WHERE name=? OR (name>=? AND name<?)",
+            (name, f"{name} for ", f"{name} for!"),
         )
         return dict(rows.fetchall())
 
     def sources(self, beginning: str) -> list[str]:
         """Names of the sources that begin so, in order."""
         rows = self._db.execute(
-            "SELECT name FROM sources WHERE substr(name, 1, length(?1))=?1 ORDER BY name", (beginning,)
+            "SELECT name FROM sources WHERE substr(name, 1, ?)=? ORDER BY name", (len(beginning), beginning)
         )
         return [name for (name,) in rows]
 
