@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from rich.markup import escape
 from batch.compressed import InputError, open_input
 from cli.failures import DIFFERS, Failure
 from cli.options import JsonOption, NameArgument, dataset_named
-from cli.output import out, print_json, print_records
+from cli.output import err, out, print_json, print_records
 from cli.templates import TEMPLATES, names_used
 from cli.umask import let_others_read
 from shared_logic.definition import Dataset
@@ -23,6 +24,8 @@ from shared_logic.views import View, views
 
 SHOWN = 5
 """Of what could not be read, or made functions raise."""
+GIVEN = 1_000
+"""Events of a file that stories are drawn from."""
 
 
 def datasets(
@@ -194,20 +197,58 @@ def try_(
 def check(
     name: NameArgument,
     examples: Annotated[int, typer.Option(min=1, help="Stories to try the law on.")] = 300,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            help="Events that stories have among theirs, one JSON text a line: where what a function looks for is seldom drawn, "
+            "such as wikitext or JSON in an event's field."
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Try the law, purity and exactness of a dataset; prints the smallest counter-example."""
     from cli.check import check_dataset
 
-    findings = check_dataset(dataset_named(name), examples)
+    made = dataset_named(name)
+    checked = check_dataset(made, examples, _given(events) if events else ())
     if json:
-        print_json({"dataset": name, "holds": not findings, "findings": findings})
-    for finding in findings if not json else ():
+        print_json(
+            {
+                "dataset": name,
+                "holds": not checked.findings,
+                "findings": checked.findings,
+                "stories_with_rows": checked.with_rows,
+            }
+        )
+    for finding in checked.findings if not json else ():
         out.print(finding, markup=False)
-    if findings:
-        message = f"{name}: {len(findings)} of the checks failed"
+    if checked.findings:
+        message = f"{name}: {len(checked.findings)} of the checks failed"
         raise Failure(message, DIFFERS)
+    if not checked.with_rows:
+        err.print(
+            f"{name} has rows in none of the {examples} stories, so that nothing was tried: give events of which it makes some, "
+            f"`wikibraid check {name} --events FILE`",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
     if not json:
         out.print(
-            f"{name}: the law holds over {examples} stories, it is pure, and its sums are whole numbers"
+            f"{name}: the law holds over {examples} stories, in {checked.with_rows} of which it has rows; it is pure, and its sums are "
+            "whole numbers",
+            soft_wrap=True,
         )
+
+
+def _given(file: Path) -> list[bytes]:
+    """The first events of a file.
+
+    Raises:
+        Failure: it can't be read.
+    """
+    try:
+        with open_input(file) as stream:
+            return list(islice((line for raw in stream if (line := raw.strip())), GIVEN))
+    except InputError as error:
+        raise Failure(str(error)) from error

@@ -28,8 +28,8 @@ LIMITS = {"section_edits": 40, "page_months": 60, "size_records": 60, "rejected_
 def run_and_check(source: str, name: str, folder: Path) -> None:
     """Register a module's dataset in a process of its own, and try the law on it."""
     (folder / f"{name}.py").write_text(source)
-    program = f"import {name}; from cli.check import broken_law, failures; from shared_logic.registry import registry; "
-    program += f"d = registry['{name}']; assert broken_law(d, 60) + failures(d) == [], (broken_law(d, 60), failures(d))"
+    program = f"import {name}; from cli.check import Drawn, broken_law, failures; from shared_logic.registry import registry; "
+    program += f"d = Drawn(registry['{name}']); found = broken_law(d, 60) + failures(d, 60); assert found == [], found"
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={"PYTHONPATH": f"{folder}:{ROOT}"},
@@ -73,8 +73,8 @@ def test_check_tells_of_a_module_that_keeps_something_between_calls(tmp_path: Pa
     )
     (tmp_path / "counted.py").write_text(source)
     # when it is checked
-    program = "import counted; from cli.check import broken_law; from shared_logic.registry import registry; "
-    program += "print(broken_law(registry['counted'], 60))"
+    program = "import counted; from cli.check import Drawn, broken_law; from shared_logic.registry import registry; "
+    program += "print(broken_law(Drawn(registry['counted']), 60))"
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={"PYTHONPATH": f"{tmp_path}:{ROOT}"},
@@ -89,7 +89,7 @@ def test_check_tells_of_a_module_that_keeps_something_between_calls(tmp_path: Pa
 
 @pytest.mark.parametrize("name", registry)
 def test_check_finds_nothing_in_our_datasets(name: str) -> None:
-    assert check_dataset(registry[name], 40) == []
+    assert check_dataset(registry[name], 40).findings == []
 
 
 def test_the_page_of_datasets_is_up_to_date() -> None:
