@@ -309,6 +309,7 @@ def test_a_module_that_is_broken_is_told(installed: Path, tmp_path: Path) -> Non
     assert (
         "the datasets sections of their-datasets (their_datasets.sections) can't be imported" in done.stderr
     )
+    assert "ZeroDivisionError: division by zero (their_datasets.signs, line 1)" in done.stderr
 
 
 @pytest.mark.spark

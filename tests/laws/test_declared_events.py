@@ -369,13 +369,15 @@ def test_mistakes_in_a_declaration_are_told(own: SimpleNamespace) -> None:
         (Wikiless, "a/b", ("page_id",), "it has no wiki"),
         (Plain, "a/b", ("page_id",), "it has no page_id"),
         (Plain, "a/b", (), "its identity is empty"),
+        (Plain, "a/b", "wiki", r'write it as identity=\("wiki",\)'),
+        (msgspec.Struct, "a/b", ("id",), "it must extend DeclaredEvent"),
         (Plain, "/a/b", ("id",), "no title of a schema"),
         (Plain, "a b", ("id",), "no title of a schema"),
         (Plain, "mediawiki/page/change", ("id",), "is read as PageChange"),
         (Plain, FEEDBACK, ("id",), "is read as Feedback"),
     ]:
         with pytest.raises(DefinitionError, match=mistake):
-            event(schema, identity=identity)(record)
+            event(schema, identity=identity)(record)  # type: ignore[arg-type, type-var]
 
 
 class Slot(msgspec.Struct, frozen=True):
