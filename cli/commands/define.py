@@ -10,18 +10,23 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+import shared_logic.datasets
 from batch.compressed import InputError, open_input
 from cli.failures import DIFFERS, Failure
 from cli.options import JsonOption, NameArgument, dataset_named
 from cli.output import err, out, print_json, print_records
-from cli.templates import TEMPLATES, names_used
+from cli.templates import TEMPLATES, module, names_used
 from cli.umask import let_others_read
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
+from shared_logic.installed import GROUP
 from shared_logic.reference import reference, told
 from shared_logic.registry import registry
 from shared_logic.views import View, views
 
+OURS = Path("shared_logic/datasets")
+"""As seen from the project's root."""
+FOLDER = Path(shared_logic.datasets.__file__).parent
 SHOWN = 5
 """Of what could not be read, or made functions raise."""
 GIVEN = 1_000
@@ -124,9 +129,10 @@ def new(
     shape: Annotated[
         str, typer.Option(help="enrichment, entity, fold, rollup, pair, event, derived or linked.")
     ] = "enrichment",
-    folder: Annotated[Path, typer.Option(help="Where the module is written.")] = Path(
-        "shared_logic/datasets"
-    ),
+    folder: Annotated[
+        Path,
+        typer.Option(help="Where the module is written: in a package of your own, it imports wikibraid."),
+    ] = OURS,
     json: JsonOption = False,
 ) -> None:
     """Write the module of a new dataset, ready to be changed."""
@@ -146,16 +152,34 @@ def new(
         message = f"{path if path.exists() else name} is there already; choose another name"
         raise Failure(message)
     if not folder.is_dir():
-        message = f"{folder} is no folder; run this in the project's root, or give --folder"
+        message = f"{folder} is no folder; " + (
+            "run this in the project's root, or give --folder"
+            if folder == OURS
+            else "make it, or name another one"
+        )
         raise Failure(message)
     let_others_read(context)
-    path.write_text(TEMPLATES[shape].format(name=name, table=table))
+    own_package = folder.resolve() != FOLDER
+    path.write_text(module(shape, name, table, own_package=own_package))
     if json:
         print_json({"dataset": name, "shape": shape, "path": path})
         return
+    made_known = _made_known(path) if own_package else f"add {name} to {folder / '__init__.py'}"
     out.print(
-        f"{path} is written. Next: add {name} to {folder / '__init__.py'}, change the function, then\n"
-        f"  wikibraid try {name} EVENTS.ndjson\n  wikibraid check {name}"
+        f"{path} is written. Next: {made_known}, change the function, then\n  wikibraid try {name} EVENTS.ndjson\n  wikibraid check {name}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _made_known(path: Path) -> str:
+    """What makes a module of an author's own package known."""
+    dotted, folder = path.stem, path.resolve().parent
+    while (folder / "__init__.py").exists():
+        dotted, folder = f"{folder.name}.{dotted}", folder.parent
+    return (
+        f'name it in your package\'s pyproject.toml\n  [project.entry-points."{GROUP}"]\n  {path.stem} = "{dotted}"\n'
+        "install that beside wikibraid"
     )
 
 
