@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 
 from pyspark.errors import PySparkRuntimeError
+from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from batch.spark_error import SparkError
@@ -57,6 +59,9 @@ def session(app: str, warehouse: Path, *, cores: int | None = None) -> SparkSess
         message = "Java doesn't start, which Spark needs; `wikibraid doctor` says what is wrong with it, and how to mend it"
         raise SparkError(message) from error
     spark.sparkContext.setLogLevel("ERROR")
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        # They print the whole trace of what is raised as well.
+        PySparkLogger.getLogger(name).setLevel(logging.CRITICAL)
     if not (spark.sparkContext.master or "").startswith("local"):
         spark.sparkContext.addPyFile(str(_code(warehouse.parent)))
     return spark

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.failures import AUDIT_FAILED, CANNOT_KNOW
+from cli.failures import AUDIT_FAILED, CANNOT_KNOW, DIFFERS
 from cli.templates import TEMPLATES
 from tests import sample
 
@@ -206,6 +206,10 @@ def test_it_is_computed_kept_and_read(installed: Path, tmp_path: Path) -> None:
         if row["dataset"] == "their_sections"
     ]
     assert planned["code"] == "changed"
+    # and a difference is not taken for one of the layers
+    differs = run(installed, "parity", "their_sections", home=home)
+    assert differs.returncode == DIFFERS
+    assert "the code of their_sections is not that of the published generation" in differs.stderr
 
 
 @pytest.mark.spark
