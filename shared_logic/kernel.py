@@ -92,11 +92,11 @@ def _made(dataset: Dataset, place: str, things: Sequence[object], failed: Failed
         _check_revision(dataset, things[0], rows)
         return rows
     except Exception as error:  # noqa: BLE001  whatever an author's function raises concerns this place only
-        failed(dataset.name, place, _told(dataset, error))
+        failed(dataset.name, place, raised_by(dataset, error))
         return {}
 
 
-def _told(dataset: Dataset, error: Exception) -> str:
+def raised_by(dataset: Dataset, error: Exception) -> str:
     """What was raised, and the line of the author's package where it was, if it was there."""
     package = dataset.function.__module__.rpartition(".")[0] or dataset.function.__module__
     where, trace = "", error.__traceback__

@@ -83,6 +83,19 @@ def test_what_a_function_raises_is_told_with_its_line(tmp_path: Path, length: st
     assert says in str(found["findings"])
 
 
+@pytest.mark.parametrize(
+    "row", ["dict(wiki=revision.wiki)", "Other(wiki=revision.wiki, page_id=1, rev_id=1, length=1)"]
+)
+def test_what_is_no_row_of_its_table_is_told(tmp_path: Path, row: str) -> None:
+    source = MODULE.format(imports="", expectation="length >= 0", length="1")
+    other = source[source.index("class Long(") : source.index("@dataset")].replace("Long", "Other")
+    source = source.replace("@dataset", f"{other}@dataset")
+    found = checked(tmp_path, f"{source[: source.index('    yield ')]}    yield {row}\n")
+    assert f"long raises TypeError: it yields {row.partition('(')[0]}, where its signature says Long" in str(
+        found["findings"]
+    )
+
+
 def test_expectations_must_be_sql_over_the_columns(tmp_path: Path) -> None:
     for wrong, says in (("lenght >= 0", "lenght"), ("length >= ", "syntax error")):
         found = checked(tmp_path, MODULE.format(imports="", expectation=wrong, length="1"))
