@@ -49,7 +49,8 @@ def _told(error: Exception, module: str) -> str:
     trace = error.__traceback__
     while trace is not None:
         name = str(trace.tb_frame.f_globals.get("__name__"))
-        if name.partition(".")[0] == root:
+        is_annotation = trace.tb_frame.f_code.co_filename == "<string>"
+        if name.partition(".")[0] == root and not is_annotation:
             lines.append(f" ({name}, line {trace.tb_lineno})")
         trace = trace.tb_next
     return what + (lines[-1] if lines else "")

@@ -314,6 +314,13 @@ def test_a_module_that_is_broken_is_told(installed: Path, tmp_path: Path) -> Non
         "the datasets sections of their-datasets (their_datasets.sections) can't be imported" in done.stderr
     )
     assert "ZeroDivisionError: division by zero (their_datasets.signs, line 1)" in done.stderr
+    # and where an annotation means nothing, the line is that of the function
+    (installed / "their_datasets" / "signs.py").write_text('SIGN = "#"\n')
+    wrong = AUTHORS.replace("revision: Revision", "revision: Revison")
+    (installed / "their_datasets" / "sections.py").write_text(wrong)
+    line = 1 + wrong.splitlines().index("@dataset")
+    done = run(installed, "datasets", home=tmp_path / "home")
+    assert f"NameError: name 'Revison' is not defined (their_datasets.sections, line {line})" in done.stderr
 
 
 @pytest.mark.spark
