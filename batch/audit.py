@@ -278,5 +278,6 @@ def _must_be_sql(dataset: Dataset, candidate: DataFrame, condition: str) -> None
     try:
         candidate.agg(_fails(condition))
     except AnalysisException as error:
-        message = f"{dataset.name}: the expectation {condition!r} can't be read ({error.getCondition()}); correct it"
+        why = str(error).strip().partition("\n")[0].partition(" SQLSTATE")[0]
+        message = f"{dataset.name}: the expectation {condition!r} can't be read: {why} Correct it"
         raise DefinitionError(message) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -13,6 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
+from pyspark.errors import PySparkRuntimeError
+from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from batch.spark_error import SparkError
@@ -28,7 +31,7 @@ def session(app: str, warehouse: Path, *, cores: int | None = None) -> SparkSess
     """The session; `cores` workers in this process (all, if None), or the cluster that SPARK_MASTER or `spark-submit` names.
 
     Raises:
-        SparkError: Delta's jars are not there.
+        SparkError: Delta's jars are not there, or Java isn't.
     """
     cores = cores or os.cpu_count() or 1
     folder = Path(os.environ.get("WIKIBRAID_JARS", JARS))
@@ -47,9 +50,18 @@ def session(app: str, warehouse: Path, *, cores: int | None = None) -> SparkSess
     if not {"SPARK_MASTER", "PYSPARK_GATEWAY_PORT"} & os.environ.keys():
         # Executors elsewhere have this code only once the session is there.
         builder = builder.config("spark.python.daemon.module", "batch.python_daemon")
-    with _interrupts_waiting():
-        spark = builder.getOrCreate()
+    try:
+        with _interrupts_waiting():
+            spark = builder.getOrCreate()
+    except (PySparkRuntimeError, OSError) as error:
+        if isinstance(error, PySparkRuntimeError) and error.getCondition() != "JAVA_GATEWAY_EXITED":
+            raise
+        message = "Java doesn't start, which Spark needs; `wikibraid doctor` says what is wrong with it, and how to mend it"
+        raise SparkError(message) from error
     spark.sparkContext.setLogLevel("ERROR")
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        # They print the whole trace of what is raised as well.
+        PySparkLogger.getLogger(name).setLevel(logging.CRITICAL)
     if not (spark.sparkContext.master or "").startswith("local"):
         spark.sparkContext.addPyFile(str(_code(warehouse.parent)))
     return spark

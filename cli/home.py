@@ -196,6 +196,14 @@ class Home:
         """The file that says how far a sink is."""
         return self.path / "sinks" / f"{sink}.json"
 
+    @property
+    def to_name_streams(self) -> str:
+        """What to do in order to have another stream read."""
+        own = self.path / "streams.yaml"
+        if self.streams_file == own:
+            return f"add it to {own}"
+        return f"copy {self.streams_file} to {own}, and add it there"
+
     def _own_or_usual(self, name: str) -> Path:
         """The home's own file of that name, else the one that comes with wikibraid."""
         own = self.path / name

@@ -16,7 +16,6 @@ from shared_logic.definition import Dataset
 from shared_logic.keys import encode_part
 from shared_logic.protocols import Cut, Log
 from shared_logic.registry import registry
-from shared_logic.tables import DefinitionError
 from shared_logic.views import views
 
 LAST_PORT = 65_535
@@ -69,20 +68,22 @@ def dataset_named(name: str) -> Dataset:
         Failure: there is none.
     """
     if name not in registry:
-        message = f"no dataset {name!r}; `wikibraid datasets` lists them: {', '.join(registry)}"
-        raise Failure(message)
+        raise Failure(registry.unknown(name, views))
     return registry[name]
 
 
 def datasets_named(names: list[str]) -> tuple[Dataset, ...]:
-    """The named datasets and those that named views read (all, if none is named), with what they are made from."""
+    """The named datasets and those that named views read (all, if none is named), with what they are made from.
+
+    Raises:
+        Failure: a name is neither a dataset's nor a view's.
+    """
     wanted: list[str] = []
     for name in names:
+        if name not in registry and name not in views:
+            raise Failure(registry.unknown(name, views))
         wanted += (*views[name].datasets, *views[name].companions) if name in views else (name,)
-    try:
-        return registry.closure(wanted or list(registry))
-    except DefinitionError as error:
-        raise Failure(str(error)) from error
+    return registry.closure(wanted or list(registry))
 
 
 def instant_named(text: str) -> int:
@@ -152,5 +153,6 @@ def _value(dataset: Dataset, name: str, word: str) -> object:
         encode_part(value)  # whether a key can hold it
         return value
     except ValueError as error:
-        message = f"{dataset.name}: {word!r} is no {kind.__name__} for the key column {name}"
+        wanted = {date: "date, as 2026-01-31", int: "whole number", str: "text"}.get(kind, kind.__name__)
+        message = f"{dataset.name}: {word!r} is no {wanted}, which the key column {name} is"
         raise Failure(message) from error

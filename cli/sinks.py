@@ -147,8 +147,7 @@ def _output(found: Entries[Setting], name: str) -> Output:
         why = f"{name}: {told.dataset} is a view, which is joined when it is read; write the tables that it is made of: {tables}"
         raise found.mistake(why, name, "dataset")
     if told.dataset not in registry:
-        known = ", ".join(registry)
-        raise found.mistake(f"{name}: no dataset {told.dataset!r}; there are {known}", name, "dataset")
+        raise found.mistake(f"{name}: {registry.unknown(told.dataset)}", name, "dataset")
     if told.seconds is not None and told.seconds < 1:
         raise found.mistake(f"{name}: seconds must be at least 1", name, "seconds")
     if told.replicas < 1:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from hypothesis import strategies as st
 
 from shared_logic.events.declared import DeclaredEvent, is_declared, title_and_stream
-from shared_logic.events.read import DeadLetter, read
+from shared_logic.events.read import DeadLetter, OutOfScope, Read, read
 from shared_logic.events.records import GREATEST_ID
 
 NAMES = ("Alice", "Bertha", "CleanupBot")
+COMMENTS = ("", "/* Early life */ more", "Undid revision 3 by [[Special:Contributions/Alice|Alice]]", "typo")
 START = datetime(2024, 1, 31, 12, tzinfo=UTC)
 """So that stories go on into the next month."""
 
@@ -55,6 +57,7 @@ def _revision(draw: st.DrawFn) -> dict[str, object]:
         rev_len=100 * (rev_id % 4),
         rev_sha1="abc"[rev_id % 3],
         performer=users[rev_id % 3],
+        comment=COMMENTS[rev_id % 4],
         **({"rev_parent_id": rev_id - 1} if rev_id > 1 else {}),
     )
 
@@ -131,17 +134,56 @@ def _encoded(event: dict[str, object]) -> bytes:
     return json.dumps(event).encode()
 
 
-def messages_for(things: Sequence[type]) -> st.SearchStrategy[tuple[str, bytes]]:
-    """Messages of which datasets that read these things make something."""
-    declared = [_declared(thing) for thing in things if is_declared(thing)]
-    return st.one_of(*declared, *([messages] if len(declared) < len(things) else []))
+def messages_for(
+    things: Sequence[type], texts: Sequence[str] = (), given: Sequence[bytes] = ()
+) -> st.SearchStrategy[tuple[str, bytes]]:
+    """Messages of which datasets that read these things make something.
+
+    `texts` are values that functions look for, which fields of declared events have more often than others. `given` are events, drawn as they
+    are or, if they are declared, with fields of one another and with drawn ones.
+    """
+    found = [one for raw in given if (one := _readable(raw)) is not None]
+    declared = [
+        _declared(thing, tuple(texts), tuple(_told(one.raw) for one in found if type(one.event) is thing))
+        for thing in things
+        if is_declared(thing)
+    ]
+    if len(declared) == len(things):
+        return st.one_of(*declared)
+    others = [
+        (entity.key, one.raw) for one in found if not is_declared(type(one.event)) for entity in one.entities
+    ]
+    return st.one_of(*declared, messages, *([st.sampled_from(others)] if others else []))
+
+
+def _readable(raw: bytes) -> Read | None:
+    try:
+        return read(raw)
+    except (DeadLetter, OutOfScope):
+        return None
+
+
+def _told(raw: bytes) -> dict[str, object]:
+    """What an event has beside its head."""
+    told: dict[str, object] = msgspec.json.decode(raw)
+    return {name: value for name, value in told.items() if name not in {"$schema", "meta"}}
 
 
 @st.composite
-def _declared(draw: st.DrawFn, record: type[DeclaredEvent]) -> tuple[str, bytes]:
+def _declared(
+    draw: st.DrawFn,
+    record: type[DeclaredEvent],
+    texts: tuple[str, ...],
+    given: tuple[dict[str, object], ...],
+) -> tuple[str, bytes]:
     """An event as its record has it: a mixture of up to three that the story has, so that some are about the same."""
-    known = draw(st.shared(st.lists(_fields(record), min_size=1, max_size=3), key=record.__qualname__))
-    fields = {name: draw(st.sampled_from([one[name] for one in known])) for name in known[0]}
+    one = _fields(record, texts) | st.sampled_from(given) if given else _fields(record, texts)
+    known = draw(st.shared(st.lists(one, min_size=1, max_size=3), key=record.__qualname__))
+    fields: dict[str, object] = {}
+    for name in sorted({name for fields in known for name in fields}):
+        chosen = draw(st.sampled_from(known))
+        if name in chosen:
+            fields[name] = chosen[name]
     second, number = draw(st.integers(0, 12)) * 10_000, draw(st.integers(1, 4))
     title, stream = title_and_stream(record)
     event = _event(title, stream or "declared", second, **fields)
@@ -154,26 +196,65 @@ def _declared(draw: st.DrawFn, record: type[DeclaredEvent]) -> tuple[str, bytes]
     return entity.key, raw
 
 
-def _fields(record: type[DeclaredEvent]) -> st.SearchStrategy[dict[str, object]]:
-    """What an event has beside its head, by the names of its JSON text."""
-    hints = get_type_hints(record)
-    names = dict(zip(record.__struct_fields__, record.__struct_encode_fields__, strict=True))
-    own = {names[name]: _value(name, hints[name]) for name in names if name not in {"schema", "meta"}}
-    return st.fixed_dictionaries(own)
+def _fields(record: type[msgspec.Struct], texts: Sequence[str]) -> st.SearchStrategy[dict[str, object]]:
+    """What an event, or a record in it, has beside its head, by the names of its JSON text; what has a default may be missing."""
+    required, optional = dict[str, st.SearchStrategy[object]](), dict[str, st.SearchStrategy[object]]()
+    hints = get_type_hints(record, include_extras=True)
+    for field in msgspec.structs.fields(record):
+        if field.name not in {"schema", "meta"}:
+            into = required if field.required else optional
+            into[field.encode_name] = _value(field.name, hints[field.name], texts)
+    return st.fixed_dictionaries(required, optional=optional)
 
 
-def _value(name: str, hint: object) -> st.SearchStrategy[object]:
+def _value(name: str, hint: Any, texts: Sequence[str]) -> st.SearchStrategy[Any]:
+    """Values as JSON has them, of a field of that name and type."""
     if name == "wiki":
         return st.sampled_from(["testwiki", "otherwiki"])
     if hint is datetime:
         return st.integers(0, 120_000_000).map(lambda ms: START + timedelta(milliseconds=ms, microseconds=7))
-    values: st.SearchStrategy[object] = st.from_type(hint)  # type: ignore[arg-type]
+    if hint is str:
+        return st.sampled_from(texts) | st.text() if texts else st.text()
+    if hint is Any:
+        return _value(name, str | int | bool | None, texts)
+    if get_origin(hint) is Annotated:
+        return _value(name, get_args(hint)[0], texts)
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return _fields(hint, texts)
+    return _held(name, hint, texts) if get_origin(hint) in _MADE_OF_OTHERS else _plain(hint)
+
+
+def _held(name: str, hint: Any, texts: Sequence[str]) -> st.SearchStrategy[Any]:
+    """Values of a type that is made of others."""
+    origin = get_origin(hint)
+    arms = [_value(name, arm, texts) for arm in get_args(hint) if arm is not Ellipsis]
+    if origin in {Union, UnionType}:
+        return st.one_of(arms)
+    if origin in {dict, Mapping}:
+        return st.dictionaries(*arms, max_size=3)
+    if origin is tuple and Ellipsis not in get_args(hint):
+        return st.tuples(*arms)
+    return st.lists(*arms, max_size=3)
+
+
+_MADE_OF_OTHERS = {Union, UnionType, list, set, frozenset, tuple, Sequence, Collection, dict, Mapping}
+
+
+def _plain(hint: Any) -> st.SearchStrategy[Any]:
+    values: st.SearchStrategy[object] = st.from_type(hint)
     return values.filter(lambda value: not isinstance(value, int) or abs(value) <= GREATEST_ID)
 
 
-_keys = st.sampled_from(["testwiki/1", "testwiki/2", "testwiki/3", "testwiki/user/1", "testwiki/user/2"])
-messages = _logged() | st.tuples(
-    _keys,
-    st.one_of(_revision(), _revision(), _deletion(), _visibility()).map(_encoded) | st.just(b"{not json"),
-)
-"""(key, bytes): also a copy that reaches another page, as a restore to a new id makes."""
+_KEYS = ("testwiki/1", "testwiki/2", "testwiki/3", "testwiki/user/1", "testwiki/user/2")
+
+
+@st.composite
+def _of_pages(draw: st.DrawFn) -> tuple[str, bytes]:
+    """What befell a page: mostly told to that page, at times to another one, as a restore to a new id makes."""
+    event = draw(st.one_of(_revision(), _revision(), _deletion(), _visibility()))
+    own = f"testwiki/{event['page_id']}"
+    return draw(st.sampled_from([own] * len(_KEYS) + list(_KEYS))), _encoded(event)
+
+
+messages = _logged() | _of_pages() | _of_pages() | st.tuples(st.sampled_from(_KEYS), st.just(b"{not json"))
+"""(key, bytes)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 TEMPLATES = {
     "enrichment": '''"""One line that says what {name} is for."""
@@ -244,6 +245,27 @@ def {name}(said: Linked[UserName]) -> Iterator[{table}]:
         yield {table}(wiki=wiki, user_id=user_id, names=names)
 ''',
 }
+
+
+def module(shape: str, name: str, table: str, *, own_package: bool) -> str:
+    """The source of a dataset's module; in a package of its author's own it imports `wikibraid`."""
+    source = TEMPLATES[shape].format(name=name, table=table)
+    if not own_package:
+        return source
+    imported = {one for found in _PUBLIC.finditer(source) for one in found["names"].split(", ")}
+    first, *others = _PUBLIC.finditer(source)
+    for found in reversed(others):
+        source = source[: found.start()] + source[found.end() :]
+    line = f"from wikibraid import {', '.join(sorted(imported, key=_as_sorted))}\n"
+    return source[: first.start()] + line + source[first.end() :]
+
+
+_PUBLIC = re.compile(r"^from shared_logic\.(?:language|things) import (?P<names>.*)\n", re.MULTILINE)
+"""What `wikibraid` has as well."""
+
+
+def _as_sorted(name: str) -> tuple[bool, str]:
+    return not name[0].isupper(), name
 
 
 def names_used(shape: str) -> frozenset[str]:

@@ -58,6 +58,15 @@ def declared_fingerprint() -> str:
     return _digest("declared", set(declared_modules()))
 
 
+def own_modules(dataset: Dataset) -> tuple[str, ...]:
+    """The module of its function, and those of its author's package that this imports; of shared_logic that module alone."""
+    name = dataset.function.__module__
+    root = name.partition(".")[0]
+    if root == _ROOT:
+        return (name,)
+    return tuple(sorted(module for module in _closure({name}) if module.partition(".")[0] == root))
+
+
 def _digest(name: str, names: set[str]) -> str:
     texts = (f"{module}\n{_code(import_module(module))}" for module in sorted(_closure(names)))
     return sha256("\n".join((name, *texts)).encode()).hexdigest()[:16]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from shared_logic.definition import Dataset
 from shared_logic.folds import Fold
-from shared_logic.kernel import Changes, Failed, Rows, add, change, told_elsewhere
+from shared_logic.kernel import Changes, Failed, Rows, add, change, raised_by, told_elsewhere
 from shared_logic.tables import Key, Values
 from shared_logic.things import PageFacts, Revision
 
@@ -73,7 +73,7 @@ class IncrementalFold:
                 self._go_back(first if is_same else -1, before)
             self._read_on(history, before)
         except Exception as error:  # noqa: BLE001  whatever an author's function raises concerns this page only
-            failed(self._dataset.name, place, f"{type(error).__name__}: {error}")
+            failed(self._dataset.name, place, raised_by(self._dataset, error))
             before = {**self._rows, **before}
             self._rows, self._so_far, self._read, self._marks = {}, None, 0, []
         if not before:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 
 import shared_logic.datasets  # noqa: F401  ours come first: authors' may read them
+from shared_logic.tables import DefinitionError
 
 GROUP = "wikibraid.datasets"
 _loaded: set[str] = set()
@@ -34,8 +35,22 @@ def register_datasets() -> None:
         except Exception as error:
             package = entry.dist.name if entry.dist else "a package"
             message = (
-                f"the datasets {entry.name} of {package} ({entry.value}) can't be imported: {type(error).__name__}: {error}; "
+                f"the datasets {entry.name} of {package} ({entry.value}) can't be imported: {_told(error, entry.module)}; "
                 "mend the module, or uninstall the package"
             )
             raise BrokenPackage(message) from error
         _loaded.add(entry.value)
+
+
+def _told(error: Exception, module: str) -> str:
+    """What was raised, and the line of the package where it was."""
+    what = str(error) if isinstance(error, DefinitionError) else f"{type(error).__name__}: {error}"
+    root, lines = module.partition(".")[0], []
+    trace = error.__traceback__
+    while trace is not None:
+        name = str(trace.tb_frame.f_globals.get("__name__"))
+        is_annotation = trace.tb_frame.f_code.co_filename == "<string>"
+        if name.partition(".")[0] == root and not is_annotation:
+            lines.append(f" ({name}, line {trace.tb_lineno})")
+        trace = trace.tb_next
+    return what + (lines[-1] if lines else "")

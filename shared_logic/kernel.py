@@ -92,8 +92,20 @@ def _made(dataset: Dataset, place: str, things: Sequence[object], failed: Failed
         _check_revision(dataset, things[0], rows)
         return rows
     except Exception as error:  # noqa: BLE001  whatever an author's function raises concerns this place only
-        failed(dataset.name, place, f"{type(error).__name__}: {error}")
+        failed(dataset.name, place, raised_by(dataset, error))
         return {}
+
+
+def raised_by(dataset: Dataset, error: Exception) -> str:
+    """What was raised, and the line of the author's package where it was, if it was there."""
+    package = dataset.function.__module__.rpartition(".")[0] or dataset.function.__module__
+    where, trace = "", error.__traceback__
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__"))
+        if module == package or module.startswith(f"{package}."):
+            where = f" ({module}, line {trace.tb_lineno})"
+        trace = trace.tb_next
+    return f"{type(error).__name__}: {error}{where}"
 
 
 def _storable(schema: Schema[Any], made: Iterable[tuple[Key, Values]]) -> Iterator[tuple[Key, Values]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Union, get_args, get_origin
 
@@ -89,6 +90,12 @@ class Registry(dict[str, Dataset]):
                 joined=self[made.joined.name] if made.joined else None,
             )
 
+    def unknown(self, name: str, others: Iterable[str] = ()) -> str:
+        """What to say of a name that is no dataset's, nor one of the others: which are like it."""
+        alike = get_close_matches(name, [*self, *others])
+        meant = f"did you mean {' or '.join(alike)}? " if alike else ""
+        return f"no dataset {name!r}; {meant}`wikibraid datasets` lists them"
+
     def _making(self, table: type, reader: str, wanted: str, fits: Callable[[Dataset], bool]) -> Dataset:
         for dataset in self.values():
             if dataset.schema.table is table and fits(dataset):
@@ -144,8 +151,7 @@ class Registry(dict[str, Dataset]):
         wanted: set[str] = set()
         for name in names:
             if name not in self:
-                message = f"dataset {name}: unknown; there are {', '.join(self) or 'none'}"
-                raise DefinitionError(message)
+                raise DefinitionError(self.unknown(name))
             wanted.update(dataset.name for dataset in self[name].chain)
         return tuple(dataset for dataset in self.values() if dataset.name in wanted)
 

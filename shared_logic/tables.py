@@ -158,8 +158,11 @@ class Schema(Generic[T]):
         """Key and values of a row, each in the order of the columns (partition keys first); sums as whole numbers.
 
         Raises:
-            TypeError: a value that its column can't hold.
+            TypeError: it is no row of this table, or has a value that its column can't hold.
         """
+        if not isinstance(row, self.table):
+            message = f"it yields {type(row).__name__}, where its signature says {self.name}"
+            raise TypeError(message)
         flat = msgspec.structs.astuple(row)  # type: ignore[arg-type]
         kinds = tuple(map(type, flat))
         has_truths = self._accepted.get(kinds)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from shared_logic.entities import Entity
 from shared_logic.events import records as r
 from shared_logic.events.dates import stream_and_time
 from shared_logic.events.read import Canary, DeadLetter, OutOfScope, Read, UnknownSchema, read, unknown_fields
+from shared_logic.events.streams import KINDS
 from shared_logic.routing import Router
 from speed.sqlite_log import ROUTING, SqliteLog
 
@@ -28,6 +29,10 @@ KnownFields = Mapping[str, tuple[int, frozenset[str]]]
 LINES_PER_COMMIT = 5_000
 BYTES_PER_COMMIT = 32 * 1024 * 1024
 """A commit ends with the line that goes beyond it: events with pages' content are long."""
+MOST_LEFT_OUT = 1_000
+"""Streams and schemas that are remembered for a source: events may name what they like."""
+_OF_STREAM, _OF_SCHEMA = "stream ", "schema "
+"""How the reasons begin for which events are out of scope that another configuration, or another package, wants."""
 
 
 @dataclass
@@ -90,8 +95,7 @@ class Scope:
             raise
         stream = found.event.meta.stream
         if self.streams and stream not in self.streams:
-            reason = f"stream {stream}"
-            raise OutOfScope(reason)
+            raise OutOfScope(_OF_STREAM + stream)
         if self.streams and self.streams[stream] != found.kind.title:
             raise self._wrong(stream, found.kind.title)
         return found
@@ -211,12 +215,17 @@ def ingest(
     """Append the events of a source to the canonical log, going on after the lines that were done before.
 
     `source` identifies the lines: the same name means the same lines, perhaps more of them; those that were done for some wikis
-    are still to be done for others. Empty lines are no events. Each commit is told. What reading the lines raises is raised when those
-    before are in the log.
+    are still to be done for others; and all are, if streams or schemas of which events were left out are wanted by now: what is in the log
+    already is a copy then. Empty lines are no events. Each commit is told. What reading the lines raises is raised when those before are in
+    the log.
     """
     scope = scope or Scope()
     ingestion, remembered = Ingestion(log, scope), scope.named(source)
-    done = ingestion.counts.before = log.source_position(remembered)
+    left_out, done = LeftOut(log, remembered), log.source_position(remembered)
+    if left_out.is_wanted_by(scope):
+        left_out.forget()
+        done = 0
+    ingestion.counts.before = done
     for chunk in _chunks(islice(lines, done, None)):
         events = [
             Arrived(source, position, raw)
@@ -224,9 +233,44 @@ def ingest(
             if (raw := line.strip())
         ]
         done += len(chunk)
-        ingestion.add(events, partial(log.advance_source, remembered, done))
+
+        def note(done: int = done) -> None:
+            log.advance_source(remembered, done)
+            left_out.note(ingestion.counts.reasons)
+
+        ingestion.add(events, note)
         committed(ingestion.counts)
     return ingestion.counts
+
+
+class LeftOut:
+    """Streams and schemas of which a source has events, and which nobody wanted when it was read."""
+
+    def __init__(self, log: SqliteLog, source: str) -> None:
+        """What the log remembers of that source."""
+        self._log, self._name = log, f"left out of {source}"
+        told = log.recall(self._name)
+        self._remembered = frozenset(msgspec.json.decode(told, type=list[str])) if told else frozenset()
+        self._reasons = set(self._remembered)
+
+    def is_wanted_by(self, scope: Scope) -> bool:
+        """Whether any of them is wanted by now."""
+        return not self._reasons.isdisjoint(
+            {*(_OF_SCHEMA + title for title in KINDS), *(_OF_STREAM + stream for stream in scope.streams)}
+        )
+
+    def forget(self) -> None:
+        """Before the source is read from its beginning."""
+        self._reasons.clear()
+
+    def note(self, reasons: Iterable[str]) -> None:
+        """Remember those among the reasons why events are out of scope, up to `MOST_LEFT_OUT`."""
+        for reason in reasons:
+            if reason.startswith((_OF_STREAM, _OF_SCHEMA)) and len(self._reasons) < MOST_LEFT_OUT:
+                self._reasons.add(reason)
+        if self._reasons != self._remembered:
+            self._remembered = frozenset(self._reasons)
+            self._log.remember(self._name, msgspec.json.encode(sorted(self._reasons)))
 
 
 def written(lines: Iterable[bytes], left: Callable[[], None]) -> Iterator[bytes]:

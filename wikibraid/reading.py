@@ -57,8 +57,7 @@ def read(
         serving.reader.NotPublished: nothing is published that could answer.
     """
     if name not in registry:
-        message = f"dataset {name}: unknown; there are {', '.join(registry)}"
-        raise LookupError(message)
+        raise LookupError(registry.unknown(name))
     if format not in _AS:
         message = f"format {format!r}: unknown; there are {', '.join(_AS)}"
         raise ValueError(message)

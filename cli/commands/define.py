@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import keyword
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+import shared_logic.datasets
 from batch.compressed import InputError, open_input
 from cli.failures import DIFFERS, Failure
 from cli.options import JsonOption, NameArgument, dataset_named
-from cli.output import out, print_json, print_records
-from cli.templates import TEMPLATES, names_used
+from cli.output import err, out, print_json, print_records
+from cli.templates import TEMPLATES, module, names_used
 from cli.umask import let_others_read
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
+from shared_logic.installed import GROUP
 from shared_logic.reference import reference, told
 from shared_logic.registry import registry
 from shared_logic.views import View, views
 
+OURS = Path("shared_logic/datasets")
+"""As seen from the project's root."""
+FOLDER = Path(shared_logic.datasets.__file__).parent
 SHOWN = 5
 """Of what could not be read, or made functions raise."""
+GIVEN = 1_000
+"""Events of a file that stories are drawn from."""
 
 
 def datasets(
@@ -121,9 +129,10 @@ def new(
     shape: Annotated[
         str, typer.Option(help="enrichment, entity, fold, rollup, pair, event, derived or linked.")
     ] = "enrichment",
-    folder: Annotated[Path, typer.Option(help="Where the module is written.")] = Path(
-        "shared_logic/datasets"
-    ),
+    folder: Annotated[
+        Path,
+        typer.Option(help="Where the module is written: in a package of your own, it imports wikibraid."),
+    ] = OURS,
     json: JsonOption = False,
 ) -> None:
     """Write the module of a new dataset, ready to be changed."""
@@ -143,16 +152,34 @@ def new(
         message = f"{path if path.exists() else name} is there already; choose another name"
         raise Failure(message)
     if not folder.is_dir():
-        message = f"{folder} is no folder; run this in the project's root, or give --folder"
+        message = f"{folder} is no folder; " + (
+            "run this in the project's root, or give --folder"
+            if folder == OURS
+            else "make it, or name another one"
+        )
         raise Failure(message)
     let_others_read(context)
-    path.write_text(TEMPLATES[shape].format(name=name, table=table))
+    own_package = folder.resolve() != FOLDER
+    path.write_text(module(shape, name, table, own_package=own_package))
     if json:
         print_json({"dataset": name, "shape": shape, "path": path})
         return
+    made_known = _made_known(path) if own_package else f"add {name} to {folder / '__init__.py'}"
     out.print(
-        f"{path} is written. Next: add {name} to {folder / '__init__.py'}, change the function, then\n"
-        f"  wikibraid try {name} EVENTS.ndjson\n  wikibraid check {name}"
+        f"{path} is written. Next: {made_known}, change the function, then\n  wikibraid try {name} EVENTS.ndjson\n  wikibraid check {name}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _made_known(path: Path) -> str:
+    """What makes a module of an author's own package known."""
+    dotted, folder = path.stem, path.resolve().parent
+    while (folder / "__init__.py").exists():
+        dotted, folder = f"{folder.name}.{dotted}", folder.parent
+    return (
+        f'name it in your package\'s pyproject.toml\n  [project.entry-points."{GROUP}"]\n  {path.stem} = "{dotted}"\n'
+        "install that beside wikibraid"
     )
 
 
@@ -194,20 +221,58 @@ def try_(
 def check(
     name: NameArgument,
     examples: Annotated[int, typer.Option(min=1, help="Stories to try the law on.")] = 300,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            help="Events that stories have among theirs, one JSON text a line: where what a function looks for is seldom drawn, "
+            "such as wikitext or JSON in an event's field."
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Try the law, purity and exactness of a dataset; prints the smallest counter-example."""
     from cli.check import check_dataset
 
-    findings = check_dataset(dataset_named(name), examples)
+    made = dataset_named(name)
+    checked = check_dataset(made, examples, _given(events) if events else ())
     if json:
-        print_json({"dataset": name, "holds": not findings, "findings": findings})
-    for finding in findings if not json else ():
+        print_json(
+            {
+                "dataset": name,
+                "holds": not checked.findings,
+                "findings": checked.findings,
+                "stories_with_rows": checked.with_rows,
+            }
+        )
+    for finding in checked.findings if not json else ():
         out.print(finding, markup=False)
-    if findings:
-        message = f"{name}: {len(findings)} of the checks failed"
+    if checked.findings:
+        message = f"{name}: {len(checked.findings)} of the checks failed"
         raise Failure(message, DIFFERS)
+    if not checked.with_rows:
+        err.print(
+            f"{name} has rows in none of the {examples} stories, so that nothing was tried: give events of which it makes some, "
+            f"`wikibraid check {name} --events FILE`",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
     if not json:
         out.print(
-            f"{name}: the law holds over {examples} stories, it is pure, and its sums are whole numbers"
+            f"{name}: the law holds over {examples} stories, in {checked.with_rows} of which it has rows; it is pure, and its sums are "
+            "whole numbers",
+            soft_wrap=True,
         )
+
+
+def _given(file: Path) -> list[bytes]:
+    """The first events of a file.
+
+    Raises:
+        Failure: it can't be read.
+    """
+    try:
+        with open_input(file) as stream:
+            return list(islice((line for raw in stream if (line := raw.strip())), GIVEN))
+    except InputError as error:
+        raise Failure(str(error)) from error

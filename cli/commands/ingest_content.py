@@ -42,7 +42,7 @@ def content(
         message = f"no dataset declares events of the stream {stream}; docs/writing_a_dataset.md, Events of your own, says how"
         raise Failure(message)
     if stream not in scope.streams:
-        message = f"no stream {stream} in {place.streams_file}; add it there, with schema_title: {SCHEMA}"
+        message = f"no stream {stream} in {place.streams_file}; {place.to_name_streams}, with schema_title: {SCHEMA}"
         raise Failure(message)
     problems = Counter[str]()
 

@@ -69,6 +69,7 @@ def events(
         said = f"{path}: its last line is not whole; it is read as soon as it is, by the same command"
         err.print(said, markup=False, soft_wrap=True)
     say_counts(inputs.total, json)
+    _say_left_out(inputs.total, place)
     if inputs.skipped:
         message = f"{len(inputs.skipped)} of the inputs could not be read to the end; all else is in the log"
         raise Failure(message)
@@ -154,7 +155,7 @@ def scope_of(place: Home, wikis: list[str] | None) -> Scope:
 def _refuse_unknown(place: Home, wanted: Iterable[str], known: Mapping[str, Stream]) -> None:
     for name in wanted:
         if name not in known:
-            message = f"no stream {name!r} in {place.streams_file}; there are {', '.join(known)}"
+            message = f"no stream {name!r} in {place.streams_file}, which has {', '.join(known)}; {place.to_name_streams}"
             raise Failure(message)
 
 
@@ -197,6 +198,14 @@ def say_counts(total: Counts, json: bool) -> None:
         out.print(f"  {number:>8,}  {reason}", markup=False)
     for name, number in total.new_fields.most_common():
         out.print(f"  {number:>8,}  have a field that is new: {name}", markup=False)
+
+
+def _say_left_out(total: Counts, place: Home) -> None:
+    """Say what to do about streams that are not read."""
+    if any(reason.startswith("stream ") for reason in total.reasons):
+        _tell(
+            f"streams that {place.streams_file} doesn't name are left out; to have one, {place.to_name_streams}, and run this again"
+        )
 
 
 def _files(paths: Iterable[Path], unreadable: Callable[[InputError], None]) -> Iterator[Path]:

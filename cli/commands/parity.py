@@ -23,6 +23,7 @@ from serving.parity import Rows, compare
 from serving.reader import NotPublished, Reader, check_columns
 from serving.unsettled import changed_since
 from shared_logic.definition import Dataset
+from shared_logic.fingerprint import fingerprint
 from shared_logic.protocols import Cut, Log, Store
 
 if TYPE_CHECKING:
@@ -64,8 +65,19 @@ def parity(
                 note(place.parity, _drift(one, found))
     _print(served, rows, json)
     if rows:
-        message = f"{', '.join(sorted({row['dataset'] for row in rows}))}: merged and recomputed differ"
-        raise Failure(message, DIFFERS)
+        raise Failure(_differing(served, {row["dataset"] for row in rows}), DIFFERS)
+
+
+def _differing(served: list[_Served], differing: set[str]) -> str:
+    """That merged and recomputed rows of these datasets differ, and whether that is because their code is another one by now."""
+    message = f"{', '.join(sorted(differing))}: merged and recomputed differ"
+    changed = [one.dataset.name for one in served if one.has_changed and one.dataset.name in differing]
+    if not changed:
+        return message
+    return (
+        f"{message}; the code of {', '.join(changed)} is not that of the published generation, with which the rows were made: "
+        f"`wikibraid batch run {' '.join(changed)}` makes generations with this code"
+    )
 
 
 def _drift(served: _Served, found: list[dict[str, Any]]) -> Drift:
@@ -116,6 +128,8 @@ class _Served:
     """`STORED` or `REPLAYED`."""
     left_out: frozenset[bytes]
     """Keys of stored rows that changed while they were read: they are not compared."""
+    has_changed: bool
+    """Whether the dataset's code is another one than that which made the generation."""
 
     @property
     def what(self) -> str:
@@ -142,18 +156,19 @@ def _served(store: Store, log: Log, read: Reader, dataset: Dataset, folder: Path
         message = f"{dataset.name} is not published; `wikibraid batch run {dataset.name}` makes the first generation"
         raise Failure(message, CANNOT_KNOW)
     path = folder / dataset.name
+    has_changed = fingerprint(dataset) != made.fingerprint
     try:
         check_columns(dataset, made)
         through = read.through(dataset, made.number)
         count = write_rows(path, read.sorted_rows(dataset, made.number, redacted=False))
         left_out = changed_since(store, made.lane, through, SECONDS_FOR_A_BATCH)
         if left_out is not None:
-            return _Served(dataset, made.number, through, path, count, STORED, left_out)
+            return _Served(dataset, made.number, through, path, count, STORED, left_out, has_changed)
         overlay, of = as_of(store, log, dataset, through, replay)
         count = write_rows(path, Reader(overlay).sorted_rows(dataset, of.number, redacted=False))
     except NotPublished as error:
         raise Failure(str(error), CANNOT_KNOW) from error
-    return _Served(dataset, made.number, through, path, count, REPLAYED, frozenset())
+    return _Served(dataset, made.number, through, path, count, REPLAYED, frozenset(), has_changed)
 
 
 def _differences(served: _Served, again: Recomputation) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
@@ -40,6 +41,7 @@ from serving.moment import Moment, published_together
 from serving.public_dump import write_public_dump
 from serving.reader import NotPublished
 from shared_logic.definition import Dataset
+from shared_logic.registry import registry
 from shared_logic.views import View, views
 
 SHOWN = 50
@@ -219,6 +221,9 @@ def _records(table: pa.Table) -> list[dict[str, Any]]:
     return rows
 
 
+_NO_TABLE = re.compile(r"Table with name (\w+) does not exist")
+
+
 def sql(
     statement: Annotated[
         str, typer.Argument(help="One SELECT in DuckDB's SQL; datasets and views are its tables.")
@@ -238,6 +243,10 @@ def sql(
             rows = _records(whole)
         except duckdb.OutOfMemoryException:
             raise
+        except duckdb.CatalogException as error:
+            if unknown := _NO_TABLE.search(str(error)):
+                raise Failure(registry.unknown(unknown[1], views)) from error
+            raise Failure(str(error)) from error
         except (duckdb.Error, ValueError) as error:
             message = f"{error}"
             raise Failure(message) from error

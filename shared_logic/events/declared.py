@@ -198,6 +198,9 @@ _declared: dict[type, _Declaration] = {}
 def _check(declaration: _Declaration) -> None:
     title, record = declaration.title, declaration.record
     name = record.__name__
+    if fault := _fault(record, declaration.identity):
+        message = f"event {name}: {fault}"
+        raise DefinitionError(message)
     stream = declaration.stream
     known = KINDS.get(title) if stream is None else OF_STREAMS.get((title, stream))
     if known is not None and _place(known.record) != _place(record):
@@ -216,6 +219,15 @@ def _check(declaration: _Declaration) -> None:
         if wanted not in known_names:
             message = f"event {name}: it has no {wanted}; name a field of the event so, or make it a property"
             raise DefinitionError(message)
+
+
+def _fault(record: object, identity: object) -> str:
+    """What is wrong with what was declared, whatever it is."""
+    if not (isinstance(record, type) and issubclass(record, DeclaredEvent)):
+        return "it must extend DeclaredEvent, as in class Feedback(DeclaredEvent, frozen=True, kw_only=True)"
+    if isinstance(identity, str):
+        return f'its identity is a tuple of names; write it as identity=("{identity}",)'
+    return ""
 
 
 def _place(record: type) -> tuple[str, str]:

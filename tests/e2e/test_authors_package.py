@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.failures import AUDIT_FAILED, CANNOT_KNOW
+from cli.failures import AUDIT_FAILED, CANNOT_KNOW, DIFFERS
 from cli.templates import TEMPLATES
 from tests import sample
 
@@ -206,6 +206,10 @@ def test_it_is_computed_kept_and_read(installed: Path, tmp_path: Path) -> None:
         if row["dataset"] == "their_sections"
     ]
     assert planned["code"] == "changed"
+    # and a difference is not taken for one of the layers
+    differs = run(installed, "parity", "their_sections", home=home)
+    assert differs.returncode == DIFFERS
+    assert "the code of their_sections is not that of the published generation" in differs.stderr
 
 
 @pytest.mark.spark
@@ -309,6 +313,14 @@ def test_a_module_that_is_broken_is_told(installed: Path, tmp_path: Path) -> Non
     assert (
         "the datasets sections of their-datasets (their_datasets.sections) can't be imported" in done.stderr
     )
+    assert "ZeroDivisionError: division by zero (their_datasets.signs, line 1)" in done.stderr
+    # and where an annotation means nothing, the line is that of the function
+    (installed / "their_datasets" / "signs.py").write_text('SIGN = "#"\n')
+    wrong = AUTHORS.replace("revision: Revision", "revision: Revison")
+    (installed / "their_datasets" / "sections.py").write_text(wrong)
+    line = 1 + wrong.splitlines().index("@dataset")
+    done = run(installed, "datasets", home=tmp_path / "home")
+    assert f"NameError: name 'Revison' is not defined (their_datasets.sections, line {line})" in done.stderr
 
 
 @pytest.mark.spark

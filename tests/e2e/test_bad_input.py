@@ -332,6 +332,29 @@ def test_a_place_that_may_not_be_written_is_one_clear_line(
     assert f"wikibraid: {tmp_path}/home/.log.lock: not allowed to read or write it" in errors
 
 
+@pytest.mark.spark
+def test_a_java_that_is_not_there_is_one_clear_line(run: Run, tmp_path: Path) -> None:
+    # given events, and no Java
+    (tmp_path / "events.ndjson").write_bytes(event(1))
+    run("ingest", "events", tmp_path / "events.ndjson")
+    # when a batch is run
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", "batch", "run", "daily_edits", "--home", str(tmp_path / "home")],
+        env={**os.environ, "JAVA_HOME": str(tmp_path / "none")},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # then it says so
+    assert done.returncode == MISTAKE
+    assert (
+        "wikibraid: Java doesn't start, which Spark needs; `wikibraid doctor` says what is wrong"
+        in done.stderr
+    )
+    assert "Traceback" not in done.stderr
+
+
 MISTAKES = {
     "a syntax error": ("yield Fresh(", "yield Fresh)", "SyntaxError: "),
     "a wrong import": ("import Page", "import Pages", "ImportError: cannot import name 'Pages'"),

@@ -150,7 +150,12 @@ def test_a_second_writer_is_told_who_writes(run: Run, tmp_path: Path) -> None:
     "words,says",
     [
         (["query", "nothing"], "no dataset 'nothing'"),
-        (["query", "daily_edits", "w", "soon"], "'soon' is no date for the key column day"),
+        (["query", "daily_edit"], "no dataset 'daily_edit'; did you mean daily_edits"),
+        (["sql", "FROM daily_edit"], "no dataset 'daily_edit'; did you mean daily_edits"),
+        (
+            ["query", "daily_edits", "w", "soon"],
+            "'soon' is no date, as 2026-01-31, which the key column day is",
+        ),
         (["ingest", "tables", "/nowhere", "--wiki", "w"], "/nowhere is no folder"),
         (["ingest", "dump", "/nowhere.xml"], "/nowhere.xml"),
         (["deadletters", "show", "7"], "no dead letter 7"),

@@ -238,7 +238,7 @@ def test_sql_says_how_fresh_each_table_is(run: Run, home: Path) -> None:
         ("", "sql reads only"),
         ("FROM '{folder}/home/FORMAT'", "does not exist|disabled"),
         ("FROM read_text('{folder}/home/FORMAT')", "disabled by configuration"),
-        ("FROM place", "place does not exist"),
+        ("FROM place", "no dataset 'place'"),
         ("SELECT nothing FROM daily_edits", 'Referenced column "nothing" not found'),
         ("SELEC 1", "syntax error"),
     ],
@@ -305,10 +305,10 @@ def test_instants_are_values_of_a_key(run: Run) -> None:
 @pytest.mark.parametrize(
     "key,told",
     [
-        (["page_current", "w", "x"], "'x' is no int for the key column page_id"),
-        (["page_current", "w", "9223372036854775808"], "is no int for the key column page_id"),
-        (["page_current", "\udcff"], "is no str for the key column wiki"),
-        (["day_revisions", "w", "2022-13-01"], "is no date for the key column day"),
+        (["page_current", "w", "x"], "'x' is no whole number, which the key column page_id is"),
+        (["page_current", "w", "9223372036854775808"], "is no whole number, which the key column page_id is"),
+        (["page_current", "\udcff"], "is no text, which the key column wiki is"),
+        (["day_revisions", "w", "2022-13-01"], "is no date, as 2026-01-31, which the key column day is"),
         (["day_revisions", "w", "2022-01-01", "soon"], "soon: not an instant; write it as"),
     ],
 )

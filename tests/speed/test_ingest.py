@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -181,6 +182,56 @@ def test_what_was_out_of_scope_is_read_for_another_wiki(log: SqliteLog) -> None:
     # and that is remembered
     again = ingest(log, "file", lines, Scope(frozenset({"testwiki"})))
     assert (again.read, again.before) == (0, 3)
+
+
+def test_what_was_left_out_is_read_once_its_stream_is_wanted(
+    log: SqliteLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a file with events of two streams, of which one is wanted, and a schema that nothing reads
+    monkeypatch.setattr(ingesting, "LINES_PER_COMMIT", 1)
+    created, feedback = "mediawiki/revision/create", "test/feedback"
+    one, other = (
+        event(meta={"stream": name, "dt": "2024-01-01T00:00:00Z"}, rev_id=number)
+        for number, name in enumerate(("first", "second"), 1)
+    )
+    lines = [one, other, event(**{"$schema": f"/{feedback}/1.0.0"})]
+    wants_one, wants_both = (
+        Scope(streams={"first": created}),
+        Scope(streams={"first": created, "second": created}),
+    )
+    assert ingest(log, "file", lines, wants_one).out_of_scope == 2
+    assert ingest(log, "file", lines, wants_one).read == 0
+    # when the other one is wanted too, then it is read again from its beginning, and copies are told
+    counts = ingest(log, "file", lines, wants_both)
+    assert (counts.read, counts.kept, counts.copies, counts.out_of_scope, counts.before) == (3, 1, 1, 1, 0)
+    # and when the schema is read, again; and then no more
+    monkeypatch.setitem(ingesting.KINDS, feedback, ingesting.KINDS[created])
+    counts = ingest(log, "file", lines, wants_both)
+    assert (counts.read, counts.copies) == (3, 2)
+    assert ingest(log, "file", lines, wants_both).read == 0
+
+
+def test_what_is_read_again_and_stopped_goes_on(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a file that was read for one of its streams
+    monkeypatch.setattr(ingesting, "LINES_PER_COMMIT", 1)
+    created = "mediawiki/revision/create"
+    lines = [
+        event(meta={"stream": f"stream {number % 2}", "dt": "2024-01-01T00:00:00Z"}, rev_id=number)
+        for number in range(1, 5)
+    ]
+    ingest(log, "file", lines, Scope(streams={"stream 0": created}))
+    both = Scope(streams={"stream 0": created, "stream 1": created})
+
+    def stops(lines: Sequence[bytes]) -> Iterator[bytes]:
+        yield from lines[:2]
+        raise OSError
+
+    # when it is read again for both, and that is stopped
+    with pytest.raises(OSError):  # noqa: PT011  whatever it says
+        ingest(log, "file", stops(lines), both)
+    # then the same goes on from there
+    counts = ingest(log, "file", lines, both)
+    assert (counts.before, counts.kept, counts.copies) == (2, 1, 1)
 
 
 def test_real_events_twice_with_a_restart_between_change_nothing(tmp_path: Path) -> None:
