@@ -22,7 +22,7 @@ MYPY_TARGETS := shared_logic batch speed serving stack cli wikibraid dags benchm
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(READY) &: pyproject.toml uv.lock conf/bootstrap.py
+$(READY) &: pyproject.toml uv.lock conf/bootstrap.py $(wildcard packages.txt)
 	@$(BOOTSTRAP)
 	@touch $(READY)
 

@@ -17,9 +17,12 @@ PAGE = Path(__file__).parents[1] / "docs" / "datasets.md"
 
 
 def datasets_page() -> str:
-    """The whole page."""
+    """The whole page; of datasets that packages of authors brought it has none."""
     head = "# Datasets\n\nMade from the registry by `python -m cli.documents`.\n"
-    return head + "".join(map(_section, registry.values())) + "\n# Views\n" + "".join(map(_view, _public()))
+    own = [
+        dataset for dataset in registry.values() if dataset.function.__module__.startswith("shared_logic.")
+    ]
+    return head + "".join(map(_section, own)) + "\n# Views\n" + "".join(map(_view, _public()))
 
 
 def _section(dataset: Dataset) -> str:

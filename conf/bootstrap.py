@@ -42,6 +42,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
 VENV = ROOT / ".venv"
 UV_BINARY = TOOLS / "uv" / "uv"
+PACKAGES = ROOT / "packages.txt"
+"""Packages of authors' datasets, as requirements; not under version control."""
 SERVERS = ("cassandra", "kafka", "mariadb")
 """Whose jars are listed in conf/ and fetched into a folder of their own."""
 
@@ -363,6 +365,25 @@ def ensure_environment(groups: list[str]) -> None:
     installed.write_text(state, encoding="utf-8")
 
 
+def ensure_packages() -> None:
+    """Install what ``packages.txt`` names beside what the lock says, of which nothing is changed."""
+    if not PACKAGES.is_file():
+        return
+    index, locked = configured_index(), TOOLS / "locked.txt"
+    run_uv(
+        "export",
+        "--frozen",
+        "--no-hashes",
+        "--no-emit-project",
+        "--quiet",
+        "--output-file",
+        str(locked),
+        index=index,
+    )
+    beside = ("--constraints", str(locked), "--requirements", str(PACKAGES))
+    run_uv("pip", "install", "--quiet", "--python", str(VENV / "bin" / "python"), *beside, index=index)
+
+
 # --- Java -----------------------------------------------------------------------------------------------------
 
 
@@ -534,10 +555,11 @@ def main(wanted: list[str]) -> int:
 
 
 def ensure_checkout(groups: list[str]) -> None:
-    """Put uv, Spark's jars and the environment with these groups into the checkout."""
+    """Put uv, Spark's jars and the environment with these groups, and with authors' packages, into the checkout."""
     ensure_uv()
     ensure_jars(TOOLS / "jars", JARS)
     ensure_environment(groups)
+    ensure_packages()
 
 
 if __name__ == "__main__":
