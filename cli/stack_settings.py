@@ -37,6 +37,8 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     spark_worker_memory_mib: Annotated[int, Meta(ge=1_024)] = 2_048
     """At least what an executor asks for."""
     airflow_port: Port = 8088
+    airflow_execution_port: Port = 8089
+    """Where Airflow's tasks tell how they are."""
     api_port: Port = 8080
     speed_processes: Annotated[int, Meta(ge=0)] = 2
     speed_port: Port = 9464

@@ -1,4 +1,8 @@
-"""Airflow 3 on this machine: api-server, scheduler and dag-processor over one folder."""
+"""Airflow 3 on this machine: api-server, execution-api, scheduler and dag-processor over one folder.
+
+What tasks tell is answered by a process of its own. In one process the two APIs block one another over SQLite: a heartbeat that
+has written needs the event loop to commit, on which a request that is noted down waits to write, until SQLite gives up.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from stack.server import Server, ServerError
 
@@ -30,6 +35,8 @@ class AirflowSettings:
     """Of its database, its logs and its secrets."""
     dags: Path
     port: int
+    execution_port: int
+    """Of the API that tasks talk to."""
     host: str = "127.0.0.1"
     variables: Mapping[str, str] = field(default_factory=dict)
     """Of the environment of its tasks, such as WIKIBRAID_HOME."""
@@ -39,10 +46,10 @@ class AirflowPart(Server):
     """One of Airflow's processes."""
 
     def __init__(self, settings: AirflowSettings, part: str) -> None:
-        """`part` is api-server, scheduler or dag-processor; nothing is started yet."""
+        """`part` is api-server, execution-api, scheduler or dag-processor; nothing is started yet."""
         self.name = f"Airflow's {part}"
-        ports = (settings.port,) if part == "api-server" else ()
-        super().__init__(settings.folder / part, settings.host, ports)
+        port = {"api-server": settings.port, "execution-api": settings.execution_port}.get(part)
+        super().__init__(settings.folder / part, settings.host, () if port is None else (port,))
         self.settings, self._part = settings, part
 
     def prepare(self) -> list[str]:
@@ -52,19 +59,24 @@ class AirflowPart(Server):
             ServerError: the database can't be made.
         """
         prepare(self.settings)
-        arguments = {
-            "api-server": ["--host", self.settings.host, "--port", str(self.settings.port)],
+        made = self.settings
+        words = {
+            "api-server": _api("core", made.host, made.port),
+            "execution-api": _api("execution", made.host, made.execution_port),
             # The server of task logs would listen on all addresses; the API finds these logs in the folder.
-            "scheduler": ["--skip-serve-logs"],
+            "scheduler": ["scheduler", "--skip-serve-logs"],
+            "dag-processor": ["dag-processor"],
         }
-        return [str(_BIN / "airflow"), self._part, *arguments.get(self._part, [])]
+        return [str(_BIN / "airflow"), *words[self._part]]
 
     def environment(self) -> Mapping[str, str]:
         """See `Server`."""
         return environment(self.settings)
 
     def answers(self) -> bool:
-        """Whether the API says that this part is healthy."""
+        """Whether this part, or of what has no API the api-server, says that it is healthy."""
+        if self._part == "execution-api":
+            return _told(self.settings.host, self.settings.execution_port, "/execution/health") is not None
         told = health(self.settings)
         if self._part == "api-server":
             return told is not None
@@ -73,7 +85,9 @@ class AirflowPart(Server):
 
 def parts(settings: AirflowSettings) -> list[AirflowPart]:
     """All processes, in the order in which they start."""
-    return [AirflowPart(settings, part) for part in ("api-server", "scheduler", "dag-processor")]
+    return [
+        AirflowPart(settings, part) for part in ("api-server", "execution-api", "scheduler", "dag-processor")
+    ]
 
 
 def prepare(settings: AirflowSettings) -> None:
@@ -87,7 +101,7 @@ def prepare(settings: AirflowSettings) -> None:
     if prepared.exists() and prepared.read_text(encoding="utf-8") == installed:
         return
     for name, value in (
-        ("jwt_secret", secrets.token_urlsafe(32)),
+        ("jwt_secret", secrets.token_urlsafe(64)),
         ("fernet_key", _fernet_key()),
         ("passwords.json", json.dumps({ADMIN: secrets.token_urlsafe(16)})),
     ):
@@ -129,7 +143,7 @@ def environment(settings: AirflowSettings) -> dict[str, str]:
         "AIRFLOW__CORE__PARALLELISM": "2",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{settings.host}:{settings.port}/execution/",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{settings.host}:{settings.execution_port}/execution/",
         "AIRFLOW__CORE__FERNET_KEY_CMD": f"cat {folder / 'fernet_key'}",
         # How soon a task is tried again whose scheduler was killed.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "120",
@@ -137,7 +151,7 @@ def environment(settings: AirflowSettings) -> dict[str, str]:
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API_AUTH__JWT_SECRET_CMD": f"cat {folder / 'jwt_secret'}",
         # Seconds that one of its processes waits while another writes, before it answers with an error.
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}?timeout=60",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}?timeout=20",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "PYTHONUNBUFFERED": "1",
         **settings.variables,
@@ -146,13 +160,20 @@ def environment(settings: AirflowSettings) -> dict[str, str]:
 
 def health(settings: AirflowSettings) -> dict[str, dict[str, str]] | None:
     """What the API tells of every part; None: it doesn't answer."""
-    address = f"http://{settings.host}:{settings.port}/api/v2/monitor/health"
+    return _told(settings.host, settings.port, "/api/v2/monitor/health")
+
+
+def _told(host: str, port: int, path: str) -> dict[str, Any] | None:
     try:
-        with urllib.request.urlopen(address, timeout=5) as answer:
-            found: dict[str, dict[str, str]] = json.load(answer)
+        with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=5) as answer:
+            found: dict[str, Any] = json.load(answer)
     except (urllib.error.URLError, OSError, ValueError):
         return None
     return found
+
+
+def _api(application: str, host: str, port: int) -> list[str]:
+    return ["api-server", "--apps", application, "--host", host, "--port", str(port)]
 
 
 def _fernet_key() -> str:

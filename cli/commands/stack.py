@@ -167,7 +167,7 @@ def _run(command: Sequence[str], variables: Mapping[str, str]) -> None:
 def servers(home: Path, made: StackSettings) -> list[list[tuple[str, Server]]]:
     """The servers in the stages in which they start."""
     master = SparkMaster(_spark(home, made, "spark-master", made.spark_port, made.spark_web_port))
-    airflow_server, scheduler, processor = parts(airflow_settings(home, made))
+    api_server, execution_api, scheduler, processor = parts(airflow_settings(home, made))
     return [
         [
             ("kafka", KafkaBroker(_kafka(home, made))),
@@ -175,7 +175,7 @@ def servers(home: Path, made: StackSettings) -> list[list[tuple[str, Server]]]:
             ("spark-master", master),
         ],
         [*_spark_workers(home, made, master.address), *_programs(home, made)],
-        [("airflow-api-server", airflow_server)],
+        [("airflow-api-server", api_server), ("airflow-execution-api", execution_api)],
         [("airflow-scheduler", scheduler), ("airflow-dag-processor", processor)],
     ]
 
@@ -247,6 +247,7 @@ def airflow_settings(home: Path, made: StackSettings) -> AirflowSettings:
         dags=ROOT / "dags",
         host=made.host,
         port=made.airflow_port,
+        execution_port=made.airflow_execution_port,
         variables={
             **_variables(home),
             **({} if made.schedule is None else {"WIKIBRAID_SCHEDULE": made.schedule}),

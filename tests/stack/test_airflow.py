@@ -35,7 +35,7 @@ def test_it_is_prepared_once_for_each_version(tmp_path: Path, monkeypatch: pytes
     noting.write_text(f'#!/bin/sh\necho "$1" >> {calls}\n')
     noting.chmod(0o700)
     monkeypatch.setattr(stack.airflow, "_BIN", tmp_path)
-    settings = AirflowSettings(folder=tmp_path / "folder", dags=tmp_path, port=1)
+    settings = AirflowSettings(folder=tmp_path / "folder", dags=tmp_path, port=1, execution_port=2)
     # when it starts twice, then it is prepared once
     prepare(settings)
     before = secrets_of(settings)
@@ -51,7 +51,7 @@ def test_it_is_prepared_once_for_each_version(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.e2e
 @pytest.mark.slow
 def test_a_database_of_an_older_airflow_is_brought_up(tmp_path: Path) -> None:
-    settings = AirflowSettings(folder=tmp_path / "airflow", dags=tmp_path, port=1)
+    settings = AirflowSettings(folder=tmp_path / "airflow", dags=tmp_path, port=1, execution_port=2)
     # given a folder that an older Airflow left
     prepare(settings)
     before = secrets_of(settings)

@@ -46,6 +46,7 @@ PORTS = (
     "spark_port",
     "spark_web_port",
     "airflow_port",
+    "airflow_execution_port",
     "api_port",
     "speed_port",
 )
