@@ -27,6 +27,9 @@ from shared_logic.states.page_state import (
 from shared_logic.states.site_state import Namespace, SiteState
 from shared_logic.states.user_state import CreatedBy, UserState
 
+NAME_OF_BOT = "bot([^a-z]|$)"
+"""What the name of a bot holds, in any case: a regular expression for Python and for DuckDB."""
+
 
 class UserKind(StrEnum):
     """Who made an edit. Told by id, name and MediaWiki's word on temporary accounts alone: dumps and old tables have no more."""
@@ -92,7 +95,7 @@ def is_name_of_bot(name: str) -> bool:
 
 
 _TEMPORARY = re.compile(r"~2\d{3}-", re.ASCII)
-_BOT = re.compile(r"(?i)bot([^a-z]|$)")
+_BOT = re.compile(f"(?i){NAME_OF_BOT}")
 
 
 class Parent(msgspec.Struct, frozen=True, gc=False):

@@ -7,6 +7,7 @@ revision tells of its author and page as they were is the state of that moment, 
 from __future__ import annotations
 
 from shared_logic.datasets.sites import site_namespaces
+from shared_logic.things import NAME_OF_BOT
 from shared_logic.views.histories import ISSUES, text
 from shared_logic.views.states import PAGE_STATES_CAUSED, REVISIONS, USER_STATES_CAUSED
 from shared_logic.views.view import View, views
@@ -182,7 +183,9 @@ FROM (
         NULL::BOOLEAN AS told_temporary,
         NULL::BOOLEAN AS told_permanent,
         coalesce(user_id IS NULL AND contains(user_text, '>'), false) AS told_cross_wiki,
-        CASE WHEN regexp_matches(user_text, 'bot([^a-z]|$)', 'i') THEN ['name'] ELSE []::VARCHAR[] END AS told_bots
+        CASE WHEN regexp_matches(user_text, '{
+    NAME_OF_BOT
+}', 'i') THEN ['name'] ELSE []::VARCHAR[] END AS told_bots
     FROM revisions_of_any_page
 ) AS r
 LEFT JOIN actors_over_time AS actor
