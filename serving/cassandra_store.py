@@ -36,6 +36,8 @@ _ALL_BITS = 15
 _STEP_BITS = 20
 """Of a date: so many writes can follow each other within one batch of events."""
 _KEYS_AT_ONCE = 100
+_LOOKED_UP_AT_ONCE = 400
+"""Keys times buckets of one statement at most."""
 _ERA = "era"
 _ERA_BITS = 44
 """Of a tail's date: its offset; above them how often tails were given up before, so that one that comes back counts."""
@@ -469,9 +471,13 @@ class CassandraStore:
     def _among(
         self, select: str, fixed: tuple[object, ...], dataset: str, keys: Sequence[bytes]
     ) -> Iterator[tuple[Any, ...]]:
-        """What the statement, which ends in a bucket and keys, finds."""
+        """What the statement, which ends in a bucket and keys, finds: of few keys in many buckets, by few statements."""
         placed = [(self._layout.bucket(dataset, key), key) for key in dict.fromkeys(keys)]
-        return self._cql.several(select, _asked(fixed, placed))
+        asked = list(_asked((), placed))
+        if len(asked) == 1:  # which the driver sends to a node that has it
+            return self._cql.several(select, ((*fixed, *values) for values in asked))
+        together = ((*fixed, *values) for values in _together(asked))
+        return self._cql.several(select.replace("bucket=?", "bucket IN ?"), together)
 
 
 def _asked(fixed: tuple[object, ...], placed: Iterable[tuple[int, object]]) -> Iterator[tuple[object, ...]]:
@@ -480,6 +486,20 @@ def _asked(fixed: tuple[object, ...], placed: Iterable[tuple[int, object]]) -> I
         keys = [key for _, key in group]
         for place in range(0, len(keys), _KEYS_AT_ONCE):
             yield *fixed, bucket, keys[place : place + _KEYS_AT_ONCE]
+
+
+def _together(asked: Iterable[tuple[Any, ...]]) -> Iterator[tuple[list[int], list[bytes]]]:
+    """The same buckets and keys, several buckets at a time: each is looked through for the keys of all, which is cheaper than a statement."""
+    buckets: list[int] = []
+    keys: list[bytes] = []
+    for bucket, its in asked:
+        if buckets and (len(buckets) + 1) * (len(keys) + len(its)) > _LOOKED_UP_AT_ONCE:
+            yield buckets, keys
+            buckets, keys = [], []
+        buckets.append(bucket)
+        keys += its
+    if buckets:
+        yield buckets, keys
 
 
 def _cell(key: bytes, row: bytes | None) -> bytes:

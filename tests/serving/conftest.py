@@ -63,9 +63,10 @@ def cassandra(cql: Cql) -> CassandraStore:
 
 
 def emptied(cql: Cql) -> CassandraStore:
-    """The store without any rows, as a process that has just begun sees it."""
+    """The store without any rows and before anything was given up, as a process that has just begun sees it."""
     tables = cql.rows("SELECT table_name FROM system_schema.tables WHERE keyspace_name='tests'")
     for (table,) in tables:
         if table != "settings" and cql.first(f"SELECT * FROM {table} LIMIT 1") is not None:
             cql.define(f"TRUNCATE {table}")
+    cql.conditional("DELETE FROM settings WHERE name=? IF EXISTS", "era")
     return CassandraStore(cql, registry.values())
