@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import os
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from cli.stories import messages_for
 from serving.arrow import arrow_schema
 from shared_logic.definition import Dataset
 from shared_logic.events.declared import is_declared
-from shared_logic.fingerprint import own_modules
+from shared_logic.fingerprint import own_modules, source_of
 from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import Difference, handover
 from shared_logic.memory_store import MemoryStore
@@ -230,7 +229,7 @@ def _shown(story: list[tuple[str, bytes]]) -> str:
 
 
 def _source(module: str) -> str:
-    return inspect.getsource(sys.modules[module])
+    return source_of(sys.modules[module])
 
 
 def _texts(source: str) -> Iterator[str]:

@@ -103,8 +103,11 @@ def test_expectations_must_be_sql_over_the_columns(tmp_path: Path) -> None:
         assert says in str(found["findings"])
 
 
-def test_modules_of_the_authors_package_are_looked_through_too(tmp_path: Path) -> None:
-    source = MODULE.format(imports="from authors.helps import CHOSEN", expectation="length >= 0", length="1")
+@pytest.mark.parametrize(
+    "imports", ["from authors.helps import CHOSEN", "from authors import helps", "from . import helps"]
+)
+def test_modules_of_the_authors_package_are_looked_through_too(tmp_path: Path, imports: str) -> None:
+    source = MODULE.format(imports=imports, expectation="length >= 0", length="1")
     found = checked(tmp_path, source)
     assert "long uses random (authors.helps, line 3)" in str(found["findings"])
 
