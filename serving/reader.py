@@ -214,10 +214,18 @@ class Reader:
         """The merged table as bytes (see `shared_logic.keys`), in order of key.
 
         Only an audit, which compares with what was never redacted, asks for rows that are not `redacted`.
+
+        Raises:
+            NotPublished: there is no such generation; or, at their end, it was given up while they were read.
         """
         made = self._generation(dataset, generation)
-        rows = merged(self._store, dataset, made.lane)
-        return self._redaction(dataset).of_bytes(rows) if redacted else rows
+
+        def rows() -> Iterator[tuple[bytes, bytes]]:
+            found = merged(self._store, dataset, made.lane)
+            yield from self._redaction(dataset).of_bytes(found) if redacted else found
+            check_kept(self._store, made)
+
+        return rows()
 
     def digest(self, dataset: Dataset, generation: int | None = None) -> str:
         """SHA-256 over the merged table: equal tables have equal digests."""

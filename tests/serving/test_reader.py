@@ -272,8 +272,12 @@ def rows_of_partitions(read: Reader) -> Iterator[Any]:
     return read.stream_of(counts, [("w",), ("x",)], 1).rows
 
 
+def rows_in_order(read: Reader) -> Iterator[Any]:
+    return read.sorted_rows(counts, 1)
+
+
 @pytest.mark.parametrize(
-    "begin", [rows_of_the_table, rows_beside_files, rows_of_a_partition, rows_of_partitions]
+    "begin", [rows_of_the_table, rows_beside_files, rows_of_a_partition, rows_of_partitions, rows_in_order]
 )
 def test_what_is_given_up_while_it_is_read_is_not_taken_for_all_rows(
     with_counts: Store, begin: Callable[[Reader], Iterator[Any]]
