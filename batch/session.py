@@ -53,8 +53,8 @@ def session(app: str, warehouse: Path, *, cores: int | None = None) -> SparkSess
     try:
         with _interrupts_waiting():
             spark = builder.getOrCreate()
-    except (PySparkRuntimeError, OSError) as error:
-        if isinstance(error, PySparkRuntimeError) and error.getCondition() != "JAVA_GATEWAY_EXITED":
+    except PySparkRuntimeError as error:
+        if error.getCondition() != "JAVA_GATEWAY_EXITED":
             raise
         message = "Java doesn't start, which Spark needs; `wikibraid doctor` says what is wrong with it, and how to mend it"
         raise SparkError(message) from error

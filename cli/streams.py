@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from cli.configuration import parsed_entries
-from shared_logic.events.streams import KINDS
+from shared_logic.events.streams import KINDS, OF_STREAMS
 
 
 class Stream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,7 +36,7 @@ def streams(path: Path) -> Mapping[str, Stream]:
     """
     found = parsed_entries(path, Stream)
     for name, stream in found.entries.items():
-        if stream.schema_title not in KINDS:
+        if stream.schema_title not in KINDS and (stream.schema_title, name) not in OF_STREAMS:
             known = ", ".join(sorted(KINDS))
             message = f"{name}: nothing reads the schema {stream.schema_title}; there are {known}"
             raise found.mistake(message, name, "schema_title")

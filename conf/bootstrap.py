@@ -353,7 +353,9 @@ def ensure_environment(groups: list[str]) -> None:
     requirements = TOOLS / "requirements.txt"
     export = ("--no-emit-project", "--quiet", "--output-file", str(requirements))
     run_uv("export", "--frozen", *export, *python, *wanted, index=index)
-    state = sha256_of(requirements) + sha256_of(ROOT / "pyproject.toml") + sys.executable
+    # What packages.txt no longer names has to go, as `uv sync` removes it.
+    named = sha256_of(PACKAGES) if PACKAGES.is_file() else ""
+    state = sha256_of(requirements) + sha256_of(ROOT / "pyproject.toml") + sys.executable + named
     installed = VENV / ".installed"
     if installed.is_file() and installed.read_text(encoding="utf-8") == state:
         return
@@ -375,6 +377,7 @@ def ensure_packages() -> None:
         "--frozen",
         "--no-hashes",
         "--no-emit-project",
+        "--all-groups",
         "--quiet",
         "--output-file",
         str(locked),

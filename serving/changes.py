@@ -85,7 +85,7 @@ def changes(store: Store, dataset: Dataset, since: Mark | None) -> Feed:
     keys = (
         _since(store, dataset, since.through, mark)
         if since.generation == made.number
-        else _between(store, dataset, since, mark)
+        else _between(reader, store, dataset, since, mark)
     )
     return Feed(_rows(reader, dataset, made, keys), mark)
 
@@ -107,15 +107,20 @@ def _since(store: Store, dataset: Dataset, after: Cut, mark: Mark) -> Iterator[b
                 yield key
 
 
-def _between(store: Store, dataset: Dataset, since: Mark, mark: Mark) -> Iterator[bytes]:
-    """Keys that may be shown differently by another generation, in order."""
+def _between(reader: Reader, store: Store, dataset: Dataset, since: Mark, mark: Mark) -> Iterator[bytes]:
+    """Keys that may be shown differently by another generation, in order.
+
+    Raises:
+        NotPublished: the former was given up meanwhile, and keys may be missing.
+    """
     lanes = [Lane(dataset.name, number) for number in (since.generation, mark.generation)]
-    return _once(
+    yield from _once(
         heapq.merge(
             store.changed_between(dataset.name, since.generation, mark.generation),
             *(_of_speed(store, dataset, lane) for lane in lanes),
         )
     )
+    reader.check_kept(dataset, since.generation)
 
 
 def _refuse_unknown(store: Store, dataset: Dataset, since: Mark, made: Generation) -> None:
@@ -160,6 +165,10 @@ def _rows(reader: Reader, dataset: Dataset, made: Generation, keys: Iterator[byt
     """The rows of these keys as they are now.
 
     Some keys are taken at once, so that no cursor of the store is open while whoever reads this takes his time.
+
+    Raises:
+        NotPublished: the generation was given up meanwhile, and keys or rows may be missing.
     """
     while some := list(islice(keys, _AT_ONCE)):
         yield from (Change(key, row) for key, row in reader.rows_of(dataset, some, made.number))
+    reader.check_kept(dataset, made.number)

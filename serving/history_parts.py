@@ -363,9 +363,12 @@ class Gathered:
 
         Raises:
             MemoryLimitError: what is asked of it needs more memory than there may be.
+            NotPublished: the moment's generations were given up meanwhile.
         """
         with within_memory(), Analysis(self.stream, folder, now) as db:
-            self._give(db)
+            # What stands beside the parts is read only here.
+            with self.moment:
+                self._give(db)
             db.prepare([view])
             db.lock()
             yield db

@@ -183,22 +183,25 @@ class Reader:
         """The rows that these keys (see `shared_logic.keys`) have in a generation, None for those without one, in any order.
 
         Raises:
-            NotPublished: there is no such generation.
+            NotPublished: there is no such generation, or it was given up while it was read.
         """
         made = self._generation(dataset, generation)
         schema = dataset.schema
         there: list[tuple[Key, Values]] = []
+        missing: set[Key] = set()
         for encoded, row in merged_of(self._store, dataset, made.lane, keys):
             key = decode_key(schema, encoded)
             if row is None:
-                yield key, None
+                missing.add(key)
             else:
                 there.append((key, decode_values(schema, row)))
-        hidden = {key for key, _ in there}
+        # Before anybody takes a row for one that was deleted.
+        check_kept(self._store, made)
+        missing.update(key for key, _ in there)
         for key, values in self._redaction(dataset).of_rows(there):
-            hidden.discard(key)
+            missing.discard(key)
             yield key, schema.record(key, values)
-        for key in hidden:
+        for key in missing:
             yield key, None
 
     def through(self, dataset: Dataset, generation: int) -> Cut:
@@ -211,10 +214,18 @@ class Reader:
         """The merged table as bytes (see `shared_logic.keys`), in order of key.
 
         Only an audit, which compares with what was never redacted, asks for rows that are not `redacted`.
+
+        Raises:
+            NotPublished: there is no such generation; or, at their end, it was given up while they were read.
         """
         made = self._generation(dataset, generation)
-        rows = merged(self._store, dataset, made.lane)
-        return self._redaction(dataset).of_bytes(rows) if redacted else rows
+
+        def rows() -> Iterator[tuple[bytes, bytes]]:
+            found = merged(self._store, dataset, made.lane)
+            yield from self._redaction(dataset).of_bytes(found) if redacted else found
+            check_kept(self._store, made)
+
+        return rows()
 
     def digest(self, dataset: Dataset, generation: int | None = None) -> str:
         """SHA-256 over the merged table: equal tables have equal digests."""

@@ -83,11 +83,11 @@ def _closure(names: set[str]) -> set[str]:
 
 
 def _code(module: ModuleType) -> str:
-    return code(_source(module))
+    return code(source_of(module))
 
 
-def _source(module: ModuleType) -> str:
-    """What was loaded; nothing of a package that has no file.
+def source_of(module: ModuleType) -> str:
+    """The source of which the module was loaded; nothing of a package that has no file.
 
     Raises:
         DefinitionError: the module came without its source.
@@ -123,7 +123,7 @@ def _is_text(node: ast.stmt) -> bool:
 
 def _imports(module: ModuleType) -> set[str]:
     roots = {_ROOT, module.__name__.partition(".")[0]}
-    named = _named(_source(module), module.__package__)
+    named = _named(source_of(module), module.__package__)
     return {name for name in named if name.partition(".")[0] in roots}
 
 

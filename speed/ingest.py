@@ -20,7 +20,7 @@ from shared_logic.entities import Entity
 from shared_logic.events import records as r
 from shared_logic.events.dates import stream_and_time
 from shared_logic.events.read import Canary, DeadLetter, OutOfScope, Read, UnknownSchema, read, unknown_fields
-from shared_logic.events.streams import KINDS
+from shared_logic.events.streams import KINDS, OF_STREAMS
 from shared_logic.routing import Router
 from speed.sqlite_log import ROUTING, SqliteLog
 
@@ -255,22 +255,32 @@ class LeftOut:
 
     def is_wanted_by(self, scope: Scope) -> bool:
         """Whether any of them is wanted by now."""
-        return not self._reasons.isdisjoint(
-            {*(_OF_SCHEMA + title for title in KINDS), *(_OF_STREAM + stream for stream in scope.streams)}
-        )
+        streams = {reason for reason in self._reasons if reason.startswith(_OF_STREAM)}
+        if scope.streams:
+            streams &= {_OF_STREAM + stream for stream in scope.streams}
+        return bool(streams) or not self._reasons.isdisjoint(_schemas_read())
 
     def forget(self) -> None:
         """Before the source is read from its beginning."""
         self._reasons.clear()
 
     def note(self, reasons: Iterable[str]) -> None:
-        """Remember those among the reasons why events are out of scope, up to `MOST_LEFT_OUT`."""
-        for reason in reasons:
-            if reason.startswith((_OF_STREAM, _OF_SCHEMA)) and len(self._reasons) < MOST_LEFT_OUT:
+        """Remember those among the reasons why events are out of scope, up to `MOST_LEFT_OUT`.
+
+        A schema that is read in other streams only is none: the source would be read again for it each time.
+        """
+        left_out = {reason for reason in reasons if reason.startswith((_OF_STREAM, _OF_SCHEMA))}
+        for reason in left_out - _schemas_read():
+            if len(self._reasons) < MOST_LEFT_OUT:
                 self._reasons.add(reason)
         if self._reasons != self._remembered:
             self._remembered = frozenset(self._reasons)
             self._log.remember(self._name, msgspec.json.encode(sorted(self._reasons)))
+
+
+def _schemas_read() -> set[str]:
+    """Schemas that are read in all streams or in some, as the reason why an event was out of scope before they were."""
+    return {_OF_SCHEMA + title for title in (*KINDS, *(title for title, _ in OF_STREAMS))}
 
 
 def written(lines: Iterable[bytes], left: Callable[[], None]) -> Iterator[bytes]:

@@ -103,8 +103,27 @@ def test_expectations_must_be_sql_over_the_columns(tmp_path: Path) -> None:
         assert says in str(found["findings"])
 
 
-def test_modules_of_the_authors_package_are_looked_through_too(tmp_path: Path) -> None:
-    source = MODULE.format(imports="from authors.helps import CHOSEN", expectation="length >= 0", length="1")
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "wiki RLIKE '^[a-z]+$'",
+        "wiki <=> 'testwiki'",
+        "length DIV 2 >= 0",
+        'wiki != \\"\\"',
+        "`length` >= 0",
+        "cardinality(array(length)) = 1",
+    ],
+)
+def test_expectations_may_be_sql_of_spark(tmp_path: Path, condition: str) -> None:
+    found = checked(tmp_path, MODULE.format(imports="", expectation=condition, length="1"))
+    assert "expectation" not in str(found["findings"])
+
+
+@pytest.mark.parametrize(
+    "imports", ["from authors.helps import CHOSEN", "from authors import helps", "from . import helps"]
+)
+def test_modules_of_the_authors_package_are_looked_through_too(tmp_path: Path, imports: str) -> None:
+    source = MODULE.format(imports=imports, expectation="length >= 0", length="1")
     found = checked(tmp_path, source)
     assert "long uses random (authors.helps, line 3)" in str(found["findings"])
 

@@ -129,6 +129,36 @@ def test_what_can_not_be_told_is_said() -> None:
         changes(store, dataset, mark)
 
 
+@pytest.mark.parametrize("flipped", [False, True])
+def test_a_feed_whose_generation_is_given_up_misses_no_change(flipped: bool) -> None:
+    # given three pages, each with an edit since a mark
+    log, store = MemoryLog(1), MemoryStore()
+    for number in range(1, 4):
+        log.append(f"testwiki/{number}", edit(number, number))
+    cut = log.ends()
+    states = states_before(log, cut, {})
+    lanes = load_generation(store, DATASETS, states, cut, "run")
+    dataset = next(dataset for dataset, _ in lanes if dataset.name == "page_current")
+    for one, made in lanes:
+        store.publish(one.name, made.number)
+    mark = changes(store, dataset, None).mark
+    for number in range(1, 4):
+        log.append(f"testwiki/{number}", edit(number, 2_000 + number))
+    step(log, store, lanes, 0)
+    for run in ("second", "third"):
+        load_generation(store, DATASETS, states, cut, run)
+    # when a feed is begun, of the same generation or from it to the next one, and what it reads is given up before it is taken
+    if flipped:
+        store.publish(dataset.name, 2)
+    feed = changes(store, dataset, mark)
+    if not flipped:
+        store.publish(dataset.name, 2)
+    store.expire(dataset.name, {2, 3})
+    # then it does not end as if there had been no change
+    with pytest.raises(NotPublished, match="generation 1 was given up"):
+        list(feed.changes)
+
+
 def test_marks_that_no_feed_has_given_are_refused() -> None:
     # given a table whose generation is cut at 2, and through 3
     log, store = MemoryLog(1), MemoryStore()

@@ -13,7 +13,7 @@ from batch.table_files import read_table_folder
 from serving.analysis import Analysis
 from serving.history_parts import TABLES, OfPage, OfUser, Part, days_of, gathered
 from serving.moment import Moment, published_together
-from serving.reader import Reader
+from serving.reader import NotPublished, Reader
 from shared_logic.clock import Stamp, from_iso
 from shared_logic.entities import page, user
 from shared_logic.eventify.tables import states
@@ -166,6 +166,22 @@ def test_a_part_is_of_one_generation() -> None:
     # then they go on in theirs, and reads of now are in that
     assert of(moment, OfPage("w", "1")) == before
     assert len(of(at_once(store), OfPage("w", "1"))) == len(before) + 1
+
+
+def test_what_is_given_up_once_a_part_is_gathered_is_not_taken_for_no_row() -> None:
+    # given a part whose revisions are gathered, but not yet what stands beside them
+    store = store_of({1: live(5, 6, page_id=1)})
+    found = gathered(at_once(store), OfPage("w", "1"))
+    # when their generations are given up for newer ones
+    publish(store, {}, "another run")
+    for name in TABLES:
+        store.expire(name, {2})
+    # then no numbers are made of rows that are missing
+    with (
+        pytest.raises(NotPublished, match="generation 1 was given up"),
+        found.in_database("mediawiki_history", None, NOW),
+    ):
+        pass
 
 
 @pytest.fixture(params=["page 1 is deleted", "page 1 lives"])

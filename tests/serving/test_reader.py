@@ -272,8 +272,12 @@ def rows_of_partitions(read: Reader) -> Iterator[Any]:
     return read.stream_of(counts, [("w",), ("x",)], 1).rows
 
 
+def rows_in_order(read: Reader) -> Iterator[Any]:
+    return read.sorted_rows(counts, 1)
+
+
 @pytest.mark.parametrize(
-    "begin", [rows_of_the_table, rows_beside_files, rows_of_a_partition, rows_of_partitions]
+    "begin", [rows_of_the_table, rows_beside_files, rows_of_a_partition, rows_of_partitions, rows_in_order]
 )
 def test_what_is_given_up_while_it_is_read_is_not_taken_for_all_rows(
     with_counts: Store, begin: Callable[[Reader], Iterator[Any]]
@@ -296,6 +300,24 @@ def test_what_is_given_up_while_it_is_read_is_not_taken_for_all_rows(
     # then the end says so, since rows may be missing
     with pytest.raises(NotPublished, match="counts, generation 1 was given up while it was read"):
         list(begun)
+
+
+def test_a_row_of_a_generation_that_is_given_up_meanwhile_is_not_told_as_deleted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given two generations of a row, of which the older one is given up while somebody reads it by its key
+    store = MemoryStore()
+    for number in (1, 2):
+        publish(store, counts, number, {("w", X): (5, number)})
+    rows_of = store.batch_rows_of
+
+    def slow(lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        store.expire("counts", {2})
+        return rows_of(lane, keys)
+
+    monkeypatch.setattr(store, "batch_rows_of", slow)
+    with pytest.raises(NotPublished, match="generation 1 was given up"):
+        list(Reader(store).rows_of(counts, [encode_key(("w", X))], 1))
 
 
 def test_explain_a_row(with_lines: Store) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from cli.schemas import faults, known_fields
+from cli.streams import streams
 from shared_logic.entities import page
 from shared_logic.events.read import LARGEST_EVENT, read
 from shared_logic.protocols import LogError
@@ -209,6 +210,34 @@ def test_what_was_left_out_is_read_once_its_stream_is_wanted(
     counts = ingest(log, "file", lines, wants_both)
     assert (counts.read, counts.copies) == (3, 2)
     assert ingest(log, "file", lines, wants_both).read == 0
+
+
+def test_what_was_left_out_is_read_once_all_streams_are_wanted(log: SqliteLog) -> None:
+    lines = [event(meta={"stream": "second", "dt": "2024-01-01T00:00:00Z"})]
+    assert ingest(log, "file", lines, Scope(streams={"first": "mediawiki/revision/create"})).out_of_scope == 1
+    assert ingest(log, "file", lines).kept == 1
+    assert ingest(log, "file", lines).read == 0
+
+
+@pytest.mark.parametrize("wanted", [{}, {"first": "test/feedback"}])
+def test_a_schema_that_is_read_in_one_stream_only_has_a_file_read_once_more(
+    log: SqliteLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: dict[str, str]
+) -> None:
+    # given a file with events of two streams, of a schema that nothing reads
+    lines = [
+        event(**{"$schema": "/test/feedback/1.0.0"}, meta={"stream": name, "dt": "2024-01-01T00:00:00Z"})
+        for name in ("first", "second")
+    ]
+    assert ingest(log, "file", lines, Scope()).out_of_scope == 2
+    # when a package reads it in the one stream, and streams.yaml can name that
+    kind = replace(ingesting.KINDS["mediawiki/revision/create"], title="test/feedback")
+    monkeypatch.setitem(ingesting.OF_STREAMS, ("test/feedback", "first"), kind)
+    (tmp_path / "streams.yaml").write_text("first:\n  schema_title: test/feedback\n")
+    assert list(streams(tmp_path / "streams.yaml")) == ["first"]
+    # then the file is read again, once
+    counts = ingest(log, "file", lines, Scope(streams=wanted))
+    assert (counts.read, counts.kept, counts.out_of_scope) == (2, 1, 1)
+    assert ingest(log, "file", lines, Scope(streams=wanted)).read == 0
 
 
 def test_what_is_read_again_and_stopped_goes_on(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
