@@ -32,22 +32,27 @@ from speed.memory_log import MemoryLog
 from speed.worker import Worker
 
 IMPURE_MODULES = frozenset(
-    {
-        *(
-            "asyncio",
-            "io",
-            "multiprocessing",
-            "os",
-            "pathlib",
-            "random",
-            "secrets",
-            "shutil",
-            "socket",
-            "sqlite3",
-        ),
-        *("subprocess", "tempfile", "threading", "time", "uuid"),
-        *("aiohttp", "httpx", "requests", "urllib3"),
-    }
+    [
+        "asyncio",
+        "io",
+        "multiprocessing",
+        "os",
+        "pathlib",
+        "random",
+        "secrets",
+        "shutil",
+        "socket",
+        "sqlite3",
+        "subprocess",
+        "tempfile",
+        "threading",
+        "time",
+        "uuid",
+        "aiohttp",
+        "httpx",
+        "requests",
+        "urllib3",
+    ]
 )
 IMPURE_CALLS = frozenset({"now", "today", "utcnow", "open", "input", "id", "hash"})
 SURROUNDINGS = (("0", "UTC"), ("4242", "Asia/Kathmandu"))
