@@ -24,6 +24,7 @@ import shared_logic.datasets  # noqa: F401  registers the datasets
 from batch.table_files import read_table_folder
 from benchmarks.processes import cpu_seconds
 from benchmarks.result import Result
+from serving.cassandra_catalogue import Catalogue, ServedStore
 from serving.cassandra_keyspace import create_store
 from serving.cassandra_session import Address, connected
 from serving.cassandra_store import CassandraStore
@@ -39,6 +40,7 @@ from serving.sqlite_store import SqliteStore
 from shared_logic.clock import from_iso
 from shared_logic.eventify.tables import states
 from shared_logic.laws import load_generation
+from shared_logic.partitions import PARTITIONS
 from shared_logic.protocols import Store
 from shared_logic.reference import united
 from shared_logic.registry import registry
@@ -103,7 +105,9 @@ def _measured(
 def _filled(store: Store) -> tuple[list[int], list[str]]:
     known = united(states(read_table_folder(SAMPLE), WIKI, from_iso("2023-01-01T00:00:00Z"), lambda _: None))
     with store.atomically():
-        for dataset, made in load_generation(store, tuple(registry.values()), known, (0,), "run"):
+        for dataset, made in load_generation(
+            store, tuple(registry.values()), known, (0,) * PARTITIONS, "run"
+        ):
             store.publish(dataset.name, made.number)
     read = Reader(store)
     pages = [row["page_id"] for row in read.scan(registry["page_current"], (WIKI,)).rows]
@@ -123,13 +127,14 @@ def _serve_embedded(path: Path) -> None:
 
 def _serve_cassandra() -> None:
     with connected(ADDRESS) as cql:
-        _serve(lambda: CassandraStore(cql, registry.values()))
+        catalogue = Catalogue(cql, registry.values())
+        _serve(lambda: ServedStore(cql, registry.values(), catalogue))
 
 
 def _serve(store: Callable[[], Store]) -> None:
     known = {"bench": Bearer(sha256=sha256(SECRET.encode()).hexdigest(), roles=(SIMILAR_EDITORS,))}
     kept = Kept(list, lambda _: [], list, list, dict)
-    source = Source(store, lambda: (0,))
+    source = Source(store, lambda: (0,) * PARTITIONS)
     access = Access(lambda: known, 10**9)
     with tempfile.TemporaryDirectory() as folder:
         queries = QueryLog(Path(folder) / "access.log")
@@ -154,16 +159,19 @@ def _await() -> None:
 
 async def _load(paths: Sequence[str]) -> list[float]:
     """Seconds from when each request was due to its answer."""
+    # httpx looks through all that wait for a connection at each answer, so that of a server that falls behind it takes the CPU too.
+    from aiohttp import ClientSession, TCPConnector
+
     times: list[float] = []
-    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
     headers = {"Authorization": f"Bearer {SECRET}"}
-    async with httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{PORT}", limits=limits, headers=headers, timeout=60
+    async with ClientSession(
+        f"http://127.0.0.1:{PORT}", connector=TCPConnector(limit=CONNECTIONS), headers=headers
     ) as client:
 
         async def ask(number: int, due: float) -> None:
-            answer = await client.get(paths[number % len(paths)])
-            answer.raise_for_status()
+            async with client.get(paths[number % len(paths)]) as answer:
+                answer.raise_for_status()
+                await answer.read()
             times.append(time.perf_counter() - due)
 
         begun = time.perf_counter()

@@ -18,8 +18,8 @@ from cli.failures import Failure
 from cli.home import Home
 from cli.output import err
 from cli.reading import instant_of
+from serving.cassandra_catalogue import Catalogue, ServedStore
 from serving.cassandra_session import connected
-from serving.cassandra_store import CassandraStore
 from serving.http.access import Access, BearersFile
 from serving.http.application import application
 from serving.http.operations import Kept
@@ -87,9 +87,10 @@ def opened(place: Home, resources: ExitStack) -> Source:
 
     else:
         cql = resources.enter_context(connected(address, cassandra_security(), CASSANDRA_SECONDS))
+        catalogue = Catalogue(cql, registry.values())
 
         def store() -> Store:
-            return CassandraStore(cql, registry.values())
+            return ServedStore(cql, registry.values(), catalogue)
 
     if topic is None:
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 
-from serving.cassandra_generations import Generations
+from serving.cassandra_generations import SECONDS_OF_GRACE, Generations
 from serving.cassandra_session import Cql
 from shared_logic.protocols import Lane
 
@@ -29,6 +30,8 @@ def expire(cql: Cql, generations: Generations, buckets: int, dataset: str, kept:
     """
     generations.keep(dataset, kept)
     at = generations.step(dataset)
+    # Also where it gave up none: an earlier call may have done so a moment ago, and ended there.
+    time.sleep(SECONDS_OF_GRACE)
     # Tombstones last: what they hide must be gone before them, whenever this ends.
     count = _remove(cql, dataset, at, _unread(cql, dataset, buckets, kept))
     count += _remove(cql, dataset, at, _needless_tombstones(cql, dataset, buckets))

@@ -7,6 +7,7 @@ removal: what is later wins, and no clock is asked.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import msgspec
 
@@ -20,6 +21,15 @@ _ADD = f"BEGIN BATCH {_STEP}; INSERT INTO generations (dataset, number, made) VA
 _REMOVE = f"BEGIN BATCH {_STEP}; DELETE FROM generations WHERE dataset=? AND number=?; APPLY BATCH"  # noqa: S608
 
 
+SECONDS_A_LOOK_IS_KEPT = 0.5
+"""By servers, which believe that a generation is there for so long after they began to look (see `serving.cassandra_catalogue`)."""
+SECONDS_OF_GRACE = 1.0
+"""Between giving up a generation and removing its rows: twice as long, so that clocks that run at a different pace do no harm."""
+
+Standing = tuple[int | None, int | None, dict[int, Generation]]
+"""The count of steps, the number of the published generation, and all generations by number."""
+
+
 class Generations:
     """Those of all datasets of a store."""
 
@@ -27,15 +37,12 @@ class Generations:
         """Over a connection to the store's keyspace."""
         self._cql = cql
 
-    def standing(self, dataset: str) -> tuple[int | None, int | None, dict[int, Generation]]:
-        """The count of steps, the number of the published generation, and all generations by number, of one moment."""
+    def standing(self, dataset: str) -> Standing:
+        """Those of that dataset, of one moment."""
         rows = self._cql.rows(
             "SELECT sequence, published, number, made FROM generations WHERE dataset=?", dataset
         )
-        if not rows:
-            return None, None, {}
-        made = {row[2]: msgspec.msgpack.decode(row[3], type=Generation) for row in rows if row[2] is not None}
-        return rows[0][0], rows[0][1], made
+        return standing_of(rows)
 
     def all(self, dataset: str) -> Sequence[Generation]:
         """Oldest first."""
@@ -95,3 +102,11 @@ class Generations:
             following = (sequence or 0) + 1
             if self._cql.conditional(_REMOVE, following, dataset, sequence, dataset, old.number) is None:
                 removed.append(old)
+
+
+def standing_of(rows: Sequence[tuple[Any, ...]]) -> Standing:
+    """What rows of one dataset (sequence, published, number, made) say; none: nothing was ever added."""
+    if not rows:
+        return None, None, {}
+    made = {row[2]: msgspec.msgpack.decode(row[3], type=Generation) for row in rows if row[2] is not None}
+    return rows[0][0], rows[0][1], made

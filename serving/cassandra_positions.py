@@ -107,6 +107,7 @@ class Positions:
 
     def of_lane(self, lane: Lane) -> dict[int, int]:
         """Progress by partition."""
+        self.settle()
         rows = self._cql.scan(
             "SELECT partition, position FROM progress WHERE dataset=? AND generation=?", *lane
         )

@@ -121,7 +121,7 @@ class CassandraStore:
         if generation is None:
             return None
         lane = Lane(dataset, generation.number)
-        progress = self._positions.of_lane(lane)
+        progress = self.progress_of(lane)
         through = tuple(progress.get(partition, cut) for partition, cut in enumerate(generation.cut))
         bucket = self._layout.bucket(dataset, key)
         batch = self._cql.scan(_BATCH_ROW, dataset, bucket, key, lane.generation)
@@ -271,6 +271,10 @@ class CassandraStore:
     def progress(self, lane: Lane, partition: int) -> int | None:
         """See `Store`."""
         return self._positions.progress(lane, partition)
+
+    def progress_of(self, lane: Lane) -> Mapping[int, int]:
+        """See `Store`."""
+        return self._positions.of_lane(lane)
 
     def write_progress(self, lane: Lane, partition: int, offset: int) -> None:
         """See `Store`.

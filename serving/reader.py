@@ -337,11 +337,8 @@ class Reader:
 
 def through_of(store: Store, made: Generation) -> Cut:
     """The offsets before which everything is included in a generation's merged table."""
-    lane = made.lane
-    return tuple(
-        end if (at := store.progress(lane, partition)) is None else at
-        for partition, end in enumerate(made.cut)
-    )
+    progress = store.progress_of(made.lane)
+    return tuple(progress.get(partition, end) for partition, end in enumerate(made.cut))
 
 
 def check_kept(store: Store, made: Generation) -> None:

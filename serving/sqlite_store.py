@@ -204,6 +204,14 @@ class SqliteStore:
         """See `Store`."""
         return self._position("progress", lane, partition)
 
+    def progress_of(self, lane: Lane) -> Mapping[int, int]:
+        """See `Store`."""
+        return dict(
+            self._db.execute(
+                "SELECT partition, position FROM progress WHERE dataset=? AND generation=?", lane
+            )
+        )
+
     def write_progress(self, lane: Lane, partition: int, offset: int) -> None:
         """See `Store`."""
         self._db.execute("INSERT OR REPLACE INTO progress VALUES (?,?,?,?)", (*lane, partition, offset))

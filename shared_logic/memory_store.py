@@ -77,8 +77,8 @@ class MemoryStore:
         if made is None:
             return None
         lane = made.lane
-        positions = (self.progress(lane, partition) for partition in range(len(made.cut)))
-        through = tuple(cut if at is None else at for cut, at in zip(made.cut, positions, strict=True))
+        progress = self.progress_of(lane)
+        through = tuple(progress.get(partition, cut) for partition, cut in enumerate(made.cut))
         accumulators = self.accumulators(lane, [key]).get(key, {})
         speed = self.speed_rows_of(lane, [key])
         put = (speed[key],) if key in speed else None
@@ -175,6 +175,10 @@ class MemoryStore:
     def progress(self, lane: Lane, partition: int) -> int | None:
         """See `Store`."""
         return self._progress.get((lane, partition))
+
+    def progress_of(self, lane: Lane) -> Mapping[int, int]:
+        """See `Store`."""
+        return {partition: offset for (of, partition), offset in self._progress.items() if of == lane}
 
     def write_progress(self, lane: Lane, partition: int, offset: int) -> None:
         """See `Store`."""

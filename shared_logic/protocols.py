@@ -199,6 +199,9 @@ class Store(Protocol):
     def progress(self, lane: Lane, partition: int) -> int | None:
         """The offset before which everything is included; None: never begun."""
 
+    def progress_of(self, lane: Lane) -> Mapping[int, int]:
+        """The same of all partitions; those that were never begun are left out."""
+
     def write_progress(self, lane: Lane, partition: int, offset: int) -> None:
         """Written last."""
 

@@ -255,6 +255,11 @@ def test_positions_of_a_lane(store: Store) -> None:
         store.write_progress(ONE, 0, offset)
     assert (store.progress(ONE, 0), store.batch_end(ONE, 0)) == (9, 10)
     assert (store.progress(ONE, 1), store.batch_end(TWO, 0)) == (None, None)
+    store.write_batch_end(ONE, 2, 4)
+    store.write_progress(ONE, 2, 4)
+    store.write_batch_end(ONE, 3, 4)
+    assert store.progress_of(ONE) == {0: 9, 2: 4}
+    assert store.progress_of(TWO) == {}
 
 
 def test_speed_rows_and_tombstones(store: Store) -> None:
