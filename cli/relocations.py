@@ -15,8 +15,8 @@ from serving.standing import lag_of
 from serving.stored_pages import StoredPages
 from shared_logic.protocols import Cut, LogError, Store
 from shared_logic.relocations import Merge, MergeOrRestore
+from speed.noted_relocations import Relocation
 from speed.relocations import SECONDS_UNTIL_SETTLED, Outcome, resolve
-from speed.sqlite_log import Relocation
 
 SECONDS_BETWEEN = 30.0
 """How often it is looked whether anything waits, and how long events of other streams are waited for that belong to it."""
@@ -53,7 +53,7 @@ def look_up_all(place: Home, intake: Intake, store: Store) -> Outcome:
     with place.log() as log:
         ends = log.ends()
     try:
-        return look_up(intake, store, intake.notes.relocations(), ends)
+        return look_up(intake, store, intake.notes.relocations.unsettled(), ends)
     except NotPublished as why:
         raise Failure(str(why), CANNOT_KNOW) from why
 
@@ -66,7 +66,7 @@ def followed(place: Home, store: Store, what: str) -> bool:
     if not place.has_notes:
         return False
     with place.notes() as notes:
-        waiting = notes.relocations()
+        waiting = notes.relocations.unsettled()
     if not waiting:
         return False
     try:
@@ -112,7 +112,7 @@ class LookingUp:
         now = time.time()
         return [
             one
-            for one in self._intake.notes.relocations()
+            for one in self._intake.notes.relocations.unsettled()
             if now - one.noted >= (SECONDS_UNTIL_SETTLED if one.looked_up else SECONDS_BETWEEN)
             and one.event not in self._tried_again
         ]

@@ -67,7 +67,7 @@ class EventStreams:
         if not since and not log.source_positions(source):
             self._say_of_others(log.sources(f"live {url.rstrip('/')}/"), tell)
         before = self._before(source, scope, log.source_positions(source), since, tell)
-        self._last = (log.recall(before) or b"").decode()
+        self._last = (log.facts.recall(before) or b"").decode()
         self._taken = log.source_position(self._name)
         self._since, self._tell = since, tell
         self._waiting: queue.Queue[_Told | Exception] = queue.Queue(_HELD)
@@ -145,7 +145,7 @@ class EventStreams:
 
     def note(self, log: SqliteLog) -> None:
         """See `Source`."""
-        log.remember(self._name, self._last.encode())
+        log.facts.remember(self._name, self._last.encode())
         log.advance_source(self._name, self._taken)
 
     def _read(self) -> None:

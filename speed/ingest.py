@@ -22,7 +22,8 @@ from shared_logic.events.dates import stream_and_time
 from shared_logic.events.read import Canary, DeadLetter, OutOfScope, Read, UnknownSchema, read, unknown_fields
 from shared_logic.events.streams import KINDS, OF_STREAMS
 from shared_logic.routing import Router
-from speed.sqlite_log import ROUTING, SqliteLog
+from speed.facts import ROUTING
+from speed.sqlite_log import SqliteLog
 
 KnownFields = Mapping[str, tuple[int, frozenset[str]]]
 """By schema title: the newest minor version that is known, and the paths of all its fields; `*` in one is any name, `**` any path."""
@@ -143,14 +144,14 @@ class Ingestion:
         self.canaries: dict[str, int] = {}
         """By stream the time (milliseconds since 1970 UTC) of the newest canary that came."""
         self._log, self._scope = log, scope
-        self._router = Router(log.recall(ROUTING), log)
+        self._router = Router(log.facts.recall(ROUTING), log.marks)
 
     def add(self, events: Iterable[Arrived], note: Callable[[], None]) -> None:
         """Append what is wanted of them, bury what can't be read, and call `note`: all of that or nothing."""
         with self._log.atomically():
             self._log.append(self._messages(events))
             note()
-            self._log.remember(ROUTING, self._router.encoded())
+            self._log.facts.remember(ROUTING, self._router.encoded())
 
     def _messages(self, events: Iterable[Arrived]) -> Iterator[tuple[Entity, bytes]]:
         for event in events:
@@ -184,7 +185,7 @@ class Ingestion:
     def _bury(self, event: Arrived, why: DeadLetter) -> None:
         self.counts.dead += 1
         self.counts.reasons[why.code] += 1
-        self._log.bury(event.source, event.position, why.code, why.detail, event.raw)
+        self._log.dead_letters.bury(event.source, event.position, why.code, why.detail, event.raw)
 
     def _count_canary(self, raw: bytes) -> None:
         self.counts.canaries += 1
@@ -249,7 +250,7 @@ class LeftOut:
     def __init__(self, log: SqliteLog, source: str) -> None:
         """What the log remembers of that source."""
         self._log, self._name = log, f"left out of {source}"
-        told = log.recall(self._name)
+        told = log.facts.recall(self._name)
         self._remembered = frozenset(msgspec.json.decode(told, type=list[str])) if told else frozenset()
         self._reasons = set(self._remembered)
 
@@ -275,7 +276,7 @@ class LeftOut:
                 self._reasons.add(reason)
         if self._reasons != self._remembered:
             self._remembered = frozenset(self._reasons)
-            self._log.remember(self._name, msgspec.json.encode(sorted(self._reasons)))
+            self._log.facts.remember(self._name, msgspec.json.encode(sorted(self._reasons)))
 
 
 def _schemas_read() -> set[str]:
@@ -332,8 +333,8 @@ def replay(log: SqliteLog, numbers: Collection[int] = (), scope: Scope | None = 
     """Read dead letters again (all, or those of these numbers); returns how many are in the log now, and how many still dead."""
     scope = scope or Scope()
     alive = dead = 0
-    router = Router(log.recall(ROUTING), log)
-    for letter in log.dead_letters():
+    router = Router(log.facts.recall(ROUTING), log.marks)
+    for letter in log.dead_letters.kept():
         if letter.replayed or (numbers and letter.id not in numbers):
             continue
         try:
@@ -344,8 +345,8 @@ def replay(log: SqliteLog, numbers: Collection[int] = (), scope: Scope | None = 
         with log.atomically():
             log.append(router.routed(found, letter.value))
             _note_relocation(log, found, letter.value)
-            log.mark_replayed(letter.id)
-            log.remember(ROUTING, router.encoded())
+            log.dead_letters.mark_replayed(letter.id)
+            log.facts.remember(ROUTING, router.encoded())
         alive += 1
     return alive, dead
 
@@ -370,7 +371,7 @@ def _believed(raw: bytes) -> Read:
 def _note_relocation(log: SqliteLog, found: Read, raw: bytes) -> None:
     """Have what the event tells of revisions that went elsewhere looked up later, if it tells of such."""
     if (elsewhere := relocations.told(found)) is not None:
-        log.note_relocation(raw, time.time(), elsewhere.wiki)
+        log.relocations.note(raw, time.time(), elsewhere.wiki)
 
 
 def _outside(found: Read, messages: Collection[object], wikis: frozenset[str]) -> str:

@@ -284,5 +284,5 @@ def test_the_command_goes_on_after_a_kill(tmp_path: Path) -> None:
     # then the log has every event once, and the bad one is a dead letter
     with SqliteLog(home / "log.db") as log:
         assert messages(log) == expected(tmp_path)
-        assert [letter.code for letter in log.dead_letters()] == ["not-json"]
+        assert [letter.code for letter in log.dead_letters.kept()] == ["not-json"]
     assert 'wikibraid_ingested_events_total{outcome="copies"}' in metrics

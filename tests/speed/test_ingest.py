@@ -102,7 +102,7 @@ def test_bad_input_is_a_dead_letter_and_the_rest_goes_on(log: SqliteLog, raw: by
     counts = ingest(log, "file", lines)
     # then the bad one is kept with its reason and line, the others are in the log
     assert (counts.kept, counts.dead, is_balanced(counts)) == (2, 1, True)
-    (letter,) = log.dead_letters()
+    (letter,) = log.dead_letters.kept()
     assert (letter.code, letter.position, letter.value) == (code, 2, raw)
     assert sum(log.ends()) == 2
 
@@ -179,7 +179,7 @@ def test_what_was_out_of_scope_is_read_for_another_wiki(log: SqliteLog) -> None:
     # when it is ingested for its own
     counts = ingest(log, "file", lines, Scope(frozenset({"testwiki"})))
     # then all of it is read, and what is dead is kept once
-    assert (counts.kept, counts.before, len(list(log.dead_letters()))) == (2, 0, 1)
+    assert (counts.kept, counts.before, len(list(log.dead_letters.kept()))) == (2, 0, 1)
     # and that is remembered
     again = ingest(log, "file", lines, Scope(frozenset({"testwiki"})))
     assert (again.read, again.before) == (0, 3)
@@ -298,7 +298,7 @@ def test_of_what_marks_a_revision_is_kept_what_is_read_of_it(log: SqliteLog) -> 
     # when it is ingested
     ingest(log, "file", [tagged])
     # then what is remembered for a restore says the same of the page, in less
-    (mark,) = log.marks("testwiki", 7)
+    (mark,) = log.marks.marks("testwiki", 7)
     assert read(mark).event == read(tagged).event
     assert read(mark).state(page("testwiki", 1)) == read(tagged).state(page("testwiki", 1))
     assert b"prior_state" not in mark
@@ -306,7 +306,7 @@ def test_of_what_marks_a_revision_is_kept_what_is_read_of_it(log: SqliteLog) -> 
     # and it is there when the log has given up its messages
     for partition, end in enumerate(log.ends()):
         log.forget(partition, end)
-    assert log.marks("testwiki", 7) == [mark]
+    assert log.marks.marks("testwiki", 7) == [mark]
 
 
 def test_long_events_are_committed_a_few_at_a_time(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,19 +338,19 @@ def test_dead_letters_are_replayed_after_an_update(log: SqliteLog, monkeypatch: 
 def test_dead_letters_that_wait_are_counted_by_reason(log: SqliteLog) -> None:
     newer = {"$schema": "/mediawiki/revision/create/3.0.0"}
     ingest(log, "file", [b"{", event(rev_id=1, **newer), event(rev_id=2, **newer), b"{{"])
-    assert log.waiting_dead_letters() == {"new-major-version": 2, "not-json": 2}
-    places = log.newest_dead_letters(3)
+    assert log.dead_letters.waiting() == {"new-major-version": 2, "not-json": 2}
+    places = log.dead_letters.newest(3)
     assert [(place.id, place.source, place.position, place.code, place.replayed) for place in places] == [
         (2, "file", 2, "new-major-version", False),
         (3, "file", 3, "new-major-version", False),
         (4, "file", 4, "not-json", False),
     ]
     # who was replayed waits no longer, nor whoever a purge emptied
-    log.mark_replayed(2)
-    assert log.waiting_dead_letters() == {"new-major-version": 1, "not-json": 2}
-    assert log.newest_dead_letters(3)[0].replayed
+    log.dead_letters.mark_replayed(2)
+    assert log.dead_letters.waiting() == {"new-major-version": 1, "not-json": 2}
+    assert log.dead_letters.newest(3)[0].replayed
     log.purge(log.ends(), lambda value: value)
-    assert log.waiting_dead_letters() == {}
+    assert log.dead_letters.waiting() == {}
 
 
 def test_what_a_stream_does_not_carry_is_dead(log: SqliteLog) -> None:
@@ -374,7 +374,7 @@ def test_what_a_stream_does_not_carry_is_dead(log: SqliteLog) -> None:
     assert set(counts.reasons) == {"wrong-stream", "stream other", "schema mediawiki/revision/created"}
     counts = ingest(log, "two", [event(rev_id=5)], other)
     assert (counts.kept, counts.dead) == (0, 1)
-    assert [letter.detail for letter in log.dead_letters()] == [
+    assert [letter.detail for letter in log.dead_letters.kept()] == [
         f"the stream mediawiki.revision-create carries {create}, and this is mediawiki/revision/created",
         f"the stream mediawiki.revision-create carries {move}, and this is mediawiki/revision/create",
     ]
@@ -477,4 +477,4 @@ def test_a_log_takes_over_dead_letters_beside_its_own(log: SqliteLog, tmp_path: 
     log.adopt(tmp_path / "other.db")
     log.adopt(tmp_path / "other.db")
     # then it has both
-    assert [letter.value for letter in log.dead_letters()] == [b"{one", b"{other"]
+    assert [letter.value for letter in log.dead_letters.kept()] == [b"{one", b"{other"]
