@@ -20,9 +20,9 @@ from shared_logic.entities import Entity
 from shared_logic.events import records as r
 from shared_logic.events.dates import stream_and_time
 from shared_logic.events.read import Canary, DeadLetter, OutOfScope, Read, UnknownSchema, read, unknown_fields
-from shared_logic.events.streams import KINDS, OF_STREAMS
 from shared_logic.routing import Router
 from speed.facts import ROUTING
+from speed.left_out import LeftOut, UnnamedStream
 from speed.sqlite_log import SqliteLog
 
 KnownFields = Mapping[str, tuple[int, frozenset[str]]]
@@ -30,10 +30,6 @@ KnownFields = Mapping[str, tuple[int, frozenset[str]]]
 LINES_PER_COMMIT = 5_000
 BYTES_PER_COMMIT = 32 * 1024 * 1024
 """A commit ends with the line that goes beyond it: events with pages' content are long."""
-MOST_LEFT_OUT = 1_000
-"""Streams and schemas that are remembered for a source: events may name what they like."""
-_OF_STREAM, _OF_SCHEMA = "stream ", "schema "
-"""How the reasons begin for which events are out of scope that another configuration, or another package, wants."""
 
 
 @dataclass
@@ -96,7 +92,7 @@ class Scope:
             raise
         stream = found.event.meta.stream
         if self.streams and stream not in self.streams:
-            raise OutOfScope(_OF_STREAM + stream)
+            raise UnnamedStream(stream)
         if self.streams and self.streams[stream] != found.kind.title:
             raise self._wrong(stream, found.kind.title)
         return found
@@ -223,7 +219,7 @@ def ingest(
     scope = scope or Scope()
     ingestion, remembered = Ingestion(log, scope), scope.named(source)
     left_out, done = LeftOut(log, remembered), log.source_position(remembered)
-    if left_out.is_wanted_by(scope):
+    if left_out.is_wanted_in(scope.streams):
         left_out.forget()
         done = 0
     ingestion.counts.before = done
@@ -242,46 +238,6 @@ def ingest(
         ingestion.add(events, note)
         committed(ingestion.counts)
     return ingestion.counts
-
-
-class LeftOut:
-    """Streams and schemas of which a source has events, and which nobody wanted when it was read."""
-
-    def __init__(self, log: SqliteLog, source: str) -> None:
-        """What the log remembers of that source."""
-        self._log, self._name = log, f"left out of {source}"
-        told = log.facts.recall(self._name)
-        self._remembered = frozenset(msgspec.json.decode(told, type=list[str])) if told else frozenset()
-        self._reasons = set(self._remembered)
-
-    def is_wanted_by(self, scope: Scope) -> bool:
-        """Whether any of them is wanted by now."""
-        streams = {reason for reason in self._reasons if reason.startswith(_OF_STREAM)}
-        if scope.streams:
-            streams &= {_OF_STREAM + stream for stream in scope.streams}
-        return bool(streams) or not self._reasons.isdisjoint(_schemas_read())
-
-    def forget(self) -> None:
-        """Before the source is read from its beginning."""
-        self._reasons.clear()
-
-    def note(self, reasons: Iterable[str]) -> None:
-        """Remember those among the reasons why events are out of scope, up to `MOST_LEFT_OUT`.
-
-        A schema that is read in other streams only is none: the source would be read again for it each time.
-        """
-        left_out = {reason for reason in reasons if reason.startswith((_OF_STREAM, _OF_SCHEMA))}
-        for reason in left_out - _schemas_read():
-            if len(self._reasons) < MOST_LEFT_OUT:
-                self._reasons.add(reason)
-        if self._reasons != self._remembered:
-            self._remembered = frozenset(self._reasons)
-            self._log.facts.remember(self._name, msgspec.json.encode(sorted(self._reasons)))
-
-
-def _schemas_read() -> set[str]:
-    """Schemas that are read in all streams or in some, as the reason why an event was out of scope before they were."""
-    return {_OF_SCHEMA + title for title in (*KINDS, *(title for title, _ in OF_STREAMS))}
 
 
 def written(lines: Iterable[bytes], left: Callable[[], None]) -> Iterator[bytes]:

@@ -34,6 +34,7 @@ from cli.streams import Stream, streams, topics
 from speed.event_streams import WIKIMEDIA, EventStreams
 from speed.ingest import Counts, Ingestion, Scope, written
 from speed.kafka_source import Beginning, KafkaSource
+from speed.left_out import tell_of_unnamed_streams
 from speed.sources import Follower
 from speed.sqlite_log import SqliteLog
 
@@ -202,7 +203,7 @@ def say_counts(total: Counts, json: bool) -> None:
 
 def _say_left_out(total: Counts, place: Home) -> None:
     """Say what to do about streams that are not read."""
-    if any(reason.startswith("stream ") for reason in total.reasons):
+    if tell_of_unnamed_streams(total.reasons):
         _tell(
             f"streams that {place.streams_file} doesn't name are left out; to have one, {place.to_name_streams}, and run this again"
         )

@@ -16,6 +16,7 @@ from cli.schemas import faults, known_fields
 from cli.streams import streams
 from shared_logic.entities import page
 from shared_logic.events.read import LARGEST_EVENT, read
+from shared_logic.events.streams import KINDS, OF_STREAMS
 from shared_logic.protocols import LogError
 from shared_logic.reference import told
 from shared_logic.states.page_state import PageState
@@ -206,7 +207,7 @@ def test_what_was_left_out_is_read_once_its_stream_is_wanted(
     counts = ingest(log, "file", lines, wants_both)
     assert (counts.read, counts.kept, counts.copies, counts.out_of_scope, counts.before) == (3, 1, 1, 1, 0)
     # and when the schema is read, again; and then no more
-    monkeypatch.setitem(ingesting.KINDS, feedback, ingesting.KINDS[created])
+    monkeypatch.setitem(KINDS, feedback, KINDS[created])
     counts = ingest(log, "file", lines, wants_both)
     assert (counts.read, counts.copies) == (3, 2)
     assert ingest(log, "file", lines, wants_both).read == 0
@@ -230,8 +231,8 @@ def test_a_schema_that_is_read_in_one_stream_only_has_a_file_read_once_more(
     ]
     assert ingest(log, "file", lines, Scope()).out_of_scope == 2
     # when a package reads it in the one stream, and streams.yaml can name that
-    kind = replace(ingesting.KINDS["mediawiki/revision/create"], title="test/feedback")
-    monkeypatch.setitem(ingesting.OF_STREAMS, ("test/feedback", "first"), kind)
+    kind = replace(KINDS["mediawiki/revision/create"], title="test/feedback")
+    monkeypatch.setitem(OF_STREAMS, ("test/feedback", "first"), kind)
     (tmp_path / "streams.yaml").write_text("first:\n  schema_title: test/feedback\n")
     assert list(streams(tmp_path / "streams.yaml")) == ["first"]
     # then the file is read again, once
