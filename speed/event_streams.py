@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import httpx
 from httpx_sse import ServerSentEvent, SSEError, connect_sse
 
-from shared_logic.protocols import LogError
+from shared_logic.protocols import LogError, Tell
 from speed.ingest import Arrived, Scope
 from speed.sqlite_log import SqliteLog
 
@@ -29,7 +29,6 @@ _HELD = 10_000
 _USER_AGENT = "wikibraid (https://pypi.org/project/wikibraid/)"
 _CLIENT_ERRORS = range(400, 500)
 _PASSING = {408, 425, 429}
-Tell = Callable[[str], None]
 
 
 class StreamRefused(LogError):  # noqa: N818  what happened

@@ -16,7 +16,7 @@ from cli.output import err, meter, print_json, print_records
 from cli.sinks import AWAY, Output, output_named, outputs
 from cli.umask import let_others_read
 from serving.delivery import Delivery, standing
-from serving.delivery_daemon import DeliveryDaemon, Kept
+from serving.delivery_daemon import DeliveryDaemon, KeptSink
 from serving.reader import NotPublished
 from shared_logic.json_schema import key_schema, row_schema
 from shared_logic.protocols import Store
@@ -91,7 +91,7 @@ def daemon(
     let_others_read(context)
     place = known_home(home)
     chosen = _chosen(place, names)
-    kept = [Kept(output.name, output.seconds, _opened(place, output)) for output in chosen]
+    kept = [KeptSink(output.name, output.seconds, _opened(place, output)) for output in chosen]
     running = DeliveryDaemon(kept, AWAY, lambda line: err.print(line, markup=False, soft_wrap=True))
     on_signal(running.stop)
     with ExitStack() as stack:
