@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shared_logic.history.components import components
 from shared_logic.history.page_rebuild import Rebuilt
 from tests.history.pages import (
-    LONG_AGO,
+    LONG,
     create_page,
     day,
     days,
@@ -29,7 +29,7 @@ from tests.history.pages import (
 titles = st.sampled_from("ABCD")
 namespaces = st.sampled_from([0, 1])
 page_ids = st.none() | st.integers(0, 5)
-times = st.integers(0, 12) | st.integers(0, 12).map(lambda at: at + LONG_AGO / 86_400_000)
+times = st.integers(0, 12) | st.integers(0, 12).map(lambda at: at + LONG)
 odd_seeds = st.lists(
     st.builds(
         page,
