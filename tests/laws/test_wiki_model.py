@@ -28,7 +28,8 @@ from shared_logic.states.log_state import ACTION_HIDDEN, LogState
 from shared_logic.states.page_state import COMMENT_HIDDEN, SUPPRESSED, USER_HIDDEN, PageState
 from tests.strategies.differences import Differing, differing
 from tests.strategies.relocated import relocated
-from tests.strategies.stories import (
+from tests.strategies.stories import Story, play, play_on, stories
+from tests.strategies.story_actions import (
     Action,
     AutocreateAccount,
     Block,
@@ -44,13 +45,9 @@ from tests.strategies.stories import (
     Move,
     Recreate,
     Rename,
-    Story,
     Tag,
     Unblock,
     Undelete,
-    play,
-    play_on,
-    stories,
 )
 from tests.strategies.wiki import Untold, Wiki
 

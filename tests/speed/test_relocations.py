@@ -24,8 +24,9 @@ from speed.relocations import given_up, resolve
 from speed.sqlite_log import SqliteLog
 from speed.worker import Worker
 from tests import sample
-from tests.strategies.stories import Create, Edit, Story, play
-from tests.strategies.stories import Merge as Merge_
+from tests.strategies.stories import Story, play
+from tests.strategies.story_actions import Create, Edit
+from tests.strategies.story_actions import Merge as Merge_
 
 DATASETS = tuple(registry.values())
 MERGE = {"left": 8, "reached": 30, "revisions": 5}

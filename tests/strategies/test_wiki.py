@@ -23,21 +23,9 @@ from shared_logic.events.read import read
 from shared_logic.history import php
 from shared_logic.reference import told
 from shared_logic.states.page_state import COMMENT_HIDDEN, SUPPRESSED, TEXT_HIDDEN, USER_HIDDEN, PageState
-from tests.strategies.stories import (
-    Create,
-    Delete,
-    Edit,
-    Hide,
-    Import,
-    Merge,
-    Move,
-    Story,
-    Tag,
-    Undelete,
-    noisy,
-    play,
-    stories,
-)
+from tests.strategies.delivery import noisy
+from tests.strategies.stories import Story, play, stories
+from tests.strategies.story_actions import Create, Delete, Edit, Hide, Import, Merge, Move, Tag, Undelete
 from tests.strategies.wiki import (
     ADMIN,
     DAY,
