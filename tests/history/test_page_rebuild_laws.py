@@ -11,18 +11,7 @@ from hypothesis import strategies as st
 
 from shared_logic.history.components import components
 from shared_logic.history.page_rebuild import Rebuilt
-from tests.history.pages import (
-    LONG,
-    create_page,
-    day,
-    days,
-    delete,
-    event,
-    move,
-    page,
-    rebuild,
-    restore,
-)
+from tests.history.pages import LONG, create_page, day, days, delete, event, move, page, rebuild, restore
 
 # --- anything at all ----------------------------------------------------------------------------------------------
 

@@ -14,18 +14,7 @@ from shared_logic.datasets.sites import SiteNamespaces
 from shared_logic.eventify.tables import states
 from shared_logic.reference import reference, united
 from shared_logic.registry import registry
-from tests.serving.history_rows import (
-    Row,
-    account,
-    at,
-    columns,
-    history,
-    made,
-    page,
-    revision,
-    text,
-    viewed,
-)
+from tests.serving.history_rows import Row, account, at, columns, history, made, page, revision, text, viewed
 
 
 def test_bytes_are_compared_with_the_parent_wherever_it_is() -> None:

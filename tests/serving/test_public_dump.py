@@ -9,15 +9,7 @@ from pathlib import Path
 import msgspec
 
 from serving.public_dump import write_public_dump
-from tests.serving.history_rows import (
-    START,
-    account,
-    at,
-    over,
-    page,
-    revision,
-    text,
-)
+from tests.serving.history_rows import START, account, at, over, page, revision, text
 
 
 def test_a_public_dump_of_the_same_history_is_the_same_bytes(tmp_path: Path) -> None:
