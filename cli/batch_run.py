@@ -12,7 +12,7 @@ from batch.bootstrap import STATES
 from cli.catching_up import EngineName, catch_up
 from cli.failures import AUDIT_FAILED, Failure
 from cli.home import Home
-from cli.output import Meter, err
+from cli.output import Meter, tell
 from cli.purges import begun as purges_begun
 from cli.temporary import temporary
 from shared_logic.datasets.user_current import hidden_names
@@ -87,7 +87,7 @@ def recompute(
             result, despite_growth_command(home, datasets, cut, full=full), despite_growth=despite_growth
         )
         for line in told_of_raised(result):
-            err.print(line, markup=False, soft_wrap=True)
+            tell(line)
         progress.say("loading entity states")
         _load_states(store, result)
         result.release()

@@ -8,7 +8,7 @@ from sqlite3 import OperationalError
 
 from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home, Intake
-from cli.output import err
+from cli.output import tell
 from serving.reader import NotPublished
 from serving.sqlite_store import StoreError
 from serving.standing import lag_of
@@ -75,11 +75,11 @@ def followed(place: Home, store: Store, what: str) -> bool:
     except (Failure, StoreError, LogError, OperationalError) as why:
         if not all(one.looked_up for one in waiting):
             message = f"{_waiting(waiting)}: {why}; `wikibraid ingest relocations` does it later"
-            err.print(message, markup=False, soft_wrap=True)
+            tell(message)
         return False
     if outcome.unresolved:
         message = f"{len(outcome.unresolved):,} history merges can't be followed; `wikibraid ingest relocations` tells why"
-        err.print(message, markup=False, soft_wrap=True)
+        tell(message)
     return outcome.revisions > 0
 
 
@@ -138,7 +138,7 @@ class LookingUp:
 
     def _say(self, line: str) -> None:
         if line != self._said:
-            err.print(line, markup=False, soft_wrap=True)
+            tell(line)
         self._said = line
 
 

@@ -12,7 +12,7 @@ from cli.daemons import answering, on_signal
 from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HOST, HomeOption, HostOption, JsonOption, PortOption, known_home
-from cli.output import err, meter, print_json, print_records
+from cli.output import err, meter, print_json, print_records, tell
 from cli.sinks import AWAY, Output, output_named, outputs
 from cli.umask import let_others_read
 from serving.delivery import Delivery, standing
@@ -92,7 +92,7 @@ def daemon(
     place = known_home(home)
     chosen = _chosen(place, names)
     kept = [KeptSink(output.name, output.seconds, _opened(place, output)) for output in chosen]
-    running = DeliveryDaemon(kept, AWAY, lambda line: err.print(line, markup=False, soft_wrap=True))
+    running = DeliveryDaemon(kept, AWAY, tell)
     on_signal(running.stop)
     with ExitStack() as stack:
         for output in chosen:
