@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +14,6 @@ from cli.streams import streams
 from shared_logic.entities import page
 from shared_logic.events.read import LARGEST_EVENT, read
 from shared_logic.events.streams import KINDS, OF_STREAMS
-from shared_logic.protocols import LogError
 from shared_logic.reference import told
 from shared_logic.states.page_state import PageState
 from speed import ingest as ingesting
@@ -385,14 +381,6 @@ def test_what_a_stream_does_not_carry_is_dead(log: SqliteLog) -> None:
     assert sum(log.ends()) == 2
 
 
-def test_an_unusable_log_is_refused_with_a_clear_word(tmp_path: Path) -> None:
-    # given a file that is no log
-    (tmp_path / "log.db").write_bytes(b"something else, long enough to be no database" * 100)
-    # then opening it says so
-    with pytest.raises(LogError, match=r"log\.db: can't be opened as a log"):
-        SqliteLog(tmp_path / "log.db")
-
-
 def test_fields_of_a_newer_minor_version_are_kept_and_listed(log: SqliteLog) -> None:
     # given an event of a minor version that is not known, with a field that no schema has
     newer = event(**{"$schema": "/mediawiki/revision/create/2.7.0"}, novelty={"depth": 1})
@@ -428,54 +416,3 @@ def test_the_samples_events_are_valid() -> None:
     newest = [raw for raw in sample.events() if b"page-move" in raw or b"visibility-change/" in raw]
     assert newest
     assert [faults(raw) for raw in newest if faults(raw)] == []
-
-
-def test_processes_that_open_a_new_log_at_once_make_one(tmp_path: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path; from speed.sqlite_log import SqliteLog; "
-        "print(SqliteLog(Path(sys.argv[1]), 7).partitions)"
-    )
-    for number in range(5):
-        path = str(tmp_path / f"{number}.db")
-        command = [sys.executable, "-c", program, path]
-        processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(4)]
-        assert [process.communicate()[0] for process in processes] == [b"7\n"] * 4
-
-
-def test_every_log_is_told_from_every_other_one(tmp_path: Path) -> None:
-    # given two logs
-    with SqliteLog(tmp_path / "one.db") as one, SqliteLog(tmp_path / "two.db") as two:
-        known = one.identity
-        assert known != two.identity
-    # then each is the same when it is opened again
-    with SqliteLog(tmp_path / "one.db") as again:
-        assert again.identity == known
-
-
-def test_what_a_reader_holds_back_from_leaving_the_file_is_told(tmp_path: Path) -> None:
-    # given a log with a secret, while another process is in the middle of reading
-    path = tmp_path / "log.db"
-    with SqliteLog(path) as log:
-        ingest(log, "file", [event(comment="secret" * 100), b"{secret"])
-        reader = sqlite3.connect(path)
-        reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM messages").fetchone()
-        # when it is purged, then it says that the file can't be made anew yet
-        with pytest.raises(LogError, match="somebody has been reading it"):
-            log.purge(log.ends(), bytes)
-        # and once the reader has ended, nothing is left
-        reader.close()
-        log.purge(log.ends(), bytes)
-        assert not any(b"secret" in file.read_bytes() for file in tmp_path.glob("log.db*"))
-
-
-def test_a_log_takes_over_dead_letters_beside_its_own(log: SqliteLog, tmp_path: Path) -> None:
-    # given two logs with a dead letter each, which both number from 1
-    ingest(log, "one", [b"{one"])
-    with SqliteLog(tmp_path / "other.db") as other:
-        ingest(other, "other", [b"{other"])
-    # when one takes over what the other notes, twice
-    log.adopt(tmp_path / "other.db")
-    log.adopt(tmp_path / "other.db")
-    # then it has both
-    assert [letter.value for letter in log.dead_letters.kept()] == [b"{one", b"{other"]
