@@ -12,7 +12,7 @@ from batch.bootstrap import STATES
 from cli.catching_up import EngineName, catch_up
 from cli.failures import AUDIT_FAILED, Failure
 from cli.home import Home
-from cli.output import Meter, err
+from cli.output import Meter, tell
 from cli.purges import begun as purges_begun
 from cli.temporary import temporary
 from shared_logic.datasets.user_current import hidden_names
@@ -67,42 +67,49 @@ def recompute(
     code = {dataset.name: fingerprint(dataset) for dataset in datasets}
     purges = tuple(plan.id for plan in purges_begun(home.purges))
     given = [log.identity, *bootstraps, *purges, *(["full"] if full else []), computing_fingerprint()]
-    run = run_id(cut, given, code)
     computed = _with_hidden_names(store, datasets)
-    code |= {dataset.name: fingerprint(dataset) for dataset in computed}
+    run = _Run(
+        run_id(cut, given, code),
+        cut,
+        (*bootstraps, *purges),
+        {dataset.name: fingerprint(dataset) for dataset in computed},
+    )
     progress.say("archiving the log")
     with home.keeping_archive("batch run"):
         archive(log, home.archive, cut)
     inputs = Inputs(bootstraps, home.archive, cut, purges, _runs_to_go_on_from(store, computed, cut), full)
     get_ready()
     with temporary(home.temporary) as folder:
-        result = compute(spark_session(home), computed, inputs, home.path, folder, run, code, progress.say)
+        result = compute(
+            spark_session(home), computed, inputs, home.path, folder, run.id, run.code, progress.say
+        )
         _refuse_failed(
             result, despite_growth_command(home, datasets, cut, full=full), despite_growth=despite_growth
         )
         for line in told_of_raised(result):
-            err.print(line, markup=False, soft_wrap=True)
+            tell(line)
         progress.say("loading entity states")
         _load_states(store, result)
         result.release()
     lanes: list[DatasetGeneration] = []
     for dataset in computed:
         progress.say(f"loading {dataset.name}")
-        view = result.views[dataset.name]
-        made = _made_by(store, dataset, run, code[dataset.name]) or Generation(
-            dataset=dataset.name,
-            number=next_number(store, dataset.name),
-            cut=cut,
-            bootstrap=",".join((*bootstraps, *purges)),
-            base=result.base,
-            fingerprint=code[dataset.name],
-            delta_version=view.version,
-            run=run,
-            columns=dataset.schema.signature,
-        )
-        _load(home, store, made, view)
+        made = _candidate(store, dataset, run, result)
+        _load(home, store, made, result.views[dataset.name])
         lanes.append(DatasetGeneration(dataset, made))
     return _published(log, store, lanes, result, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What is noted of a run with the generations that it makes."""
+
+    id: str
+    cut: Cut
+    sources: tuple[str, ...]
+    """Ids of bootstraps and purges."""
+    code: Mapping[str, str]
+    """Fingerprints by dataset."""
 
 
 def _load(home: Home, store: Store, made: Generation, view: View) -> None:
@@ -144,10 +151,22 @@ def _load_states(store: Store, result: Result) -> None:
         store.load_states(result.base, result.entity_states())
 
 
-def _made_by(store: Store, dataset: Dataset, run: str, code: str) -> Generation | None:
-    """The generation that this run, by this code, made before it was killed."""
+def _candidate(store: Store, dataset: Dataset, run: _Run, result: Result) -> Generation:
+    """The generation that this run, by this code, made of the dataset before it was killed; else a new one."""
+    code = run.code[dataset.name]
     known = store.generations(dataset.name)
-    return next((made for made in known if (made.run, made.fingerprint) == (run, code)), None)
+    made_before = (made for made in known if (made.run, made.fingerprint) == (run.id, code))
+    return next(made_before, None) or Generation(
+        dataset=dataset.name,
+        number=next_number(store, dataset.name),
+        cut=run.cut,
+        bootstrap=",".join(run.sources),
+        base=result.base,
+        fingerprint=code,
+        delta_version=result.views[dataset.name].version,
+        run=run.id,
+        columns=dataset.schema.signature,
+    )
 
 
 def _refuse_failed(result: Result, command: str, *, despite_growth: bool) -> None:

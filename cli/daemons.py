@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from cli.failures import Failure
-from cli.output import err
+from cli.output import tell
 
 if TYPE_CHECKING:
     from speed.daemon_http import Watched
@@ -35,5 +35,5 @@ def answering(daemon: Watched, host: str, port: int) -> Iterator[None]:
         except OSError as error:
             message = f"port {port} of {host} can't be had ({error.strerror}); give another --port"
             raise Failure(message) from error
-        err.print(f"health and metrics at http://{host}:{port}", markup=False, soft_wrap=True)
+        tell(f"health and metrics at http://{host}:{port}")
         yield

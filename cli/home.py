@@ -33,9 +33,10 @@ from serving.sqlite_readonly import connected_readonly
 from serving.sqlite_store import SqliteStore
 from shared_logic.protocols import Generation, Log, Store
 from shared_logic.registry import registry
+from speed.dead_letters import DeadEvent, DeadPlace
 from speed.kafka_log import KafkaLog, Topic
 from speed.outbox import relay
-from speed.sqlite_log import DeadEvent, DeadPlace, SqliteLog
+from speed.sqlite_log import SqliteLog
 
 FORMAT = "3"
 SECONDS_FOR_ARCHIVER = 600.0
@@ -294,7 +295,7 @@ class Home:
         if not self.has_notes:
             return {}
         with self.notes() as notes:
-            return notes.waiting()
+            return notes.relocations.waiting()
 
     def dead_letters(self, number: int | None = None) -> Iterator[DeadEvent]:
         """Events that could not be read, oldest first; or the one of that number. None, where nothing was ever brought in from here.
@@ -303,21 +304,21 @@ class Home:
         """
         if self.has_notes:
             with self.notes() as notes:
-                yield from notes.dead_letters(number=number)
+                yield from notes.dead_letters.kept(number=number)
 
     def newest_dead_letters(self, most: int) -> Sequence[DeadPlace]:
         """Where the newest of them came from, oldest first."""
         if not self.has_notes:
             return []
         with self.notes() as notes:
-            return notes.newest_dead_letters(most)
+            return notes.dead_letters.newest(most)
 
     def waiting_dead_letters(self) -> Mapping[str, int]:
         """How many could still be replayed, by reason."""
         if not self.has_notes:
             return {}
         with self.notes() as notes:
-            return notes.waiting_dead_letters()
+            return notes.dead_letters.waiting()
 
     def batch_files(self, made: Generation) -> Sequence[Path] | None:
         """The Parquet files with the rows of a generation's batch; None: they were given up, or are not here."""

@@ -16,7 +16,7 @@ from cli.configuration import cassandra_security, kafka_options
 from cli.drift import known as known_drifts
 from cli.failures import Failure
 from cli.home import Home
-from cli.output import err
+from cli.output import err, tell
 from cli.reading import instant_of
 from serving.cassandra_catalogue import Catalogue, ServedStore
 from serving.cassandra_session import connected
@@ -68,11 +68,6 @@ def answer(place: Home, host: str, port: int, wiki: str) -> None:
             raise Failure(message) from error
         err.print(f"http://{host}:{port}/docs · /operations/page · /similarusers/page", markup=False)
         uvicorn.Server(configuration).run([socket])
-
-
-def tell(what: str) -> None:
-    """A line for the operator."""
-    err.print(what, markup=False, soft_wrap=True)
 
 
 def opened(place: Home, resources: ExitStack) -> Source:

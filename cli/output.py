@@ -34,6 +34,11 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False)
 
 
+def tell(line: str) -> None:
+    """A line for whoever operates this, on standard error; what is in brackets is no markup."""
+    err.print(line, markup=False, soft_wrap=True)
+
+
 def print_json(value: object) -> None:
     """One JSON text on standard output."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode() + "\n")

@@ -8,15 +8,15 @@ from sqlite3 import OperationalError
 
 from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home, Intake
-from cli.output import err
+from cli.output import tell
 from serving.reader import NotPublished
 from serving.sqlite_store import StoreError
 from serving.standing import lag_of
 from serving.stored_pages import StoredPages
 from shared_logic.protocols import Cut, LogError, Store
 from shared_logic.relocations import Merge, MergeOrRestore
+from speed.noted_relocations import Relocation
 from speed.relocations import SECONDS_UNTIL_SETTLED, Outcome, resolve
-from speed.sqlite_log import Relocation
 
 SECONDS_BETWEEN = 30.0
 """How often it is looked whether anything waits, and how long events of other streams are waited for that belong to it."""
@@ -53,7 +53,7 @@ def look_up_all(place: Home, intake: Intake, store: Store) -> Outcome:
     with place.log() as log:
         ends = log.ends()
     try:
-        return look_up(intake, store, intake.notes.relocations(), ends)
+        return look_up(intake, store, intake.notes.relocations.unsettled(), ends)
     except NotPublished as why:
         raise Failure(str(why), CANNOT_KNOW) from why
 
@@ -66,7 +66,7 @@ def followed(place: Home, store: Store, what: str) -> bool:
     if not place.has_notes:
         return False
     with place.notes() as notes:
-        waiting = notes.relocations()
+        waiting = notes.relocations.unsettled()
     if not waiting:
         return False
     try:
@@ -75,11 +75,11 @@ def followed(place: Home, store: Store, what: str) -> bool:
     except (Failure, StoreError, LogError, OperationalError) as why:
         if not all(one.looked_up for one in waiting):
             message = f"{_waiting(waiting)}: {why}; `wikibraid ingest relocations` does it later"
-            err.print(message, markup=False, soft_wrap=True)
+            tell(message)
         return False
     if outcome.unresolved:
         message = f"{len(outcome.unresolved):,} history merges can't be followed; `wikibraid ingest relocations` tells why"
-        err.print(message, markup=False, soft_wrap=True)
+        tell(message)
     return outcome.revisions > 0
 
 
@@ -112,7 +112,7 @@ class LookingUp:
         now = time.time()
         return [
             one
-            for one in self._intake.notes.relocations()
+            for one in self._intake.notes.relocations.unsettled()
             if now - one.noted >= (SECONDS_UNTIL_SETTLED if one.looked_up else SECONDS_BETWEEN)
             and one.event not in self._tried_again
         ]
@@ -138,7 +138,7 @@ class LookingUp:
 
     def _say(self, line: str) -> None:
         if line != self._said:
-            err.print(line, markup=False, soft_wrap=True)
+            tell(line)
         self._said = line
 
 

@@ -13,18 +13,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from serving.delivery import Delivery
 from serving.reader import NotPublished
-from shared_logic.protocols import Store
+from shared_logic.protocols import Store, Tell
 from shared_logic.sinks import SinkError
 
 SECONDS_BEFORE_AGAIN = (1.0, 60.0)
 """After a failure; doubled with each further one, up to the second."""
 SECONDS_BETWEEN_LOOKS = 1.0
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """One sink that is kept."""
+class KeptSink:
+    """A sink, and how it is kept."""
 
     name: str
     seconds: float
@@ -62,7 +61,7 @@ class Metrics:
 class DeliveryDaemon:
     """Keeps sinks until it is stopped."""
 
-    sinks: Sequence[Kept]
+    sinks: Sequence[KeptSink]
     away: tuple[type[Exception], ...]
     """What is raised where a server doesn't answer."""
     tell: Tell
@@ -110,7 +109,7 @@ class DeliveryDaemon:
         for future in running:
             future.result()
 
-    def _keep(self, sink: Kept) -> None:
+    def _keep(self, sink: KeptSink) -> None:
         expected: tuple[type[Exception], ...] = (NotPublished, SinkError, *self.away)
         least, most = SECONDS_BEFORE_AGAIN
         pause = least
@@ -127,7 +126,7 @@ class DeliveryDaemon:
                 self._stop.wait(pause)
                 pause = min(2 * pause, most)
 
-    def _deliver(self, sink: Kept, delivery: Delivery, store: Store) -> None:
+    def _deliver(self, sink: KeptSink, delivery: Delivery, store: Store) -> None:
         begun = time.monotonic()
         done = delivery.deliver(store)
         self.metrics.seconds.labels(sink.name).observe(time.monotonic() - begun)

@@ -1,8 +1,8 @@
-"""What the layers meet through: the canonical log, the store, generations. Implementations stand in speed/ and serving/."""
+"""What the layers meet through: the canonical log, the store, generations, what they tell operators. Implementations stand in speed/ and serving/."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -10,6 +10,8 @@ import msgspec
 
 Cut = tuple[int, ...]
 """An offset per partition of the canonical log: what lies before it is in the batch, the rest in the speed layer."""
+Tell = Callable[[str], None]
+"""Takes a line for whoever operates a process: what happened, and what to do about it."""
 
 
 class Message(NamedTuple):

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import httpx
 from httpx_sse import ServerSentEvent, SSEError, connect_sse
 
-from shared_logic.protocols import LogError
+from shared_logic.protocols import LogError, Tell
 from speed.ingest import Arrived, Scope
 from speed.sqlite_log import SqliteLog
 
@@ -29,7 +29,6 @@ _HELD = 10_000
 _USER_AGENT = "wikibraid (https://pypi.org/project/wikibraid/)"
 _CLIENT_ERRORS = range(400, 500)
 _PASSING = {408, 425, 429}
-Tell = Callable[[str], None]
 
 
 class StreamRefused(LogError):  # noqa: N818  what happened
@@ -67,7 +66,7 @@ class EventStreams:
         if not since and not log.source_positions(source):
             self._say_of_others(log.sources(f"live {url.rstrip('/')}/"), tell)
         before = self._before(source, scope, log.source_positions(source), since, tell)
-        self._last = (log.recall(before) or b"").decode()
+        self._last = (log.facts.recall(before) or b"").decode()
         self._taken = log.source_position(self._name)
         self._since, self._tell = since, tell
         self._waiting: queue.Queue[_Told | Exception] = queue.Queue(_HELD)
@@ -145,7 +144,7 @@ class EventStreams:
 
     def note(self, log: SqliteLog) -> None:
         """See `Source`."""
-        log.remember(self._name, self._last.encode())
+        log.facts.remember(self._name, self._last.encode())
         log.advance_source(self._name, self._taken)
 
     def _read(self) -> None:

@@ -20,19 +20,16 @@ from shared_logic.entities import Entity
 from shared_logic.events import records as r
 from shared_logic.events.dates import stream_and_time
 from shared_logic.events.read import Canary, DeadLetter, OutOfScope, Read, UnknownSchema, read, unknown_fields
-from shared_logic.events.streams import KINDS, OF_STREAMS
 from shared_logic.routing import Router
-from speed.sqlite_log import ROUTING, SqliteLog
+from speed.facts import ROUTING
+from speed.left_out import LeftOut, UnnamedStream
+from speed.sqlite_log import SqliteLog
 
 KnownFields = Mapping[str, tuple[int, frozenset[str]]]
 """By schema title: the newest minor version that is known, and the paths of all its fields; `*` in one is any name, `**` any path."""
 LINES_PER_COMMIT = 5_000
 BYTES_PER_COMMIT = 32 * 1024 * 1024
 """A commit ends with the line that goes beyond it: events with pages' content are long."""
-MOST_LEFT_OUT = 1_000
-"""Streams and schemas that are remembered for a source: events may name what they like."""
-_OF_STREAM, _OF_SCHEMA = "stream ", "schema "
-"""How the reasons begin for which events are out of scope that another configuration, or another package, wants."""
 
 
 @dataclass
@@ -95,7 +92,7 @@ class Scope:
             raise
         stream = found.event.meta.stream
         if self.streams and stream not in self.streams:
-            raise OutOfScope(_OF_STREAM + stream)
+            raise UnnamedStream(stream)
         if self.streams and self.streams[stream] != found.kind.title:
             raise self._wrong(stream, found.kind.title)
         return found
@@ -143,14 +140,14 @@ class Ingestion:
         self.canaries: dict[str, int] = {}
         """By stream the time (milliseconds since 1970 UTC) of the newest canary that came."""
         self._log, self._scope = log, scope
-        self._router = Router(log.recall(ROUTING), log)
+        self._router = Router(log.facts.recall(ROUTING), log.marks)
 
     def add(self, events: Iterable[Arrived], note: Callable[[], None]) -> None:
         """Append what is wanted of them, bury what can't be read, and call `note`: all of that or nothing."""
         with self._log.atomically():
             self._log.append(self._messages(events))
             note()
-            self._log.remember(ROUTING, self._router.encoded())
+            self._log.facts.remember(ROUTING, self._router.encoded())
 
     def _messages(self, events: Iterable[Arrived]) -> Iterator[tuple[Entity, bytes]]:
         for event in events:
@@ -184,7 +181,7 @@ class Ingestion:
     def _bury(self, event: Arrived, why: DeadLetter) -> None:
         self.counts.dead += 1
         self.counts.reasons[why.code] += 1
-        self._log.bury(event.source, event.position, why.code, why.detail, event.raw)
+        self._log.dead_letters.bury(event.source, event.position, why.code, why.detail, event.raw)
 
     def _count_canary(self, raw: bytes) -> None:
         self.counts.canaries += 1
@@ -222,7 +219,7 @@ def ingest(
     scope = scope or Scope()
     ingestion, remembered = Ingestion(log, scope), scope.named(source)
     left_out, done = LeftOut(log, remembered), log.source_position(remembered)
-    if left_out.is_wanted_by(scope):
+    if left_out.is_wanted_in(scope.streams):
         left_out.forget()
         done = 0
     ingestion.counts.before = done
@@ -241,46 +238,6 @@ def ingest(
         ingestion.add(events, note)
         committed(ingestion.counts)
     return ingestion.counts
-
-
-class LeftOut:
-    """Streams and schemas of which a source has events, and which nobody wanted when it was read."""
-
-    def __init__(self, log: SqliteLog, source: str) -> None:
-        """What the log remembers of that source."""
-        self._log, self._name = log, f"left out of {source}"
-        told = log.recall(self._name)
-        self._remembered = frozenset(msgspec.json.decode(told, type=list[str])) if told else frozenset()
-        self._reasons = set(self._remembered)
-
-    def is_wanted_by(self, scope: Scope) -> bool:
-        """Whether any of them is wanted by now."""
-        streams = {reason for reason in self._reasons if reason.startswith(_OF_STREAM)}
-        if scope.streams:
-            streams &= {_OF_STREAM + stream for stream in scope.streams}
-        return bool(streams) or not self._reasons.isdisjoint(_schemas_read())
-
-    def forget(self) -> None:
-        """Before the source is read from its beginning."""
-        self._reasons.clear()
-
-    def note(self, reasons: Iterable[str]) -> None:
-        """Remember those among the reasons why events are out of scope, up to `MOST_LEFT_OUT`.
-
-        A schema that is read in other streams only is none: the source would be read again for it each time.
-        """
-        left_out = {reason for reason in reasons if reason.startswith((_OF_STREAM, _OF_SCHEMA))}
-        for reason in left_out - _schemas_read():
-            if len(self._reasons) < MOST_LEFT_OUT:
-                self._reasons.add(reason)
-        if self._reasons != self._remembered:
-            self._remembered = frozenset(self._reasons)
-            self._log.remember(self._name, msgspec.json.encode(sorted(self._reasons)))
-
-
-def _schemas_read() -> set[str]:
-    """Schemas that are read in all streams or in some, as the reason why an event was out of scope before they were."""
-    return {_OF_SCHEMA + title for title in (*KINDS, *(title for title, _ in OF_STREAMS))}
 
 
 def written(lines: Iterable[bytes], left: Callable[[], None]) -> Iterator[bytes]:
@@ -332,8 +289,8 @@ def replay(log: SqliteLog, numbers: Collection[int] = (), scope: Scope | None = 
     """Read dead letters again (all, or those of these numbers); returns how many are in the log now, and how many still dead."""
     scope = scope or Scope()
     alive = dead = 0
-    router = Router(log.recall(ROUTING), log)
-    for letter in log.dead_letters():
+    router = Router(log.facts.recall(ROUTING), log.marks)
+    for letter in log.dead_letters.kept():
         if letter.replayed or (numbers and letter.id not in numbers):
             continue
         try:
@@ -344,8 +301,8 @@ def replay(log: SqliteLog, numbers: Collection[int] = (), scope: Scope | None = 
         with log.atomically():
             log.append(router.routed(found, letter.value))
             _note_relocation(log, found, letter.value)
-            log.mark_replayed(letter.id)
-            log.remember(ROUTING, router.encoded())
+            log.dead_letters.mark_replayed(letter.id)
+            log.facts.remember(ROUTING, router.encoded())
         alive += 1
     return alive, dead
 
@@ -370,7 +327,7 @@ def _believed(raw: bytes) -> Read:
 def _note_relocation(log: SqliteLog, found: Read, raw: bytes) -> None:
     """Have what the event tells of revisions that went elsewhere looked up later, if it tells of such."""
     if (elsewhere := relocations.told(found)) is not None:
-        log.note_relocation(raw, time.time(), elsewhere.wiki)
+        log.relocations.note(raw, time.time(), elsewhere.wiki)
 
 
 def _outside(found: Read, messages: Collection[object], wikis: frozenset[str]) -> str:

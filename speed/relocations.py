@@ -15,7 +15,8 @@ from shared_logic.entities import page
 from shared_logic.events.read import DeadLetter, Read, read
 from shared_logic.events.records import RevisionsRelocated
 from shared_logic.relocations import Merge, MergeOrRestore, Pages, Unresolved, resolved, told
-from speed.sqlite_log import Relocation, SqliteLog
+from speed.noted_relocations import Relocation
+from speed.sqlite_log import SqliteLog
 
 SECONDS_UNTIL_SETTLED = 3_600.0
 """How long after an event others are waited for that belong to it."""
@@ -41,11 +42,11 @@ def resolve(log: SqliteLog, pages: Pages, noted: Collection[Relocation]) -> Outc
         try:
             what = told(read(one.event))
         except DeadLetter as unreadable:
-            log.put_off_relocation(one.event, str(unreadable))
+            log.relocations.put_off(one.event, str(unreadable))
             continue
         if what is None:
             # Its title was taken out of it by a purge.
-            log.settle_relocation(one.event, remember=False)
+            log.relocations.settle(one.event, remember=False)
         else:
             pending.setdefault(what, []).append(one)
     gone_on_from = set(_later_merges(log, pending))
@@ -57,9 +58,9 @@ def resolve(log: SqliteLog, pages: Pages, noted: Collection[Relocation]) -> Outc
                 why = ""
             for one in pending.get(what, ()):
                 if why or not one.looked_up or time.time() - one.noted < SECONDS_UNTIL_SETTLED:
-                    log.put_off_relocation(one.event, why)
+                    log.relocations.put_off(one.event, why)
                 else:
-                    log.settle_relocation(one.event, remember=isinstance(what, Merge))
+                    log.relocations.settle(one.event, remember=isinstance(what, Merge))
         if why:
             outcome.unresolved[what] = why
         elif what in pending:
@@ -70,9 +71,9 @@ def resolve(log: SqliteLog, pages: Pages, noted: Collection[Relocation]) -> Outc
 def given_up(log: SqliteLog) -> int:
     """Forget what could not be looked up; returns how many events."""
     with log.atomically():
-        vain = [one.event for one in log.relocations() if one.why]
+        vain = [one.event for one in log.relocations.unsettled() if one.why]
         for event in vain:
-            log.settle_relocation(event, remember=False)
+            log.relocations.settle(event, remember=False)
     return len(vain)
 
 
@@ -82,7 +83,7 @@ def _later_merges(log: SqliteLog, pending: Collection[MergeOrRestore]) -> Iterat
     for what in pending:
         if isinstance(what, Merge):
             earliest[what.wiki] = min(what.at, earliest.get(what.wiki, what.at))
-    for raw in log.settled_relocations() if earliest else ():
+    for raw in log.relocations.settled() if earliest else ():
         settled = told(read(raw))
         if isinstance(settled, Merge) and settled.at >= earliest.get(settled.wiki, settled.at + 1):
             yield settled
@@ -108,7 +109,7 @@ def _follow_marks(log: SqliteLog, event: RevisionsRelocated) -> None:
     """Marks that were told to the old page go to the new one: also those that the tables do not include yet, and later ones."""
     reached = page(event.wiki_id, event.to_page_id)
     for rev_id in event.revisions:
-        log.note_restored(event.wiki_id, rev_id, event.to_page_id)
-    marks = [(reached, mark) for rev_id in event.revisions for mark in log.marks(event.wiki_id, rev_id)]
+        log.marks.note_restored(event.wiki_id, rev_id, event.to_page_id)
+    marks = [(reached, mark) for rev_id in event.revisions for mark in log.marks.marks(event.wiki_id, rev_id)]
     if marks:
         log.append(marks)

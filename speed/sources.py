@@ -126,7 +126,7 @@ class Follower:
 
     def _tell_what_waits(self) -> None:
         self.metrics.waiting.clear()
-        for wiki, number in self.log.waiting().items():
+        for wiki, number in self.log.relocations.waiting().items():
             self.metrics.waiting.labels(wiki).set(number)
 
     def _commit(self, events: Sequence[Arrived]) -> None:

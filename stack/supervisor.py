@@ -51,7 +51,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass
-class Kept:
+class Child:
     """A server, and what became of it."""
 
     name: str
@@ -74,7 +74,7 @@ class Supervisor:
     def __init__(self, folder: Path, pid: int, stages: Sequence[Sequence[tuple[str, Server]]]) -> None:
         """Servers of one stage start together, those of the next when all before answer."""
         self._folder, self._pid = folder, pid
-        self._stages = [[Kept(name, server) for name, server in stage] for stage in stages]
+        self._stages = [[Child(name, server) for name, server in stage] for stage in stages]
         # Beside, since a server that hangs is slow to say no and slow to end, and another may die meanwhile.
         self._beside = ThreadPoolExecutor(sum(map(len, stages)) or 1, "supervisor")
         self._stopping = False
@@ -98,9 +98,9 @@ class Supervisor:
         finally:
             self._beside.shutdown()  # servers are not for several threads at once
             for stage in reversed(self._stages):
-                for kept in stage:
-                    kept.server.stop()
-                    kept.state = "down"
+                for child in stage:
+                    child.server.stop()
+                    child.state = "down"
             self._tell()
 
     def stop(self) -> None:
@@ -113,84 +113,84 @@ class Supervisor:
         Raises:
             ServerError: one doesn't end.
         """
-        for kept in (kept for stage in self._stages for kept in stage):
+        for child in (child for stage in self._stages for child in stage):
             if not self._stopping:
-                kept.server.await_former()
+                child.server.await_former()
 
-    def _start(self, stage: Sequence[Kept]) -> None:
-        for kept in stage:
-            kept.state = "starting"
-            kept.server.launch()
+    def _start(self, stage: Sequence[Child]) -> None:
+        for child in stage:
+            child.state = "starting"
+            child.server.launch()
         self._tell()
-        for kept in stage:
-            while not self._stopping and kept.state == "starting":
+        for child in stage:
+            while not self._stopping and child.state == "starting":
                 try:
-                    kept.server.wait(SECONDS_BETWEEN_LOOKS)
+                    child.server.wait(SECONDS_BETWEEN_LOOKS)
                 except ServerError as error:
-                    if not kept.server.is_running:
-                        self._note_death(kept, error)
+                    if not child.server.is_running:
+                        self._note_death(child, error)
                         raise
                 else:
-                    kept.state = "up"
+                    child.state = "up"
                 self._tell()
 
     def _mend(self) -> None:
-        for kept in (kept for stage in self._stages for kept in stage):
+        for child in (child for stage in self._stages for child in stage):
             with suppress(OSError):  # where there is no space for a copy, the log waits for it
-                kept.server.bound_log()
-            if not kept.server.is_running and kept.state == "up":
-                self._note_death(kept, kept.server.ended())
-            elif kept.state == "up":
-                self._ask(kept)
-            elif kept.end is not None:
-                if kept.end.done():
-                    kept.end = None
-            elif kept.state == "down" and time.monotonic() - kept.died_at > SECONDS_BEFORE_AGAIN:
-                kept.restarts += 1
+                child.server.bound_log()
+            if not child.server.is_running and child.state == "up":
+                self._note_death(child, child.server.ended())
+            elif child.state == "up":
+                self._ask(child)
+            elif child.end is not None:
+                if child.end.done():
+                    child.end = None
+            elif child.state == "down" and time.monotonic() - child.died_at > SECONDS_BEFORE_AGAIN:
+                child.restarts += 1
                 try:
-                    kept.server.launch()
-                    kept.state = "starting"
+                    child.server.launch()
+                    child.state = "starting"
                 except ServerError as error:
-                    self._note_death(kept, error)
-            elif kept.state == "starting":
-                if not kept.server.is_running:
-                    self._note_death(kept, kept.server.ended())
-                elif kept.server.answers():
-                    kept.state, kept.asked_at, kept.noes = "up", time.monotonic(), 0
+                    self._note_death(child, error)
+            elif child.state == "starting":
+                if not child.server.is_running:
+                    self._note_death(child, child.server.ended())
+                elif child.server.answers():
+                    child.state, child.asked_at, child.noes = "up", time.monotonic(), 0
 
-    def _ask(self, kept: Kept) -> None:
+    def _ask(self, child: Child) -> None:
         """Ask now and then whether it still answers; end it where it doesn't."""
-        if kept.question is None:
-            if time.monotonic() - kept.asked_at > SECONDS_BETWEEN_QUESTIONS:
-                kept.question = self._beside.submit(kept.server.answers)
-        elif kept.question.done():
-            answers = kept.question.exception() is None and kept.question.result()
-            kept.question, kept.asked_at = None, time.monotonic()
-            kept.noes = 0 if answers else kept.noes + 1
-            if kept.noes == NOES:
-                message = f"{kept.server.name} in {kept.server.folder} didn't answer {NOES} times in a row; it is started again"
-                self._note_death(kept, ServerError(message))
-                sys.stderr.write(f"{kept.told}\n")
+        if child.question is None:
+            if time.monotonic() - child.asked_at > SECONDS_BETWEEN_QUESTIONS:
+                child.question = self._beside.submit(child.server.answers)
+        elif child.question.done():
+            answers = child.question.exception() is None and child.question.result()
+            child.question, child.asked_at = None, time.monotonic()
+            child.noes = 0 if answers else child.noes + 1
+            if child.noes == NOES:
+                message = f"{child.server.name} in {child.server.folder} didn't answer {NOES} times in a row; it is started again"
+                self._note_death(child, ServerError(message))
+                sys.stderr.write(f"{child.told}\n")
                 sys.stderr.flush()
-                kept.end = self._beside.submit(kept.server.stop)
+                child.end = self._beside.submit(child.server.stop)
 
-    def _note_death(self, kept: Kept, error: ServerError) -> None:
+    def _note_death(self, child: Child, error: ServerError) -> None:
         told = f"{datetime.now(tz=UTC):%Y-%m-%dT%H:%M:%SZ}: {error}"
-        kept.state, kept.told, kept.died_at = "down", told, time.monotonic()
-        kept.question = None
+        child.state, child.told, child.died_at = "down", told, time.monotonic()
+        child.question = None
         self._tell()
 
     def _tell(self) -> None:
         states = tuple(
             State(
-                name=kept.name,
-                state=kept.state,
-                restarts=kept.restarts,
-                log=str(kept.server.log),
-                told=kept.told,
+                name=child.name,
+                state=child.state,
+                restarts=child.restarts,
+                log=str(child.server.log),
+                told=child.told,
             )
             for stage in self._stages
-            for kept in stage
+            for child in stage
         )
         ready = all(state.state == "up" for state in states)
         # Where there is no space what was told before stays: servers must not end for that.

@@ -15,6 +15,8 @@ from stack.cassandra_node import CassandraNode
 from stack.kafka_broker import KafkaBroker
 from tests.servers import broker_settings, node_settings
 
+pytest.register_assert_rewrite("tests.strategies.agreement")
+
 for profile, examples in (("dev", 50), ("ci", 200), ("soak", 3_000)):
     settings.register_profile(
         profile,

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from cli.batch_run import recompute, with_relatives
+from cli.batch_run import Published, recompute, with_relatives
 from cli.catching_up import EngineName, catch_up
 from cli.configuration import EMBEDDED
 from cli.failures import CANNOT_KNOW, EMPTY, Failure
+from cli.home import Home
 from cli.options import (
     DEFAULT_HOME,
     HomeOption,
@@ -21,13 +22,13 @@ from cli.options import (
     instant_named,
     known_home,
 )
-from cli.output import err, meter, out, print_json, print_outcome, print_records
+from cli.output import Meter, err, meter, out, print_json, print_outcome, print_records
 from cli.relocations import followed
 from shared_logic.datasets.page_history import page_titles
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
 from shared_logic.generations import DatasetGeneration, generation_of, next_number
-from shared_logic.protocols import Generation, Store
+from shared_logic.protocols import Generation, Log, Store
 from shared_logic.registry import registry
 
 app = typer.Typer(help="Recompute datasets from all of history.", no_args_is_help=True)
@@ -71,41 +72,15 @@ def run(
         place.store() as store,
         meter("starting Spark") as progress,
     ):
-        if not (any(log.ends()) or place.bootstraps_known()):
-            message = (
-                f"nothing was ever brought into {place.path}: do that by `wikibraid ingest tables`, `ingest dump` or `ingest events` "
-                "first, or name another place with --home"
-            )
-            raise Failure(message, EMPTY)
+        _refuse_empty(place, log)
         where = log.ends() if cut is None else cut_named(cut, "--cut", log)
         related = with_relatives(store, datasets)
         made = recompute(
             place, log, store, related, where, progress, despite_growth=despite_growth, full=full
         )
         place.set_now(now)
-        lanes = [DatasetGeneration(registry[one.dataset], one) for one in made.generations]
-        if any(dataset.name == page_titles.name for dataset, _ in lanes):
-            progress.say("following history merges and restores")
-            # On servers daemons keep what was published by now: whoever wrote there would be taken for their successor.
-            if followed(place, store, "batch run") and place.configuration.store == EMBEDDED:
-                catch_up(log, store, lanes, EngineName.LOOP)
-    rows = [
-        {
-            "dataset": one.dataset,
-            "generation": one.number,
-            "cut": list(one.cut),
-            "delta_version": one.delta_version,
-            "run": one.run,
-            "raised": made.raised[one.dataset],
-        }
-        for one in made.generations
-    ]
-    if json:
-        print_json([{**row, "largest_group": made.largest_groups.get(str(row["dataset"]))} for row in rows])
-        return
-    print_records(rows, "published")
-    for name, size in made.largest_groups.items():
-        out.print(f"{name}: the largest group of linked names has {size:,}")
+        _follow_relocations(place, log, store, made.generations, progress)
+    _say_published(made, json)
 
 
 def cut(home: HomeOption = DEFAULT_HOME) -> None:
@@ -266,6 +241,52 @@ def family_of(store: Store, dataset: Dataset, made: Generation) -> list[DatasetG
         for found in store.generations(member.name)
         if found.run == made.run
     ]
+
+
+def _refuse_empty(place: Home, log: Log) -> None:
+    """Refuse a home that there is nothing to compute from.
+
+    Raises:
+        Failure: it is such.
+    """
+    if not (any(log.ends()) or place.bootstraps_known()):
+        message = (
+            f"nothing was ever brought into {place.path}: do that by `wikibraid ingest tables`, `ingest dump` or `ingest events` "
+            "first, or name another place with --home"
+        )
+        raise Failure(message, EMPTY)
+
+
+def _follow_relocations(
+    place: Home, log: Log, store: Store, generations: list[Generation], progress: Meter
+) -> None:
+    """Look up where history merges and restores took revisions, if tables that were just published tell it."""
+    lanes = [DatasetGeneration(registry[one.dataset], one) for one in generations]
+    if any(dataset.name == page_titles.name for dataset, _ in lanes):
+        progress.say("following history merges and restores")
+        # On servers daemons keep what was published by now: whoever wrote there would be taken for their successor.
+        if followed(place, store, "batch run") and place.configuration.store == EMBEDDED:
+            catch_up(log, store, lanes, EngineName.LOOP)
+
+
+def _say_published(made: Published, json: bool) -> None:
+    rows = [
+        {
+            "dataset": one.dataset,
+            "generation": one.number,
+            "cut": list(one.cut),
+            "delta_version": one.delta_version,
+            "run": one.run,
+            "raised": made.raised[one.dataset],
+        }
+        for one in made.generations
+    ]
+    if json:
+        print_json([{**row, "largest_group": made.largest_groups.get(str(row["dataset"]))} for row in rows])
+        return
+    print_records(rows, "published")
+    for name, size in made.largest_groups.items():
+        out.print(f"{name}: the largest group of linked names has {size:,}")
 
 
 def _left_out(store: Store, family: list[DatasetGeneration]) -> str | None:

@@ -116,7 +116,7 @@ def findings(home: Path) -> Iterator[dict[str, str]]:
 def _relocations(place: Home) -> tuple[str, str]:
     """What is noted of revisions that went to another page, and what to do where that does not pass by itself."""
     with place.notes() as notes:
-        noted = notes.relocations()
+        noted = notes.relocations.unsettled()
     waiting = [one for one in noted if not one.looked_up]
     vain = [one for one in noted if one.why]
     late = any(time.time() - one.noted > SECONDS_UNTIL_SETTLED for one in waiting)

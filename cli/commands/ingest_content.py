@@ -13,7 +13,7 @@ from cli.commands.ingest_history import opened_dump
 from cli.failures import Failure
 from cli.inputs import Inputs, source_name
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
-from cli.output import err, meter
+from cli.output import meter, tell
 from shared_logic.eventify.page_content import SCHEMA, STREAM, ContentReader
 from shared_logic.eventify.problems import Problem
 from shared_logic.events.streams import OF_STREAMS
@@ -61,9 +61,9 @@ def content(
                         raise Failure(message)
                     inputs.ingest(source, reader)
     for reason, number in problems.most_common():
-        err.print(f"skipped: {number:,} times {reason}", markup=False, soft_wrap=True)
+        tell(f"skipped: {number:,} times {reason}")
     for why in inputs.skipped:
-        err.print(f"skipped: {why}", markup=False, soft_wrap=True)
+        tell(f"skipped: {why}")
     say_counts(inputs.total, json)
     if inputs.skipped:
         message = f"{len(inputs.skipped)} of the dumps could not be read to the end; all before is in the log"

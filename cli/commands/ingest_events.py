@@ -27,13 +27,14 @@ from cli.options import (
     home_at,
     past_named,
 )
-from cli.output import err, meter, out, print_json
+from cli.output import meter, out, print_json, tell
 from cli.relocations import LookingUp
 from cli.schemas import known_fields
 from cli.streams import Stream, streams, topics
 from speed.event_streams import WIKIMEDIA, EventStreams
 from speed.ingest import Counts, Ingestion, Scope, written
 from speed.kafka_source import Beginning, KafkaSource
+from speed.left_out import tell_of_unnamed_streams
 from speed.sources import Follower
 from speed.sqlite_log import SqliteLog
 
@@ -64,10 +65,10 @@ def events(
                     with open_input(path) as stream:
                         inputs.ingest(source, written(stream, partial(unfinished.append, path)))
     for why in inputs.skipped:
-        err.print(f"skipped: {why}", markup=False, soft_wrap=True)
+        tell(f"skipped: {why}")
     for path in unfinished:
         said = f"{path}: its last line is not whole; it is read as soon as it is, by the same command"
-        err.print(said, markup=False, soft_wrap=True)
+        tell(said)
     say_counts(inputs.total, json)
     _say_left_out(inputs.total, place)
     if inputs.skipped:
@@ -104,7 +105,7 @@ def live(
     scope = scope_of(place, wiki)
 
     def source(log: SqliteLog) -> EventStreams:
-        return EventStreams(log, url, wanted, since or "", _tell, scope)
+        return EventStreams(log, url, wanted, since or "", tell, scope)
 
     say_counts(_follow(place, "ingest live", source, scope, (host, port)), json)
 
@@ -141,7 +142,7 @@ def kafka(
     scope = scope_of(place, wiki)
 
     def source(log: SqliteLog) -> KafkaSource:
-        return KafkaSource(log, brokers, wanted_topics, beginning, _tell, kafka_options(), scope)
+        return KafkaSource(log, brokers, wanted_topics, beginning, tell, kafka_options(), scope)
 
     say_counts(_follow(place, "ingest kafka", source, scope, (host, port)), json)
 
@@ -179,10 +180,6 @@ def _follow(
     return ingestion.counts
 
 
-def _tell(line: str) -> None:
-    err.print(line, markup=False, soft_wrap=True)
-
-
 def say_counts(total: Counts, json: bool) -> None:
     """Print what became of every event."""
     if json:
@@ -202,8 +199,8 @@ def say_counts(total: Counts, json: bool) -> None:
 
 def _say_left_out(total: Counts, place: Home) -> None:
     """Say what to do about streams that are not read."""
-    if any(reason.startswith("stream ") for reason in total.reasons):
-        _tell(
+    if tell_of_unnamed_streams(total.reasons):
+        tell(
             f"streams that {place.streams_file} doesn't name are left out; to have one, {place.to_name_streams}, and run this again"
         )
 

@@ -28,7 +28,7 @@ from cli.configuration import database_password
 from cli.failures import Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
-from cli.output import Meter, err, meter, out, print_json
+from cli.output import Meter, err, meter, out, print_json, tell
 from cli.temporary import temporary
 from shared_logic.clock import FUTURE_LIMIT_MS, from_iso, from_mediawiki, instant, milliseconds
 from shared_logic.entities import Entity, State
@@ -252,7 +252,7 @@ def _say_if_later(newest: int, beginning: int, wiki: str) -> None:
             f"{wiki}: the copy tells of {_written(newest)}, and is said to have begun at {_written(beginning)}: what it holds without "
             "a time counts from then on, and gives way to any later event; if --taken-at is wrong, give the right one with an empty --home"
         )
-        err.print(said, markup=False, soft_wrap=True)
+        tell(said)
 
 
 def _written(ms: int) -> str:

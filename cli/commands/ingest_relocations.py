@@ -8,7 +8,7 @@ import typer
 
 from cli.failures import Failure
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
-from cli.output import err, print_outcome
+from cli.output import print_outcome, tell
 from cli.relocations import look_up_all, unresolved
 from speed.relocations import given_up
 
@@ -31,7 +31,7 @@ def relocations(
         outcome = look_up_all(place, intake, store)
         gone = given_up(intake.notes) if give_up else 0
     for line in unresolved(outcome):
-        err.print(line, markup=False, soft_wrap=True)
+        tell(line)
     print_outcome(
         {
             "resolved": outcome.resolved,

@@ -12,11 +12,11 @@ from cli.daemons import answering, on_signal
 from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HOST, HomeOption, HostOption, JsonOption, PortOption, known_home
-from cli.output import err, meter, print_json, print_records
+from cli.output import err, meter, print_json, print_records, tell
 from cli.sinks import AWAY, Output, output_named, outputs
 from cli.umask import let_others_read
 from serving.delivery import Delivery, standing
-from serving.delivery_daemon import DeliveryDaemon, Kept
+from serving.delivery_daemon import DeliveryDaemon, KeptSink
 from serving.reader import NotPublished
 from shared_logic.json_schema import key_schema, row_schema
 from shared_logic.protocols import Store
@@ -91,8 +91,8 @@ def daemon(
     let_others_read(context)
     place = known_home(home)
     chosen = _chosen(place, names)
-    kept = [Kept(output.name, output.seconds, _opened(place, output)) for output in chosen]
-    running = DeliveryDaemon(kept, AWAY, lambda line: err.print(line, markup=False, soft_wrap=True))
+    kept = [KeptSink(output.name, output.seconds, _opened(place, output)) for output in chosen]
+    running = DeliveryDaemon(kept, AWAY, tell)
     on_signal(running.stop)
     with ExitStack() as stack:
         for output in chosen:

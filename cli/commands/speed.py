@@ -19,7 +19,7 @@ from cli.options import (
     datasets_named,
     known_home,
 )
-from cli.output import err, meter, out, print_json
+from cli.output import err, meter, out, print_json, tell
 from cli.relocations import followed
 from shared_logic.datasets.page_history import page_titles
 from shared_logic.generations import DatasetGeneration
@@ -83,7 +83,7 @@ def daemon(
             store,
             with_families(datasets_named(names or [])),
             part,
-            lambda line: err.print(line, markup=False, soft_wrap=True),
+            tell,
         )
         on_signal(kept.stop)
         try:

@@ -26,6 +26,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.http.problems import Problem, answer
+from shared_logic.protocols import Tell
 
 UNAUTHORIZED, TOO_MANY = 401, 429
 SIMILAR_EDITORS, OPERATOR = "similareditors", "operator"
@@ -62,7 +63,7 @@ def bearers(path: Path) -> dict[str, Bearer]:
 class BearersFile:
     """Those that a file names, read again whenever it is another one."""
 
-    def __init__(self, path: Path, tell: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, tell: Tell) -> None:
         """Read it.
 
         Raises:

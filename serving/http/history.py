@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 from msgspec.structs import astuple
 
-from serving.history_parts import TABLES, OfDays, OfPage, OfUser, Part, TooLarge, days_of, gathered
+from serving.history_parts import TABLES, Gathered, OfDays, OfPage, OfUser, Part, TooLarge, days_of, gathered
 from serving.http.answers import fresh, private
 from serving.http.cursors import MOST_CHARACTERS, decoded, encoded
 from serving.http.problems import RESPONSES, Problem, described
@@ -62,31 +63,7 @@ Now = Annotated[
 def routes(source: Source, present: Callable[[], datetime]) -> APIRouter:
     """The routes of parts of the history, at the present where no instant is named."""
     router = APIRouter(prefix=PREFIX, tags=["history"], responses=_RESPONSES)
-
-    def answer(
-        request: Request, part: Part, limit: int, cursor: str | None, now: datetime | None
-    ) -> Response:
-        if now is not None and now.tzinfo is None:
-            raise Problem(400, "now has no time zone; write Z after it")
-        after = None if cursor is None else decoded(cursor, _Place, "the history")
-        try:
-            found = gathered(source.moment(TABLES), part, MOST_REVISIONS)
-        except TooLarge as error:
-            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{error}; {_instead(part)}") from error
-        condition = part.condition_on("mediawiki_history")
-        with found.in_database("mediawiki_history", None, now or present()) as db:
-            later, values = ("", ()) if after is None else (f"AND {_AFTER}", _values(after))
-            rows = db.execute(
-                f"SELECT * EXCLUDE ({_PRIVATE}) FROM mediawiki_history WHERE {condition} {later} "  # noqa: S608
-                f"ORDER BY {_PLACE} LIMIT {limit + 1}",
-                values,
-            ).to_arrow_table()
-        items: list[dict[str, Any]] = rows.slice(0, limit).to_pylist()
-        if not items and after is None:
-            raise Problem(404, "the history has no such rows")
-        following = encoded(_place(items[-1])) if rows.num_rows > limit else None
-        body, told = {"items": items, "next": following}, _least_fresh(found.streams)
-        return private(body, told) if isinstance(part, OfUser) else fresh(request, body, told)
+    answer = partial(_answer, source, present)
 
     @router.get("/pages/{wiki}/{page}", summary="What happened to a page")
     def of_page(
@@ -128,6 +105,52 @@ def routes(source: Source, present: Callable[[], datetime]) -> APIRouter:
         return answer(request, OfUser(wiki, user_id), limit, cursor, now)
 
     return router
+
+
+def _answer(
+    source: Source,
+    present: Callable[[], datetime],
+    request: Request,
+    part: Part,
+    limit: int,
+    cursor: str | None,
+    now: datetime | None,
+) -> Response:
+    """Rows of a part of the history, from the cursor on.
+
+    Raises:
+        Problem: the cursor or the instant is none, the part is too large, or there are no such rows.
+    """
+    if now is not None and now.tzinfo is None:
+        raise Problem(400, "now has no time zone; write Z after it")
+    after = None if cursor is None else decoded(cursor, _Place, "the history")
+    try:
+        found = gathered(source.moment(TABLES), part, MOST_REVISIONS)
+    except TooLarge as error:
+        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{error}; {_instead(part)}") from error
+    rows = _rows(found, part, after, limit + 1, now or present())
+    items = rows[:limit]
+    if not items and after is None:
+        raise Problem(404, "the history has no such rows")
+    following = encoded(_place(items[-1])) if len(rows) > limit else None
+    body, told = {"items": items, "next": following}, _least_fresh(found.streams)
+    return private(body, told) if isinstance(part, OfUser) else fresh(request, body, told)
+
+
+def _rows(
+    found: Gathered, part: Part, after: _Place | None, most: int, now: datetime
+) -> list[dict[str, Any]]:
+    """Up to `most` rows of the part, those after that place, in order."""
+    condition = part.condition_on("mediawiki_history")
+    later, values = ("", ()) if after is None else (f"AND {_AFTER}", _values(after))
+    with found.in_database("mediawiki_history", None, now) as db:
+        table = db.execute(
+            f"SELECT * EXCLUDE ({_PRIVATE}) FROM mediawiki_history WHERE {condition} {later} "  # noqa: S608
+            f"ORDER BY {_PLACE} LIMIT {most}",
+            values,
+        ).to_arrow_table()
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
 
 
 def _place(row: Mapping[str, Any]) -> _Place:

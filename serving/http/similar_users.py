@@ -35,8 +35,17 @@ PAGE = Path(__file__).parent / "pages" / "investigation.html"
 Name = Annotated[str, Query(min_length=1, max_length=255, description="Name of the account, or the address.")]
 Wiki = Annotated[str, Query(max_length=64, description="Database name of the wiki.")]
 Reason = Annotated[str, Query(max_length=500, description="Why this is asked; it is written down.")]
+Neighbours = Annotated[int, Query(ge=1, le=MOST_NEIGHBOURS, description="How many neighbours, at most.")]
 Flag = Annotated[bool, BeforeValidator(lambda given: True if given == "" else given)]
 """Also true where it is only named, as in `?followup`."""
+Names = Annotated[
+    list[Annotated[str, Query(min_length=1, max_length=255)]],
+    Query(min_length=LEAST_ACCOUNTS, max_length=MOST_ACCOUNTS, description="Names of different accounts."),
+]
+Until = Annotated[
+    date | None,
+    Query(description="The last day of the timeline, UTC; `timeline_from` of an account leads on."),
+]
 
 
 def routes(source: Source, log: QueryLog, usual_wiki: str) -> APIRouter:
@@ -47,9 +56,7 @@ def routes(source: Source, log: QueryLog, usual_wiki: str) -> APIRouter:
     def similar(
         request: Request,
         usertext: Name,
-        k: Annotated[
-            int, Query(ge=1, le=MOST_NEIGHBOURS, description="How many neighbours, at most.")
-        ] = USUAL_NEIGHBOURS,
+        k: Neighbours = USUAL_NEIGHBOURS,
         followup: Annotated[  # noqa: FBT002  a parameter of the query
             Flag, Query(description="Whether the pages are named, in which order.")
         ] = False,
@@ -75,19 +82,9 @@ def routes(source: Source, log: QueryLog, usual_wiki: str) -> APIRouter:
     )
     def case(
         request: Request,
-        usertext: Annotated[
-            list[Annotated[str, Query(min_length=1, max_length=255)]],
-            Query(
-                min_length=LEAST_ACCOUNTS,
-                max_length=MOST_ACCOUNTS,
-                description="Names of different accounts.",
-            ),
-        ],
+        usertext: Names,
         wiki: Wiki = usual_wiki,
-        until: Annotated[
-            date | None,
-            Query(description="The last day of the timeline, UTC; `timeline_from` of an account leads on."),
-        ] = None,
+        until: Until = None,
         reason: Reason = "",
     ) -> Response:
         with source.moment(TABLES) as moment:

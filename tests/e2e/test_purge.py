@@ -186,7 +186,7 @@ def stored(home: Path) -> Iterator[tuple[str, bytes]]:
                 for row in cql.scan(f"SELECT * FROM {table}"):
                     yield f"Cassandra, {table}", repr(row).encode()
     with place.notes() as notes:
-        for letter in notes.dead_letters():
+        for letter in notes.dead_letters.kept():
             yield f"dead letter {letter.id}", letter.value
 
 

@@ -113,7 +113,7 @@ def test_a_live_source_and_a_daemon_follow_them(tmp_path: Path) -> None:
 def all_are_looked_up(place: Home) -> bool:
     """Whether nothing that was noted waits."""
     with place.notes() as notes:
-        return all(one.looked_up and not one.why for one in notes.relocations())
+        return all(one.looked_up and not one.why for one in notes.relocations.unsettled())
 
 
 def revisions_kept(place: Home) -> set[int]:
@@ -201,12 +201,12 @@ def test_whoever_brings_events_in_looks_them_up_as_soon_as_they_are_applied(
     place = Home(home)
     with place.intake() as intake:
         look = relocations.LookingUp(place, intake)
-        waiting = intake.notes.relocations()
+        waiting = intake.notes.relocations.unsettled()
         # when it is time to look
         look()
         look()
         # then it is told once that they wait
-        assert intake.notes.relocations() == waiting
+        assert intake.notes.relocations.unsettled() == waiting
         assert capsys.readouterr().err.count("the merged tables are behind") == 1
         # and when the tables include what had come, if not what has come since
         with place.writing_log("ingest live"):
@@ -218,7 +218,7 @@ def test_whoever_brings_events_in_looks_them_up_as_soon_as_they_are_applied(
             with place.writing_log("ingest live"):
                 ran("speed", "run", "--engine", "loop", "--home", str(home))
         # then the log says which revisions went where, a few at a time, and nothing is due for an hour
-        assert all(one.looked_up and not one.why for one in intake.notes.relocations())
+        assert all(one.looked_up and not one.why for one in intake.notes.relocations.unsettled())
         assert intake.notes.ends() > end
         after = intake.notes.ends()
         look()

@@ -13,9 +13,9 @@ from shared_logic.history.page_rebuild import Rebuilt, rebuilt
 WIKI = "testwiki"
 BEGINNING = from_iso("2020-01-01T00:00:00Z")
 """Day 0 of most stories: page ids in log rows can be trusted."""
-LONG_AGO = from_iso("2010-01-01T00:00:00Z") - BEGINNING
-"""Added to a story's times, no page id of moves, deletions and restores can be."""
 DAY = 86_400_000
+LONG = (from_iso("2010-01-01T00:00:00Z") - BEGINNING) / DAY
+"""Days to add for a story in which page ids of moves, deletions and restores can't be trusted."""
 ADMIN = Actor(
     user_id=9, central_id=99, name="Admin", is_anonymous=False, is_temporary=False, is_permanent=True
 )
@@ -111,6 +111,15 @@ def told(state: PageHistoryState):
         state.page_title_historical,
         state.inferred_from and str(state.inferred_from),
     )
+
+
+def stories(seeds, events):
+    """What the states say, where nothing is odd."""
+    return [told(state) for state in states(seeds, events)]
+
+
+def of_page(found, page_id):
+    return [state for state in found if state.page_id == page_id]
 
 
 def lived(state: PageHistoryState):

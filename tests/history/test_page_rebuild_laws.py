@@ -11,25 +11,14 @@ from hypothesis import strategies as st
 
 from shared_logic.history.components import components
 from shared_logic.history.page_rebuild import Rebuilt
-from tests.history.pages import (
-    LONG_AGO,
-    create_page,
-    day,
-    days,
-    delete,
-    event,
-    move,
-    page,
-    rebuild,
-    restore,
-)
+from tests.history.pages import LONG, create_page, day, days, delete, event, move, page, rebuild, restore
 
 # --- anything at all ----------------------------------------------------------------------------------------------
 
 titles = st.sampled_from("ABCD")
 namespaces = st.sampled_from([0, 1])
 page_ids = st.none() | st.integers(0, 5)
-times = st.integers(0, 12) | st.integers(0, 12).map(lambda at: at + LONG_AGO / 86_400_000)
+times = st.integers(0, 12) | st.integers(0, 12).map(lambda at: at + LONG)
 odd_seeds = st.lists(
     st.builds(
         page,

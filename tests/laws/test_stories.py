@@ -22,8 +22,9 @@ from shared_logic.routing import Router
 from speed import loop_engine
 from speed.memory_log import MemoryLog
 from speed.worker import Worker
+from tests.strategies.delivery import noisy
 from tests.strategies.relocated import found_out, relocated, told_by
-from tests.strategies.stories import Story, noisy, play, stories
+from tests.strategies.stories import Story, play, stories
 from tests.strategies.wiki import Wiki
 
 DATASETS = tuple(registry.values())

@@ -2,135 +2,19 @@
 
 from __future__ import annotations
 
-import bz2
 from collections import Counter
-from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 
 from batch.issues import with_issues
-from serving.analysis import Analysis
-from serving.public_dump import write_public_dump
-from serving.reader import Stream
 from shared_logic.datasets.input_issues import UnusedRow
-from shared_logic.datasets.page_history import PageIssue, PageLife
-from shared_logic.datasets.revision_history import RevisionFacts, StrayFacts
+from shared_logic.datasets.revision_history import StrayFacts
 from shared_logic.datasets.sites import SiteNamespaces
-from shared_logic.datasets.user_history import UserIssue, UserLife
-from shared_logic.definition import Dataset
 from shared_logic.eventify.tables import states
-from shared_logic.language import Table
 from shared_logic.reference import reference, united
 from shared_logic.registry import registry
-from shared_logic.tables import Schema
-
-START = datetime(2020, 1, 1, tzinfo=UTC)
-MUCH_LATER = datetime(2030, 1, 1, tzinfo=UTC)
-ENTITIES = ("page", "revision", "user")
-Row = dict[str, Any]
-
-
-def at(minute: int) -> datetime:
-    return START + timedelta(minutes=minute)
-
-
-def text(minute: int) -> str:
-    return f"{at(minute):%Y-%m-%d %H:%M:%S}.0"
-
-
-def made(table: type[Table], **told: object) -> Any:
-    """A row of a table; what is not told is null, or else empty, false or 1."""
-    empty: dict[type, object] = {str: "", int: 1, bool: False, datetime: START, tuple: ()}
-    columns = Schema(table).columns
-    values = {one.name: None if one.optional else empty[one.type] for one in columns}
-    return table(**(values | {"wiki": "w"} | told))
-
-
-def revision(rev_id: int, minute: int, **told: object) -> RevisionFacts:
-    named: dict[str, object] = {"user_text": "Alice", "user_id": 7, "page_id": 1}
-    found: RevisionFacts = made(RevisionFacts, rev_id=rev_id, event_timestamp=at(minute), **(named | told))
-    return found
-
-
-def page(ordinal: int, start: int | None, end: int | None, **told: object) -> PageLife:
-    row: dict[str, object] = {
-        "page": "1",
-        "page_id": 1,
-        "ordinal": ordinal,
-        "page_title_historical": f"T{ordinal}",
-        "start_timestamp": None if start is None else at(start),
-        "end_timestamp": None if end is None else at(end),
-        "caused_by_event_type": "create",
-        "page_first_state": ordinal == 0,
-    }
-    found: PageLife = made(PageLife, **(row | told))
-    return found
-
-
-def account(ordinal: int, start: int | None, end: int | None, **told: object) -> UserLife:
-    row: dict[str, object] = {
-        "user_id": 7,
-        "ordinal": ordinal,
-        "user_text": "Alice",
-        "user_text_historical": f"A{ordinal}",
-        "start_timestamp": None if start is None else at(start),
-        "end_timestamp": None if end is None else at(end),
-        "user_registration_timestamp": at(0),
-        "caused_by_event_type": "create",
-    }
-    found: UserLife = made(UserLife, **(row | told))
-    return found
-
-
-def history(*rows: Table, now: datetime = MUCH_LATER) -> list[Row]:
-    """The history of these rows, in order of time and id."""
-    found = viewed("mediawiki_history", *rows, now=now)
-    return sorted(
-        found,
-        key=lambda row: (
-            -ENTITIES.index(row["event_entity"]), row["event_timestamp"] or "", row["revision_id"] or 0
-        ),
-    )  # fmt: skip
-
-
-def columns(view: str) -> dict[str, str]:
-    """Types of the columns of a view, by name."""
-    with Analysis(lambda _: Stream(iter(()), 1, (), complete=True, lag=0), None, MUCH_LATER) as db:
-        db.prepare([view])
-        return dict(db.columns(f"FROM {view}"))
-
-
-def viewed(view: str, *rows: Table, now: datetime = MUCH_LATER) -> list[Row]:
-    """What a view makes of these rows."""
-    with over(*rows, now=now) as db:
-        db.prepare([view])
-        found: list[Row] = db.execute(f"FROM {view}").to_arrow_table().to_pylist()
-        return found
-
-
-def over(*rows: Table, now: datetime = MUCH_LATER) -> Analysis:
-    """Views over these rows."""
-    tables = {
-        "revision_facts": RevisionFacts,
-        "stray_facts": StrayFacts,
-        "page_lives": PageLife,
-        "user_lives": UserLife,
-        "site_namespaces": SiteNamespaces,
-        "input_issues": UnusedRow,
-        "page_issues": PageIssue,
-        "user_issues": UserIssue,
-    }
-
-    def read(dataset: Dataset) -> Stream:
-        mine: Iterable[Any] = (row for row in rows if type(row) is tables[dataset.name])
-        return Stream(iter(map(msgspec.structs.asdict, mine)), 1, (), complete=True, lag=0)
-
-    return Analysis(read, None, now)
+from tests.serving.history_rows import Row, account, at, columns, history, made, page, revision, text, viewed
 
 
 def test_bytes_are_compared_with_the_parent_wherever_it_is() -> None:
@@ -536,41 +420,3 @@ def test_numbers_of_namespaces_have_upstreams_type(view: str) -> None:
     types = columns(view)
     small = {name for name, kind in types.items() if kind == "INTEGER"}
     assert small == types.keys() & {"page_namespace", "page_namespace_historical"}
-
-
-def test_a_public_dump_of_the_same_history_is_the_same_bytes(tmp_path: Path) -> None:
-    # given a history of which much is of one second, as two reads give it
-    rows = [
-        *(revision(n, 1) for n in range(1, 30)),
-        *(page(n, 1, None, page=f"{n}", page_id=n) for n in range(1, 30)),
-        *(page(n, 1, None, page="99", page_id=99, page_title_historical=f"B{n}") for n in range(2, 5)),
-        *(account(0, 1, None, user_id=n) for n in range(1, 30)),
-    ]
-    written = []
-    for number, told in enumerate((rows, rows[::-1])):
-        folder = tmp_path / f"{number}"
-        folder.mkdir()
-        with over(*told) as db:
-            db.prepare(["mediawiki_history"])
-            (path,) = write_public_dump(db, folder)
-        written.append(path.read_bytes())
-    # then both dumps are the same
-    assert written[0] == written[1]
-
-
-def test_a_public_dump_leaves_out_what_has_no_time_or_none_that_can_be(tmp_path: Path) -> None:
-    # given revisions of before the wikis, of then, of the present and of after it, and a state without a time
-    before, first = datetime(2000, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2001, 1, 1, tzinfo=UTC)
-    times = {1: before, 2: first, 3: at(0), 4: at(1)}
-    revisions = [
-        msgspec.structs.replace(revision(rev_id, 0), event_timestamp=then) for rev_id, then in times.items()
-    ]
-    with over(*revisions, page(0, None, None), now=START) as db:
-        db.prepare(["mediawiki_history"])
-        ((path, count),) = write_public_dump(db, tmp_path).items()
-    # then only those are there whose time is none of these, in order of time, without a header
-    lines = bz2.decompress(path.read_bytes()).decode().splitlines()
-    assert count == len(lines) == 2
-    told = [line.split("\t") for line in lines]
-    assert {len(fields) for fields in told} == {78}
-    assert [fields[4] for fields in told] == ["2001-01-01 00:00:00.0", text(0)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.serving.test_history_view import columns
+from tests.serving.history_rows import columns
 
 TYPES = {
     "string": "VARCHAR",

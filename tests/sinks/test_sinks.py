@@ -181,7 +181,7 @@ def test_of_two_writers_the_older_one_loses(served: Cql) -> None:
 # --- deliveries
 
 
-class Kept:
+class DeliveredDataset:
     """A dataset in a store, a place that it is delivered to, and where that is noted."""
 
     def __init__(self, dataset: Dataset, place: Place, folder: Path) -> None:
@@ -210,7 +210,7 @@ class Kept:
 
 
 def test_a_delivery_follows_batches_flips_and_rollbacks(place: Place, tmp_path: Path) -> None:
-    kept = Kept(lines, place, tmp_path)
+    kept = DeliveredDataset(lines, place, tmp_path)
     row = (None, "c", "u", 1)
     kept.load(1, {("w", number): row for number in range(5)})
     assert kept.delivered() == (5, 0)
@@ -239,7 +239,7 @@ def test_a_delivery_follows_batches_flips_and_rollbacks(place: Place, tmp_path: 
 
 
 def test_sums_are_delivered(place: Place, tmp_path: Path) -> None:
-    kept = Kept(counts, place, tmp_path)
+    kept = DeliveredDataset(counts, place, tmp_path)
     day = date(2021, 1, 1)
     kept.load(1, {("w", day): (1, 10)})
     kept.delivered()
@@ -256,7 +256,7 @@ def test_sums_are_delivered(place: Place, tmp_path: Path) -> None:
 def test_where_the_mark_says_nothing_all_is_delivered_and_what_was_there_goes(
     place: Place, tmp_path: Path, why: str
 ) -> None:
-    kept = Kept(lines, place, tmp_path)
+    kept = DeliveredDataset(lines, place, tmp_path)
     row = (None, "c", "u", 1)
     kept.load(1, {("w", number): row for number in range(5)})
     kept.delivered()
@@ -274,7 +274,7 @@ def test_where_the_mark_says_nothing_all_is_delivered_and_what_was_there_goes(
 
 def test_what_died_before_it_was_noted_is_delivered_again(place: Place, tmp_path: Path) -> None:
     # given a delivery that was noted, and one that was not
-    kept = Kept(lines, place, tmp_path)
+    kept = DeliveredDataset(lines, place, tmp_path)
     kept.load(1, {("w", 1): (None, "c", "u", 1)})
     kept.delivered()
     before = kept.note.read_bytes()

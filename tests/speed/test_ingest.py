@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +13,7 @@ from cli.schemas import faults, known_fields
 from cli.streams import streams
 from shared_logic.entities import page
 from shared_logic.events.read import LARGEST_EVENT, read
-from shared_logic.protocols import LogError
+from shared_logic.events.streams import KINDS, OF_STREAMS
 from shared_logic.reference import told
 from shared_logic.states.page_state import PageState
 from speed import ingest as ingesting
@@ -102,7 +99,7 @@ def test_bad_input_is_a_dead_letter_and_the_rest_goes_on(log: SqliteLog, raw: by
     counts = ingest(log, "file", lines)
     # then the bad one is kept with its reason and line, the others are in the log
     assert (counts.kept, counts.dead, is_balanced(counts)) == (2, 1, True)
-    (letter,) = log.dead_letters()
+    (letter,) = log.dead_letters.kept()
     assert (letter.code, letter.position, letter.value) == (code, 2, raw)
     assert sum(log.ends()) == 2
 
@@ -179,7 +176,7 @@ def test_what_was_out_of_scope_is_read_for_another_wiki(log: SqliteLog) -> None:
     # when it is ingested for its own
     counts = ingest(log, "file", lines, Scope(frozenset({"testwiki"})))
     # then all of it is read, and what is dead is kept once
-    assert (counts.kept, counts.before, len(list(log.dead_letters()))) == (2, 0, 1)
+    assert (counts.kept, counts.before, len(list(log.dead_letters.kept()))) == (2, 0, 1)
     # and that is remembered
     again = ingest(log, "file", lines, Scope(frozenset({"testwiki"})))
     assert (again.read, again.before) == (0, 3)
@@ -206,7 +203,7 @@ def test_what_was_left_out_is_read_once_its_stream_is_wanted(
     counts = ingest(log, "file", lines, wants_both)
     assert (counts.read, counts.kept, counts.copies, counts.out_of_scope, counts.before) == (3, 1, 1, 1, 0)
     # and when the schema is read, again; and then no more
-    monkeypatch.setitem(ingesting.KINDS, feedback, ingesting.KINDS[created])
+    monkeypatch.setitem(KINDS, feedback, KINDS[created])
     counts = ingest(log, "file", lines, wants_both)
     assert (counts.read, counts.copies) == (3, 2)
     assert ingest(log, "file", lines, wants_both).read == 0
@@ -230,8 +227,8 @@ def test_a_schema_that_is_read_in_one_stream_only_has_a_file_read_once_more(
     ]
     assert ingest(log, "file", lines, Scope()).out_of_scope == 2
     # when a package reads it in the one stream, and streams.yaml can name that
-    kind = replace(ingesting.KINDS["mediawiki/revision/create"], title="test/feedback")
-    monkeypatch.setitem(ingesting.OF_STREAMS, ("test/feedback", "first"), kind)
+    kind = replace(KINDS["mediawiki/revision/create"], title="test/feedback")
+    monkeypatch.setitem(OF_STREAMS, ("test/feedback", "first"), kind)
     (tmp_path / "streams.yaml").write_text("first:\n  schema_title: test/feedback\n")
     assert list(streams(tmp_path / "streams.yaml")) == ["first"]
     # then the file is read again, once
@@ -298,7 +295,7 @@ def test_of_what_marks_a_revision_is_kept_what_is_read_of_it(log: SqliteLog) -> 
     # when it is ingested
     ingest(log, "file", [tagged])
     # then what is remembered for a restore says the same of the page, in less
-    (mark,) = log.marks("testwiki", 7)
+    (mark,) = log.marks.marks("testwiki", 7)
     assert read(mark).event == read(tagged).event
     assert read(mark).state(page("testwiki", 1)) == read(tagged).state(page("testwiki", 1))
     assert b"prior_state" not in mark
@@ -306,7 +303,7 @@ def test_of_what_marks_a_revision_is_kept_what_is_read_of_it(log: SqliteLog) -> 
     # and it is there when the log has given up its messages
     for partition, end in enumerate(log.ends()):
         log.forget(partition, end)
-    assert log.marks("testwiki", 7) == [mark]
+    assert log.marks.marks("testwiki", 7) == [mark]
 
 
 def test_long_events_are_committed_a_few_at_a_time(log: SqliteLog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,19 +335,19 @@ def test_dead_letters_are_replayed_after_an_update(log: SqliteLog, monkeypatch: 
 def test_dead_letters_that_wait_are_counted_by_reason(log: SqliteLog) -> None:
     newer = {"$schema": "/mediawiki/revision/create/3.0.0"}
     ingest(log, "file", [b"{", event(rev_id=1, **newer), event(rev_id=2, **newer), b"{{"])
-    assert log.waiting_dead_letters() == {"new-major-version": 2, "not-json": 2}
-    places = log.newest_dead_letters(3)
+    assert log.dead_letters.waiting() == {"new-major-version": 2, "not-json": 2}
+    places = log.dead_letters.newest(3)
     assert [(place.id, place.source, place.position, place.code, place.replayed) for place in places] == [
         (2, "file", 2, "new-major-version", False),
         (3, "file", 3, "new-major-version", False),
         (4, "file", 4, "not-json", False),
     ]
     # who was replayed waits no longer, nor whoever a purge emptied
-    log.mark_replayed(2)
-    assert log.waiting_dead_letters() == {"new-major-version": 1, "not-json": 2}
-    assert log.newest_dead_letters(3)[0].replayed
+    log.dead_letters.mark_replayed(2)
+    assert log.dead_letters.waiting() == {"new-major-version": 1, "not-json": 2}
+    assert log.dead_letters.newest(3)[0].replayed
     log.purge(log.ends(), lambda value: value)
-    assert log.waiting_dead_letters() == {}
+    assert log.dead_letters.waiting() == {}
 
 
 def test_what_a_stream_does_not_carry_is_dead(log: SqliteLog) -> None:
@@ -374,7 +371,7 @@ def test_what_a_stream_does_not_carry_is_dead(log: SqliteLog) -> None:
     assert set(counts.reasons) == {"wrong-stream", "stream other", "schema mediawiki/revision/created"}
     counts = ingest(log, "two", [event(rev_id=5)], other)
     assert (counts.kept, counts.dead) == (0, 1)
-    assert [letter.detail for letter in log.dead_letters()] == [
+    assert [letter.detail for letter in log.dead_letters.kept()] == [
         f"the stream mediawiki.revision-create carries {create}, and this is mediawiki/revision/created",
         f"the stream mediawiki.revision-create carries {move}, and this is mediawiki/revision/create",
     ]
@@ -382,14 +379,6 @@ def test_what_a_stream_does_not_carry_is_dead(log: SqliteLog) -> None:
     assert replay(log, scope=other) == (0, 2)
     assert replay(log, scope=scope) == (1, 1)
     assert sum(log.ends()) == 2
-
-
-def test_an_unusable_log_is_refused_with_a_clear_word(tmp_path: Path) -> None:
-    # given a file that is no log
-    (tmp_path / "log.db").write_bytes(b"something else, long enough to be no database" * 100)
-    # then opening it says so
-    with pytest.raises(LogError, match=r"log\.db: can't be opened as a log"):
-        SqliteLog(tmp_path / "log.db")
 
 
 def test_fields_of_a_newer_minor_version_are_kept_and_listed(log: SqliteLog) -> None:
@@ -427,54 +416,3 @@ def test_the_samples_events_are_valid() -> None:
     newest = [raw for raw in sample.events() if b"page-move" in raw or b"visibility-change/" in raw]
     assert newest
     assert [faults(raw) for raw in newest if faults(raw)] == []
-
-
-def test_processes_that_open_a_new_log_at_once_make_one(tmp_path: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path; from speed.sqlite_log import SqliteLog; "
-        "print(SqliteLog(Path(sys.argv[1]), 7).partitions)"
-    )
-    for number in range(5):
-        path = str(tmp_path / f"{number}.db")
-        command = [sys.executable, "-c", program, path]
-        processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(4)]
-        assert [process.communicate()[0] for process in processes] == [b"7\n"] * 4
-
-
-def test_every_log_is_told_from_every_other_one(tmp_path: Path) -> None:
-    # given two logs
-    with SqliteLog(tmp_path / "one.db") as one, SqliteLog(tmp_path / "two.db") as two:
-        known = one.identity
-        assert known != two.identity
-    # then each is the same when it is opened again
-    with SqliteLog(tmp_path / "one.db") as again:
-        assert again.identity == known
-
-
-def test_what_a_reader_holds_back_from_leaving_the_file_is_told(tmp_path: Path) -> None:
-    # given a log with a secret, while another process is in the middle of reading
-    path = tmp_path / "log.db"
-    with SqliteLog(path) as log:
-        ingest(log, "file", [event(comment="secret" * 100), b"{secret"])
-        reader = sqlite3.connect(path)
-        reader.execute("BEGIN")
-        reader.execute("SELECT count(*) FROM messages").fetchone()
-        # when it is purged, then it says that the file can't be made anew yet
-        with pytest.raises(LogError, match="somebody has been reading it"):
-            log.purge(log.ends(), bytes)
-        # and once the reader has ended, nothing is left
-        reader.close()
-        log.purge(log.ends(), bytes)
-        assert not any(b"secret" in file.read_bytes() for file in tmp_path.glob("log.db*"))
-
-
-def test_a_log_takes_over_dead_letters_beside_its_own(log: SqliteLog, tmp_path: Path) -> None:
-    # given two logs with a dead letter each, which both number from 1
-    ingest(log, "one", [b"{one"])
-    with SqliteLog(tmp_path / "other.db") as other:
-        ingest(other, "other", [b"{other"])
-    # when one takes over what the other notes, twice
-    log.adopt(tmp_path / "other.db")
-    log.adopt(tmp_path / "other.db")
-    # then it has both
-    assert [letter.value for letter in log.dead_letters()] == [b"{one", b"{other"]

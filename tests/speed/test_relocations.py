@@ -19,12 +19,14 @@ from shared_logic.relocations import Merge, MergeOrRestore, Restore, told
 from speed import loop_engine
 from speed import relocations as relocating
 from speed.ingest import ingest
+from speed.noted_relocations import Relocation
 from speed.relocations import given_up, resolve
-from speed.sqlite_log import Relocation, SqliteLog
+from speed.sqlite_log import SqliteLog
 from speed.worker import Worker
 from tests import sample
-from tests.strategies.stories import Create, Edit, Story, play
-from tests.strategies.stories import Merge as Merge_
+from tests.strategies.stories import Story, play
+from tests.strategies.story_actions import Create, Edit
+from tests.strategies.story_actions import Merge as Merge_
 
 DATASETS = tuple(registry.values())
 MERGE = {"left": 8, "reached": 30, "revisions": 5}
@@ -102,7 +104,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 def test_a_merge_takes_its_revisions_to_the_other_page(home: Home) -> None:
     # given a wiki's events, all applied
     before = home.pages_of(MERGE["left"], MERGE["reached"])
-    noted = home.log.relocations()
+    noted = home.log.relocations.unsettled()
     assert sum(isinstance(what_is_told(one), Merge) for one in noted) == 1
     # when what ingest noted is looked up and applied
     outcome = resolve(home.log, StoredPages(home.store), noted)
@@ -119,21 +121,21 @@ def test_what_is_known_is_not_said_again_and_settles_after_a_while(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given merges and restores that were looked up, and events that may still belong to them
-    noted = home.log.relocations()
+    noted = home.log.relocations.unsettled()
     resolve(home.log, StoredPages(home.store), noted)
     home.catch_up()
-    assert [(one.event, one.looked_up, one.why) for one in home.log.relocations()] == [
+    assert [(one.event, one.looked_up, one.why) for one in home.log.relocations.unsettled()] == [
         (one.event, True, "") for one in noted
     ]
     end = home.log.ends()
     # when they are looked up again, long after they came
     monkeypatch.setattr(relocating, "SECONDS_UNTIL_SETTLED", 0)
-    outcome = resolve(home.log, StoredPages(home.store), home.log.relocations())
+    outcome = resolve(home.log, StoredPages(home.store), home.log.relocations.unsettled())
     # then nothing is new, and nothing waits; merges are remembered
     assert (outcome.resolved, outcome.revisions) == (len(set(map(what_is_told, noted))), 0)
     assert home.log.ends() == end
-    assert home.log.relocations() == []
-    assert [isinstance(told(read(event)), Merge) for event in home.log.settled_relocations()] == [True]
+    assert home.log.relocations.unsettled() == []
+    assert [isinstance(told(read(event)), Merge) for event in home.log.relocations.settled()] == [True]
 
 
 @pytest.mark.parametrize("seconds_ago", [0, 10_000])
@@ -154,11 +156,11 @@ def test_what_comes_later_follows_when_it_is_looked_up_once_more(tmp_path: Path,
     ingest(home.log, "most", [event for event in wiki.events if event not in late])
     home.log._db.execute("UPDATE relocations SET noted = noted - ?", (seconds_ago,))
     home.catch_up()
-    resolve(home.log, StoredPages(home.store), home.log.relocations())
+    resolve(home.log, StoredPages(home.store), home.log.relocations.unsettled())
     ingest(home.log, "late", late)
     home.catch_up()
     # when it is looked up again
-    resolve(home.log, StoredPages(home.store), home.log.relocations())
+    resolve(home.log, StoredPages(home.store), home.log.relocations.unsettled())
     home.catch_up()
     # then all revisions are where the wiki has them
     assert home.places() == {(one.page_id, one.rev_id) for one in wiki.everything}
@@ -167,7 +169,7 @@ def test_what_comes_later_follows_when_it_is_looked_up_once_more(tmp_path: Path,
 def test_marks_that_the_tables_do_not_include_yet_follow_too(home: Home) -> None:
     # given a merge to be looked up, and tags of one of its revisions that came when the tables were read already
     before = home.pages_of(MERGE["left"])
-    pages, noted = StoredPages(home.store), home.log.relocations()
+    pages, noted = StoredPages(home.store), home.log.relocations.unsettled()
     ingest(home.log, "late", [tags_of(min(before[MERGE["left"]]))])
     # when it is looked up
     resolve(home.log, pages, noted)
@@ -194,14 +196,14 @@ def test_a_merge_that_comes_late_is_gone_on_from_by_those_after_it(
     ingest(home.log, "others", [event for event in wiki.events if event != first])
     home.catch_up()
     for _ in range(2):
-        resolve(home.log, StoredPages(home.store), home.log.relocations())
+        resolve(home.log, StoredPages(home.store), home.log.relocations.unsettled())
         home.catch_up()
-    assert home.log.relocations() == []
-    assert second in home.log.settled_relocations()
+    assert home.log.relocations.unsettled() == []
+    assert second in home.log.relocations.settled()
     # when the former is told at last
     ingest(home.log, "late", [first])
     home.catch_up()
-    resolve(home.log, StoredPages(home.store), home.log.relocations())
+    resolve(home.log, StoredPages(home.store), home.log.relocations.unsettled())
     home.catch_up()
     # then all revisions are where the wiki has them
     assert home.places() == {(one.page_id, one.rev_id) for one in wiki.everything}
@@ -222,7 +224,7 @@ def test_a_revision_of_which_only_marks_are_known_stops_nothing(tmp_path: Path) 
     ingest(home.log, "some", [*history, *tags, deleted, restored])
     home.catch_up()
     # when the restore is looked up
-    outcome = resolve(home.log, StoredPages(home.store), home.log.relocations())
+    outcome = resolve(home.log, StoredPages(home.store), home.log.relocations.unsettled())
     home.catch_up()
     # then both know the newer tags
     assert (outcome.resolved, outcome.revisions, outcome.unresolved) == (1, 1, {})
@@ -231,7 +233,7 @@ def test_a_revision_of_which_only_marks_are_known_stops_nothing(tmp_path: Path) 
 def test_marks_that_come_later_follow_the_revision(home: Home) -> None:
     # given a merge that was looked up
     before = home.pages_of(MERGE["left"])
-    resolve(home.log, StoredPages(home.store), home.log.relocations())
+    resolve(home.log, StoredPages(home.store), home.log.relocations.unsettled())
     home.catch_up()
     rev_id = min(before[MERGE["left"]] - home.pages_of(MERGE["left"])[MERGE["left"]])
     # when an event from before it is late, and tells tags of one of its revisions to the page of then
@@ -249,30 +251,30 @@ def test_a_title_that_nobody_bore_stays_noted_with_the_reason(tmp_path: Path) ->
     ingest(home.log, "one", [merge])
     home.catch_up()
     # when it is looked up
-    outcome = resolve(home.log, StoredPages(home.store), home.log.relocations())
+    outcome = resolve(home.log, StoredPages(home.store), home.log.relocations.unsettled())
     # then the reason is told and kept
     (why,) = outcome.unresolved.values()
     assert why == "no page that is known was called Demographics_of_Angola on 2021-02-18T00:36:38Z"
-    assert [(one.event, one.why) for one in home.log.relocations()] == [(merge, why)]
+    assert [(one.event, one.why) for one in home.log.relocations.unsettled()] == [(merge, why)]
     # until it is purged of the title
     home.log.purge((0,) * home.log.partitions, lambda event: event.replace(b"Demographics of Angola", b""))
-    assert [one.why for one in home.log.relocations()] == [""]
+    assert [one.why for one in home.log.relocations.unsettled()] == [""]
     # or given up
-    resolve(home.log, StoredPages(home.store), home.log.relocations())
+    resolve(home.log, StoredPages(home.store), home.log.relocations.unsettled())
     assert given_up(home.log) == 1
-    assert home.log.relocations() == []
+    assert home.log.relocations.unsettled() == []
 
 
 def test_both_streams_of_a_restore_are_one(home: Home) -> None:
-    found = list(map(what_is_told, home.log.relocations()))
+    found = list(map(what_is_told, home.log.relocations.unsettled()))
     restores = [what for what in found if isinstance(what, Restore)]
     assert len(restores) > len(set(restores))
 
 
 def test_a_log_that_did_not_note_whose_they_are_learns_it(home: Home, tmp_path: Path) -> None:
     # given a log with notes, and one of the format before with the same
-    noted = home.log.relocations()
-    assert home.log.waiting() == {sample.WIKI: len(noted)}
+    noted = home.log.relocations.unsettled()
+    assert home.log.relocations.waiting() == {sample.WIKI: len(noted)}
     path = tmp_path / "before.db"
     SqliteLog(path).close()
     with sqlite3.connect(path) as db:
@@ -284,7 +286,7 @@ def test_a_log_that_did_not_note_whose_they_are_learns_it(home: Home, tmp_path: 
         db.execute("PRAGMA user_version=5")
     # when this version opens it, then it knows which wikis' they are
     with SqliteLog(path) as log:
-        assert log.waiting() == home.log.waiting()
+        assert log.relocations.waiting() == home.log.relocations.waiting()
         # and finds those that wait without looking at those that are settled
         (plan,) = log._db.execute(
             "EXPLAIN QUERY PLAN SELECT wiki, count(*) FROM relocations WHERE NOT settled AND NOT looked_up GROUP BY wiki"
@@ -302,4 +304,4 @@ def test_a_log_of_the_format_before_takes_notes_too(tmp_path: Path) -> None:
     with SqliteLog(tmp_path / "log.db") as one, SqliteLog(tmp_path / "log.db") as other:
         ingest(one, "sample", sample.events()[:500])
         # then it is a log as any other
-        assert other.relocations() == one.relocations()
+        assert other.relocations.unsettled() == one.relocations.unsettled()
