@@ -24,7 +24,7 @@ from serving.http.access import Access, BearersFile
 from serving.http.application import application
 from serving.http.operations import Kept
 from serving.http.query_log import QueryLog
-from serving.http.source import Source
+from serving.http.source import AT_ONCE_CASSANDRA, AT_ONCE_EMBEDDED, Source
 from serving.sqlite_store import SqliteStore
 from shared_logic.events.dates import happened
 from shared_logic.protocols import Cut, LogError, Message, Store
@@ -77,11 +77,14 @@ def opened(place: Home, resources: ExitStack) -> Source:
         path = place.path / "store.db"
         SqliteStore(path).close()  # made where it is missing, so that it can be read
 
+        at_once = AT_ONCE_EMBEDDED
+
         def store() -> Store:
             return SqliteStore(path, readonly=True)
 
     else:
         cql = resources.enter_context(connected(address, cassandra_security(), CASSANDRA_SECONDS))
+        at_once = AT_ONCE_CASSANDRA
         catalogue = Catalogue(cql, registry.values())
 
         def store() -> Store:
@@ -112,7 +115,7 @@ def opened(place: Home, resources: ExitStack) -> Source:
             return None
         return happened(messages[0].value) if messages else None
 
-    return Source(store, ends, happened_at, place.waiting)
+    return Source(store, ends, happened_at, place.waiting, at_once)
 
 
 def kept(place: Home) -> Kept:

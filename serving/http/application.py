@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from fastapi.responses import FileResponse
 from prometheus_client import CollectorRegistry
@@ -50,6 +52,7 @@ def application(
         description="Merged tables: what was recomputed from all of history, with what has happened since.",
         docs_url=None,  # FastAPI's own page runs scripts of another host, with all that a browser here is let in to
         redoc_url=None,
+        lifespan=lambda _: _answering(source.at_once),
     )
     handle(app)
     app.include_router(tables.routes(source, datasets))
@@ -79,3 +82,9 @@ def application(
     app.add_middleware(Heads)
     app.add_middleware(prometheus.Measured, collected=collected)
     return app
+
+
+@asynccontextmanager
+async def _answering(at_once: int) -> AsyncIterator[None]:
+    current_default_thread_limiter().total_tokens = at_once
+    yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from anyio.to_thread import current_default_thread_limiter
 from fastapi.testclient import TestClient
 
+from serving.http.source import AT_ONCE_EMBEDDED
 from shared_logic.memory_store import MemoryStore
 from shared_logic.protocols import Cut
 from tests.serving.http.conftest import CUT, OPERATING, application_over
@@ -72,6 +74,33 @@ def test_it_lives_while_every_thread_waits_for_the_log(store: MemoryStore) -> No
             assert status() == 200
     assert answer == 200
     assert not log.waited_in_vain
+
+
+def test_no_more_are_answered_at_a_time_than_the_store_can_use(store: MemoryStore) -> None:
+    # given a server of which many ask at a time
+    counting, under_way, most = threading.Lock(), 0, 0
+
+    def ends() -> Cut:
+        nonlocal under_way, most
+        with counting:
+            under_way += 1
+            most = max(most, under_way)
+        time.sleep(0.01)
+        with counting:
+            under_way -= 1
+        return CUT
+
+    app = application_over(store)
+
+    @app.get("/slow")
+    def slow() -> Cut:
+        return ends()
+
+    with TestClient(app) as client, ThreadPoolExecutor(20) as many:
+        codes = {answer.status_code for answer in many.map(client.get, ["/slow"] * 60)}
+    # then all are answered, each in its turn
+    assert codes == {200}
+    assert 1 < most <= AT_ONCE_EMBEDDED
 
 
 async def _let_there_be_one_thread() -> None:
