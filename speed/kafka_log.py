@@ -31,7 +31,11 @@ POSITION = "position"
 _PORT = 9092
 _LARGEST_PORT = 65_535
 _LARGEST_RECORD = 64 * 1024 * 1024
-_FETCHED_AHEAD_KIB = 16_384
+_FETCHED_AHEAD_KIB = 8_192
+_READERS = 3
+"""Of a partition at most; a daemon's workers read the same records one after the other, each in its own time."""
+_MILLISECONDS_KAFKA_WAITS = 100
+"""For news, when there are none."""
 _AT_ONCE = 10_000
 _SECONDS_LISTENED = 0.5
 _T = TypeVar("_T")
@@ -107,7 +111,8 @@ class KafkaLog:
         self._request_seconds = min(REQUEST_SECONDS, patience)
         self._complaints = Complaints()
         self._asker = self._consumer({"error_cb": self._complaints})
-        self._readers: dict[int, _Reader] = {}
+        self._readers: dict[int, list[_Reader]] = {}
+        """By partition, those that were used last last."""
         self._producer: Producer | None = None
         found = self._retried(self._described)
         if found.error is not None:
@@ -215,8 +220,10 @@ class KafkaLog:
 
     def close(self) -> None:
         """Let go of the connections."""
-        for reader in (self._asker, *(reader.consumer for reader in self._readers.values())):
-            reader.close()
+        self._asker.close()
+        for readers in self._readers.values():
+            for reader in readers:
+                reader.consumer.close()
 
     def __enter__(self) -> Self:
         """Use in a with statement."""
@@ -236,6 +243,7 @@ class KafkaLog:
                     "enable.auto.commit": False,
                     "auto.offset.reset": "error",
                     "fetch.message.max.bytes": _LARGEST_RECORD,
+                    "fetch.wait.max.ms": _MILLISECONDS_KAFKA_WAITS,
                     "queued.max.messages.kbytes": _FETCHED_AHEAD_KIB,
                     **(options or {}),
                 }
@@ -257,16 +265,12 @@ class KafkaLog:
             raise LogError(message)
         if offset >= high or most < 1:
             return []
-        reader = self._readers.get(partition)
-        if reader is None:
-            reader = self._readers[partition] = _Reader(self._consumer())
-        if reader.offset != offset:
-            reader.consumer.assign([TopicPartition(self.topic.name, partition, offset)])
-            reader.offset = offset
+        reader = self._reader(partition, offset)
         found: list[Record] = []
         silent = 0.0
         while len(found) < most and reader.offset < high:
-            some = min(most - len(found), _AT_ONCE)
+            # No more than there are: it waits for as many, or for its time to be over.
+            some = min(most - len(found), high - reader.offset, _AT_ONCE)
             records = without_groups(reader.consumer.consume(some, timeout=_SECONDS_LISTENED))
             silent = 0.0 if records else silent + _SECONDS_LISTENED
             told = next((error.str() for record in records if (error := record.error()) is not None), "")
@@ -277,6 +281,22 @@ class KafkaLog:
             if records:
                 reader.offset = (records[-1].offset() or 0) + 1
         return found
+
+    def _reader(self, partition: int, offset: int) -> _Reader:
+        """One that gives that offset next: of each place at which somebody reads on there is one, unless there are too many.
+
+        To set one elsewhere takes as long as Kafka waits for news at the place where it was.
+        """
+        readers = self._readers.setdefault(partition, [])
+        place = next((place for place, reader in enumerate(readers) if reader.offset == offset), None)
+        if place is not None:
+            reader = readers.pop(place)
+        else:
+            reader = readers.pop(0) if len(readers) == _READERS else _Reader(self._consumer())
+            reader.consumer.assign([TopicPartition(self.topic.name, partition, offset)])
+            reader.offset = offset
+        readers.append(reader)
+        return reader
 
     def _bounds(self, partition: int) -> tuple[int, int]:
         place = TopicPartition(self.topic.name, partition)

@@ -7,13 +7,16 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Message as Record
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from shared_logic.entities import page
 from shared_logic.protocols import LogError, Message
+from speed import kafka_log
 from speed.kafka_log import KafkaLog, KafkaUnreachable, Topic, create_topic
 from speed.kafka_segments import new_segments
 from speed.outbox import relay
@@ -74,6 +77,54 @@ def test_what_is_relayed_is_what_was_noted(outbox: SqliteLog, log: KafkaLog) -> 
     add(outbox, range(100, 120))
     assert relay(outbox, log) == 20
     assert sum(map(len, everything(log))) == 120
+
+
+class Watched(Consumer):  # type: ignore[misc]  the client has no types
+    """A consumer that notes where it is set, and how many records it is asked for."""
+
+    placed: ClassVar[list[int]] = []
+    asked: ClassVar[list[int]] = []
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        self.placed.append(partitions[0].offset)
+        super().assign(partitions)
+
+    def consume(self, num_messages: int, timeout: float) -> list[Record]:
+        self.asked.append(num_messages)
+        return list(super().consume(num_messages, timeout))
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Watched]]:
+    monkeypatch.setattr(kafka_log, "Consumer", Watched)
+    yield Watched
+    Watched.placed.clear()
+    Watched.asked.clear()
+
+
+def test_readers_that_go_on_at_several_places_are_not_set_anew(topic: Topic, watched: type[Watched]) -> None:
+    # given a log
+    with KafkaLog(topic) as log:
+        log.append(0, [Message(offset, "wiki/1", b"event") for offset in range(60)])
+        # when two workers and one that is far behind read it in turn
+        places = [40, 40, 0]
+        for _ in range(4):
+            places = [log.read(0, place, 5)[-1].offset + 1 for place in places]
+        # then each goes on where it was, as far as there are readers of their own
+        assert places == [60, 60, 20]
+        assert watched.placed == [40, 40, 0]
+        # and one more takes the place of the one that read longest ago, and reads the same
+        assert [message.offset for message in log.read(0, 7, 3)] == [7, 8, 9]
+        assert watched.placed[3:] == [7]
+        assert [message.offset for message in log.read(0, 20, 3)] == [20, 21, 22]
+        assert watched.placed[4:] == []
+
+
+def test_no_more_is_waited_for_than_there_is(topic: Topic, watched: type[Watched]) -> None:
+    with KafkaLog(topic) as log:
+        log.append(0, [Message(offset, "wiki/1", b"event") for offset in range(7)])
+        assert len(log.read(0, 0, 5_000)) == 7
+    assert max(watched.asked) == 7
 
 
 def test_a_relay_that_was_killed_goes_on(outbox: SqliteLog, log: KafkaLog) -> None:
