@@ -64,5 +64,9 @@ def duties(datasets: Sequence[Dataset], partitions: int, share: Share) -> list[D
         min(kept, key=len).extend(members)
     mine = tuple(dataset for dataset in datasets if dataset in kept[share.place - 1])
     own = tuple(partition for partition in range(partitions) if partition % share.parts == share.place - 1)
-    found = [Duty(mine, tuple(range(partitions))), Duty(alone, own)]
+    if share.parts == 1:
+        # Together, so that one worker reads each message for all of them.
+        found = [Duty(tuple(datasets), own)]
+    else:
+        found = [Duty(mine, tuple(range(partitions))), Duty(alone, own)]
     return [duty for duty in found if duty.datasets and duty.partitions]

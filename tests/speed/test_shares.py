@@ -68,3 +68,18 @@ def test_more_processes_than_partitions_are_of_no_harm() -> None:
     # then each partition has one process, and who has none has nothing to do
     found = [duties(alone, PARTITIONS, Share(place, parts)) for place in range(1, parts + 1)]
     assert [[duty.partitions for duty in mine] for mine in found] == [[(0,)], [(1,)], [(2,)], [(3,)], [], []]
+
+
+def test_a_process_that_keeps_all_reads_each_message_once() -> None:
+    # given datasets of several families, and one that stands alone, of one run
+    store = MemoryStore()
+    datasets = tuple(registry.values())
+    for dataset in datasets:
+        publish(store, dataset, "run")
+    # when one process keeps them
+    daemon = Daemon(MemoryLog(PARTITIONS), store, datasets, Share(1, 1), lambda _: None)
+    daemon._begin(daemon._published())
+    # then one worker does
+    (worker,) = daemon._workers
+    assert sorted(worker.names) == sorted(registry)
+    assert worker.partitions == tuple(range(PARTITIONS))
