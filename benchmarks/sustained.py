@@ -48,6 +48,7 @@ KAFKA_PORT, CONTROLLER_PORT, CASSANDRA_PORT, STORAGE_PORT, DAEMON_PORT = (
     37_000,
     39_464,
 )
+FEWEST_PAGES, EDITS_OF_A_PAGE = 20_000, 30
 TICK = 0.25
 """Seconds between appends of the producer: each waits until what it sent is on disk."""
 LOOK = 0.1
@@ -173,7 +174,7 @@ def _produced(
     with KafkaLog(topic) as log:
         ends = list(log.ends())
         first = sum(ends)
-        told = edits(first + rate * seconds, pages=20_000)
+        told = edits(first + rate * seconds, pages=max(FEWEST_PAGES, rate * seconds // EDITS_OF_A_PAGE))
         for _ in range(first):
             next(told)
         step = max(1, int(rate * TICK))

@@ -212,25 +212,35 @@ class Cql:
 
         What comes before the values names their partition: rows of one partition are sent together.
         """
-        self.send(self._batches(statement, rows))
+        self.send(self.batches(statement, rows))
 
     def send(self, statements: Iterable[Any]) -> None:
         """Send statements of the driver, many at a time. All are durable afterwards."""
-        window: deque[tuple[Any, Any]] = deque()
-        try:
-            for statement in statements:
-                if len(window) == IN_FLIGHT:
-                    self._finish(*window.popleft())
-                window.append((statement, self._session.execute_async(statement)))
-            while window:
-                self._finish(*window.popleft())
-        finally:  # nothing of what failed is still under way when the failure is told
-            for _, future in window:
-                with suppress(Exception):
-                    future.result()
+        window = Window(self)
+        window.send(statements)
+        window.finish()
+
+    def begin(self, statement: Any) -> Callable[[], object]:
+        """Send a statement of the driver; what is returned waits until it is durable."""
+        future = self._session.execute_async(statement)
+        return lambda: self._finish(statement, future)
+
+    def batches(self, statement: str, rows: Iterable[tuple[Hashable, Sequence[object]]]) -> Iterator[Any]:
+        """It for each of the values, as statements of the driver; rows of one partition, which comes before the values, are together."""
+        groups: dict[Hashable, tuple[list[Any], int]] = {}
+        for group, values in rows:
+            size = _BYTES_OF_A_ROW + sum(len(value) for value in values if isinstance(value, bytes | str))
+            together, bytes_ = groups.get(group, ([], 0))
+            if together and (bytes_ + size > BATCH_BYTES or len(together) == BATCH_ROWS):
+                yield _together(together)
+                together, bytes_ = [], 0
+            together.append(self.bound(statement, values))
+            groups[group] = together, bytes_ + size
+        for together, _ in groups.values():
+            yield _together(together)
 
     def bound(self, statement: str, values: Sequence[object]) -> Any:
-        """The driver's statement, for `send`."""
+        """The driver's statement."""
         prepared = self._prepared.get(statement)
         if prepared is None:
             prepared = self._retried(lambda: self._session.prepare(statement))
@@ -256,19 +266,6 @@ class Cql:
     def conditional(self, statement: str, *values: object) -> Mapping[str, Any] | None:
         """Send a conditional write and wait for its end: see `begin_conditional`."""
         return self.begin_conditional(statement, *values)()
-
-    def _batches(self, statement: str, rows: Iterable[tuple[Hashable, Sequence[object]]]) -> Iterator[Any]:
-        groups: dict[Hashable, tuple[list[Any], int]] = {}
-        for group, values in rows:
-            size = _BYTES_OF_A_ROW + sum(len(value) for value in values if isinstance(value, bytes | str))
-            together, bytes_ = groups.get(group, ([], 0))
-            if together and (bytes_ + size > BATCH_BYTES or len(together) == BATCH_ROWS):
-                yield _together(together)
-                together, bytes_ = [], 0
-            together.append(self.bound(statement, values))
-            groups[group] = together, bytes_ + size
-        for together, _ in groups.values():
-            yield _together(together)
 
     def _pages(self, bound: Any, future: Any) -> Iterator[tuple[Any, ...]]:
         state: bytes | None = None
@@ -298,6 +295,49 @@ class Cql:
                     raise _unreachable(self.address, error) from error
             time.sleep(pause)
             pause = min(2 * pause, 2.0)
+
+
+class Window:
+    """Statements that are under way, many at a time."""
+
+    def __init__(self, cql: Cql) -> None:
+        """Over a connection."""
+        self._cql = cql
+        self._under_way: deque[Callable[[], object]] = deque()
+
+    def send(self, statements: Iterable[Any]) -> None:
+        """Send statements of the driver, waiting only where too many are under way.
+
+        Raises:
+            Whatever Cassandra answers to one of them, or of an earlier call; nothing is under way then.
+        """
+        try:
+            for statement in statements:
+                if len(self._under_way) == IN_FLIGHT:
+                    self._under_way.popleft()()
+                self._under_way.append(self._cql.begin(statement))
+        except BaseException:
+            self.abandon()
+            raise
+
+    def finish(self) -> None:
+        """Wait for all. They are durable afterwards.
+
+        Raises:
+            Whatever Cassandra answers to one of them; nothing is under way then.
+        """
+        try:
+            while self._under_way:
+                self._under_way.popleft()()
+        except BaseException:
+            self.abandon()
+            raise
+
+    def abandon(self) -> None:
+        """Wait for all, whatever comes of them."""
+        while self._under_way:
+            with suppress(Exception):
+                self._under_way.popleft()()
 
 
 def _together(statements: list[Any]) -> Any:

@@ -8,10 +8,11 @@ their offsets, speed rows and what was passed on by the ends of the batches of t
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
-from itertools import groupby
+from hashlib import sha256
+from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
 
@@ -21,7 +22,7 @@ from serving.cassandra_expiry import expire
 from serving.cassandra_generations import Generations
 from serving.cassandra_layout import Layout
 from serving.cassandra_positions import LeaseLost, Positions
-from serving.cassandra_session import Address, Cql, Unreachable, connected
+from serving.cassandra_session import Address, Cql, Unreachable, Window, connected
 from serving.ddl import FORMAT
 from serving.difference import Counts, difference
 from serving.sqlite_file import StoreError, key_range
@@ -35,6 +36,9 @@ _TOMBSTONE = b""
 _ALL_BITS = 15
 _STEP_BITS = 20
 """Of a date: so many writes can follow each other within one batch of events."""
+_CHANGED, _PASSED = "changed", "passed"
+_KEYS_TOGETHER = 200
+"""Of changed rows, in one row of Cassandra."""
 _KEYS_AT_ONCE = 100
 _LOOKED_UP_AT_ONCE = 400
 """Keys times buckets of one statement at most."""
@@ -78,16 +82,27 @@ class CassandraStore:
         self._lanes: set[Lane] = set()
         """Those that this process writes."""
         self._depth = 0
+        self._window = Window(cql)
+        self._under_way: set[tuple[str, object]] = set()
+        """Tables, with the lane or what else they are written of, of which a write may not be durable yet."""
 
     @contextmanager
     def atomically(self) -> Iterator[None]:
-        """Writes stand alone; inside, positions of several lanes are sent together, and are durable before the next other write."""
+        """Writes stand alone; inside, those of which none must come before the other are under way together.
+
+        Positions are durable before the next other write; tails, rows and accumulators before the keys of what changed and what was
+        passed on; all of it before progress.
+        """
         self._depth += 1
         try:
             yield
+            if self._depth == 1:
+                self._finish()
         finally:
             self._depth -= 1
             if not self._depth:
+                self._under_way.clear()
+                self._window.abandon()
                 self._positions.settle()
 
     def add_generation(self, generation: Generation) -> None:
@@ -121,6 +136,7 @@ class CassandraStore:
         if generation is None:
             return None
         lane = Lane(dataset, generation.number)
+        self._finish()
         progress = self.progress_of(lane)
         through = tuple(progress.get(partition, cut) for partition, cut in enumerate(generation.cut))
         bucket = self._layout.bucket(dataset, key)
@@ -200,10 +216,8 @@ class CassandraStore:
 
     def states_of(self, base: str, keys: Sequence[str]) -> Mapping[str, bytes]:
         """See `Store`."""
-        select = "SELECT key, state FROM entity_states WHERE base=? AND bucket=? AND key=?"
-        return dict(
-            self._cql.several(select, ((base, self._layout.bucket_of_entity(key), key) for key in keys))
-        )
+        select = "SELECT key, state FROM entity_states WHERE base=? AND bucket=? AND key IN ?"
+        return dict(self._cql.several(select, _asked((base,), self._entities(keys))))
 
     def forget(self, bases: Collection[str], cut: Cut) -> None:
         """See `Store`."""
@@ -241,7 +255,9 @@ class CassandraStore:
         """See `Store`."""
         self._positions.settle()
         placed = ((self._layout.bucket_of_entity(tail[0]), tail) for tail in tails)
-        self._cql.write(
+        self._write(
+            "tails",
+            partition,
             "INSERT INTO tails (partition, bucket, key, position, state) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
             (
                 (bucket, (partition, bucket, key, at, state, _tail_date(self._era, at)))
@@ -253,8 +269,9 @@ class CassandraStore:
         self, partition: int, keys: Sequence[str], start: int, end: int
     ) -> Mapping[str, Sequence[bytes]]:
         """See `Store`."""
-        select = "SELECT key, state FROM tails WHERE partition=? AND bucket=? AND key=? AND position>=? AND position<?"
-        asked = ((partition, self._layout.bucket_of_entity(key), key, start, end) for key in keys)
+        self._see("tails", partition)
+        select = "SELECT key, state FROM tails WHERE partition=? AND bucket=? AND key IN ? AND position>=? AND position<?"
+        asked = ((*values, start, end) for values in _asked((partition,), self._entities(keys)))
         found: dict[str, list[bytes]] = {}
         for key, state in self._cql.several(select, asked):
             found.setdefault(key, []).append(state)
@@ -282,6 +299,7 @@ class CassandraStore:
         Raises:
             LeaseLost: another process writes that partition by now; inside `atomically`, by its end.
         """
+        self._finish()
         self._positions.begin_progress(lane, partition, offset)
         self._settle_outside()
 
@@ -306,7 +324,9 @@ class CassandraStore:
     def write_rows(self, lane: Lane, rows: Mapping[bytes, bytes | None]) -> None:
         """See `Store`."""
         at = self._date(lane, "speed_rows")
-        self._cql.write(
+        self._write(
+            "speed_rows",
+            lane,
             "INSERT INTO speed_rows (dataset, generation, bucket, key, row) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
             (
                 (bucket, (*lane, bucket, key, _cell(key, row), at))
@@ -316,6 +336,7 @@ class CassandraStore:
 
     def speed_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes | None]:
         """See `Store`."""
+        self._see("speed_rows", lane)
         select = "SELECT key, row FROM speed_rows WHERE dataset=? AND generation=? AND bucket=? AND key IN ?"
         return {key: row or None for key, row in self._among(select, lane, lane.dataset, keys)}
 
@@ -323,12 +344,14 @@ class CassandraStore:
         self, lane: Lane, prefix: bytes, start: bytes = b""
     ) -> Iterator[tuple[bytes, bytes | None]]:
         """See `Store`."""
+        self._see("speed_rows", lane)
         select = "SELECT key, row FROM speed_rows WHERE dataset=? AND generation=? AND bucket=?"
         rows = self._in_order(select, lane, lane.dataset, prefix, start)
         return ((key, row or None) for key, row in rows)
 
     def accumulators(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, Mapping[int, Accumulator]]:
         """See `Store`."""
+        self._see("accumulators", lane)
         select = (
             "SELECT key, partition, sums, version FROM accumulators "
             "WHERE dataset=? AND generation=? AND bucket=? AND key IN ?"
@@ -344,7 +367,9 @@ class CassandraStore:
         """See `Store`."""
         self._positions.settle()
         self._layout.claim(lane.dataset)
-        self._cql.write(
+        self._write(
+            "accumulators",
+            lane,
             "INSERT INTO accumulators (dataset, generation, bucket, key, partition, sums, version) "
             "VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
             (
@@ -355,6 +380,7 @@ class CassandraStore:
 
     def accumulated(self, lane: Lane, prefix: bytes, start: bytes = b"") -> Iterator[tuple[bytes, Sums]]:
         """See `Store`."""
+        self._see("accumulators", lane)
         select = "SELECT key, sums FROM accumulators WHERE dataset=? AND generation=? AND bucket=?"
         rows = self._in_order(select, lane, lane.dataset, prefix, start)
         for key, partitions in groupby(rows, itemgetter(0)):
@@ -363,32 +389,40 @@ class CassandraStore:
     def write_changed(self, lane: Lane, partition: int, end: int, keys: Collection[bytes]) -> None:
         """See `Store`."""
         self._positions.settle()
-        span = end // _SPAN
-        self._cql.write(
-            "INSERT INTO changed (dataset, generation, partition, span, batch_end, key) VALUES (?, ?, ?, ?, ?, ?) "
+        self._finish_rows()
+        span, packed = end // _SPAN, _packed(keys)
+        self._write(
+            _CHANGED,
+            lane,
+            "INSERT INTO changed (dataset, generation, partition, span, batch_end, digest, keys) VALUES (?, ?, ?, ?, ?, ?, ?) "
             "USING TIMESTAMP ?",
-            ((span, (*lane, partition, span, end, key, end)) for key in keys),
+            ((span, (*lane, partition, span, end, sha256(keys).digest(), keys, end)) for keys in packed),
         )
 
     def changed(self, lane: Lane, partition: int, after: int, upto: int) -> Iterator[bytes]:
         """See `Store`."""
+        self._see(_CHANGED, lane)
         select = (
-            "SELECT key FROM changed WHERE dataset=? AND generation=? AND partition=? AND span=? "
+            "SELECT keys FROM changed WHERE dataset=? AND generation=? AND partition=? AND span=? "
             "AND batch_end>? AND batch_end<=?"
         )
         for span in range((after + 1) // _SPAN, upto // _SPAN + 1):
-            for (key,) in self._cql.scan(select, *lane, partition, span, after, upto):
-                yield key
+            for (packed,) in self._cql.scan(select, *lane, partition, span, after, upto):
+                yield from _keys.decode(packed)
 
     def passed(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, Sums]:
         """See `Store`."""
+        self._see(_PASSED, lane)
         select = "SELECT key, sums FROM passed WHERE dataset=? AND generation=? AND bucket=? AND key IN ?"
         return {key: _sums.decode(sums) for key, sums in self._among(select, lane, lane.dataset, keys)}
 
     def write_passed(self, lane: Lane, totals: Mapping[bytes, Sums]) -> None:
         """See `Store`."""
-        at = self._date(lane, "passed")
-        self._cql.write(
+        at = self._date(lane, _PASSED)
+        self._finish_rows()
+        self._write(
+            _PASSED,
+            lane,
             "INSERT INTO passed (dataset, generation, bucket, key, sums) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
             (
                 (bucket, (*lane, bucket, key, _encode(sums), at))
@@ -409,19 +443,50 @@ class CassandraStore:
             raise ValueError(message)
         self._positions.settle()
         bucket = self._layout.bucket_of_revision(rev_id)
-        self._cql.write(
+        self._write(
+            "redactions",
+            wiki,
             "INSERT INTO redactions (wiki, bucket, rev_id, bits, clock) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP 0",
             [(bucket, (wiki, bucket, rev_id, bits, clock))],
         )
 
     def redactions(self, wiki: str, rev_ids: Sequence[int]) -> dict[int, int]:
         """The bits of those revisions of which parts are hidden."""
+        self._see("redactions", wiki)
         select = "SELECT rev_id, bits FROM redactions WHERE wiki=? AND bucket=? AND rev_id IN ?"
         placed = [(self._layout.bucket_of_revision(rev_id), rev_id) for rev_id in rev_ids]
         found: dict[int, int] = {}
         for rev_id, bits in self._cql.several(select, _asked((wiki,), placed)):
             found[rev_id] = found.get(rev_id, 0) | bits
         return found
+
+    def _write(
+        self,
+        table: str,
+        of: object,
+        statement: str,
+        rows: Iterable[tuple[Hashable, Sequence[object]]],
+    ) -> None:
+        """Write them: by the end, or inside `atomically` before anything that has to come after them."""
+        self._under_way.add((table, of))
+        self._window.send(self._cql.batches(statement, rows))
+        if not self._depth:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Wait for all that is written."""
+        self._under_way.clear()
+        self._window.finish()
+
+    def _finish_rows(self) -> None:
+        """Wait for all that has to be there before the keys of what changed, and before what was passed on."""
+        if any(table not in {_CHANGED, _PASSED} for table, _ in self._under_way):
+            self._finish()
+
+    def _see(self, table: str, of: object) -> None:
+        """Let what was written there be read."""
+        if (table, of) in self._under_way:
+            self._finish()
 
     def _settle_outside(self) -> None:
         if not self._depth:
@@ -457,6 +522,10 @@ class CassandraStore:
             update = "UPDATE bases SET sequence=?, loaded=? WHERE base=? IF sequence=?"
             if self._cql.conditional(update, following, loaded, base, sequence) is None:
                 return following
+
+    def _entities(self, keys: Iterable[str]) -> list[tuple[int, str]]:
+        """Keys of entities, with their buckets."""
+        return [(self._layout.bucket_of_entity(key), key) for key in keys]
 
     def _placed(self, dataset: str, rows: Iterable[tuple[bytes, Any]]) -> Iterator[tuple[int, bytes, Any]]:
         """The rows with their buckets."""
@@ -518,6 +587,13 @@ def _cell(key: bytes, row: bytes | None) -> bytes:
     return _TOMBSTONE if row is None else row
 
 
+def _packed(keys: Iterable[bytes]) -> Iterator[bytes]:
+    """Keys, many at a time: a statement for each costs more than the row that was changed."""
+    left = iter(sorted(keys))
+    while some := list(islice(left, _KEYS_TOGETHER)):
+        yield _encode(some)
+
+
 def _tail_date(era: int, offset: int) -> int:
     return (era << _ERA_BITS) + offset
 
@@ -540,5 +616,6 @@ _BATCH_ROW = (
 _SPEED_ROW = "SELECT row FROM speed_rows WHERE dataset=? AND generation=? AND bucket=? AND key=?"
 _ADDED = "SELECT partition, sums, version FROM accumulators WHERE dataset=? AND generation=? AND bucket=? AND key=?"
 _VERSIONS = "SELECT key, generation FROM batch_rows WHERE dataset=? AND bucket=?"
+_keys = msgspec.msgpack.Decoder(tuple[bytes, ...])
 _sums = msgspec.msgpack.Decoder(tuple[int, ...])
 _encode = msgspec.msgpack.encode

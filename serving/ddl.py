@@ -16,7 +16,7 @@ TYPES: dict[type, str] = {
     tuple: "frozen<list<text>>",
 }
 
-FORMAT = 2
+FORMAT = 3
 """Of the store's tables."""
 _STORE_TABLES = (
     """{}.settings (name text PRIMARY KEY, value bigint)
@@ -48,9 +48,9 @@ _STORE_TABLES = (
     """{}.passed (dataset text, generation bigint, bucket int, key blob, sums blob,
     PRIMARY KEY ((dataset, generation, bucket), key))
     WITH comment = 'totals that derived datasets know; written at the offsets of the lane'""",
-    """{}.changed (dataset text, generation bigint, partition int, span bigint, batch_end bigint, key blob,
-    PRIMARY KEY ((dataset, generation, partition, span), batch_end, key))
-    WITH comment = 'which rows each batch of events changed; written at its end'""",
+    """{}.changed (dataset text, generation bigint, partition int, span bigint, batch_end bigint, digest blob, keys blob,
+    PRIMARY KEY ((dataset, generation, partition, span), batch_end, digest))
+    WITH comment = 'which rows each batch of events changed, many keys by their digest; written at its end'""",
     """{}.redactions (wiki text, bucket int, rev_id bigint, bits int, clock bigint,
     PRIMARY KEY ((wiki, bucket), rev_id, bits, clock))
     WITH comment = 'what is hidden of revisions; only ever added to'""",

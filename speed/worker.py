@@ -176,12 +176,17 @@ class Worker:
             changes: dict[str, Changes] = {name: Changes() for name in self._lanes}
             for key, copies in said.items():
                 entities[key].take([state for _, state in copies], changes, self._failed)
+            changed: dict[Lane, set[bytes]] = {}
             for name, (dataset, made) in self._lanes.items():
                 if dataset.is_linked:
                     self._derived.link(dataset, changes, self._failed)
                 elif dataset.source is not None:
                     self._derived.derive(dataset, changes, self._failed)
-                self._write(batch, made.lane, changes[name])
+                changed[made.lane] = self._write(batch, made.lane, changes[name])
+            # Behind their rows, so that who follows the merged table does not read them too early.
+            for lane, keys in changed.items():
+                if keys:
+                    self._store.write_changed(lane, batch.partition, batch.end, keys)
             self._derived.note_passed(changes)
             for kept in self._lanes.values():
                 self._store.write_progress(kept.lane, batch.partition, batch.end)
@@ -220,8 +225,8 @@ class Worker:
     def _failed(self, dataset: str, place: str, error: str) -> None:
         self.outcome.failures[dataset, place] = error
 
-    def _write(self, batch: Batch, lane: Lane, changes: Changes) -> None:
-        """Rows and accumulators; then their keys, for whoever follows the merged table, so that nobody reads them too early."""
+    def _write(self, batch: Batch, lane: Lane, changes: Changes) -> set[bytes]:
+        """Rows and accumulators; returns their keys."""
         rows = {
             encode_key(key): None if row is None else encode_values(row)
             for key, (_, row) in changes.rows.items()
@@ -231,8 +236,7 @@ class Worker:
             self._store.write_rows(lane, rows)
         if sums:
             self._write_sums(batch, lane, sums)
-        if rows or sums:
-            self._store.write_changed(lane, batch.partition, batch.end, {*rows, *sums})
+        return {*rows, *sums}
 
     def _write_sums(self, batch: Batch, lane: Lane, differences: Mapping[bytes, Sums]) -> None:
         known = self._store.accumulators(lane, list(differences))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,7 +18,7 @@ from cli.stories import messages
 from shared_logic.generations import DatasetGeneration
 from shared_logic.laws import handover
 from shared_logic.memory_store import MemoryStore
-from shared_logic.partitions import partition
+from shared_logic.partitions import partition as partition_of
 from shared_logic.protocols import Log, Store
 from shared_logic.registry import registry
 from speed import loop_engine
@@ -33,6 +36,16 @@ WRITES = (
     "write_progress",
 )
 
+READS = (
+    "tails_of",
+    "speed_rows_of",
+    "speed_rows",
+    "accumulators",
+    "accumulated",
+    "changed",
+    "passed",
+    "redactions",
+)
 MOST_WRITES = 600
 """Of some batches: each writes an end, rows or sums, and progress of every dataset."""
 CRASHES = st.sets(st.integers(1, MOST_WRITES), max_size=4)
@@ -59,6 +72,73 @@ class CrashingStore(MemoryStore):
                 raise Crash
 
         return counted
+
+
+class PartlyWritingStore(CrashingStore):
+    """Writes that need not wait for one another become durable in any order; when it dies some of those under way do, others don't."""
+
+    def __init__(self, crashes: set[int]) -> None:
+        self._under_way: list[tuple[str, Callable[[], None]]] = []
+        super().__init__(crashes)
+        for name in READS:
+            setattr(self, name, self._seeing(getattr(self, name)))
+
+    @contextmanager
+    def atomically(self) -> Iterator[None]:
+        try:
+            yield
+            self._finish()
+        except Crash:
+            drawn = Random(self.writes)
+            kept = drawn.sample(self._under_way, drawn.randint(0, len(self._under_way)))
+            self._under_way.clear()
+            for _, write in kept:
+                write()
+            raise
+
+    def _seeing(self, read: Callable[..., Any]) -> Callable[..., Any]:
+        def seeing(*arguments: Any) -> Any:
+            self._finish()
+            return read(*arguments)
+
+        return seeing
+
+    def _begin(self, table: str, write: Callable[..., None], *arguments: Any) -> None:
+        self._under_way.append((table, partial(write, *arguments)))
+
+    def _finish(self) -> None:
+        writes, self._under_way[:] = list(self._under_way), []
+        Random(self.writes).shuffle(writes)
+        for _, write in writes:
+            write()
+
+    def _finish_rows(self) -> None:
+        if any(table == "rows" for table, _ in self._under_way):
+            self._finish()
+
+    def redact(self, *arguments: Any) -> None:
+        self._begin("rows", super().redact, *arguments)
+
+    def write_tails(self, partition: int, tails: Iterable[tuple[str, int, bytes]]) -> None:
+        self._begin("rows", super().write_tails, partition, list(tails))
+
+    def write_rows(self, *arguments: Any) -> None:
+        self._begin("rows", super().write_rows, *arguments)
+
+    def write_accumulators(self, *arguments: Any) -> None:
+        self._begin("rows", super().write_accumulators, *arguments)
+
+    def write_changed(self, *arguments: Any) -> None:
+        self._finish_rows()
+        self._begin("changed", super().write_changed, *arguments)
+
+    def write_passed(self, *arguments: Any) -> None:
+        self._finish_rows()
+        self._begin("passed", super().write_passed, *arguments)
+
+    def write_progress(self, *arguments: Any) -> None:
+        self._finish()
+        super().write_progress(*arguments)
 
 
 def catching_up(most: int) -> Callable[[Log, Store, Sequence[DatasetGeneration]], None]:
@@ -90,42 +170,51 @@ def ascending_cuts(log: MemoryLog, data: st.DataObject) -> Iterator[tuple[int, .
         yield low
 
 
+@pytest.mark.parametrize("store", [CrashingStore, PartlyWritingStore])
 @given(log=logs(), most=st.integers(1, 6), crashes=CRASHES, data=st.data())
 def test_merged_is_the_reference_over_all(
-    log: MemoryLog, most: int, crashes: set[int], data: st.DataObject
+    store: type[CrashingStore], log: MemoryLog, most: int, crashes: set[int], data: st.DataObject
 ) -> None:
     # given a log, two generations at any cuts, and a store that dies after some of its writes
     cuts = list(ascending_cuts(log, data))
     # when speed catches up with each of them
-    found = handover(log, CrashingStore(crashes), DATASETS, {}, cuts, catching_up(most))
+    found = handover(log, store(crashes), DATASETS, {}, cuts, catching_up(most))
     # then the merged tables are the reference's over the whole log
     assert found == []
 
 
+@pytest.mark.parametrize("store", [CrashingStore, PartlyWritingStore])
 @pytest.mark.parametrize("crash", range(1, MOST_WRITES, 11))
-def test_a_batch_that_was_begun_is_finished_before_other_partitions_go_on(crash: int) -> None:
+def test_a_batch_that_was_begun_is_finished_before_other_partitions_go_on(
+    store: type[CrashingStore], crash: int
+) -> None:
     # given edits of one editor on one day, on pages of two partitions
-    one, two = (next(n for n in range(1, 99) if partition(f"testwiki/{n}", 2) == place) for place in (0, 1))
+    one, two = (
+        next(n for n in range(1, 99) if partition_of(f"testwiki/{n}", 2) == place) for place in (0, 1)
+    )
     log = MemoryLog(2)
     for page_id, rev_id in ((one, 1), (two, 2), (one, 3), (one, 4)):
         log.append(f"testwiki/{page_id}", edit(page_id, rev_id))
     # when the store dies after one of its writes
-    found = handover(log, CrashingStore({crash}), DATASETS, {}, [(0, 0)], catching_up(1))
+    found = handover(log, store({crash}), DATASETS, {}, [(0, 0)], catching_up(1))
     # then nothing of the interrupted batch is passed on twice
     assert found == []
 
 
+@pytest.mark.parametrize("store", [CrashingStore, PartlyWritingStore])
 @pytest.mark.parametrize("name", ["~2026-17", "Helper Bot", "Alice"])
-def test_a_redone_batch_passes_on_what_its_first_try_began_with(name: str) -> None:
+def test_a_redone_batch_passes_on_what_its_first_try_began_with(
+    store: type[CrashingStore], name: str
+) -> None:
     # given a batch that changes a total, and the row that is joined beside it: the first edit of an account that is no plain one
     log = MemoryLog(1)
     for key in ("testwiki/1", "testwiki/user/7"):
         log.append(key, edit(1, 1, (7, name)))
-    whole = CrashingStore(set())
+    whole = store(set())
     assert handover(log, whole, DATASETS, {}, [(0,)], catching_up(9)) == []
     # when the store dies after any of its writes, then the redone batch takes nothing back that was never said
     for crash in range(1, whole.writes + 1):
-        assert handover(log, CrashingStore({crash}), DATASETS, {}, [(0,)], catching_up(9)) == [], crash
+        assert handover(log, store({crash}), DATASETS, {}, [(0,)], catching_up(9)) == [], crash
 
 
 def edit(page_id: int, rev_id: int, by: tuple[int, str] = (1, "Alice")) -> bytes:
