@@ -30,7 +30,7 @@ from serving.cassandra_session import Address, connected
 from serving.cassandra_store import CassandraStore
 from serving.http.access import SIMILAR_EDITORS, Access, Bearer
 from serving.http.application import application
-from serving.http.operations import Kept
+from serving.http.operations import Records
 from serving.http.query_log import QueryLog
 from serving.http.source import AT_ONCE_CASSANDRA, AT_ONCE_EMBEDDED, Source
 from serving.moment import Moment, published_together
@@ -137,7 +137,7 @@ def _serve_cassandra() -> None:
 
 def _serve(store: Callable[[], Store], at_once: int) -> None:
     known = {"bench": Bearer(sha256=sha256(SECRET.encode()).hexdigest(), roles=(SIMILAR_EDITORS,))}
-    kept = Kept(list, lambda _: [], list, list, dict)
+    kept = Records(list, lambda _: [], list, list, dict)
     source = Source(store, lambda: (0,) * PARTITIONS, at_once=at_once)
     access = Access(lambda: known, 10**9)
     with tempfile.TemporaryDirectory() as folder:

@@ -32,6 +32,8 @@ CASSANDRA_CERTIFICATE = "WIKIBRAID_CASSANDRA_CERTIFICATE"
 """Names a file: certificate and key of the client in PEM, where nodes demand one."""
 DATABASE_PASSWORD = "WIKIBRAID_DATABASE_PASSWORD"  # noqa: S105  a name
 """Names a file: the password of the user who reads MediaWiki's database, in its first line."""
+SPEED_MEMORY = "WIKIBRAID_SPEED_MEMORY"
+"""Says how much of entities a speed daemon holds in memory, as in 4GB."""
 KAFKA_OPTIONS = "WIKIBRAID_KAFKA_OPTIONS"
 """Names a file of librdkafka's options, one name=value a line, such as those of TLS and SASL."""
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from cli.configuration import SPEED_MEMORY
 from cli.failures import Failure
 from cli.output import tell
+from speed.held_entities import HELD_BYTES
 
 if TYPE_CHECKING:
     from speed.daemon_http import Watched
@@ -37,3 +40,21 @@ def answering(daemon: Watched, host: str, port: int) -> Iterator[None]:
             raise Failure(message) from error
         tell(f"health and metrics at http://{host}:{port}")
         yield
+
+
+def speed_memory() -> int:
+    """Bytes of entities that a daemon holds in memory: what the environment says, as in 4GB, else 512 MB.
+
+    Raises:
+        Failure: it is no amount of memory.
+    """
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    text = os.environ.get(SPEED_MEMORY)
+    if text is None:
+        return HELD_BYTES
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(text))
+    except ValidationError as error:
+        message = f"{SPEED_MEMORY}={text}: no amount of memory; write one as in 4GB"
+        raise Failure(message) from error

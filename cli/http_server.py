@@ -22,7 +22,7 @@ from serving.cassandra_catalogue import Catalogue, ServedStore
 from serving.cassandra_session import connected
 from serving.http.access import Access, BearersFile
 from serving.http.application import application
-from serving.http.operations import Kept
+from serving.http.operations import Records
 from serving.http.query_log import QueryLog
 from serving.http.source import AT_ONCE_CASSANDRA, AT_ONCE_EMBEDDED, Source
 from serving.sqlite_store import SqliteStore
@@ -118,7 +118,7 @@ def opened(place: Home, resources: ExitStack) -> Source:
     return Source(store, ends, happened_at, place.waiting, at_once)
 
 
-def kept(place: Home) -> Kept:
+def kept(place: Home) -> Records:
     """What is kept beside the store, for operators."""
 
     def audits() -> list[dict[str, Any]]:
@@ -150,7 +150,7 @@ def kept(place: Home) -> Kept:
         found: list[dict[str, Any]] = msgspec.to_builtins(known_drifts(place.parity))
         return found
 
-    return Kept(audits, failing, dead_letters, drifts, place.waiting_dead_letters)
+    return Records(audits, failing, dead_letters, drifts, place.waiting_dead_letters)
 
 
 def _table(path: Path) -> list[dict[str, Any]]:

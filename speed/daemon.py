@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,10 +14,11 @@ from shared_logic.definition import Dataset
 from shared_logic.events.dates import happened
 from shared_logic.fingerprint import fingerprint
 from shared_logic.generations import DatasetGeneration
-from shared_logic.protocols import Generation, Log, Store
+from shared_logic.protocols import Generation, Log, Store, Tell
 from shared_logic.registry import registry
 from speed import bytewax_engine
 from speed.families import half_flipped, left_behind
+from speed.held_entities import HELD_BYTES
 from speed.shares import Duty, Share, duties
 from speed.worker import Batch, LogTooShort, Worker, alike
 
@@ -25,7 +26,6 @@ SECONDS_BETWEEN_LOOKS = 1.0
 """At what is published, and at how far everything is."""
 MESSAGES_AT_ONCE = 2_000
 """Of a batch: it looks around between two of them only, so that one must not take minutes, whatever it keeps."""
-Tell = Callable[[str], None]
 
 
 @dataclass
@@ -109,6 +109,8 @@ class Daemon:
     share: Share
     tell: Tell
     """Told what an operator wants to read, one line each."""
+    held_bytes: int = HELD_BYTES
+    """Of entities in the memory of all workers."""
     metrics: Metrics = field(default_factory=Metrics)
     seen_at: float = 0.0
     """When it last looked around, on the monotonic clock: long ago means that it hangs."""
@@ -264,7 +266,15 @@ class Daemon:
         workers, too_late = list[Worker](), dict[str, str]()
         for group in groups:
             try:
-                workers.append(Worker(self.log, self.store, group.lanes, group.duty.partitions))
+                workers.append(
+                    Worker(
+                        self.log,
+                        self.store,
+                        group.lanes,
+                        group.duty.partitions,
+                        self.held_bytes // len(groups),
+                    )
+                )
             except LogTooShort as why:
                 # As of one that was paused for longer than the log keeps: the others go on without it.
                 too_late |= {dataset.name: str(why) for dataset, _ in group.lanes}

@@ -9,17 +9,26 @@ from shared_logic.entities import Entity, Kind, decode, entity
 from shared_logic.incremental import IncrementalEntity, Readers
 from shared_logic.protocols import Store
 
-ENTITIES_HELD = 20_000
-REVISIONS_HELD = 250_000
+HELD_BYTES = 512_000_000
 """Of all entities in memory after a batch, but for those that it touched."""
+_BYTES_OF_ENTITY, _BYTES_OF_REVISION = 3_000, 1_400
+"""About; a page of thirty revisions and thirty pages of one were measured, with two datasets."""
 
 
 class HeldEntities:
     """Entities with what their datasets kept of them, those that were needed last."""
 
-    def __init__(self, store: Store, base: str, cut: Sequence[int], readers: Mapping[Kind, Readers]) -> None:
-        """Read them from the store's base and the tails after the cut, for these readers."""
+    def __init__(
+        self,
+        store: Store,
+        base: str,
+        cut: Sequence[int],
+        readers: Mapping[Kind, Readers],
+        most_bytes: int = HELD_BYTES,
+    ) -> None:
+        """Read them from the store's base and the tails after the cut, for these readers; hold about `most_bytes`."""
         self._store, self._base, self._cut, self._readers = store, base, cut, readers
+        self._most_bytes = most_bytes
         self._by_key: OrderedDict[str, IncrementalEntity] = OrderedDict()
         self._sizes: dict[str, int] = {}
         """By key, of the entities in memory, after the last batch."""
@@ -61,8 +70,10 @@ class HeldEntities:
         for key, one in needed.items():
             self._size += one.size - self._sizes.get(key, 0)
             self._sizes[key] = one.size
-        while len(self._by_key) > len(needed) and (
-            len(self._by_key) > ENTITIES_HELD or self._size > REVISIONS_HELD
-        ):
+        while len(self._by_key) > len(needed) and self._bytes > self._most_bytes:
             key, _ = self._by_key.popitem(last=False)
             self._size -= self._sizes.pop(key)
+
+    @property
+    def _bytes(self) -> int:
+        return _BYTES_OF_ENTITY * len(self._by_key) + _BYTES_OF_REVISION * self._size

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 
-from shared_logic.protocols import LogError
+from shared_logic.protocols import LogError, Tell
 from speed.ingest import Arrived, Scope
 from speed.kafka_errors import Complaints, without_groups
 from speed.kafka_log import KafkaUnreachable
@@ -21,7 +21,6 @@ SECONDS_BETWEEN_LOOKS = 60.0
 _REQUEST_SECONDS = 30.0
 _LARGEST_RECORD = 64 * 1024 * 1024
 _FETCHED_AHEAD_KIB = 65_536
-Tell = Callable[[str], None]
 Place = tuple[str, int]
 """Topic and partition."""
 _ALL_READ = "all topics are read"

@@ -20,7 +20,7 @@ from shared_logic.protocols import Accumulator, Lane, Log, LogError, Message, St
 from shared_logic.states.page_state import PageState, hidden
 from speed.derived_rows import DerivedRows
 from speed.families import relatives
-from speed.held_entities import HeldEntities
+from speed.held_entities import HELD_BYTES, HeldEntities
 
 
 class LogTooShort(LogError):  # noqa: N818  what is wrong, not that something is
@@ -65,8 +65,11 @@ class Worker:
         store: Store,
         lanes: Sequence[DatasetGeneration],
         partitions: Sequence[int] | None = None,
+        held_bytes: int = HELD_BYTES,
     ) -> None:
         """Take over the lanes, which must be alike in base, cut and progress (see `alike`), in these partitions, else in all.
+
+        About `held_bytes` of entities stay in memory from one batch to the next.
 
         A batch that was begun and not finished is finished at once.
 
@@ -77,7 +80,11 @@ class Worker:
         self._lanes = {kept.dataset.name: kept for kept in lanes}
         self._cut = lanes[0].generation.cut
         self._held = HeldEntities(
-            store, lanes[0].generation.base, self._cut, readers([dataset for dataset, _ in lanes])
+            store,
+            lanes[0].generation.base,
+            self._cut,
+            readers([dataset for dataset, _ in lanes]),
+            held_bytes,
         )
         self._derived = DerivedRows(store, self._lanes)
         self.outcome = Outcome()

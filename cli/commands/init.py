@@ -18,7 +18,7 @@ from cli.output import print_outcome
 from serving.cassandra_keyspace import BUCKETS, bind_to_log, create_store
 from serving.cassandra_session import connected
 from shared_logic.partitions import PARTITIONS
-from speed.kafka_log import KafkaLog, Kept, Topic, create_topic
+from speed.kafka_log import KafkaLog, Retention, Topic, create_topic
 from speed.sqlite_log import SqliteLog
 
 DAY_MS = 86_400_000
@@ -53,7 +53,7 @@ def init(
         # What servers are asked comes first: nothing is bound to one that does not answer, or holds what is another's.
         identity = None
         if topic is not None:
-            identity = _made(topic, partitions, Kept(replicas, retention_days * DAY_MS or -1))
+            identity = _made(topic, partitions, Retention(replicas, retention_days * DAY_MS or -1))
         if address is not None:
             with connected(address, cassandra_security()) as cql:
                 create_store(cql, replicas, buckets)
@@ -110,7 +110,7 @@ def _databases(place: Home) -> set[Path]:
     return {*place.path.glob("log.db*"), *place.path.glob("store.db*")}
 
 
-def _made(topic: Topic, partitions: int, kept: Kept) -> str:
+def _made(topic: Topic, partitions: int, kept: Retention) -> str:
     """Make the topic where it is missing; returns its identity.
 
     Raises:

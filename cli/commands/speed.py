@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.catching_up import EngineName, catch_up, published, standing, with_families
-from cli.daemons import answering, on_signal
+from cli.daemons import answering, on_signal, speed_memory
 from cli.failures import CANNOT_KNOW, Failure
 from cli.options import (
     DEFAULT_HOME,
@@ -84,6 +84,7 @@ def daemon(
             with_families(datasets_named(names or [])),
             part,
             tell,
+            speed_memory(),
         )
         on_signal(kept.stop)
         try:

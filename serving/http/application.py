@@ -17,7 +17,7 @@ from serving.http import health, history, metrics, operations, prometheus, simil
 from serving.http.access import OPERATOR, SIMILAR_EDITORS, Access, Gate
 from serving.http.heads import Heads
 from serving.http.openapi import document
-from serving.http.operations import Kept
+from serving.http.operations import Records
 from serving.http.problems import handle
 from serving.http.query_log import QueryLog
 from serving.http.segments import Segments
@@ -37,7 +37,7 @@ def application(
     source: Source,
     datasets: Sequence[Dataset],
     access: Access,
-    kept: Kept,
+    kept: Records,
     queries: QueryLog,
     usual_wiki: str = "",
     present: Callable[[], datetime] = _now,

@@ -28,7 +28,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Records:
     """What is kept beside the store."""
 
     audits: Callable[[], Rows]
@@ -43,7 +43,7 @@ class Kept:
     """How many dead letters could still be replayed, by reason."""
 
 
-def routes(source: Source, datasets: Sequence[Dataset], kept: Kept) -> APIRouter:
+def routes(source: Source, datasets: Sequence[Dataset], kept: Records) -> APIRouter:
     """The routes."""
     router = APIRouter(prefix=PREFIX, tags=["operations"], responses=RESPONSES)
     by_name = {dataset.name: dataset for dataset in datasets}

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from serving.http.operations import Kept, state_of
+from serving.http.operations import Records, state_of
 from serving.http.source import Source
 from shared_logic.clock import SECOND_MS, from_iso
 from shared_logic.definition import Dataset
@@ -16,7 +16,7 @@ from shared_logic.definition import Dataset
 class StateCollector(Collector):
     """Lag, what is missing, the last audits and comparisons, and dead letters."""
 
-    def __init__(self, source: Source, datasets: Sequence[Dataset], kept: Kept) -> None:
+    def __init__(self, source: Source, datasets: Sequence[Dataset], kept: Records) -> None:
         """Ask nothing yet."""
         self._source, self._datasets, self._kept = source, datasets, kept
 

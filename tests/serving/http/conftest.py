@@ -17,7 +17,7 @@ import shared_logic.datasets  # noqa: F401  registers them
 from batch.table_files import read_table_folder
 from serving.http.access import OPERATOR, SIMILAR_EDITORS, Access, Bearer
 from serving.http.application import application
-from serving.http.operations import Kept
+from serving.http.operations import Records
 from serving.http.query_log import QueryLog
 from serving.http.source import Source
 from serving.standing import Waiting
@@ -114,7 +114,7 @@ def application_over(
     waiting: Waiting = dict,
     usual_wiki: str = sample.WIKI,
 ) -> FastAPI:
-    kept = Kept(lambda: AUDITS, lambda _: FAILING, lambda: LETTERS, lambda: [DRIFT], lambda: WAITING)
+    kept = Records(lambda: AUDITS, lambda _: FAILING, lambda: LETTERS, lambda: [DRIFT], lambda: WAITING)
     access = Access(lambda: KNOWN, per_minute)
     source = Source(lambda: store, ends if callable(ends) else lambda: ends, happened, waiting)
     log = queries or QueryLog(Path(mkdtemp()) / "access.log")
