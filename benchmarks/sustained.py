@@ -40,7 +40,7 @@ from stack.cassandra_node import CassandraNode, NodeSettings
 from stack.kafka_broker import BrokerSettings, KafkaBroker
 
 TOOLS = Path(__file__).parents[1] / ".tools"
-RATE, SECONDS = 1_000, 120
+RATE, SECONDS = 5_000, 120
 DATASETS = ("editor_days", "identity_reverts")
 KAFKA_PORT, CONTROLLER_PORT, CASSANDRA_PORT, STORAGE_PORT, DAEMON_PORT = (
     39_092,

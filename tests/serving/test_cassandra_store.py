@@ -49,6 +49,118 @@ def versions(cql: Cql) -> list[tuple[bytes, int, bytes]]:
     return sorted(cql.rows("SELECT key, generation, row FROM batch_rows"))
 
 
+# --- the order of writes
+
+
+class Course:
+    """What was sent and what became durable, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.happened: list[str] = []
+        tables: dict[int, str] = {}
+        batches, begin, conditional = Cql.batches, Cql.begin, Cql.begin_conditional
+
+        def noting(self_: Cql, statement: str, rows: Any) -> Iterator[Any]:
+            for made in batches(self_, statement, rows):
+                tables[id(made)] = statement.split()[2]
+                yield made
+
+        def begun(self_: Cql, statement: Any) -> Callable[[], object]:
+            table = tables[id(statement)]
+            self.happened.append(f"{table} sent")
+            finish = begin(self_, statement)
+
+            def finished() -> object:
+                done = finish()
+                self.happened.append(f"{table} durable")
+                return done
+
+            return finished
+
+        def position(self_: Cql, statement: str, *values: object) -> Any:
+            if statement.startswith("UPDATE progress"):
+                self.happened.append("position sent")
+            return conditional(self_, statement, *values)
+
+        monkeypatch.setattr(Cql, "batches", noting)
+        monkeypatch.setattr(Cql, "begin", begun)
+        monkeypatch.setattr(Cql, "begin_conditional", position)
+
+
+def test_what_must_come_later_waits_for_what_comes_before(
+    cassandra: CassandraStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a batch, as a worker writes it
+    course = Course(monkeypatch)
+    with cassandra.atomically():
+        cassandra.write_batch_end(ONE, 0, 10)
+        cassandra.write_tails(0, [("w/1", 9, b"said")])
+        cassandra.write_rows(ONE, {A: b"row"})
+        cassandra.write_accumulators(TWO, 0, {B: Accumulator((1,), 10)})
+        cassandra.write_changed(ONE, 0, 10, {A})
+        cassandra.write_changed(TWO, 0, 10, {B})
+        cassandra.write_passed(TWO, {B: (1,)})
+        cassandra.write_progress(ONE, 0, 10)
+    # then what needs no order is under way together, and nothing that does is sent too early
+    assert course.happened == [
+        "position sent",
+        *["tails sent", "speed_rows sent", "accumulators sent"],
+        *["tails durable", "speed_rows durable", "accumulators durable"],
+        *["changed sent", "changed sent", "passed sent"],
+        *["changed durable", "changed durable", "passed durable"],
+        "position sent",
+    ]
+
+
+def test_a_worker_reads_what_it_has_just_written(cassandra: CassandraStore) -> None:
+    with cassandra.atomically():
+        cassandra.write_batch_end(ONE, 0, 10)
+        cassandra.write_tails(0, [("w/1", 9, b"said")])
+        cassandra.write_rows(ONE, {A: b"row"})
+        cassandra.write_accumulators(ONE, 0, {B: Accumulator((1,), 10)})
+        cassandra.redact("w", 5, 1, 0)
+        assert cassandra.tails_of(0, ["w/1"], 0, 10) == {"w/1": [b"said"]}
+        assert cassandra.speed_rows_of(ONE, [A]) == dict(cassandra.speed_rows(ONE, b"")) == {A: b"row"}
+        assert cassandra.accumulators(ONE, [B]) == {B: {0: Accumulator((1,), 10)}}
+        assert list(cassandra.accumulated(ONE, b"")) == [(B, (1,))]
+        assert cassandra.redactions("w", [5]) == {5: 1}
+        cassandra.write_changed(ONE, 0, 10, {A, B})
+        cassandra.write_passed(ONE, {B: (1,)})
+        assert sorted(cassandra.changed(ONE, 0, 0, 10)) == [A, B]
+        assert cassandra.passed(ONE, [B]) == {B: (1,)}
+
+
+def test_a_batch_of_which_a_write_fails_makes_no_progress(
+    cassandra: CassandraStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a batch of which one write is refused, which shows only when it is waited for
+    real, left = Cql.begin, count()
+
+    def failing(self: Cql, statement: Any) -> Callable[[], object]:
+        finish = real(self, statement)
+
+        def refused() -> object:
+            finish()
+            raise Broken
+
+        return refused if next(left) == 1 else finish
+
+    monkeypatch.setattr(Cql, "begin", failing)
+
+    def batch() -> None:
+        with cassandra.atomically():
+            begun(cassandra, 10)
+            cassandra.write_progress(ONE, 0, 10)
+
+    with pytest.raises(Broken):
+        batch()
+    # then nobody takes it for done
+    assert (cassandra.progress(ONE, 0), cassandra.batch_end(ONE, 0)) == (None, 10)
+    # and it can be done again
+    batch()
+    assert (cassandra.progress(ONE, 0), speed_row(cassandra, ONE, A)) == (10, (b"row of 10",))
+
+
 # --- crashes of the node
 
 
