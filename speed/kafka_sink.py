@@ -157,7 +157,7 @@ class KafkaSink:
         newest: dict[bytes, bool] = {}
         silent = 0.0
         while low < high:
-            records = without_groups(consumer.consume(_AT_ONCE, timeout=_SECONDS_LISTENED))
+            records = without_groups(consumer.consume(min(high - low, _AT_ONCE), timeout=_SECONDS_LISTENED))
             silent = 0.0 if records else silent + _SECONDS_LISTENED
             if silent > self._patience:
                 raise self._unreachable(f"nothing of partition {partition}")
