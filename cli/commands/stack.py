@@ -33,6 +33,7 @@ ROOT = Path(__file__).parents[2]
 _JARS = ROOT / ".tools"
 SECONDS_TO_BE_UP = 300
 SECONDS_TO_END = 180
+SECONDS_BETWEEN_LOOKS = 0.01
 LINES = 40
 
 
@@ -73,6 +74,9 @@ def _supervisor(home: Path, folder: Path) -> int:
             stderr=log,
             start_new_session=True,
         )
+    # While Linux still makes the process it has no words, and would be taken for another one.
+    while process.poll() is None and not _words(process.pid):
+        time.sleep(SECONDS_BETWEEN_LOOKS)
     note(folder, Status(pid=process.pid, ready=False, servers=()))
     return process.pid
 
@@ -329,8 +333,11 @@ def _pid(home: Path) -> int | None:
     found = status(_folder(home))
     if found is None:
         return None
-    with suppress(OSError):  # it is gone
-        words = Path(f"/proc/{found.pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
-        if words[-4:] == _supervising(home):
-            return found.pid
-    return None
+    return found.pid if _words(found.pid)[-4:] == _supervising(home) else None
+
+
+def _words(pid: int) -> list[str]:
+    """Of a process' command line; none of one that is gone, or only begins."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:-1]
+    return []

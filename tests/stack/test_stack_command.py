@@ -92,6 +92,32 @@ def test_a_process_that_got_the_id_of_a_dead_supervisor_is_let_be(
     assert other.poll() is None
 
 
+def test_a_supervisor_is_known_from_its_first_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given supervisors that do nothing
+    program = tmp_path / "waits"
+    program.write_text("#!/bin/sh\nsleep 60\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    words: list[list[str]] = []
+
+    def noting(folder: Path, status: Status) -> None:
+        words.append(stack._words(status.pid))
+        note(folder, status)
+
+    monkeypatch.setattr(stack, "note", noting)
+    (tmp_path / "stack").mkdir()
+    # when they are started, each of which Linux takes a moment to make
+    for _ in range(30):
+        pid = stack._supervisor(tmp_path, tmp_path / "stack")
+        assert stack._pid(tmp_path) == pid
+        os.killpg(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    # then each is told from every other process before anybody is told of it
+    assert {tuple(told[-4:]) for told in words} == {tuple(stack._supervising(tmp_path))}
+
+
 @pytest.mark.parametrize("place", ["file", "file/below", "/proc/nowhere"])
 def test_a_folder_that_can_not_be_made_is_told(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
