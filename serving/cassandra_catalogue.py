@@ -74,6 +74,7 @@ class Catalogue(Generations):
             if before != look.rows:
                 # Also of what is published again: whoever wrote the store anew may have begun to count anew.
                 self.batch.clear()
+                self._progress.clear()
             look = self._look = _Look(begun, before, standings)
         return look.standings
 

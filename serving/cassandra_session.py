@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ssl import SSLContext
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 
 from cassandra import (
@@ -220,10 +220,13 @@ class Cql:
         window.send(statements)
         window.finish()
 
-    def begin(self, statement: Any) -> Callable[[], object]:
-        """Send a statement of the driver; what is returned waits until it is durable."""
-        future = self._session.execute_async(statement)
-        return lambda: self._finish(statement, future)
+    def begin(self, statement: Any) -> Sent:
+        """Send a statement of the driver."""
+        return Sent(statement, self._session.execute_async(statement))
+
+    def finish(self, sent: Sent) -> None:
+        """Wait until it is durable."""
+        self._finish(sent.statement, sent.future)
 
     def batches(self, statement: str, rows: Iterable[tuple[Hashable, Sequence[object]]]) -> Iterator[Any]:
         """It for each of the values, as statements of the driver; rows of one partition, which comes before the values, are together."""
@@ -297,13 +300,21 @@ class Cql:
             pause = min(2 * pause, 2.0)
 
 
+class Sent(NamedTuple):
+    """A statement of the driver that is under way."""
+
+    statement: Any
+    future: Any
+    """The driver's, of its result."""
+
+
 class Window:
     """Statements that are under way, many at a time."""
 
     def __init__(self, cql: Cql) -> None:
         """Over a connection."""
         self._cql = cql
-        self._under_way: deque[Callable[[], object]] = deque()
+        self._under_way: deque[Sent] = deque()
 
     def send(self, statements: Iterable[Any]) -> None:
         """Send statements of the driver, waiting only where too many are under way.
@@ -314,7 +325,7 @@ class Window:
         try:
             for statement in statements:
                 if len(self._under_way) == IN_FLIGHT:
-                    self._under_way.popleft()()
+                    self._cql.finish(self._under_way.popleft())
                 self._under_way.append(self._cql.begin(statement))
         except BaseException:
             self.abandon()
@@ -328,16 +339,16 @@ class Window:
         """
         try:
             while self._under_way:
-                self._under_way.popleft()()
+                self._cql.finish(self._under_way.popleft())
         except BaseException:
             self.abandon()
             raise
 
     def abandon(self) -> None:
-        """Wait for all, whatever comes of them."""
+        """Wait for all, whatever comes of them; none is sent again, which would take each its time where Cassandra is away."""
         while self._under_way:
             with suppress(Exception):
-                self._under_way.popleft()()
+                self._under_way.popleft().future.result()
 
 
 def _together(statements: list[Any]) -> Any:

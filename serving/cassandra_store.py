@@ -91,7 +91,7 @@ class CassandraStore:
         """Writes stand alone; inside, those of which none must come before the other are under way together.
 
         Positions are durable before the next other write; tails, rows and accumulators before the keys of what changed and what was
-        passed on; all of it before progress.
+        passed on; all of it before progress, before states count as loaded, and before anything is published.
         """
         self._depth += 1
         try:
@@ -119,6 +119,7 @@ class CassandraStore:
 
     def publish(self, dataset: str, number: int) -> None:
         """See `Store`."""
+        self._finish()
         self._positions.settle()
         self._generations.publish(dataset, number)
 
@@ -206,6 +207,8 @@ class CassandraStore:
             "INSERT INTO entity_states (base, bucket, key, state) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
             rows(),
         )
+        # What is hidden comes with states, and nobody writes it again once they are loaded.
+        self._finish()
         self._step_of_base(base, loaded=True)
         return count
 
@@ -221,6 +224,7 @@ class CassandraStore:
 
     def forget(self, bases: Collection[str], cut: Cut) -> None:
         """See `Store`."""
+        self._finish()
         self._positions.settle()
         buckets = range(self._layout.buckets)
         for base, loaded in self._cql.rows("SELECT base, loaded FROM bases"):

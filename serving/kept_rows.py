@@ -12,8 +12,8 @@ from shared_logic.protocols import Lane
 MOST_BYTES = 32 * 1024 * 1024
 _MOST_BYTES_OF_A_RANGE = 256 * 1024
 """Of longer ones nothing is kept: they would take the place of many short ones."""
-_OVERHEAD = 200
-"""Bytes of a row beside its values, about."""
+_OVERHEAD_OF_ROW, _OVERHEAD_OF_PLACE = 200, 400
+"""Bytes beside a row's values, and of what is known of a key or a range beside its rows, about; measured with keys of 30 bytes."""
 
 Rows = tuple[tuple[bytes, bytes], ...]
 
@@ -23,8 +23,8 @@ class KeptRows:
 
     def __init__(self) -> None:
         """Keep about `MOST_BYTES` of either."""
-        self._kept: LRUCache[tuple[Lane, bytes], bytes | None] = LRUCache(MOST_BYTES, _size_of_row)
-        self._ranges: LRUCache[tuple[Lane, bytes, bytes], Rows] = LRUCache(MOST_BYTES, _size)
+        self._kept: LRUCache[tuple[Lane, bytes], bytes | None] = LRUCache(MOST_BYTES, _size_of_one)
+        self._ranges: LRUCache[tuple[Lane, bytes, bytes], Rows] = LRUCache(MOST_BYTES, _size_of_range)
         """By prefix and start."""
         self._lock = Lock()
 
@@ -74,9 +74,13 @@ class KeptRows:
                 self._ranges[place] = tuple(few)
 
 
-def _size_of_row(row: bytes | None) -> int:
-    return _OVERHEAD + len(row or b"")
+def _size_of_row(row: bytes) -> int:
+    return _OVERHEAD_OF_ROW + len(row)
 
 
-def _size(rows: Rows) -> int:
-    return _OVERHEAD + sum(_size_of_row(row) for _, row in rows)
+def _size_of_one(row: bytes | None) -> int:
+    return _OVERHEAD_OF_PLACE + len(row or b"")
+
+
+def _size_of_range(rows: Rows) -> int:
+    return _OVERHEAD_OF_PLACE + sum(_size_of_row(row) for _, row in rows)

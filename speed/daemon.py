@@ -183,8 +183,7 @@ class Daemon:
             return False
         behind = self._look(published)
         # What was apart and has come together is kept by one worker from now on.
-        is_apart = len(groups) > len({(group.duty, group.run) for group in groups})
-        return behind > 0 or not is_apart or len(self._groups(published)) == len(groups)
+        return behind > 0 or not _are_apart(groups) or len(self._groups(published)) == len(groups)
 
     def _published(self) -> list[DatasetGeneration]:
         """What readers read of these datasets, but for those whose code is another by now, and what is made of their tables."""
@@ -226,6 +225,9 @@ class Daemon:
         """Have workers for what is published, tell what they keep, and count anew; returns the groups, a worker's each."""
         groups = self._groups(published)
         self._workers = self._workers_of(groups)
+        # Workers finish what was begun: what a crash left unequal may be at one place by now, and under load it never would be again.
+        if _are_apart(groups) and len(again := self._groups(published)) < len(groups):
+            groups, self._workers = again, self._workers_of(again)
         self._counted, self._moved = (0, 0), {}
         for dataset, made in published:
             self.metrics.generation.labels(dataset.name).set(made.number)
@@ -341,3 +343,8 @@ class Daemon:
         dated = happened(batch.messages[-1].value)
         if dated is not None:
             self.metrics.freshness.observe(max(0.0, time.time() - dated / SECOND_MS))
+
+
+def _are_apart(groups: Sequence[_Group]) -> bool:
+    """Whether one worker could keep what several do, if it were at one place."""
+    return len(groups) > len({(group.duty, group.run) for group in groups})

@@ -263,22 +263,43 @@ def alike(
     """The lanes in groups that one worker can keep: same run, base and cut, same progress and begun batches in these partitions.
 
     Lanes that read one another's tables are together too where a crash in the midst of a batch's first or last writes left them
-    unequal: apart they could not redo it.
+    unequal: apart they could not redo it. Others are not with them then: these may have come to the same place by other batches, and
+    what they had added of this one would be added again.
     """
     places = tuple(partitions)
-    groups: dict[tuple[object, ...], list[DatasetGeneration]] = {}
-    first_of: dict[tuple[str, str], _Standing] = {}
-    for kept in lanes:
-        (dataset, made), lane = kept, kept.lane
-        standing = tuple(
-            (store.progress(lane, partition), store.batch_end(lane, partition)) for partition in places
+    standings = {
+        kept.lane: tuple(
+            (store.progress(kept.lane, partition), store.batch_end(kept.lane, partition))
+            for partition in places
         )
-        family = relatives(dataset, [other for other, its in lanes if its.run == made.run])[0].name
-        first = first_of.setdefault((made.run, family), standing)
-        if _of_one_batch(first, standing):
-            standing = first
-        groups.setdefault((made.run, made.base, made.cut, standing), []).append(kept)
+        for kept in lanes
+    }
+    families = _families(lanes)
+    first_of: dict[tuple[str, str], _Standing] = {}
+    for lane, family in families.items():
+        first_of.setdefault(family, standings[lane])
+    unequal = {
+        family
+        for lane, family in families.items()
+        if standings[lane] != first_of[family] and _of_one_batch(first_of[family], standings[lane])
+    }
+    groups: dict[tuple[object, ...], list[DatasetGeneration]] = {}
+    for kept in lanes:
+        made, family, standing = kept.generation, families[kept.lane], standings[kept.lane]
+        redone = None
+        if family in unequal and _of_one_batch(first_of[family], standing):
+            redone, standing = family, first_of[family]
+        groups.setdefault((made.run, made.base, made.cut, standing, redone), []).append(kept)
     return list(groups.values())
+
+
+def _families(lanes: Sequence[DatasetGeneration]) -> dict[Lane, tuple[str, str]]:
+    """By lane its run, and the first of the datasets of that run with which it is connected by what they read."""
+    found = {}
+    for dataset, made in lanes:
+        of_run = [other for other, its in lanes if its.run == made.run]
+        found[made.lane] = made.run, relatives(dataset, of_run)[0].name
+    return found
 
 
 _Standing = tuple[tuple[int | None, int | None], ...]

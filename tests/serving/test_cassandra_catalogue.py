@@ -178,6 +178,20 @@ def test_rows_of_a_candidate_are_not_remembered(cassandra: CassandraStore, serve
     assert list(served.batch_rows(lane, key)) == [(key, ROWS[key])]
 
 
+def test_progress_of_what_is_no_longer_read_is_forgotten(
+    cassandra: CassandraStore, served: ServedStore, catalogue: Catalogue
+) -> None:
+    # given a server that was asked for progress of one generation after the other
+    for number in (1, 2, 3):
+        lane = made(cassandra, number)
+        cassandra.publish(LINE, number)
+        time.sleep(SECONDS_A_LOOK_IS_KEPT)
+        assert served.published(LINE) == cassandra.published(LINE)
+        assert served.progress_of(lane) == {}
+    # then it knows that of the newest
+    assert list(catalogue._progress) == [lane]
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # which is only read
 @given(
     asked=st.lists(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from serving.cassandra_keyspace import bind_to_log, create_store
 from serving.cassandra_layout import Layout
-from serving.cassandra_session import Address, Cql, connected
+from serving.cassandra_session import Address, Cql, Sent, connected
 from serving.cassandra_store import (
     CassandraStore,
     LeaseLost,
@@ -508,6 +508,45 @@ def test_states_are_there_when_all_are(cassandra: CassandraStore) -> None:
     cassandra.load_states("base", [("w/1", b"2")])
     assert cassandra.has_states("base")
     assert cassandra.states_of("base", ["w/1"]) == {"w/1": b"2"}
+
+
+class Late:
+    """A statement that arrives when it is waited for, and no earlier."""
+
+    def __init__(self, send: Callable[[], Any]) -> None:
+        self.result = send
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Statements arrive as late as they may."""
+
+    def begin(self: Cql, statement: Any) -> Sent:
+        return Sent(statement, Late(lambda: self._session.execute(statement)))
+
+    monkeypatch.setattr(Cql, "begin", begin)
+
+
+@pytest.mark.usefixtures("late")
+def test_what_is_hidden_is_there_when_states_are(cassandra: CassandraStore, cql: Cql) -> None:
+    # given a batch run that notes what is hidden and loads states
+    with cassandra.atomically():
+        cassandra.redact("w", 7, 2, 5)
+        cassandra.load_states("base", [("w/1", b"state")])
+        # then whoever finds the states finds what is hidden, even if the process ends here
+        found = another(cql)
+        assert found.has_states("base")
+        assert found.redactions("w", [7]) == {7: 2}
+
+
+@pytest.mark.usefixtures("late")
+def test_what_is_published_is_there(cassandra: CassandraStore, cql: Cql) -> None:
+    cassandra.add_generation(generation("d", 1))
+    with cassandra.atomically():
+        begun(cassandra, 10)
+        cassandra.write_passed(ONE, {A: (1,)})
+        cassandra.publish("d", 1)
+        assert another(cql).passed(ONE, [A]) == {A: (1,)}
 
 
 def test_rows_of_any_size(cassandra: CassandraStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
@@ -70,7 +71,7 @@ def test_long_ranges_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_was_used_last_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     # given memory for two rows
-    monkeypatch.setattr(kept_rows, "MOST_BYTES", 500)
+    monkeypatch.setattr(kept_rows, "MOST_BYTES", 900)
     kept, stored = KeptRows(), Stored()
     for key in (b"a", b"b", b"a", b"c"):
         kept.rows_of(ONE, [key], stored.of)
@@ -79,6 +80,29 @@ def test_what_was_used_last_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     for key in (b"a", b"c", b"b"):
         kept.rows_of(ONE, [key], stored.of)
     assert stored.asked == [[b"b"]]
+
+
+@pytest.mark.parametrize("size", [0, 40, 1_000])
+@pytest.mark.parametrize("rows", [None, 1, 20])
+def test_no_more_memory_is_taken_than_is_said(
+    monkeypatch: pytest.MonkeyPatch, size: int, rows: int | None
+) -> None:
+    # given many more rows, or ranges of rows, than fit
+    most = 1024 * 1024
+    monkeypatch.setattr(kept_rows, "MOST_BYTES", most)
+    kept = KeptRows()
+    tracemalloc.start()
+    for number in range(5_000):
+        key, lane = b"a wiki with a name\0\0%08d" % number, Lane("d", 1)
+        if rows is None:
+            kept.rows_of(lane, [key], lambda keys: {keys[0]: bytes(size)} if size else {})
+        else:
+            found = [(key + b"%04d" % place, bytes(size)) for place in range(rows)]
+            list(kept.rows(lane, key, b"", lambda found=found: iter(found)))
+    # then what is kept takes about as much as is said, and not much less
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.6 * most < taken < 1.2 * most
 
 
 def test_nothing_is_left_of_what_was_cleared() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import shared_logic.datasets  # noqa: F401  registers them
+from cli.daemons import speed_memory
+from cli.failures import Failure
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
 from shared_logic.generations import DatasetGeneration, next_number
@@ -17,6 +19,7 @@ from shared_logic.protocols import Cut, Lane, Store
 from shared_logic.registry import registry
 from speed import daemon
 from speed.daemon import Daemon
+from speed.held_entities import HELD_BYTES
 from speed.ingest import ingest
 from speed.loop_engine import run_until_idle
 from speed.memory_log import MemoryLog
@@ -258,3 +261,23 @@ def test_a_running_daemon_follows_a_flip_and_a_rollback(
     assert seconds
     year = 365 * 86_400
     assert year < seconds / count < 100 * year
+
+
+@pytest.mark.parametrize(
+    "text,expected", [(None, HELD_BYTES), ("4GB", 4 * 10**9), ("1.5GiB", 3 * 2**29), ("0", 0)]
+)
+def test_how_much_a_daemon_holds_can_be_told(
+    text: str | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if text is not None:
+        monkeypatch.setenv("WIKIBRAID_SPEED_MEMORY", text)
+    assert speed_memory() == expected
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1", "4 apples"])
+def test_what_is_no_amount_of_memory_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WIKIBRAID_SPEED_MEMORY", text)
+    with pytest.raises(
+        Failure, match=f"WIKIBRAID_SPEED_MEMORY={text}: no amount of memory; write one as in 4GB"
+    ):
+        speed_memory()

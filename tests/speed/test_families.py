@@ -60,13 +60,13 @@ class KilledStore(MemoryStore):
 
     def __init__(self, method: str, after: int) -> None:
         super().__init__()
-        self._left = after
+        self.left = after
         write = getattr(self, method)
 
         def counted(lane: Lane, partition: int, offset: int) -> None:
             write(lane, partition, offset)
-            self._left -= 1
-            if not self._left:
+            self.left -= 1
+            if not self.left:
                 raise Killed
 
         setattr(self, method, counted)
@@ -90,6 +90,41 @@ def test_a_family_is_kept_together_after_a_crash_between_its_writes(
     assert differences(store, lanes_of(store), expected) == []
     for made in lanes_of(store):
         assert [store.progress(made.lane, partition) for partition in range(PARTITIONS)] == list(log.ends())
+
+
+def test_what_came_to_the_same_place_by_other_batches_is_not_redone_with_a_family(log: SqliteLog) -> None:
+    # given a rollup that came to the end of the log in small batches
+    store = KilledStore("write_progress", 0)
+    beside = registry["user_hours"]
+    loaded(store, (*FAMILY, beside), "run", (0,) * PARTITIONS)
+    lanes = [DatasetGeneration(dataset, store.generations(dataset.name)[-1]) for dataset in (*FAMILY, beside)]
+    run_until_idle(Worker(log, store, lanes[-1:]), most=7)
+    # and a family that came there in one, of which one lane says so, and the other not yet
+    store.left = (PARTITIONS - 1) * len(FAMILY) + 1
+    with pytest.raises(Killed):
+        run_until_idle(Worker(log, store, lanes[:-1]), most=10_000)
+    # when the family's last batch is redone
+    for group in alike(store, range(PARTITIONS), lanes):
+        run_until_idle(Worker(log, store, group), most=20)
+    # then nothing of it is added to the rollup again
+    expected = reference([*FAMILY, beside], states_before(log, log.ends(), {}))
+    assert differences(store, lanes, expected) == []
+
+
+def test_what_a_crash_left_unequal_is_kept_by_one_worker_at_once(log: SqliteLog) -> None:
+    # given a worker of a family and a table beside it that died when it had told the progress of one of them
+    store, told = KilledStore("write_progress", 1), list[str]()
+    datasets = (*FAMILY, registry["page_current"])
+    loaded(store, datasets, "run", (0,) * PARTITIONS)
+    lanes = [DatasetGeneration(dataset, store.generations(dataset.name)[-1]) for dataset in datasets]
+    with pytest.raises(Killed):
+        run_until_idle(Worker(log, store, lanes), most=50)
+    # when a daemon begins, of which the workers finish what was begun
+    for dataset in datasets:
+        store.publish(dataset.name, 1)
+    assert names_kept(keeper(log, store, told)) == {dataset.name for dataset in datasets}
+    # then one keeps all from then on
+    assert told == ["keeps 3 datasets with 1 workers"]
 
 
 def keeper(log: SqliteLog, store: MemoryStore, told: list[str]) -> Daemon:
