@@ -392,14 +392,3 @@ def test_a_mistake_in_a_datasets_module_is_one_clear_line(tmp_path: Path, mistak
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith(f"wikibraid: {datasets / 'fresh.py'}, line ")
     assert says in line
-
-
-@pytest.mark.parametrize("text", ["much", "-1GB", ""])
-def test_no_amount_of_memory(run: Run, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    assert run("init")[0] == 0
-    monkeypatch.setenv("WIKIBRAID_SPEED_MEMORY", text)
-    code, _, said = run("speed", "daemon")
-    assert code == MISTAKE
-    assert f"WIKIBRAID_SPEED_MEMORY={text}: no amount of memory; write one as in 4GB" in " ".join(
-        said.split()
-    )

@@ -58,24 +58,21 @@ class Course:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.happened: list[str] = []
         tables: dict[int, str] = {}
-        batches, begin, conditional = Cql.batches, Cql.begin, Cql.begin_conditional
+        batches, begin, finish = Cql.batches, Cql.begin, Cql.finish
+        conditional = Cql.begin_conditional
 
         def noting(self_: Cql, statement: str, rows: Any) -> Iterator[Any]:
             for made in batches(self_, statement, rows):
                 tables[id(made)] = statement.split()[2]
                 yield made
 
-        def begun(self_: Cql, statement: Any) -> Callable[[], object]:
-            table = tables[id(statement)]
-            self.happened.append(f"{table} sent")
-            finish = begin(self_, statement)
+        def begun(self_: Cql, statement: Any) -> Sent:
+            self.happened.append(f"{tables[id(statement)]} sent")
+            return begin(self_, statement)
 
-            def finished() -> object:
-                done = finish()
-                self.happened.append(f"{table} durable")
-                return done
-
-            return finished
+        def finished(self_: Cql, sent: Sent) -> None:
+            finish(self_, sent)
+            self.happened.append(f"{tables[id(sent.statement)]} durable")
 
         def position(self_: Cql, statement: str, *values: object) -> Any:
             if statement.startswith("UPDATE progress"):
@@ -84,6 +81,7 @@ class Course:
 
         monkeypatch.setattr(Cql, "batches", noting)
         monkeypatch.setattr(Cql, "begin", begun)
+        monkeypatch.setattr(Cql, "finish", finished)
         monkeypatch.setattr(Cql, "begin_conditional", position)
 
 
@@ -134,18 +132,14 @@ def test_a_batch_of_which_a_write_fails_makes_no_progress(
     cassandra: CassandraStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given a batch of which one write is refused, which shows only when it is waited for
-    real, left = Cql.begin, count()
+    real, left = Cql.finish, count()
 
-    def failing(self: Cql, statement: Any) -> Callable[[], object]:
-        finish = real(self, statement)
-
-        def refused() -> object:
-            finish()
+    def failing(self: Cql, sent: Sent) -> None:
+        real(self, sent)
+        if next(left) == 1:
             raise Broken
 
-        return refused if next(left) == 1 else finish
-
-    monkeypatch.setattr(Cql, "begin", failing)
+    monkeypatch.setattr(Cql, "finish", failing)
 
     def batch() -> None:
         with cassandra.atomically():

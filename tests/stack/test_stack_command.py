@@ -92,9 +92,7 @@ def test_a_process_that_got_the_id_of_a_dead_supervisor_is_let_be(
     assert other.poll() is None
 
 
-def test_a_supervisor_is_known_from_its_first_moment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_supervisor_is_known_from_its_first_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # given supervisors that do nothing
     program = tmp_path / "waits"
     program.write_text("#!/bin/sh\nsleep 60\n")
