@@ -1,7 +1,7 @@
 """The API under open load: requests start when they are due, whether or not earlier ones have been answered.
 
 Latency counts from the moment at which a request was due, so that a server that falls behind can't hide it. Beside it the same
-server's answer without any read.
+server's answer without any read. `python -m benchmarks.api [REQUESTS_A_SECOND]`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -55,13 +56,13 @@ RATE, CONNECTIONS, SECONDS = 200, 50, 15
 SECRET = "benchmark"  # noqa: S105  of a server that lives for a minute
 
 
-def results() -> Iterator[Result]:
+def results(rate: int = RATE) -> Iterator[Result]:
     """Point reads, and lists of neighbours, on the embedded store and on Cassandra."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.db"
         with SqliteStore(path) as store:
             pages, names = _filled(store)
-        yield from _measured("embedded", pages, names, _serve_embedded, path)
+        yield from _measured("embedded", rate, pages, names, _serve_embedded, path)
         settings = NodeSettings(
             folder=Path(folder) / "cassandra", jars=CASSANDRA, port=CASSANDRA_PORT, storage_port=STORAGE_PORT
         )
@@ -69,11 +70,16 @@ def results() -> Iterator[Result]:
             with connected(ADDRESS) as cql:
                 create_store(cql)
                 _filled(CassandraStore(cql, registry.values()))
-            yield from _measured("Cassandra", pages, names, _serve_cassandra)
+            yield from _measured("Cassandra", rate, pages, names, _serve_cassandra)
 
 
 def _measured(
-    where: str, pages: Sequence[int], names: Sequence[str], serve: Callable[..., None], *things: object
+    where: str,
+    rate: int,
+    pages: Sequence[int],
+    names: Sequence[str],
+    serve: Callable[..., None],
+    *things: object,
 ) -> Iterator[Result]:
     server = multiprocessing.get_context("spawn").Process(target=serve, args=things, daemon=True)
     server.start()
@@ -85,10 +91,10 @@ def _measured(
 
             A round that isn't counted goes before: Java compiles what it runs often, and the server prepares its statements.
             """
-            asyncio.run(_load(paths))
+            asyncio.run(_load(paths, rate))
             before = cpu_seconds(server.pid)
-            times = asyncio.run(_load(paths))
-            return times, (cpu_seconds(server.pid) - before) / (RATE * SECONDS)
+            times = asyncio.run(_load(paths, rate))
+            return times, (cpu_seconds(server.pid) - before) / (rate * SECONDS)
 
         nothing = load(["/health/live"])
         rows = load([f"/v1/page_current/{WIKI}?page_id={page}" for page in pages])
@@ -98,7 +104,7 @@ def _measured(
         server.join()
     for what, loaded in (("a row by key", rows), ("similar users, 50 neighbours", users)):
         yield Result(
-            what=f"API, {where}, {what}: p50 and p99 at {RATE}/s open loop, {CONNECTIONS} connections / an answer without a read",
+            what=f"API, {where}, {what}: p50 and p99 at {rate}/s open loop, {CONNECTIONS} connections / an answer without a read",
             ours=_told(*loaded),
             peer=_told(*nothing),
             ratio=f"{_p99(loaded[0]) / _p99(nothing[0]):.1f}x",
@@ -161,7 +167,7 @@ def _await() -> None:
     raise TimeoutError(message)
 
 
-async def _load(paths: Sequence[str]) -> list[float]:
+async def _load(paths: Sequence[str], rate: int) -> list[float]:
     """Seconds from when each request was due to its answer."""
     # httpx looks through all that wait for a connection at each answer, so that of a server that falls behind it takes the CPU too.
     from aiohttp import ClientSession, TCPConnector
@@ -180,12 +186,12 @@ async def _load(paths: Sequence[str]) -> list[float]:
 
         begun = time.perf_counter()
         tasks = []
-        for number in range(RATE * SECONDS):
-            due = begun + number / RATE
+        for number in range(rate * SECONDS):
+            due = begun + number / rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             tasks.append(asyncio.create_task(ask(number, due)))
         await asyncio.gather(*tasks)
-    return times[RATE:]
+    return times[rate:]
 
 
 def _p99(times: Sequence[float]) -> float:
@@ -197,5 +203,5 @@ def _told(times: Sequence[float], cpu: float) -> str:
 
 
 if __name__ == "__main__":
-    for result in results():
+    for result in results(*map(int, sys.argv[1:])):
         print(result)
