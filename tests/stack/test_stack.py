@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -164,12 +165,15 @@ def assert_whole(home: Path, names: Sequence[str], number: int) -> None:
 
 def addresses_of(home: Path) -> set[tuple[str, int]]:
     """Where its processes listen, as IP address and port."""
-    return {
-        (socket.laddr.ip.removeprefix("::ffff:"), socket.laddr.port)
-        for pid in processes_of(home)
-        for socket in psutil.Process(pid).net_connections("inet")
-        if socket.status == psutil.CONN_LISTEN
-    }
+    found = set()
+    for pid in processes_of(home):
+        with suppress(psutil.NoSuchProcess):  # Airflow has some that live for a moment
+            found |= {
+                (socket.laddr.ip.removeprefix("::ffff:"), socket.laddr.port)
+                for socket in psutil.Process(pid).net_connections("inet")
+                if socket.status == psutil.CONN_LISTEN
+            }
+    return found
 
 
 def restarts_of(run: Run, server: str) -> int:
