@@ -341,7 +341,7 @@ class _Reader:
 def create_topic(
     topic: Topic,
     partitions: int = PARTITIONS,
-    kept: Retention | None = None,
+    retention: Retention | None = None,
     options: Mapping[str, str] | None = None,
 ) -> None:
     """Make the topic where it is missing; how many partitions it has is never changed afterwards.
@@ -349,7 +349,7 @@ def create_topic(
     Raises:
         KafkaUnreachable: no broker answers, or it refuses.
     """
-    how = kept or Retention()
+    how = retention or Retention()
     complaints = Complaints()
     base = {"bootstrap.servers": topic.brokers, "log_level": 0, "error_cb": complaints}
     admin = AdminClient({**base, **dict(options or {})})

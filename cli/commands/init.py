@@ -110,14 +110,14 @@ def _databases(place: Home) -> set[Path]:
     return {*place.path.glob("log.db*"), *place.path.glob("store.db*")}
 
 
-def _made(topic: Topic, partitions: int, kept: Retention) -> str:
+def _made(topic: Topic, partitions: int, retention: Retention) -> str:
     """Make the topic where it is missing; returns its identity.
 
     Raises:
         KafkaUnreachable: no broker answers.
         Failure: it is there with another number of partitions.
     """
-    create_topic(topic, partitions, kept, kafka_options())
+    create_topic(topic, partitions, retention, kafka_options())
     with KafkaLog(topic, kafka_options()) as log:
         if log.partitions != partitions:
             message = f"the topic {topic.name} has {log.partitions} partitions already; give --partitions {log.partitions}, or another topic"

@@ -12,8 +12,8 @@ from serving.standing import Waiting
 from shared_logic.protocols import Cut, Generation, Store
 
 AT_ONCE_EMBEDDED, AT_ONCE_CASSANDRA = 3, 8
-"""Threads that read the embedded store wait for Python and nothing else. The more there are, the more CPU a statement costs them: with 40 of
-them, and as many requests waiting after a pause of a second, a server of 400 requests/s answers 100 from then on."""
+"""Threads that read the embedded store wait for Python and nothing else. The more there are, the more CPU a statement costs them, so that
+a server behind which many requests have come to wait would never catch up."""
 SECONDS_ENDS_ARE_KEPT = 0.5
 SECONDS_A_MOMENT_IS_KEPT = 0.5
 SECONDS_A_FAILURE_IS_KEPT = 5.0
