@@ -8,7 +8,6 @@ shows as an age that grows.
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
@@ -26,7 +25,7 @@ import msgspec
 
 import shared_logic.datasets  # noqa: F401  registers the datasets
 from benchmarks.result import Result
-from benchmarks.story import WIKI, edits, event
+from benchmarks.story import WIKI, edits_in_bursts, event
 from cli.home import Home
 from serving.cassandra_keyspace import create_store
 from serving.cassandra_session import Address, connected
@@ -49,9 +48,7 @@ KAFKA_PORT, CONTROLLER_PORT, CASSANDRA_PORT, STORAGE_PORT, DAEMON_PORT = (
     37_000,
     39_464,
 )
-FEWEST_PAGES, EDITS_OF_A_PAGE = 20_000, 30
-MEMORY = "8GB"
-"""For entities in the daemon: all of 3,000,000 events find room."""
+PAGES = 1_500_000
 TICK = 0.25
 """Seconds between appends of the producer: each waits until what it sent is on disk."""
 LOOK = 0.1
@@ -122,7 +119,6 @@ def _daemon(home: Path) -> subprocess.Popen[bytes]:
             [sys.executable, "-m", "cli.main", *words],
             stdout=log,
             stderr=log,
-            env=os.environ | {"WIKIBRAID_SPEED_MEMORY": MEMORY},
         )
 
 
@@ -182,7 +178,7 @@ def _produced(
     with KafkaLog(topic) as log:
         ends = list(log.ends())
         first = sum(ends)
-        told = edits(first + rate * seconds, pages=max(FEWEST_PAGES, rate * seconds // EDITS_OF_A_PAGE))
+        told = edits_in_bursts(first + rate * seconds, pages=PAGES)
         for _ in range(first):
             next(told)
         step = max(1, int(rate * TICK))

@@ -44,6 +44,14 @@ class Layout:
         end = _end_of_head(self._head_of(dataset), key)
         return self._of(key if end is None else key[:end])
 
+    def head(self, dataset: str, key: bytes) -> bytes | None:
+        """The head of a key or of a key's beginning; None where it has no whole one, or no row of the table was ever written."""
+        if dataset not in self._noted:
+            self._head_of(dataset)
+        noted = self._noted.get(dataset)
+        end = None if noted is None else _end_of_head(noted, key)
+        return None if end is None else key[:end]
+
     def buckets_of(self, dataset: str, prefix: bytes) -> Sequence[int]:
         """Those of all rows whose keys start with the prefix."""
         end = _end_of_head(self._head_of(dataset), prefix)

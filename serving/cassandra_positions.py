@@ -24,6 +24,8 @@ Place = tuple[Lane, int]
 """A partition of a lane."""
 _TRIES = 5
 """To take what somebody else still writes."""
+_STEP_BITS = 20
+"""Of a date: so many writes can follow each other within one batch of events."""
 
 _UPDATE = (
     "UPDATE progress SET epoch=?, owner=?, batch_end=?, position=? WHERE dataset=? AND generation=? AND partition=? "
@@ -66,6 +68,8 @@ class Positions:
         self._lost: set[Place] = set()
         self._begun: dict[Place, tuple[_Standing, Callable[[], Mapping[str, Any] | None]]] = {}
         self._ends: dict[Lane, dict[int, int]] = {}
+        self._steps: dict[tuple[Lane, str], int] = {}
+        """How often a table of a lane was dated in its batch."""
 
     def take(self, places: Sequence[Place]) -> None:
         """Own all of these from now on, as they are: whoever owned one of them is refused with the next batch, in any of them.
@@ -127,6 +131,7 @@ class Positions:
 
     def begin_batch_end(self, lane: Lane, partition: int, offset: int) -> None:
         """Send the end of a batch; it is durable, or refused, when it is settled."""
+        self._steps = {(of, table): step for (of, table), step in self._steps.items() if of != lane}
         self._begin((lane, partition), lambda row: replace(row, batch_end=offset))
 
     def settle(self) -> None:
@@ -153,15 +158,18 @@ class Positions:
         for lane in taken:
             self._read_ends(lane)
 
-    def version(self, lane: Lane) -> int:
-        """The sum of the ends of batches that were begun: what rows of the lane are dated by.
+    def date(self, lane: Lane, table: str) -> int:
+        """What the next write of that table of the lane is dated by: the sum of the ends of batches that were begun, and a step.
 
         Of one row it only grows: with each batch, and from one owner to the next, who reads the ends of all partitions after taking
         over. A batch that is redone has the same, or a higher one if other partitions went on.
         """
+        self.settle()
         if lane not in self._ends:
             self._read_ends(lane)
-        return sum(self._ends[lane].values())
+        step = self._steps.get((lane, table), 0)
+        self._steps[lane, table] = step + 1
+        return (sum(self._ends[lane].values()) << _STEP_BITS) + step
 
     def _told_of(self, column: str, lane: Lane, partition: int) -> int | None:
         place = lane, partition

@@ -9,8 +9,10 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ssl import SSLContext
+from types import MethodType
 from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
+from weakref import WeakMethod
 
 from cassandra import (
     AuthenticationFailed,
@@ -138,7 +140,7 @@ def connected(
         "auth_provider": PlainTextAuthProvider(*known.login) if known.login else None,
         "ssl_context": known.tls,
         # The driver's choice depends on what else is imported, and asyncore is gone from Python 3.12 on.
-        "connection_class": LibevConnection,
+        "connection_class": _Connection,
         "execution_profiles": {EXEC_PROFILE_DEFAULT: profile},
         "protocol_version": ProtocolVersion.V5,
         "reconnection_policy": ConstantReconnectionPolicy(1.0, max_attempts=None),
@@ -349,6 +351,27 @@ class Window:
         while self._under_way:
             with suppress(Exception):
                 self._under_way.popleft().future.result()
+
+
+class _Connection(LibevConnection):  # type: ignore[misc]  # the driver is not typed
+    """One whose clocks hold no statement: a statement holds its clock, and both would stay until the cycle collector finds them."""
+
+    @classmethod
+    def create_timer(cls, timeout: float, callback: Callable[[], object]) -> Any:
+        """See the driver: call back after so many seconds, where whoever is to be called is still there."""
+        return super().create_timer(timeout, _weakly(callback))
+
+
+def _weakly(callback: Callable[[], object]) -> Callable[[], object]:
+    if not isinstance(callback, MethodType):
+        return callback
+    of_whom = WeakMethod(callback)
+
+    def call() -> None:
+        if (method := of_whom()) is not None:
+            method()
+
+    return call
 
 
 def _together(statements: list[Any]) -> Any:

@@ -1,9 +1,12 @@
-"""Batch rows in the memory of a server: those of a published generation never change, so that they are only given up, never wrong."""
+"""Rows in the memory of a server, until they are given up: for want of room, or because somebody says that they are others by now."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
 from threading import Lock
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from cachetools import LRUCache
 
@@ -12,75 +15,124 @@ from shared_logic.protocols import Lane
 MOST_BYTES = 32 * 1024 * 1024
 _MOST_BYTES_OF_A_RANGE = 256 * 1024
 """Of longer ones nothing is kept: they would take the place of many short ones."""
-_OVERHEAD_OF_ROW, _OVERHEAD_OF_PLACE = 200, 400
-"""Bytes beside a row's values, and of what is known of a key or a range beside its rows, about; measured with keys of 30 bytes."""
+_MOST_BYTES_OF_A_HEAD = 1024 * 1024
+"""Of the ranges of one head together, but for the one that was read last."""
+_OVERHEAD_OF_ROW, _OVERHEAD_OF_PLACE, _OVERHEAD_OF_HEAD = 200, 450, 300
+"""Bytes beside a row's values, of what is known of a key or a range beside its rows, and of a head, about; measured with keys of 30 bytes."""
 
-Rows = tuple[tuple[bytes, bytes], ...]
+V = TypeVar("V")
 
 
-class KeptRows:
-    """Rows and ranges of rows, the last used of which are kept; for any number of threads."""
+class _Nothing(Enum):
+    """What there is of a key that has no row."""
 
-    def __init__(self) -> None:
-        """Keep about `MOST_BYTES` of either."""
-        self._kept: LRUCache[tuple[Lane, bytes], bytes | None] = LRUCache(MOST_BYTES, _size_of_one)
-        self._ranges: LRUCache[tuple[Lane, bytes, bytes], Rows] = LRUCache(MOST_BYTES, _size_of_range)
-        """By prefix and start."""
+    NOTHING = 0
+
+
+_Found: TypeAlias = V | Literal[_Nothing.NOTHING]
+_Ranges: TypeAlias = dict[tuple[bytes, bytes], tuple[tuple[bytes, V], ...]]
+"""Rows by prefix and start."""
+
+
+class KeptRows(Generic[V]):
+    """Values by key, and ranges of them, the last used of which are kept; for any number of threads.
+
+    What is read while rows are given up is not kept: nobody knows whether it was read before or after these were written anew.
+    """
+
+    def __init__(self, size: Callable[[V], int]) -> None:
+        """Keep about `MOST_BYTES` of either; `size` tells how many bytes a value takes."""
+        self._size = size
+        self._kept: LRUCache[tuple[Lane, bytes], _Found[V]] = LRUCache(MOST_BYTES, self._size_of_one)
+        self._ranges: LRUCache[tuple[Lane, bytes], _Ranges[V]] = LRUCache(MOST_BYTES, self._size_of_ranges)
+        """By the head of their keys (see `rows`)."""
         self._lock = Lock()
+        self._given_up: Counter[Lane | None] = Counter()
+        """How often rows of a lane were, and (None) all."""
 
     def clear(self) -> None:
         """Give all up."""
         with self._lock:
             self._kept.clear()
             self._ranges.clear()
+            self._given_up = Counter({None: self._given_up[None] + 1})
+
+    def give_up(self, lane: Lane, keys: Iterable[bytes], head: Callable[[bytes], bytes | None]) -> None:
+        """Give up these keys, and all ranges of their heads."""
+        with self._lock:
+            self._given_up[lane] += 1
+            for key in keys:
+                self._kept.pop((lane, key), None)
+                if (its := head(key)) is not None:
+                    self._ranges.pop((lane, its), None)
+
+    def give_up_lane(self, lane: Lane) -> None:
+        """Give up all of a lane."""
+        with self._lock:
+            self._given_up[lane] += 1
+            for kept in (self._kept, self._ranges):
+                for place in [place for place in kept if place[0] == lane]:
+                    del kept[place]
 
     def rows_of(
-        self, lane: Lane, keys: Sequence[bytes], read: Callable[[Sequence[bytes]], Mapping[bytes, bytes]]
-    ) -> Mapping[bytes, bytes]:
-        """The rows that these keys have in a published generation; `read` is asked for those of which nothing is known."""
-        known: dict[bytes, bytes | None] = {}
+        self, lane: Lane, keys: Sequence[bytes], read: Callable[[Sequence[bytes]], Mapping[bytes, V]]
+    ) -> Mapping[bytes, V]:
+        """What there is of these keys; `read` is asked for those of which nothing is known."""
+        known: dict[bytes, _Found[V]] = {}
         with self._lock:
+            since = self._count(lane)
             for key in keys:
                 if (lane, key) in self._kept:
                     known[key] = self._kept[lane, key]
         missing = [key for key in keys if key not in known]
         if missing:
-            found = read(missing)
-            known |= {key: found.get(key) for key in missing}
+            told = read(missing)
+            found: dict[bytes, _Found[V]] = {key: told.get(key, _Nothing.NOTHING) for key in missing}
+            known |= found
             with self._lock:
-                for key in missing:
-                    self._kept[lane, key] = known[key]
-        return {key: row for key, row in known.items() if row is not None}
+                if self._count(lane) == since:
+                    for key, one in found.items():
+                        self._kept[lane, key] = one
+        return {key: one for key, one in known.items() if one is not _Nothing.NOTHING}
 
     def rows(
-        self, lane: Lane, prefix: bytes, start: bytes, read: Callable[[], Iterator[tuple[bytes, bytes]]]
-    ) -> Iterator[tuple[bytes, bytes]]:
-        """Those of a range of keys; `read` is asked where they are not known, as far as they are asked for."""
-        place = lane, prefix, start
+        self,
+        lane: Lane,
+        head: bytes,
+        place: tuple[bytes, bytes],
+        read: Callable[[], Iterator[tuple[bytes, V]]],
+    ) -> Iterator[tuple[bytes, V]]:
+        """Those of a place (prefix and start), all of whose keys have that head; `read` is asked where they are not known, as far as they are asked for."""
         with self._lock:
-            known = self._ranges.get(place)
+            since = self._count(lane)
+            known = self._ranges.get((lane, head), {}).get(place)
         if known is not None:
             yield from known
             return
-        few: list[tuple[bytes, bytes]] = []
+        few: list[tuple[bytes, V]] = []
         size = 0
         for row in read():
             if size <= _MOST_BYTES_OF_A_RANGE:
                 few.append(row)
-                size += _size_of_row(row[1])
+                size += self._size_of_row(row[1])
             yield row
         if size <= _MOST_BYTES_OF_A_RANGE:
             with self._lock:
-                self._ranges[place] = tuple(few)
+                if self._count(lane) == since:
+                    beside = self._ranges.get((lane, head), {})
+                    if self._size_of_ranges(beside) > _MOST_BYTES_OF_A_HEAD:
+                        beside = {}
+                    self._ranges[lane, head] = {**beside, place: tuple(few)}
 
+    def _count(self, lane: Lane) -> tuple[int, int]:
+        return self._given_up[None], self._given_up[lane]
 
-def _size_of_row(row: bytes) -> int:
-    return _OVERHEAD_OF_ROW + len(row)
+    def _size_of_row(self, value: V) -> int:
+        return _OVERHEAD_OF_ROW + self._size(value)
 
+    def _size_of_one(self, found: _Found[V]) -> int:
+        return _OVERHEAD_OF_PLACE + (0 if found is _Nothing.NOTHING else self._size(found))
 
-def _size_of_one(row: bytes | None) -> int:
-    return _OVERHEAD_OF_PLACE + len(row or b"")
-
-
-def _size_of_range(rows: Rows) -> int:
-    return _OVERHEAD_OF_PLACE + sum(_size_of_row(row) for _, row in rows)
+    def _size_of_ranges(self, ranges: _Ranges[V]) -> int:
+        rows = sum(self._size_of_row(value) for rows in ranges.values() for _, value in rows)
+        return _OVERHEAD_OF_HEAD + _OVERHEAD_OF_PLACE * len(ranges) + rows

@@ -1,7 +1,11 @@
-"""What is sent to Cassandra while nothing answers there."""
+"""Statements: sent while nothing answers, and over."""
 
 from __future__ import annotations
 
+import gc
+import time
+import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -37,3 +41,26 @@ def test_only_the_first_statement_that_fails_is_sent_again(statements: list[str]
         cql.send(statements)
     # then patience is lost once, not with each of them
     assert set(session.sent_again) == {statements[0]}
+
+
+@pytest.fixture
+def no_cycles_collected() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.cassandra
+@pytest.mark.usefixtures("no_cycles_collected")
+def test_a_statement_that_is_over_is_not_left_to_the_cycle_collector(cql: Cql) -> None:
+    # given a statement that ended
+    sent = cql.begin(cql.bound("SELECT release_version FROM system.local WHERE key=?", ("local",)))
+    cql.finish(sent)
+    # when nobody holds it any more
+    is_there = weakref.ref(sent.future)
+    del sent
+    # then it is gone as soon as the driver's thread is done with it; thousands a second would fill the memory between two collections
+    end = time.monotonic() + 10
+    while is_there() is not None and time.monotonic() < end:
+        time.sleep(0.01)
+    assert is_there() is None
