@@ -25,7 +25,7 @@ import shared_logic.datasets  # noqa: F401  registers the datasets
 from batch.table_files import read_table_folder
 from benchmarks.processes import cpu_seconds
 from benchmarks.result import Result
-from serving.cassandra_catalogue import Catalogue, ServedStore
+from serving.cassandra_catalogue import Catalogue, ServedStore, looking_ahead
 from serving.cassandra_keyspace import create_store
 from serving.cassandra_session import Address, connected
 from serving.cassandra_store import CassandraStore
@@ -138,7 +138,12 @@ def _serve_embedded(path: Path) -> None:
 def _serve_cassandra() -> None:
     with connected(ADDRESS) as cql:
         catalogue = Catalogue(cql, registry.values())
-        _serve(lambda: ServedStore(cql, registry.values(), catalogue), AT_ONCE_CASSANDRA)
+
+        def store() -> ServedStore:
+            return ServedStore(cql, registry.values(), catalogue)
+
+        with looking_ahead(store):
+            _serve(store, AT_ONCE_CASSANDRA)
 
 
 def _serve(store: Callable[[], Store], at_once: int) -> None:

@@ -18,7 +18,7 @@ from cli.failures import Failure
 from cli.home import Home
 from cli.output import err, tell
 from cli.reading import instant_of
-from serving.cassandra_catalogue import Catalogue, ServedStore
+from serving.cassandra_catalogue import Catalogue, ServedStore, looking_ahead
 from serving.cassandra_session import connected
 from serving.http.access import Access, BearersFile
 from serving.http.application import application
@@ -87,8 +87,11 @@ def opened(place: Home, resources: ExitStack) -> Source:
         at_once = AT_ONCE_CASSANDRA
         catalogue = Catalogue(cql, registry.values())
 
-        def store() -> Store:
+        def served() -> ServedStore:
             return ServedStore(cql, registry.values(), catalogue)
+
+        store = served
+        resources.enter_context(looking_ahead(served))
 
     if topic is None:
 

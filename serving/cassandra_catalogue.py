@@ -12,23 +12,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from threading import Lock
+from threading import Event, Lock, Thread
 from typing import Any, NamedTuple, TypeVar
+
+from cassandra import DriverException
 
 from serving.cassandra_generations import SECONDS_A_LOOK_IS_KEPT, Generations, Standing, standing_of
 from serving.cassandra_session import Cql
 from serving.cassandra_store import CassandraStore
 from serving.kept_rows import KeptRows
 from serving.speed_rows import SpeedRows
+from serving.sqlite_file import StoreError
 from shared_logic.definition import Dataset
 from shared_logic.kernel import Sums
 from shared_logic.protocols import Accumulator, Lane
 
 _ALL = "SELECT dataset, sequence, published, number, made FROM generations WHERE dataset IN ?"
-_PROGRESS = "SELECT partition, position FROM progress WHERE dataset=? AND generation=?"
+_PROGRESS = "SELECT dataset, generation, partition, position FROM progress WHERE dataset=? AND generation=?"
+_SECONDS_BETWEEN_LOOKS_AHEAD = 0.2
+_SECONDS_LOOKED_AHEAD = 10.0
+"""After somebody asked last."""
 _MOST_FOLLOWED = 100_000
 """Messages between two looks whose changed keys are asked for; of more, all that is kept is given up."""
 _SECONDS_FOLLOWED = 30.0
@@ -37,6 +44,8 @@ _SECONDS_FOLLOWED = 30.0
 _V = TypeVar("_V")
 Progress = Mapping[int, int]
 """By partition the offset before which everything is included."""
+Moved = Callable[[Lane, Progress | None, Progress], None]
+"""Told of a lane, and its progress before (None: nobody looked lately) and now."""
 
 
 class _Look(NamedTuple):
@@ -65,7 +74,10 @@ class Catalogue(Generations):
         """What speed says of these."""
         self._look = _Look(float("-inf"), [], {})
         self._progress: dict[Lane, _ProgressLook] = {}
-        self._looking: dict[Lane, Lock] = {}
+        self._looking, self._looking_how_far = Lock(), Lock()
+        """One at a time looks which generations there are, and how far lanes are."""
+        self._asked: dict[Lane | None, float] = {}
+        """When somebody wanted to know that last, on the monotonic clock."""
 
     def standing(self, dataset: str) -> Standing:
         """See `Generations`."""
@@ -73,35 +85,68 @@ class Catalogue(Generations):
             return super().standing(dataset)
         return self._together().get(dataset, (None, None, {}))
 
-    def progress_of(self, lane: Lane, moved: Callable[[Progress | None, Progress], None]) -> Progress:
-        """Progress as it is, or was half a second ago.
-
-        Where it isn't what it was, `moved` is told both before anybody is told of it; the first is None where nobody looked lately.
-        """
-        if (known := self._recent(lane)) is not None:
-            return known
-        with self._looking.setdefault(lane, Lock()):
-            if (known := self._recent(lane)) is not None:
-                return known
-            at, last = time.monotonic(), self._progress.get(lane)
-            rows = self._cql.rows(_PROGRESS, *lane)
-            now = {partition: position for partition, position in rows if position is not None}
-            before = last.offsets if last is not None and at - last.at < _SECONDS_FOLLOWED else None
-            if before != now:
-                moved(before, now)
-            self._progress[lane] = _ProgressLook(at, now)
-            return now
-
-    def _recent(self, lane: Lane) -> Progress | None:
+    def progress_of(self, lane: Lane, moved: Moved) -> Progress:
+        """Progress as it is, or was half a second ago; where it isn't what it was, `moved` is told before anybody is told of it."""
+        self._asked[lane] = time.monotonic()
         last = self._progress.get(lane)
         if last is None or time.monotonic() - last.at > SECONDS_A_LOOK_IS_KEPT:
-            return None
+            last = self._look_at([lane], SECONDS_A_LOOK_IS_KEPT, moved)[lane]
         return last.offsets
 
+    def look_again(self, moved: Moved) -> None:
+        """Look at all that somebody wanted to know lately, so that who wants to know it next need not wait."""
+        lately = time.monotonic() - _SECONDS_LOOKED_AHEAD
+        for what, asked_at in list(self._asked.items()):
+            if asked_at < lately:
+                self._asked.pop(what, None)
+        if None in self._asked:
+            standings = self._look_together(0).standings
+            lanes = [lane for lane in list(self._asked) if lane is not None]
+            self._look_at(
+                [
+                    lane
+                    for lane in lanes
+                    if lane.dataset in standings and standings[lane.dataset][1] == lane.generation
+                ],
+                0,
+                moved,
+            )
+
+    def _look_at(self, lanes: Sequence[Lane], oldest: float, moved: Moved) -> Mapping[Lane, _ProgressLook]:
+        """By lane the look of another thread meanwhile if it isn't older than so many seconds, else one of its own."""
+        with self._looking_how_far:
+            at = time.monotonic()
+            looks = {lane: look for lane in lanes if (look := self._progress.get(lane)) is not None}
+            old = [lane for lane in lanes if lane not in looks or at - looks[lane].at > oldest]
+            found: dict[Lane, dict[int, int]] = {lane: {} for lane in old}
+            for dataset, generation, partition, position in self._cql.several(_PROGRESS, old):
+                if position is not None:
+                    found[Lane(dataset, generation)][partition] = position
+            for lane, now in found.items():
+                last = looks.get(lane)
+                before = None if last is None or at - last.at > _SECONDS_FOLLOWED else last.offsets
+                if before != now:
+                    moved(lane, before, now)
+                looks[lane] = self._progress[lane] = _ProgressLook(at, now)
+            return looks
+
     def _together(self) -> Mapping[str, Standing]:
-        """All of them. Whatever flips, flips all of a run, one after the other: two looks alike have not seen a flip in between."""
-        begun, look = time.monotonic(), self._look
-        if begun - look.begun > SECONDS_A_LOOK_IS_KEPT:
+        """All of them."""
+        self._asked[None] = time.monotonic()
+        look = self._look
+        if time.monotonic() - look.begun > SECONDS_A_LOOK_IS_KEPT:
+            look = self._look_together(SECONDS_A_LOOK_IS_KEPT)
+        return look.standings
+
+    def _look_together(self, oldest: float) -> _Look:
+        """The look of another thread meanwhile if it isn't older than so many seconds, else one of its own.
+
+        Whatever flips, flips all of a run, one after the other: two looks alike have not seen a flip in between.
+        """
+        with self._looking:
+            begun, look = time.monotonic(), self._look
+            if begun - look.begun <= oldest:
+                return look
             before, standings = look.rows, look.standings
             while (rows := self._cql.rows(_ALL, self._names)) != before:
                 before, begun = rows, time.monotonic()
@@ -113,10 +158,33 @@ class Catalogue(Generations):
                 # Also of what is published again: whoever wrote the store anew may have begun to count anew.
                 self.batch.clear()
                 self._progress.clear()
-                self._looking.clear()
                 self.speed.clear()
             look = self._look = _Look(begun, before, standings)
-        return look.standings
+            return look
+
+
+@contextmanager
+def looking_ahead(opened: Callable[[], ServedStore]) -> Iterator[None]:
+    """Meanwhile a thread looks ahead, with a store of its own, so that hardly an answer waits until somebody has looked.
+
+    Where Cassandra or the store isn't there, it tries again: whoever wants to know asks there too, and is told.
+    """
+    over = Event()
+
+    def look() -> None:
+        store: ServedStore | None = None
+        while not over.wait(_SECONDS_BETWEEN_LOOKS_AHEAD):
+            with suppress(StoreError, DriverException):
+                store = store or opened()
+                store.look_again()
+
+    thread = Thread(target=look, name="looking ahead", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 class ServedStore(CassandraStore):
@@ -134,7 +202,11 @@ class ServedStore(CassandraStore):
 
     def progress_of(self, lane: Lane) -> Mapping[int, int]:
         """See `Store`; it may be half a second old."""
-        return self._catalogue.progress_of(lane, partial(self._give_up, lane))
+        return self._catalogue.progress_of(lane, self._give_up)
+
+    def look_again(self) -> None:
+        """Look at all that was asked for lately, by this or by another store of the catalogue."""
+        self._catalogue.look_again(self._give_up)
 
     def batch_rows_of(self, lane: Lane, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """See `Store`; what was read of a published generation is kept."""

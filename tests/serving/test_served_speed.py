@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serving import cassandra_catalogue
-from serving.cassandra_catalogue import Catalogue, ServedStore
+from serving.cassandra_catalogue import Catalogue, ServedStore, looking_ahead
 from serving.cassandra_generations import SECONDS_A_LOOK_IS_KEPT
 from serving.cassandra_session import Cql
 from serving.cassandra_store import CassandraStore
@@ -164,12 +165,13 @@ def test_rows_include_no_less_than_the_progress_that_is_told(cassandra: Cassandr
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The statements that are sent."""
+    """The statements that the test's own thread sends."""
     sent: list[str] = []
-    real = Cql.scan
+    real, mine = Cql.scan, threading.current_thread()
 
     def noting(self: Cql, statement: str, *values: object) -> Any:
-        sent.append(statement)
+        if threading.current_thread() is mine:
+            sent.append(statement)
         return real(self, statement, *values)
 
     monkeypatch.setattr(Cql, "scan", noting)
@@ -214,3 +216,29 @@ def test_after_a_long_time_all_is_asked_for_again(
     # then it doesn't look through all that was changed meanwhile
     assert any("speed_rows" in one for one in asked)
     assert not any("FROM changed" in one for one in asked)
+
+
+def test_who_looks_ahead_spares_others_the_look(
+    cassandra: CassandraStore, cql: Cql, asked: list[str]
+) -> None:
+    # given a server whose rows were read, and a thread that looks ahead
+    of, catalogue = speed(cassandra), Catalogue(cql, [lines, counts])
+    of.take(Batch(0, dict.fromkeys(LINES), COUNTS, dies=False))
+
+    def opened() -> ServedStore:
+        return ServedStore(cql, registry.values(), catalogue)
+
+    server = opened()
+    with looking_ahead(opened):
+        read(server, of, LINES[0])
+        read(server, of, LINES[1])
+        # when speed goes on
+        of.take(Batch(0, {LINES[0]: encode_values((None, "", "", 1))}, [], dies=False))
+        time.sleep(2 * SECONDS_A_LOOK_IS_KEPT)
+        asked.clear()
+        found = [read(server, of, key) for key in (LINES[1], LINES[0])]
+        # then the reader asks for the row that was changed, and for nothing else
+        assert len(asked) == 1
+        assert "speed_rows" in asked[0]
+        assert found == [read(cassandra, of, key) for key in (LINES[1], LINES[0])]
+    assert all(thread.name != "looking ahead" for thread in threading.enumerate())
