@@ -3,7 +3,8 @@
 `python -m benchmarks.sustained [EVENTS_A_SECOND] [SECONDS]`. Servers and a daemon run on this machine, each in its own process. Events are
 produced when they are due, whether or not earlier ones are in the tables; each bears the time at which it was due. A reader looks every
 100 ms how far the tables are: an event's age at the first look at which it is included is its freshness, so that a rate that does not hold
-shows as an age that grows.
+shows as an age that grows. Half of the edits are on pages that were edited shortly before, half on any of `PAGES`; the daemon has the memory
+that it has by default, so that it reads many of these pages anew.
 """
 
 from __future__ import annotations
