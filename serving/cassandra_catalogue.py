@@ -286,7 +286,8 @@ class ServedStore(CassandraStore):
             if start < end
             for key in self.changed(lane, partition, start, end)
         }
-        speed.give_up(lane, keys, partial(self._layout.head, lane.dataset))
+        heads = {head for key in keys if (head := self._layout.head(lane.dataset, key)) is not None}
+        speed.give_up(lane, keys, heads)
 
     def _is_published(self, lane: Lane) -> bool:
         """Only then is it certain that its rows are loaded, and not loaded again."""

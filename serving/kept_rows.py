@@ -57,14 +57,14 @@ class KeptRows(Generic[V]):
             self._ranges.clear()
             self._given_up = Counter({None: self._given_up[None] + 1})
 
-    def give_up(self, lane: Lane, keys: Iterable[bytes], head: Callable[[bytes], bytes | None]) -> None:
-        """Give up these keys, and all ranges of their heads."""
+    def give_up(self, lane: Lane, keys: Iterable[bytes], heads: Iterable[bytes]) -> None:
+        """Give up these keys, and all ranges of these heads."""
         with self._lock:
             self._given_up[lane] += 1
             for key in keys:
                 self._kept.pop((lane, key), None)
-                if (its := head(key)) is not None:
-                    self._ranges.pop((lane, its), None)
+            for head in heads:
+                self._ranges.pop((lane, head), None)
 
     def give_up_lane(self, lane: Lane) -> None:
         """Give up all of a lane."""

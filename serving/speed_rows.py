@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 from serving.kept_rows import KeptRows
 from shared_logic.kernel import Sums
@@ -32,10 +32,10 @@ class SpeedRows:
         for kept in self._all:
             kept.give_up_lane(lane)
 
-    def give_up(self, lane: Lane, keys: Collection[bytes], head: Callable[[bytes], bytes | None]) -> None:
-        """Give up what is known of these keys, and of ranges with their heads."""
+    def give_up(self, lane: Lane, keys: Collection[bytes], heads: Collection[bytes]) -> None:
+        """Give up what is known of these keys, and of ranges with these heads."""
         for kept in self._all:
-            kept.give_up(lane, keys, head)
+            kept.give_up(lane, keys, heads)
 
 
 def _size_of_sums(sums: Sums) -> int:
