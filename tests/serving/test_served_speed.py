@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import count
 from typing import Any, NamedTuple
@@ -164,7 +164,7 @@ def test_rows_include_no_less_than_the_progress_that_is_told(cassandra: Cassandr
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The statements that the test's own thread sends."""
     sent: list[str] = []
     real, mine = Cql.scan, threading.current_thread()
