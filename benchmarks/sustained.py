@@ -43,11 +43,11 @@ TOOLS = Path(__file__).parents[1] / ".tools"
 RATE, SECONDS = 5_000, 120
 DATASETS = ("editor_days", "identity_reverts")
 KAFKA_PORT, CONTROLLER_PORT, CASSANDRA_PORT, STORAGE_PORT, DAEMON_PORT = (
-    39_092,
-    39_093,
-    39_042,
-    37_000,
-    39_464,
+    29_092,
+    29_093,
+    29_042,
+    27_000,
+    29_464,
 )
 PAGES = 1_500_000
 TICK = 0.25

@@ -5,13 +5,13 @@ Tails are dated by their offsets, and above these by an era: how often tails wer
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from serving.cassandra_layout import Layout
 from serving.cassandra_lookups import by_bucket
 from serving.cassandra_session import Cql
 from serving.cassandra_writes import Writes
-from shared_logic.protocols import Cut
+from shared_logic.protocols import Cut, Told
 
 ERA = "era"
 """The setting's name."""
@@ -55,8 +55,7 @@ class Entities:
 
     def states_of(self, base: str, keys: Sequence[str]) -> Mapping[str, bytes]:
         """See `Store`."""
-        select = "SELECT key, state FROM entity_states WHERE base=? AND bucket=? AND key IN ?"
-        return dict(self._cql.several(select, by_bucket((base,), self._placed(keys))))
+        return self._begin_states(base, keys)()
 
     def forget(self, bases: Collection[str], cut: Cut) -> None:
         """See `Store`."""
@@ -104,13 +103,35 @@ class Entities:
         self, partition: int, keys: Sequence[str], start: int, end: int
     ) -> Mapping[str, Sequence[bytes]]:
         """See `Store`."""
+        return self._begin_tails(partition, keys, start, end)()
+
+    def told_of(
+        self, base: str, partition: int, keys: Sequence[str], start: int, end: int
+    ) -> Callable[[], Told]:
+        """See `Store`."""
+        states, tails = self._begin_states(base, keys), self._begin_tails(partition, keys, start, end)
+        return lambda: Told(states(), tails())
+
+    def _begin_states(self, base: str, keys: Sequence[str]) -> Callable[[], Mapping[str, bytes]]:
+        select = "SELECT key, state FROM entity_states WHERE base=? AND bucket=? AND key IN ?"
+        found = self._cql.several(select, by_bucket((base,), self._placed(keys)))
+        return lambda: dict(found)
+
+    def _begin_tails(
+        self, partition: int, keys: Sequence[str], start: int, end: int
+    ) -> Callable[[], Mapping[str, Sequence[bytes]]]:
         self._writes.see(_TAILS, partition)
         select = "SELECT key, state FROM tails WHERE partition=? AND bucket=? AND key IN ? AND position>=? AND position<?"
         asked = ((*values, start, end) for values in by_bucket((partition,), self._placed(keys)))
-        found: dict[str, list[bytes]] = {}
-        for key, state in self._cql.several(select, asked):
-            found.setdefault(key, []).append(state)
-        return found
+        rows = self._cql.several(select, asked)
+
+        def finished() -> Mapping[str, Sequence[bytes]]:
+            found: dict[str, list[bytes]] = {}
+            for key, state in rows:
+                found.setdefault(key, []).append(state)
+            return found
+
+        return finished
 
     def read_era(self) -> None:
         """Look which it is: for who begins to write tails that may lie before others that were given up meanwhile."""

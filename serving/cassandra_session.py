@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from ssl import SSLContext
 from types import MethodType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -43,7 +44,9 @@ PATIENCE_SECONDS = 60.0
 """How long a statement is sent again while Cassandra doesn't answer; a node is up again after some 10 seconds."""
 REQUEST_SECONDS = 20.0
 IN_FLIGHT = 64
-"""Statements that are under way at a time."""
+"""Statements that are under way at a time, where each is waited for in turn."""
+WRITES_IN_FLIGHT = 256
+"""The same where all are waited for at the end."""
 BATCH_BYTES = 30 * 1024
 """Of one batch at most: Cassandra refuses more than 50 KiB."""
 BATCH_ROWS = 200
@@ -200,14 +203,16 @@ class Cql:
         return self._pages(bound, self._session.execute_async(bound))
 
     def several(self, statement: str, asked: Iterable[Sequence[object]]) -> Iterator[tuple[Any, ...]]:
-        """The rows that it finds for each of the values in turn, many being asked for at a time."""
-        window: deque[Iterator[tuple[Any, ...]]] = deque()
-        for values in asked:
-            if len(window) == IN_FLIGHT:
+        """The rows that it finds for each of the values in turn, as many as can be being asked for at once, before the first is wanted."""
+        left = iter(asked)
+        window = deque(self.scan(statement, *values) for values in islice(left, IN_FLIGHT))
+
+        def rows() -> Iterator[tuple[Any, ...]]:
+            while window:
                 yield from window.popleft()
-            window.append(self.scan(statement, *values))
-        for found in window:
-            yield from found
+                window.extend(self.scan(statement, *values) for values in islice(left, 1))
+
+        return rows()
 
     def write(self, statement: str, rows: Iterable[tuple[Hashable, Sequence[object]]]) -> None:
         """Send it for each of the values. All are durable afterwards.
@@ -326,7 +331,7 @@ class Window:
         """
         try:
             for statement in statements:
-                if len(self._under_way) == IN_FLIGHT:
+                if len(self._under_way) == WRITES_IN_FLIGHT:
                     self._cql.finish(self._under_way.popleft())
                 self._under_way.append(self._cql.begin(statement))
         except BaseException:

@@ -8,7 +8,7 @@ their offsets, speed rows and what was passed on by the ends of the batches of t
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import reduce
 from itertools import groupby
@@ -31,7 +31,7 @@ from serving.difference import Counts, difference
 from serving.sqlite_file import StoreError, key_range
 from shared_logic.definition import Dataset
 from shared_logic.kernel import add
-from shared_logic.protocols import Accumulator, Cut, Generation, Lane, Parts
+from shared_logic.protocols import Accumulator, Cut, Generation, Lane, Parts, Told
 
 __all__ = ["Address", "CassandraStore", "LeaseLost", "StoreError", "Unreachable", "connected"]
 
@@ -189,6 +189,12 @@ class CassandraStore:
     ) -> Mapping[str, Sequence[bytes]]:
         """See `Store`."""
         return self._entities.tails_of(partition, keys, start, end)
+
+    def told_of(
+        self, base: str, partition: int, keys: Sequence[str], start: int, end: int
+    ) -> Callable[[], Told]:
+        """See `Store`."""
+        return self._entities.told_of(base, partition, keys, start, end)
 
     def take_over(self, lanes: Sequence[Lane], partitions: Sequence[int]) -> None:
         """See `Store`.

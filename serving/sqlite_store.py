@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from itertools import chain, islice
@@ -15,7 +15,7 @@ from serving.difference import Counts, difference
 from serving.sqlite_expiry import expire
 from serving.sqlite_file import StoreError, key_range, opened, transaction, vacuum
 from shared_logic.kernel import add
-from shared_logic.protocols import Accumulator, Cut, Generation, Lane, Parts
+from shared_logic.protocols import Accumulator, Cut, Generation, Lane, Parts, Told
 
 __all__ = ["SqliteStore", "StoreError"]
 
@@ -196,6 +196,12 @@ class SqliteStore:
         for key, state in self._among(select, (partition, start, end), keys):
             found.setdefault(key, []).append(state)
         return found
+
+    def told_of(
+        self, base: str, partition: int, keys: Sequence[str], start: int, end: int
+    ) -> Callable[[], Told]:
+        """See `Store`; looked up when it is wanted."""
+        return lambda: Told(self.states_of(base, keys), self.tails_of(partition, keys, start, end))
 
     def take_over(self, lanes: Sequence[Lane], partitions: Sequence[int]) -> None:
         """See `Store`; there is one writer anyway."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from shared_logic.expiry import check_kept, unread
 from shared_logic.generations import generation_of
 from shared_logic.kernel import add
-from shared_logic.protocols import Accumulator, Cut, Generation, Lane, Parts
+from shared_logic.protocols import Accumulator, Cut, Generation, Lane, Parts, Told
 
 
 class MemoryStore:
@@ -160,6 +160,12 @@ class MemoryStore:
         tails = ((key, self._tails.get((partition, key), {})) for key in keys)
         found = ((key, [said for at, said in tail.items() if start <= at < end]) for key, tail in tails)
         return {key: said for key, said in found if said}
+
+    def told_of(
+        self, base: str, partition: int, keys: Sequence[str], start: int, end: int
+    ) -> Callable[[], Told]:
+        """See `Store`; looked up when it is wanted."""
+        return lambda: Told(self.states_of(base, keys), self.tails_of(partition, keys, start, end))
 
     def redact(self, wiki: str, rev_id: int, bits: int, clock: int) -> None:  # noqa: ARG002
         """See `Store`."""

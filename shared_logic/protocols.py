@@ -101,6 +101,15 @@ class Parts(NamedTuple):
     """By partition; of a rollup only."""
 
 
+class Told(NamedTuple):
+    """What a store holds of entities, by key; those of which it holds nothing are left out."""
+
+    states: Mapping[str, bytes]
+    """As a batch left them."""
+    tails: Mapping[str, Sequence[bytes]]
+    """What events said of them since."""
+
+
 class Store(Protocol):
     """Rows and what speed needs to make them. Keys and values are bytes of `shared_logic.keys`.
 
@@ -183,6 +192,11 @@ class Store(Protocol):
         self, partition: int, keys: Sequence[str], start: int, end: int
     ) -> Mapping[str, Sequence[bytes]]:
         """What the events at offsets from `start` on and before `end` said of these entities; keys without any are left out."""
+
+    def told_of(
+        self, base: str, partition: int, keys: Sequence[str], start: int, end: int
+    ) -> Callable[[], Told]:
+        """Ask for both, `states_of` and `tails_of`: a store that is elsewhere looks while the caller does something else."""
 
     # --- what is hidden on the wikis
     def redact(self, wiki: str, rev_id: int, bits: int, clock: int) -> None:

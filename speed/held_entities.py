@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from shared_logic.entities import Entity, Kind, decode, entity
 from shared_logic.incremental import IncrementalEntity, Readers
-from shared_logic.protocols import Store
+from shared_logic.protocols import Store, Told
 
 HELD_BYTES = 512_000_000
 """Of all entities in memory after a batch, but for those that it touched."""
@@ -33,6 +34,8 @@ class HeldEntities:
         self._sizes: dict[str, int] = {}
         """By key, of the entities in memory, after the last batch."""
         self._size = 0
+        self._expected: dict[int, _Asked] = {}
+        """By partition: what the store was asked for its next batch."""
 
     @property
     def entities(self) -> int:
@@ -44,26 +47,36 @@ class HeldEntities:
         """How many revisions these have; of what has none, one."""
         return self._size
 
-    def of(self, keys: Iterable[str], partition: int, before: int) -> dict[str, IncrementalEntity]:
+    def of(self, keys: Collection[str], partition: int, before: int) -> dict[str, IncrementalEntity]:
         """By key those that a dataset reads, and all pages, as they are before that offset of the partition."""
-        by_key = self._by_key
-        found: dict[str, IncrementalEntity] = {}
+        expected = self._expected.pop(partition, None)
+        if expected is not None and expected.before == before:
+            self._take(expected)
+        self._take(self._ask(keys, partition, before))
+        return {key: self._by_key[key] for key in keys if key in self._by_key}
+
+    def expect(self, keys: Collection[str], partition: int, before: int) -> None:
+        """Say that these will be asked for next: the store looks for what isn't held while others are dealt with."""
+        self._expected[partition] = self._ask(keys, partition, before)
+
+    def _ask(self, keys: Collection[str], partition: int, before: int) -> _Asked:
+        """Ask the store for those of which nothing is held; the others are needed last from now on."""
         new: dict[str, Entity] = {}
         for key in keys:
-            known = by_key.get(key)
-            if known is not None:
-                by_key.move_to_end(key)
-                found[key] = known
-            else:
-                one = entity(key)
-                if one.kind is Kind.PAGE or any(self._readers[one.kind]):
-                    new[key] = one
-        bases = self._store.states_of(self._base, list(new))
-        tails = self._store.tails_of(partition, list(new), self._cut[partition], before)
-        for key, one in new.items():
-            told = (*([bases[key]] if key in bases else ()), *tails.get(key, ()))
-            found[key] = by_key[key] = IncrementalEntity(one, self._readers[one.kind], map(decode, told))
-        return found
+            if key in self._by_key:
+                self._by_key.move_to_end(key)
+                continue
+            one = entity(key)
+            if one.kind is Kind.PAGE or any(self._readers[one.kind]):
+                new[key] = one
+        told = self._store.told_of(self._base, partition, list(new), self._cut[partition], before)
+        return _Asked(before, new, told)
+
+    def _take(self, asked: _Asked) -> None:
+        states, tails = asked.told()
+        for key, one in asked.entities.items():
+            told = (*([states[key]] if key in states else ()), *tails.get(key, ()))
+            self._by_key[key] = IncrementalEntity(one, self._readers[one.kind], map(decode, told))
 
     def make_room(self, needed: Mapping[str, IncrementalEntity]) -> None:
         """Forget what was needed longest ago, where there is too much after what these have become."""
@@ -77,3 +90,13 @@ class HeldEntities:
     @property
     def _bytes(self) -> int:
         return _BYTES_OF_ENTITY * len(self._by_key) + _BYTES_OF_REVISION * self._size
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the store was asked of entities, as they are before an offset."""
+
+    before: int
+    entities: Mapping[str, Entity]
+    told: Callable[[], Told]
+    """Waits for the answer."""

@@ -7,20 +7,24 @@ same end, from the state before it; an accumulator says through which offset it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared_logic.entities import State, encode
 from shared_logic.events.read import DeadLetter, OutOfScope, read
 from shared_logic.generations import DatasetGeneration
 from shared_logic.incremental import IncrementalEntity, readers
-from shared_logic.kernel import Changes, Sums, add
+from shared_logic.kernel import Changes
 from shared_logic.keys import encode_key, encode_values
-from shared_logic.protocols import Accumulator, Lane, Log, LogError, Message, Store
+from shared_logic.protocols import Lane, Log, LogError, Message, Store
 from shared_logic.states.page_state import PageState, hidden
 from speed.derived_rows import DerivedRows
 from speed.families import relatives
 from speed.held_entities import HELD_BYTES, HeldEntities
+from speed.held_sums import HeldSums
+
+_ENTITIES_TO_SUMS = 8
+"""So many times as much memory do entities get."""
 
 
 class LogTooShort(LogError):  # noqa: N818  what is wrong, not that something is
@@ -35,6 +39,11 @@ class Batch:
     start: int
     end: int
     messages: Sequence[Message]
+
+    @property
+    def keys(self) -> Collection[str]:
+        """Of the entities that they are there for, in order of their first message."""
+        return dict.fromkeys(message.key for message in self.messages)
 
 
 @dataclass
@@ -69,7 +78,7 @@ class Worker:
     ) -> None:
         """Take over the lanes, which must be alike in base, cut and progress (see `alike`), in these partitions, else in all.
 
-        About `held_bytes` of entities stay in memory from one batch to the next.
+        About `held_bytes` of entities, and an eighth as much of totals, stay in memory from one batch to the next.
 
         A batch that was begun and not finished is finished at once.
 
@@ -86,6 +95,7 @@ class Worker:
             readers([dataset for dataset, _ in lanes]),
             held_bytes,
         )
+        self._sums = HeldSums(store, held_bytes // _ENTITIES_TO_SUMS)
         self._derived = DerivedRows(store, self._lanes)
         self.outcome = Outcome()
         self.partitions = tuple(range(log.partitions)) if partitions is None else tuple(partitions)
@@ -145,13 +155,18 @@ class Worker:
         return min(self._cut[partition] if offset is None else offset for offset in known)
 
     def read(self, partition: int, start: int, most: int) -> Batch | None:
-        """The batch that begins at `start`: the one that was begun already, else up to `most` messages; None: nothing new."""
+        """The batch that begins at `start`: the one that was begun already, else up to `most` messages; None: nothing new.
+
+        The store is asked at once for what these tell of, so that it looks while other partitions' batches are applied.
+        """
         begun = self._begun[partition]
         wanted = begun - start if begun > start else most
         messages = self._log.read(partition, start, wanted)
         if not messages:
             return None
-        return Batch(partition, start, messages[-1].offset + 1, messages)
+        batch = Batch(partition, start, messages[-1].offset + 1, messages)
+        self._held.expect(batch.keys, partition, start)
+        return batch
 
     def _finish(self, partition: int) -> None:
         """Redo a batch that was begun and not finished.
@@ -172,9 +187,7 @@ class Worker:
         with self._store.atomically():
             for kept in self._lanes.values():
                 self._store.write_batch_end(kept.lane, batch.partition, batch.end)
-            entities = self._held.of(
-                dict.fromkeys(message.key for message in batch.messages), batch.partition, batch.start
-            )
+            entities = self._held.of(batch.keys, batch.partition, batch.start)
             said = self._said(batch.messages, entities)
             self._store.write_tails(
                 batch.partition,
@@ -242,19 +255,8 @@ class Worker:
         if rows:
             self._store.write_rows(lane, rows)
         if sums:
-            self._write_sums(batch, lane, sums)
+            self._sums.add(lane, batch.partition, batch.end, sums)
         return {*rows, *sums}
-
-    def _write_sums(self, batch: Batch, lane: Lane, differences: Mapping[bytes, Sums]) -> None:
-        known = self._store.accumulators(lane, list(differences))
-        new: dict[bytes, Accumulator] = {}
-        for key, difference in differences.items():
-            accumulator = known.get(key, {}).get(batch.partition)
-            if accumulator is None:
-                new[key] = Accumulator(difference, batch.end)
-            elif accumulator.version < batch.end:
-                new[key] = Accumulator(add(accumulator.sums, difference), batch.end)
-        self._store.write_accumulators(lane, batch.partition, new)
 
 
 def alike(

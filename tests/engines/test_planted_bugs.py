@@ -13,14 +13,15 @@ from shared_logic.generations import DatasetGeneration
 from shared_logic.kernel import Rows, Sums
 from shared_logic.laws import handover
 from shared_logic.memory_store import MemoryStore
-from shared_logic.protocols import Accumulator, Lane, Log, Store
+from shared_logic.protocols import Lane, Log, Store
 from shared_logic.registry import registry
 from shared_logic.tables import Key, Schema
 from speed import bytewax_engine, loop_engine
 from speed.derived_rows import DerivedRows
+from speed.held_sums import HeldSums
 from speed.ingest import ingest
 from speed.sqlite_log import SqliteLog
-from speed.worker import Batch, Worker
+from speed.worker import Worker
 from tests import sample
 
 ENGINES = {"loop": loop_engine, "bytewax": bytewax_engine}
@@ -59,24 +60,18 @@ def without_changing(patch: pytest.MonkeyPatch) -> None:
 
 def without_taking_back(patch: pytest.MonkeyPatch) -> None:
     """What a change takes away from a sum is not taken."""
-    write = Worker._write_sums
+    whole = HeldSums.add
 
-    def planted(worker: Worker, batch: Batch, lane: Lane, differences: Mapping[bytes, Sums]) -> None:
-        kept = {key: tuple(max(0, value) for value in sums) for key, sums in differences.items()}
-        write(worker, batch, lane, kept)
+    def planted(sums: HeldSums, lane: Lane, partition: int, end: int, new: Mapping[bytes, Sums]) -> None:
+        kept = {key: tuple(max(0, value) for value in difference) for key, difference in new.items()}
+        whole(sums, lane, partition, end, kept)
 
-    patch.setattr(Worker, "_write_sums", planted)
+    patch.setattr(HeldSums, "add", planted)
 
 
 def without_what_was_there(patch: pytest.MonkeyPatch) -> None:
     """A sum begins anew with every batch of events."""
-
-    def planted(
-        store: MemoryStore, lane: Lane, keys: Sequence[bytes]
-    ) -> Mapping[bytes, Mapping[int, Accumulator]]:
-        return {}
-
-    patch.setattr(MemoryStore, "accumulators", planted)
+    patch.setattr("speed.held_sums.add", lambda _, difference: difference)
 
 
 def passed_on_twice(patch: pytest.MonkeyPatch) -> None:

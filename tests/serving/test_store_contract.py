@@ -244,6 +244,21 @@ def test_tails_between_offsets(store: Store) -> None:
     assert store.tails_of(0, [], 0, 9) == {}
 
 
+def test_states_and_tails_are_asked_for_together(store: Store) -> None:
+    # given many entities, so that a store asks for them in several steps
+    keys = [f"w/{number}" for number in range(5_000)]
+    store.load_states("one", ((key, key.encode()) for key in keys[::2]))
+    store.write_tails(0, [(key, 7, b"tail of " + key.encode()) for key in keys[::3]])
+    # when two questions are on their way at once
+    first, second = (store.told_of("one", 0, asked, 0, 9) for asked in (keys, keys[:2]))
+    # then each has its own answer
+    assert second() == ({"w/0": b"w/0"}, {"w/0": [b"tail of w/0"]})
+    states, tails = first()
+    assert states == {key: key.encode() for key in keys[::2]}
+    assert tails == {key: [b"tail of " + key.encode()] for key in keys[::3]}
+    assert store.told_of("one", 0, [], 0, 9)() == ({}, {})
+
+
 # --- speed state
 
 
