@@ -11,8 +11,8 @@ from typing import Protocol
 
 import uvicorn
 from fastapi import FastAPI
-from fastapi.responses import PlainTextResponse
-from prometheus_client import CollectorRegistry, make_asgi_app
+from fastapi.responses import PlainTextResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 SECONDS_TO_HANG = 120
 """Without a look around after which a daemon is taken to hang: more than stores and logs may stay away."""
@@ -60,7 +60,10 @@ def application(daemon: Watched) -> FastAPI:
             return PlainTextResponse("not yet caught up\n", 503)
         return PlainTextResponse("ready\n")
 
-    app.mount("/metrics", make_asgi_app(daemon.collected))
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(daemon.collected), media_type=CONTENT_TYPE_LATEST)
+
     return app
 
 

@@ -31,6 +31,9 @@ LINES_PER_COMMIT = 5_000
 BYTES_PER_COMMIT = 32 * 1024 * 1024
 """A commit ends with the line that goes beyond it: events with pages' content are long."""
 
+_DEAD = b"dead letter\n"
+"""Before an event, in what is remembered of deliveries: a service that sends one again doesn't fill the table, nor raise the alarm."""
+
 
 @dataclass
 class Counts:
@@ -44,8 +47,8 @@ class Counts:
     canaries: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     """Why events are dead or out of scope."""
-    streams: Counter[str] = field(default_factory=Counter)
-    """Streams of the events that were kept."""
+    streams: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Streams of the events that were kept, each with the kind of change."""
     new_fields: Counter[str] = field(default_factory=Counter)
     """Fields that no known schema has, in events of a minor version newer than the known ones; they are kept in the log."""
     before: int = 0
@@ -174,11 +177,14 @@ class Ingestion:
             self.counts.copies += 1
         else:
             self.counts.kept += 1
-            self.counts.streams[found.event.meta.stream] += 1
+            self.counts.streams[found.event.meta.stream, found.event.change] += 1
             _note_relocation(self._log, found, raw)
             yield from messages
 
     def _bury(self, event: Arrived, why: DeadLetter) -> None:
+        if self._log.delivered(_DEAD + event.raw):
+            self.counts.copies += 1
+            return
         self.counts.dead += 1
         self.counts.reasons[why.code] += 1
         self._log.dead_letters.bury(event.source, event.position, why.code, why.detail, event.raw)

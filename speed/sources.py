@@ -44,8 +44,8 @@ class Metrics:
         )
         self.streams = Counter(
             "wikibraid_ingested_stream_events",
-            "Events that are in the log, by stream",
-            ["stream"],
+            "Events that are in the log, by stream and kind of change; the kind is empty where a stream carries one",
+            ["stream", "kind"],
             registry=self.collected,
         )
         self.newest = Gauge(
@@ -136,8 +136,8 @@ class Follower:
         self.ingestion.add(events, lambda: self.source.note(self.log))
         for name in OUTCOMES:
             self.metrics.events.labels(name).inc(getattr(counts, name) - before[name])
-        for stream, number in (counts.streams - streams).items():
-            self.metrics.streams.labels(stream).inc(number)
+        for labels, number in (counts.streams - streams).items():
+            self.metrics.streams.labels(*labels).inc(number)
         for stream, at in self.ingestion.canaries.items() - canaries.items():
             self.metrics.canaries.labels(stream).set(at / SECOND_MS)
             self.metrics.canary_seconds.observe(max(0.0, time.time() - at / SECOND_MS))

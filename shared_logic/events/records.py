@@ -44,6 +44,11 @@ class Event(Record, frozen=True, kw_only=True):
     schema: str = msgspec.field(name="$schema")
     meta: Meta
 
+    @property
+    def change(self) -> str:
+        """Which of the kinds of change that its stream carries it tells of; empty: its stream carries one."""
+        return ""
+
 
 E = TypeVar("E", bound=Event)
 
@@ -118,6 +123,11 @@ class PageChange(Event, frozen=True, kw_only=True):
     created_redirect_page: PageEntity | None = None
     """The redirect that a move left under the old title."""
     prior_state: PriorState | None = None
+
+    @property
+    def change(self) -> str:
+        """Edit, move, delete and so on."""
+        return self.page_change_kind
 
 
 class OldUser(Record, frozen=True, kw_only=True):
@@ -212,6 +222,11 @@ class UserChange(Event, frozen=True, kw_only=True):
     is_autocreate: bool | None = None
     """Only of a creation."""
 
+    @property
+    def change(self) -> str:
+        """Creation, rename and so on."""
+        return self.user_change_kind
+
 
 class RecentChange(Event, frozen=True, kw_only=True):
     """mediawiki/recentchange 1.x; only those of type log are read: rows of the log, with their log_id."""
@@ -227,6 +242,11 @@ class RecentChange(Event, frozen=True, kw_only=True):
     log_params: Any = None
     user: str | None = None
     comment: str | None = None
+
+    @property
+    def change(self) -> str:
+        """The type of the row of the log."""
+        return self.log_type or ""
 
     def __post_init__(self) -> None:
         """Refuse what no serialisation of it could be read back.

@@ -185,7 +185,7 @@ nowhere:
         ):
             assert time.monotonic() < end, (home / "daemon.log").read_text()
             time.sleep(1)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics/") as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             metrics = answer.read().decode()
         assert 'wikibraid_sink_failing{sink="in_kafka"} 0.0' in metrics
     finally:

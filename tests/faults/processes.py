@@ -130,7 +130,7 @@ class Service(Program):
 
     def metric(self, line: str) -> float:
         """The value in its metrics of what that line begins with, added up; no number where there is none."""
-        _, text = self.asked("/metrics/")
+        _, text = self.asked("/metrics")
         found = [one for one in text.decode().splitlines() if one.startswith(line)]
         return sum(float(one.rpartition(" ")[2]) for one in found) if found else math.nan
 

@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry, Gauge
 
+import shared_logic.datasets  # noqa: F401  registers them
 from shared_logic.fingerprint import fingerprint
 from shared_logic.laws import load_generation
 from shared_logic.memory_store import MemoryStore
@@ -59,7 +60,7 @@ def test_a_daemon_is_ready_once_it_has_caught_up_and_tells_its_own_metrics() -> 
     assert client.get("/health/ready").status_code == 503
     watched.caught_up = True
     assert client.get("/health/ready").status_code == 200
-    assert "of_it 7.0" in client.get("/metrics/").text
+    assert "of_it 7.0" in client.get("/metrics", follow_redirects=False).text
 
 
 def test_a_partition_that_has_something_new_and_is_not_read_stands_still(tmp_path: Path) -> None:

@@ -277,7 +277,7 @@ def test_the_command_goes_on_after_a_kill(tmp_path: Path) -> None:
         end = time.monotonic() + 60
         while read() < wanted and time.monotonic() < end:
             time.sleep(0.1)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics/") as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             metrics = answer.read().decode()
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0

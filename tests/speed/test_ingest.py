@@ -332,6 +332,17 @@ def test_dead_letters_are_replayed_after_an_update(log: SqliteLog, monkeypatch: 
     assert sum(log.ends()) == 1
 
 
+def test_a_dead_letter_that_comes_again_is_a_copy(log: SqliteLog) -> None:
+    # given an event that can't be read
+    assert ingest(log, "live", [b"{"]).dead == 1
+    # when it comes again, further on in its source and from another one
+    again, elsewhere = ingest(log, "live", [b"{", b"{", b"[]"]), ingest(log, "other", [b"{"])
+    # then it is kept once, and what is new is kept too
+    assert (again.dead, again.copies, is_balanced(again)) == (1, 1, True)
+    assert (elsewhere.dead, elsewhere.copies) == (0, 1)
+    assert [letter.value for letter in log.dead_letters.kept()] == [b"{", b"[]"]
+
+
 def test_dead_letters_that_wait_are_counted_by_reason(log: SqliteLog) -> None:
     newer = {"$schema": "/mediawiki/revision/create/3.0.0"}
     ingest(log, "file", [b"{", event(rev_id=1, **newer), event(rev_id=2, **newer), b"{{"])

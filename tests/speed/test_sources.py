@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
 from speed.ingest import Arrived, Counts, Ingestion, Scope
 from speed.sources import Follower
 from speed.sqlite_log import SqliteLog
+from tests import sample as wiki
 
 
 class Commits:
@@ -55,3 +57,25 @@ def test_canaries_tell_that_a_stream_lives_and_how_late_it_is() -> None:
     assert told["wikibraid_ingested_canary_seconds_count", None] == 2
     assert told["wikibraid_ingested_canary_seconds_sum", None] >= 60
     assert follower.ingestion.counts.canaries == 4
+
+
+def test_events_are_counted_by_stream_and_kind_of_change() -> None:
+    # given a real wiki's events
+    events = list(dict.fromkeys(wiki.events()))
+
+    def committed(counts: Counts) -> None:
+        follower.stop()
+
+    with SqliteLog(Path(":memory:")) as log:
+        follower = Follower(log, Commits(events), Ingestion(log, Scope()), committed)
+        follower.run()
+    # then Prometheus is told how many came of each kind, edits and deletions of one stream apart
+    told = {
+        sample.labels["kind"]: sample.value
+        for metric in follower.collected.collect()
+        for sample in metric.samples
+        if sample.labels.get("stream") == "mediawiki.page_change" and sample.name.endswith("_total")
+    }
+    parsed = map(json.loads, events)
+    assert told == Counter(event["page_change_kind"] for event in parsed if "page_change_kind" in event)
+    assert {"edit", "create", "move", "delete"} <= told.keys()
