@@ -73,7 +73,9 @@ class Metrics:
         )
         self.store_seconds = Histogram(
             "wikibraid_store_seconds",
-            "How long the store took to tell what is published of one dataset, asked once a second",
+            "How long the store was waited for: for what is published of a dataset (once a second), for what is told of a batch's entities "
+            "(lookup), for a batch to be durable once all its rows were sent (commit)",
+            ["what"],
             registry=self.collected,
             buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
         )
@@ -210,7 +212,7 @@ class Daemon:
             self.metrics.paused.labels(dataset.name).set(stays)
 
     def _asked(self, name: str) -> Generation | None:
-        with self.metrics.store_seconds.time():
+        with self.metrics.store_seconds.labels("published").time():
             return self.store.published(name)
 
     def _take_over(self, published: Sequence[DatasetGeneration]) -> None:
@@ -275,6 +277,7 @@ class Daemon:
                         group.lanes,
                         group.duty.partitions,
                         self.held_bytes // len(groups),
+                        self._waited,
                     )
                 )
             except LogTooShort as why:
@@ -285,6 +288,9 @@ class Daemon:
         self._too_late = too_late
         self._tell_waiting({**self._waiting, **too_late})
         return workers
+
+    def _waited(self, what: str, seconds: float) -> None:
+        self.metrics.store_seconds.labels(what).observe(seconds)
 
     def _say(self, line: str) -> None:
         """Tell it, but not again and again."""

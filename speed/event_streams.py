@@ -61,6 +61,7 @@ class EventStreams:
         """
         scope = scope or Scope()
         self._address = f"{url.rstrip('/')}/{','.join(streams)}"
+        self._place = self._address if len(streams) == 1 else f"{url} ({len(streams)} streams)"
         source = f"live {self._address}"
         self._name = scope.named(source)
         if not since and not log.source_positions(source):
@@ -179,8 +180,9 @@ class EventStreams:
                     message = f"{self._address} is no address ({error}); check the --url"
                     raise StreamRefused(message) from error
                 except (httpx.HTTPError, SSEError) as error:
-                    why = f"{type(error).__name__} {error}".strip()
-                self._tell(f"{self._address}: {why}; connecting again in {pause:.0f} s")
+                    said = str(error).partition("\n")[0]  # what follows is advice to programmers
+                    why = f"{type(error).__name__} {said}".strip()
+                self._tell(f"{self._place}: {why}; connecting again in {pause:.0f} s")
                 self._stopping.wait(pause)
                 pause = min(2 * pause, most)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ class HeldEntities:
         self._size = 0
         self._expected: dict[int, _Asked] = {}
         """By partition: what the store was asked for its next batch."""
+        self.seconds_waited = 0.0
+        """For the store, when `of` was called last."""
 
     @property
     def entities(self) -> int:
@@ -49,6 +52,7 @@ class HeldEntities:
 
     def of(self, keys: Collection[str], partition: int, before: int) -> dict[str, IncrementalEntity]:
         """By key those that a dataset reads, and all pages, as they are before that offset of the partition."""
+        self.seconds_waited = 0.0
         expected = self._expected.pop(partition, None)
         if expected is not None and expected.before == before:
             self._take(expected)
@@ -73,7 +77,9 @@ class HeldEntities:
         return _Asked(before, new, told)
 
     def _take(self, asked: _Asked) -> None:
+        begun = time.monotonic()
         states, tails = asked.told()
+        self.seconds_waited += time.monotonic() - begun
         for key, one in asked.entities.items():
             told = (*([states[key]] if key in states else ()), *tails.get(key, ()))
             self._by_key[key] = IncrementalEntity(one, self._readers[one.kind], map(decode, told))

@@ -7,7 +7,8 @@ same end, from the state before it; an accumulator says through which offset it 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared_logic.entities import State, encode
@@ -75,17 +76,19 @@ class Worker:
         lanes: Sequence[DatasetGeneration],
         partitions: Sequence[int] | None = None,
         held_bytes: int = HELD_BYTES,
+        waited: Callable[[str, float], object] = lambda *_: None,
     ) -> None:
         """Take over the lanes, which must be alike in base, cut and progress (see `alike`), in these partitions, else in all.
 
         About `held_bytes` of entities, and an eighth as much of totals, stay in memory from one batch to the next.
 
-        A batch that was begun and not finished is finished at once.
+        `waited` is told of every batch how many seconds it waited for the store: `lookup`, until what is told of its entities was there;
+        `commit`, from its last row to its being durable. A batch that was begun and not finished is finished at once.
 
         Raises:
             LogTooShort: the log begins after a lane's progress, or ends before it.
         """
-        self._log, self._store = log, store
+        self._log, self._store, self._waited = log, store, waited
         self._lanes = {kept.dataset.name: kept for kept in lanes}
         self._cut = lanes[0].generation.cut
         self._held = HeldEntities(
@@ -188,6 +191,7 @@ class Worker:
             for kept in self._lanes.values():
                 self._store.write_batch_end(kept.lane, batch.partition, batch.end)
             entities = self._held.of(batch.keys, batch.partition, batch.start)
+            self._waited("lookup", self._held.seconds_waited)
             said = self._said(batch.messages, entities)
             self._store.write_tails(
                 batch.partition,
@@ -203,6 +207,7 @@ class Worker:
                 elif dataset.source is not None:
                     self._derived.derive(dataset, changes, self._failed)
                 changed[made.lane] = self._write(batch, made.lane, changes[name])
+            sent = time.monotonic()
             # Behind their rows, so that who follows the merged table does not read them too early.
             for lane, keys in changed.items():
                 if keys:
@@ -210,6 +215,7 @@ class Worker:
             self._derived.note_passed(changes)
             for kept in self._lanes.values():
                 self._store.write_progress(kept.lane, batch.partition, batch.end)
+        self._waited("commit", time.monotonic() - sent)
         self._held.make_room(entities)
         self._applied[batch.partition] = batch.end
         self.outcome.messages += len(batch.messages)

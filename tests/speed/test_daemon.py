@@ -164,9 +164,12 @@ def test_metrics_tell_what_was_done_and_what_is_to_be_done(tmp_path: Path) -> No
     worker.outcome.failures[PAGES.name, "w/1"] = "KeyError: 'x'"
     kept._look(published)
     assert value(kept, "wikibraid_failing_entities") == 1
-    before = value(kept, "wikibraid_store_seconds_count")
+    before = value(kept, "wikibraid_store_seconds_count", what="published")
     kept._published()
-    assert value(kept, "wikibraid_store_seconds_count") == (before or 0) + 1
+    assert value(kept, "wikibraid_store_seconds_count", what="published") == (before or 0) + 1
+    for what in ("lookup", "commit"):  # a batch of each partition
+        assert value(kept, "wikibraid_store_seconds_count", what=what) == 2
+        assert value(kept, "wikibraid_store_seconds_sum", what=what) > 0
     # and looking again counts nothing twice, nor does a worker that goes on where this one was
     begun(kept)
     again = [value(kept, "wikibraid_messages_total", outcome=name) for name in ("applied", "unreadable")]
