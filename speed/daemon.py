@@ -24,7 +24,7 @@ from speed.worker import Batch, LogTooShort, Worker, alike
 
 SECONDS_BETWEEN_LOOKS = 1.0
 """At what is published, and at how far everything is."""
-MESSAGES_AT_ONCE = 2_000
+MESSAGES_AT_ONCE = 5_000
 """Of a batch: it looks around between two of them only, so that one must not take minutes, whatever it keeps."""
 
 
