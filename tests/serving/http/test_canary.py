@@ -22,18 +22,21 @@ from shared_logic.reference import told
 from shared_logic.registry import registry
 from shared_logic.states.page_state import COMMENT_HIDDEN
 from shared_logic.views import views
+from tests.serving import modelled
 from tests.serving.http.conftest import AUTHORIZED, OPERATING, application_over
 from tests.serving.modelled import DATASETS, WIKI, by_tables, publish, taken_in
 from tests.strategies.wiki import ADMIN, Wiki
 
 EARLIER, CANARY = "Canary of old", "Canary of now"
 NAMES = (EARLIER, CANARY)
-SHOWN_BEFORE = ("user_current", "user_lives", "page_lives", "revision_facts")
-"""Tables that showed the name before, each on a route."""
+SHOWN_BEFORE = ("user_current", "user_lives", "page_lives", "revision_facts", "coedits", "editor_days")
+"""Tables that showed the name before."""
+IMPORTED = (CANARY, f"en>{CANARY}", f"en>{EARLIER}")
+"""Names of authors without id, as imports bring them: keys of editors, where the policy compares such."""
 
 
 def before_it_is_hidden() -> Wiki:
-    """An account that edits beside another one, makes, moves and is renamed."""
+    """An account that edits beside another one, makes, moves and is renamed; imports have edits under its names without its id."""
     wiki = Wiki.of_today(WIKI)
     admin, alice = wiki.users[ADMIN], wiki.users[1]
     assert wiki.create_account(wiki.now + 60, EARLIER)
@@ -48,6 +51,9 @@ def before_it_is_hidden() -> Wiki:
     assert wiki.create_account_for(wiki.now + 60, canary, "Somebody else")
     assert wiki.rename_user(wiki.now + 60, admin, canary, CANARY)
     assert wiki.edit(wiki.now + 60, canary, page.page_id, "the last")
+    for name in IMPORTED:
+        assert wiki.edit(wiki.now + 60, wiki.imported_user(name), page.page_id, f"text of {name[:2]}")
+        assert wiki.edit(wiki.now + 60, alice, page.page_id, f"text after {name[:2]}")
     return wiki
 
 
@@ -75,7 +81,13 @@ def routes(store: MemoryStore) -> Iterator[str]:
                 yield f"/operations/explain/{dataset.name}?{urlencode({'key': key}, doseq=True)}"
     yield from ("/v1", "/openapi.json", "/operations/state", "/operations/audits", "/operations/deadletters")
     # Keys of accounts are known to operators, and are no names.
-    for name in (*NAMES, *(f"#{number}" for number in range(1, 9)), "Alice", "Nobody of that name"):
+    for name in (
+        *NAMES,
+        *IMPORTED,
+        *(f"#{number}" for number in range(1, 9)),
+        "Alice",
+        "Nobody of that name",
+    ):
         yield f"/similarusers?{urlencode({'usertext': name, 'followup': 'true', 'wiki': WIKI})}"
         yield f"/similarusers/case?{urlencode({'usertext': ['Alice', name], 'wiki': WIKI}, doseq=True)}"
 
@@ -106,6 +118,15 @@ def everything_told(store: MemoryStore, folder: Path) -> dict[str, str]:
 def telling(found: dict[str, str]) -> set[str]:
     """What tells one of the names."""
     return {where for where, text in found.items() if any(name in text for name in NAMES)}
+
+
+@pytest.fixture(autouse=True)
+def comparing_anonymous(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The policy that compares whoever has no account."""
+    registry.configure({"SimilarUsersSettings": {"anonymous": True}})
+    monkeypatch.setattr(modelled, "DATASETS", tuple(registry.values()))
+    yield
+    registry.configure({})
 
 
 @pytest.fixture(params=["tables tell it", "events tell it", "events tell all"])
@@ -149,7 +170,8 @@ def test_a_hidden_account_is_as_one_that_is_none(store: MemoryStore) -> None:
             return answer.status_code, answer.content
 
         # byte for byte, whether it was hidden or never was
-        assert asked(CANARY) == asked(EARLIER) == asked("Nobody of that name")
+        nobody = asked("Nobody of that name")
+        assert [asked(name) for name in (*NAMES, *IMPORTED)] == [nobody] * (len(NAMES) + len(IMPORTED))
         # and it is nobody's neighbour
         _, content = asked("Alice")
         assert json.loads(content)["results"] == []
