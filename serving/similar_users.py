@@ -12,6 +12,7 @@ from typing import Any
 
 from serving.moment import Moment
 from shared_logic.datasets.similar_users import DAYS, HOURS
+from shared_logic.hidden_names import name_digest, names_in_key
 from shared_logic.similarity import Overlap, Profile, edit_overlap, overlap, profile, ranked
 from shared_logic.things import User, UserKind
 from shared_logic.titles import unregistered_name, user_name
@@ -35,10 +36,10 @@ _PREFIX = re.compile(r"\s*user\s*:", re.IGNORECASE)
 class NotComparable(Exception):  # noqa: N818  what is so, not that something failed
     """Nothing is told of that name; `kind` says why, as the reference's error-type."""
 
-    def __init__(self, kind: str, detail: str, key: str | None = None) -> None:
-        """Keep all; `key` is the account's, where there is one."""
+    def __init__(self, kind: str, detail: str, whom: str) -> None:
+        """Keep all; `whom` says who was asked for, without the name."""
         super().__init__(detail)
-        self.kind, self.key = kind, key
+        self.kind, self.whom = kind, whom
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class SimilarUsers:
         name = user_name(bare)
         account = self._moment.row("user_by_name", wiki, name)
         if account is None:
-            return self._unregistered(wiki, unregistered_name(bare))
+            return self._unregistered(wiki, name, unregistered_name(bare))
         key = account["editor"]
         if self._is_bot(wiki, key, name):
             raise NotComparable("user-bot", "the account is a bot, and bots are not compared", key)
@@ -88,11 +89,13 @@ class SimilarUsers:
             )
         return Editor(key, name, activity)
 
-    def _unregistered(self, wiki: str, name: str | None) -> Editor:
+    def _unregistered(self, wiki: str, asked: str, name: str | None) -> Editor:
         """Whoever edits under a name that is no account's; the keys of accounts are no such names, as they would show hidden ones."""
         activity = None if name is None else self._moment.row("user_activity", wiki, name)
         if name is None or activity is None:
-            raise NotComparable("user-no-account", "there is no such account on this wiki")
+            kind = "user-no-account"
+            whom = f"{kind}:{name_digest(name or asked)}"
+            raise NotComparable(kind, "there is no such account on this wiki", whom)
         return Editor(name, name, activity)
 
     def neighbours(self, wiki: str, editor: Editor, most: int) -> list[tuple[Editor, int]]:
@@ -241,6 +244,11 @@ class SimilarUsers:
     def _titles(self, wiki: str, page_ids: Collection[int]) -> dict[int, str]:
         found = self._moment.rows_of("page_current", [(wiki, page_id) for page_id in page_ids])
         return {row["page_id"]: row["title"] for row in found.values()}
+
+
+def written_as(key: str) -> str:
+    """How an editor is written down: by key, but for a name, which may be hidden one day and is known by its digest."""
+    return f"name:{name_digest(key)}" if names_in_key(key) else key
 
 
 def similar(editor: Editor, other: Editor, pages: int) -> dict[str, Any]:

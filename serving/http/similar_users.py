@@ -1,7 +1,7 @@
 """The investigators' routes: `/similarusers` in the reference's shape, a whole case in one call, and a page for it.
 
 They stand behind the gate for `similareditors`. Every query is written down, before it is answered, with who asked, when, about whom
-(by id, so that a name that is suppressed later stands nowhere) and the reason given; what can't be written down is not answered.
+(by id or address, else by the digest of the name, so that one that is suppressed later stands nowhere) and the reason given; what can't be written down is not answered.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from serving.http.similar_users_models import CaseModel, EditorModel, Neighbours
 from serving.http.source import Source
 from serving.moment import Moment
 from serving.reader import Stream
-from serving.similar_users import TABLES, Editor, NotComparable, SimilarUsers
+from serving.similar_users import TABLES, Editor, NotComparable, SimilarUsers, written_as
 from serving.similar_users import similar as similarity
 
 PREFIX = "/similarusers"
@@ -133,12 +133,12 @@ def _editors(
         try:
             editor = users.editor(wiki, name)
         except NotComparable as error:
-            whom.append(error.key or error.kind)
+            whom.append(error.whom)
             # Which of them, by place: no answer repeats a name.
             more: dict[str, Any] = {"error-type": error.kind, "which": place}
             refused = refused or Problem(HTTPStatus.NOT_FOUND, str(error), **more)
         else:
-            whom.append(editor.key)
+            whom.append(written_as(editor.key))
             found.setdefault(editor.key, editor)
     bearer = request.scope["state"]["bearer"]
     try:

@@ -239,7 +239,7 @@ def test_who_never_edited_is_told_to_be_so(small: Wiki) -> None:
     publish(store, by_tables(small), "run")
     with pytest.raises(NotComparable) as told:
         users_of(store).editor(WIKI, "Carol")
-    assert (told.value.kind, told.value.key) == ("user-no-edits", f"#{small.users[-1].user_id}")
+    assert (told.value.kind, told.value.whom) == ("user-no-edits", f"#{small.users[-1].user_id}")
 
 
 def test_addresses_are_compared_where_the_policy_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

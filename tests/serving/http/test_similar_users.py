@@ -17,11 +17,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from serving import similar_users
-from serving.http.query_log import Query, QueryLog, rewrite_reasons
+from serving.http.query_log import Query, QueryLog, without_names
 from serving.http.similar_users import TABLES, least_fresh
 from serving.moment import Moment, published_together
 from serving.reader import Reader
+from serving.similar_users import written_as
+from shared_logic.hidden_names import name_digest, pseudonym
 from shared_logic.memory_store import MemoryStore
+from shared_logic.purged_names import Pseudonyms
 from shared_logic.registry import registry
 from tests import sample
 from tests.serving.http.conftest import AUTHORIZED, OPERATING, SECRETS, application_over
@@ -244,8 +247,20 @@ def test_queries_about_nobody_are_written_down(
     # then as what the answer said, and not by the name
     (line,) = queries.read_text().splitlines()
     key, nobody = json.loads(line)["whom"]
-    assert (key[0], nobody) == ("#", "user-no-account")
+    assert (key[0], nobody) == ("#", f"user-no-account:{name_digest('Nobody of that name')}")
     assert "Nobody of that name" not in line
+
+
+def test_whom_a_name_without_account_means_is_written_down_by_digest(tmp_path: Path) -> None:
+    assert written_as("#7") == "#7"
+    assert written_as("2001:DB8:0:0:0:0:0:1") == "2001:DB8:0:0:0:0:0:1"
+    assert written_as("en>Grace") == f"name:{name_digest('en>Grace')}"
+    # and what earlier versions wrote is rewritten by a purge
+    path = tmp_path / "access.log"
+    whom = ("#7", "user-bot", "en>Grace")
+    QueryLog(path).write(Query(at=datetime(2026, 1, 1, tzinfo=UTC), who="me", wiki="w", whom=whom, reason=""))
+    without_names(path, lambda wiki: Pseudonyms(wiki, {("w", name_digest("Grace"))}))
+    assert json.loads(path.read_text())["whom"] == ["#7", "user-bot", f"en>{pseudonym('Grace')}"]
 
 
 def test_what_cannot_be_written_down_is_not_answered(store: MemoryStore, busiest: list[str]) -> None:
@@ -281,6 +296,9 @@ def test_reasons_are_rewritten_while_others_are_written(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     log = QueryLog(path)
 
+    def names(wiki: str) -> Pseudonyms:
+        return Pseudonyms(wiki, {("w", name_digest("Grace"))})
+
     def write(number: int) -> None:
         log.write(
             Query(
@@ -295,13 +313,13 @@ def test_reasons_are_rewritten_while_others_are_written(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         written = [pool.submit(write, number) for number in range(200)]
         while not all(one.done() for one in written):
-            rewrite_reasons(path, lambda _, reason: reason.replace("Grace", "somebody"))
-    rewrite_reasons(path, lambda _, reason: reason.replace("Grace", "somebody"))
+            without_names(path, names)
+    without_names(path, names)
     # then none is lost, and none has the name
     told = [json.loads(line) for line in path.read_text().splitlines()]
     assert {one["whom"][0] for one in told} == {f"#{number}" for number in range(200)}
     assert len(told) == 200
-    assert {one["reason"] for one in told} == {"of somebody"}
+    assert {one["reason"] for one in told} == {f"of {pseudonym('Grace')}"}
 
 
 def test_keys_are_no_names(client: TestClient, store: MemoryStore) -> None:
