@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -13,7 +14,15 @@ from typing import Any
 from serving.moment import Moment
 from shared_logic.datasets.similar_users import DAYS, HOURS
 from shared_logic.hidden_names import name_digest, names_in_key
-from shared_logic.similarity import Overlap, Profile, edit_overlap, overlap, profile, ranked
+from shared_logic.similarity import (
+    RANKED_TOGETHER,
+    Overlap,
+    Profile,
+    edit_overlap,
+    overlap,
+    profile,
+    ranked,
+)
 from shared_logic.things import User, UserKind
 from shared_logic.titles import unregistered_name, user_name
 
@@ -99,24 +108,26 @@ class SimilarUsers:
         return Editor(name, name, activity)
 
     def neighbours(self, wiki: str, editor: Editor, most: int) -> list[tuple[Editor, int]]:
-        """The `most` who edited most of the same pages near the editor, with how many, in order."""
-        shared = {row["neighbour"]: row["pages"] for row in self._moment.rows("coedits", wiki, editor.key)}
-        order = sorted(shared.values(), reverse=True)
-        found: dict[str, Editor] = {}
-        asked: set[str] = set()
-        # Whoever is certainly behind the cut need not be looked up.
-        least = order[min(most, len(order)) - 1] if order else 0
-        while least:
-            wanted = {key for key, pages in shared.items() if pages >= least} - asked
-            found |= self._comparable(wiki, wanted)
-            asked |= wanted
-            if len(found) >= most:
-                break
-            # Some of them were bots or hidden: as many again move up.
-            missing = len(asked) + most - len(found)
-            least = order[min(missing, len(order)) - 1] if len(asked) < len(order) else 0
-        rows = [(key, shared[key], other.pages) for key, other in found.items()]
-        return [(found[key], pages) for key, pages, _ in ranked(rows)[:most]]
+        """The `most` who edited most of the same pages near the editor, with how many, in order (see `RANKED_TOGETHER`)."""
+        together = self._ranked_together(wiki, editor)
+        found: list[tuple[Editor, int]] = []
+        # Some of them are bots or hidden: as many again move up.
+        while (missing := most - len(found)) > 0 and (some := _first(together, missing)):
+            known = self._comparable(wiki, {key for _, keys in some for key in keys})
+            for shared, keys in some:
+                rows = [(key, shared, known[key].pages) for key in keys if key in known]
+                found += [(known[key], shared) for key, *_ in ranked(rows)]
+        return found[:most]
+
+    def _ranked_together(self, wiki: str, editor: Editor) -> Iterator[tuple[int, list[str]]]:
+        """Numbers of pages with the keys of neighbours who share so many, the greatest first, so many keys at a time as are ranked together."""
+        sharing: defaultdict[int, list[str]] = defaultdict(list)
+        for row in self._moment.rows("coedits", wiki, editor.key):
+            sharing[row["pages"]].append(row["neighbour"])
+        for shared in sorted(sharing, reverse=True):
+            keys = sharing[shared]
+            for start in range(0, len(keys), RANKED_TOGETHER):
+                yield shared, keys[start : start + RANKED_TOGETHER]
 
     def follow_up(self, wiki: str, editor: Editor, neighbour: Editor) -> list[dict[str, Any]]:
         """On which pages the two met, in which order, how soon after one another; those of most follow-ups first, `PAGES_OF_PAIR` at most."""
@@ -244,6 +255,15 @@ class SimilarUsers:
     def _titles(self, wiki: str, page_ids: Collection[int]) -> dict[int, str]:
         found = self._moment.rows_of("page_current", [(wiki, page_id) for page_id in page_ids])
         return {row["page_id"]: row["title"] for row in found.values()}
+
+
+def _first(together: Iterator[tuple[int, list[str]]], least: int) -> list[tuple[int, list[str]]]:
+    """The next of them, until they have `least` keys, so that these are looked up at once."""
+    some: list[tuple[int, list[str]]] = []
+    while least > 0 and (one := next(together, None)) is not None:
+        some.append(one)
+        least -= len(one[1])
+    return some
 
 
 def written_as(key: str) -> str:

@@ -46,7 +46,7 @@ class Records:
 def routes(source: Source, datasets: Sequence[Dataset], kept: Records) -> APIRouter:
     """The routes."""
     router = APIRouter(prefix=PREFIX, tags=["operations"], responses=RESPONSES)
-    keyed = {403: described("the key of the table is private")}
+    keyed: dict[int | str, dict[str, Any]] = {403: described("the key of the table is private")}
     by_name = {dataset.name: dataset for dataset in datasets}
 
     @router.get("/state", summary="Every dataset: generation, cut, lag")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared_logic.datasets.similar_users import DAYS, HOURS
-from shared_logic.similarity import LEVELS, NO_OVERLAP, SAME
+from shared_logic.similarity import LEVELS, NO_OVERLAP, RANKED_TOGETHER, SAME
 from shared_logic.views.view import View, views
 
 
@@ -30,6 +30,9 @@ WITH editors AS (
         {_DAYS}::DOUBLE[] AS days, {_HOURS}::DOUBLE[] AS hours
     FROM user_activity LEFT JOIN user_current AS accounts USING (wiki, editor)
     WHERE CASE WHEN accounts.editor IS NULL THEN NOT starts_with(editor, '#') ELSE is_bot_by = [] END
+), placed AS (
+    SELECT *, (row_number() OVER (PARTITION BY wiki, editor, pages ORDER BY neighbour) - 1) // {RANKED_TOGETHER} AS place
+    FROM coedits
 ), followed AS (
     SELECT
         wiki, editor, neighbour, sum(follows)::BIGINT AS follows, min(soonest) AS soonest_seconds,
@@ -38,13 +41,14 @@ WITH editors AS (
 ), pairs AS (
     SELECT
         wiki, editor, neighbour, one.name AS editor_name, other.name AS neighbour_name, shared.pages AS pages_shared,
+        shared.place,
         least(1, shared.pages / one.pages) AS edit_overlap,
         least(1, shared.pages / other.pages) AS edit_overlap_inv,
         other.edits AS neighbour_edits, other.pages AS neighbour_pages,
         list_cosine_similarity(one.days, other.days) AS day_overlap,
         list_cosine_similarity(one.hours, other.hours) AS hour_overlap,
         follows, soonest_seconds, pages_came_first
-    FROM coedits AS shared
+    FROM placed AS shared
     JOIN editors AS one USING (wiki, editor)
     JOIN editors AS other ON other.wiki = shared.wiki AND other.editor = shared.neighbour
     LEFT JOIN followed USING (wiki, editor, neighbour)
@@ -56,7 +60,7 @@ SELECT
     hour_overlap, {_level("hour_overlap")} AS hour_level,
     follows, soonest_seconds, pages_came_first
 FROM pairs
-WINDOW places AS (PARTITION BY wiki, editor ORDER BY pages_shared DESC, neighbour_pages, neighbour)
+WINDOW places AS (PARTITION BY wiki, editor ORDER BY pages_shared DESC, place, neighbour_pages, neighbour)
 ORDER BY wiki, editor, rank
 """,  # noqa: S608  fixed columns
     )

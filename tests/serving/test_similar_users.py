@@ -15,9 +15,10 @@ from serving.reader import NotPublished, Reader
 from serving.similar_users import TABLES, NotComparable, SimilarUsers, similar
 from shared_logic.memory_store import MemoryStore
 from shared_logic.registry import registry
-from shared_logic.similarity import ranked
+from shared_logic.similarity import RANKED_TOGETHER, ranked
 from tests import sample
 from tests.serving import modelled
+from tests.serving.http.conftest import publish as publish_rows
 from tests.serving.http.conftest import store_of_the_sample
 from tests.serving.modelled import WIKI, by_tables, publish, taken_in
 from tests.strategies.wiki import ADMIN, User, Wiki
@@ -80,6 +81,57 @@ def test_fewer_neighbours_are_the_first_of_all(store: MemoryStore, view: list[di
             assert [other.key for other, _ in users.neighbours(sample.WIKI, editor, most)] == [
                 key for key, *_ in order
             ]
+
+
+TIED = 700
+"""More than are ranked together."""
+
+
+@pytest.fixture
+def tied() -> MemoryStore:
+    """An account with many neighbours of one shared page, a third of whom are bots, and a few of more."""
+    rows: dict[str, dict[Any, Any]] = {name: {} for name in (*TABLES, "hidden_names")}
+    for number in range(1, TIED + 2):
+        key, name = f"#{number}", f"User {number}"
+        bot_by = ("group",) if number % 3 == 0 else ()
+        rows["user_current"][WIKI, key] = (number, name, "account", bot_by, False)
+        rows["user_by_name"][WIKI, name] = (key,)
+        rows["user_activity"][WIKI, key] = (10, 1 + number % 7, *31 * [1])
+        if number > 1:
+            rows["coedits"][WIKI, "#1", key] = (max(1, number - TIED + 5),)
+    store = MemoryStore()
+    for name, table in rows.items():
+        publish_rows(store, name, table)
+    return store
+
+
+def test_of_many_who_tie_few_are_looked_up(tied: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given that it is counted who is looked up
+    asked: list[int] = []
+    rows_of = Moment.rows_of
+    monkeypatch.setattr(
+        Moment,
+        "rows_of",
+        lambda self, name, keys: asked.append(len(keys)) or rows_of(self, name, keys),
+    )
+    users = users_of(tied)
+    editor = users.editor(WIKI, "User 1")
+    asked.clear()
+    # when fewer are wanted than tie, then one batch of accounts and one of counts is asked for
+    assert len(users.neighbours(WIKI, editor, 50)) == 50
+    assert len(asked) == 2
+    assert max(asked) <= RANKED_TOGETHER + 10
+
+
+def test_whoever_ties_comes_in_one_order_however_many_are_wanted(tied: MemoryStore, tmp_path: Path) -> None:
+    users = users_of(tied)
+    editor = users.editor(WIKI, "User 1")
+    every = [other.key for other, _ in users.neighbours(WIKI, editor, TIED)]
+    assert len(every) == TIED - TIED // 3
+    for most in (1, 5, 50, 170, 250, 400):
+        assert [other.key for other, _ in users.neighbours(WIKI, editor, most)] == every[:most]
+    # and that is the order of the view
+    assert [row["neighbour"] for row in view_of(tied, tmp_path)] == every
 
 
 def test_bots_are_nobodys_neighbours_and_not_asked_for(
