@@ -87,7 +87,7 @@ class SimilarUsers:
         name = user_name(bare)
         account = self._moment.row("user_by_name", wiki, name)
         if account is None:
-            return self._unregistered(wiki, name, unregistered_name(bare))
+            return self._unregistered(wiki, bare)
         key = account["editor"]
         if self._is_bot(wiki, key, name):
             raise NotComparable("user-bot", "the account is a bot, and bots are not compared", key)
@@ -98,13 +98,13 @@ class SimilarUsers:
             )
         return Editor(key, name, activity)
 
-    def _unregistered(self, wiki: str, asked: str, name: str | None) -> Editor:
+    def _unregistered(self, wiki: str, text: str) -> Editor:
         """Whoever edits under a name that is no account's; the keys of accounts are no such names, as they would show hidden ones."""
+        name = unregistered_name(text)
         activity = None if name is None else self._moment.row("user_activity", wiki, name)
         if name is None or activity is None:
             kind = "user-no-account"
-            whom = f"{kind}:{name_digest(name or asked)}"
-            raise NotComparable(kind, "there is no such account on this wiki", whom)
+            raise NotComparable(kind, "there is no such account on this wiki", written_as_asked(kind, text))
         return Editor(name, name, activity)
 
     def neighbours(self, wiki: str, editor: Editor, most: int) -> list[tuple[Editor, int]]:
@@ -269,6 +269,12 @@ def _first(together: Iterator[tuple[int, list[str]]], least: int) -> list[tuple[
 def written_as(key: str) -> str:
     """How an editor is written down: by key, but for a name, which may be hidden one day and is known by its digest."""
     return f"name:{name_digest(key)}" if names_in_key(key) else key
+
+
+def written_as_asked(kind: str, text: str) -> str:
+    """How a name that was asked for is written down of which nothing is told: why (an error-type), and the digest of the name as it would be stored."""
+    bare = _PREFIX.sub("", text)
+    return f"{kind}:{name_digest(unregistered_name(bare) or user_name(bare))}"
 
 
 def similar(editor: Editor, other: Editor, pages: int) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     wiki: str
     whom: tuple[str, ...]
     """Keys of accounts (`#` and the id) and addresses; names, which may be hidden later, by their digests (see `hidden_names`): `name:` and that
-    of an imported one, `user-no-account:` and that of one that is no account's, or a hidden one's."""
+    of an imported one, `user-no-account:` and that of one that is no account's, or a hidden one's, `database-refresh:` while nothing is published."""
     reason: str
     """As it was given."""
 

@@ -263,6 +263,23 @@ def test_whom_a_name_without_account_means_is_written_down_by_digest(tmp_path: P
     assert json.loads(path.read_text())["whom"] == ["#7", "user-bot", f"en>{pseudonym('Grace')}"]
 
 
+@pytest.mark.parametrize("path", ["/similarusers", "/similarusers/case"])
+def test_who_asks_while_nothing_is_published_is_told_and_written_down(tmp_path: Path, path: str) -> None:
+    # given a home without any generation
+    queries = tmp_path / "access.log"
+    with TestClient(application_over(MemoryStore(), queries=QueryLog(queries))) as client:
+        asked = {"usertext": ["User:grace_Hopper", "Ada"], "reason": "case 7"}
+        answer = client.get(path, params=asked, headers=AUTHORIZED)
+    # then the answer has the reference's error-type and a true status
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json()["error-type"] == "database-refresh"
+    # and whom it was about is known by digest; of several that a list is asked for, the last counts
+    (line,) = queries.read_text().splitlines()
+    names = ("Grace Hopper", "Ada") if path.endswith("case") else ("Ada",)
+    assert json.loads(line)["whom"] == [f"database-refresh:{name_digest(name)}" for name in names]
+    assert json.loads(line)["reason"] == "case 7"
+
+
 def test_what_cannot_be_written_down_is_not_answered(store: MemoryStore, busiest: list[str]) -> None:
     with TestClient(application_over(store, queries=QueryLog(Path("/dev/full")))) as client:
         answer = client.get("/similarusers", params={"usertext": busiest[0]}, headers=AUTHORIZED)
