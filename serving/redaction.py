@@ -95,6 +95,8 @@ class Redaction:
             for column in schema.columns
             if column.names_account and not needs_no_look
         ]
+        self._beside = {column.name: _hidden_with(schema, column) for _, column in self._named}
+        """By column of names the places among the values of what is hidden with one."""
         self._names = names
         self._hides = bool(self._named or self._telling) or self.hides_parts
 
@@ -194,7 +196,8 @@ class Redaction:
             if not hidden.isdisjoint((row[self._wiki], name) for name in _names(column, row[place])):
                 if column.role != "value" or not (column.optional or column.about.hidden_with == "user"):
                     return None
-                values = (*values[: place - width], None, *values[place - width + 1 :])
+                gone = {place - width, *self._beside[column.name]}
+                values = tuple([None if at in gone else value for at, value in enumerate(values)])
         return values
 
     def _without_parts(self, values: Values, hidden: int) -> Values:
@@ -214,17 +217,31 @@ def _check(schema: Schema[Any]) -> None:
         of_editor = (
             part == EDITOR and column.type is str and column.role != "value" and "wiki" in schema.names
         )
-        if part and not of_revision and not of_account and not of_editor:
+        of_column = (
+            part in schema.names
+            and column.role == "value"
+            and column.optional
+            and schema.column(part).about.hidden_with == ACCOUNT
+        )
+        if part and not (of_revision or of_account or of_editor or of_column):
             message = (
                 f"table {schema.name}, column {column.name}: can't be hidden with {part!r}; name one of "
                 f"{', '.join(BITS)}, on a column that is neither key nor Sum, in a table with wiki and rev_id; or "
-                f"{ACCOUNT}, on a column of names, or {EDITOR}, on one of the key with editors' keys, in a table with wiki"
+                f"{ACCOUNT}, on a column of names, or {EDITOR}, on one of the key with editors' keys, in a table with wiki; or "
+                f"a column that is hidden with {ACCOUNT}, on one that can be null"
             )
             raise DefinitionError(message)
         is_flag = column.type is bool and column.role == "value" and not column.optional
         if column.about.hides_row and not is_flag:
             message = f"table {schema.name}, column {column.name}: can't hide rows; let it be a bool that is neither key nor optional"
             raise DefinitionError(message)
+
+
+def _hidden_with(schema: Schema[Any], column: Column) -> Sequence[int]:
+    """Places among the values of what is hidden with a column of names: of a revision's author all that is, else what says so."""
+    part = column.name if column.about.hidden_with == ACCOUNT else column.about.hidden_with
+    values = map(schema.column, schema.value_names)
+    return [place for place, other in enumerate(values) if other.about.hidden_with == part]
 
 
 def _names(column: Column, value: Any) -> Sequence[str]:

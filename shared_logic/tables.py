@@ -52,7 +52,8 @@ class About:
     hidden_with: str = ""
     """The part (text, comment, user) of the row's revision with which the value is hidden, which needs a column rev_id; or
     "account": the value is a name, or a list of names, and is hidden with the account that bears or bore it; or "editor": the value is the
-    key of an editor, part of the row's key, and a row whose editor's key tells the name of a hidden account is in no answer."""
+    key of an editor, part of the row's key, and a row whose editor's key tells the name of a hidden account is in no answer; or a column of the
+    row that is hidden with an account, as its id is with its name."""
     hides_row: bool = False
     """Whether a row in which the value is true is in no answer: it is of an account that is hidden now."""
 

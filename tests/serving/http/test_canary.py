@@ -162,6 +162,47 @@ def test_a_hidden_name_is_told_nowhere(
     assert not any(name in written or quote(name) in written for name in NAMES)
 
 
+def telling_id(store: MemoryStore, folder: Path) -> set[str]:
+    """Routes for everybody, views and tables that say of a hidden account's deeds whose they are."""
+    canary = before_it_is_hidden().named(CANARY)
+    assert canary is not None
+    found: dict[str, object] = {}
+    with TestClient(application_over(store, (0,), per_minute=10**6)) as client:
+        pages = {row["page_id"] for row in Reader(store).scan(registry["page_current"]).rows}
+        paths = [path for path in routes(store) if path.startswith("/v1/")]
+        for path in (*paths, *(f"/history/pages/{WIKI}/{page_id}" for page_id in pages)):
+            found[path] = client.get(path).json().get("items", ())
+    for name in ("revision_facts", "page_lives", "user_lives", "page_titles"):
+        found[name] = Reader(store).scan(registry[name]).rows
+    folder.mkdir()
+    with Analysis(Reader(store).stream, folder, datetime(2030, 1, 1, tzinfo=UTC)) as db:
+        db.prepare(["mediawiki_history", "page_history", "user_history", "mediawiki_history_reduced"])
+        for name in ("mediawiki_history", "page_history", "user_history", "mediawiki_history_reduced"):
+            told = db.execute(f"FROM {name}")
+            columns = [column[0] for column in told.description or ()]
+            found[name] = [dict(zip(columns, row, strict=True)) for row in told.fetchall()]
+    return {
+        where
+        for where, rows in found.items()
+        if isinstance(rows, list)
+        for row in rows
+        for column, value in row.items()
+        if column.endswith("user_id") and value == canary.user_id
+    }
+
+
+def test_what_a_hidden_account_did_is_not_told_by_its_id_either(store: MemoryStore, tmp_path: Path) -> None:
+    # given that its id was told before
+    shown = MemoryStore()
+    publish(shown, by_tables(before_it_is_hidden()), "before")
+    before = telling_id(shown, tmp_path / "shown")
+    assert {"revision_facts", "page_lives", "user_lives", "mediawiki_history", "page_history"} <= before
+    assert any(where.startswith("/history/") for where in before)
+    assert any(where.startswith("/v1/revision_facts/") for where in before)
+    # then no deed is told to be of that id
+    assert telling_id(store, tmp_path / "hidden") == set()
+
+
 def test_a_hidden_account_is_as_one_that_is_none(store: MemoryStore) -> None:
     with TestClient(application_over(store, (0,))) as client:
 
