@@ -57,6 +57,8 @@ class Editor:
 
     key: str
     name: str
+    kind: str
+    """Account, temporary or anonymous (see `UserKind`); bots are not compared."""
     activity: Mapping[str, Any]
 
     @property
@@ -89,14 +91,17 @@ class SimilarUsers:
         if account is None:
             return self._unregistered(wiki, bare)
         key = account["editor"]
-        if self._is_bot(wiki, key, name):
+        now = self._moment.row("user_current", wiki, key)
+        kind = now["user_kind"] if now else User(1, name).kind
+        is_bot = bool(now["is_bot_by"]) if now else kind == UserKind.BOT
+        if is_bot:
             raise NotComparable("user-bot", "the account is a bot, and bots are not compared", key)
         activity = self._moment.row("user_activity", wiki, key)
         if activity is None:
             raise NotComparable(
                 "user-no-edits", "no edit of the account is among those that are compared", key
             )
-        return Editor(key, name, activity)
+        return Editor(key, name, kind, activity)
 
     def _unregistered(self, wiki: str, text: str) -> Editor:
         """Whoever edits under a name that is no account's; the keys of accounts are no such names, as they would show hidden ones."""
@@ -105,7 +110,7 @@ class SimilarUsers:
         if name is None or activity is None:
             kind = "user-no-account"
             raise NotComparable(kind, "there is no such account on this wiki", written_as_asked(kind, text))
-        return Editor(name, name, activity)
+        return Editor(name, name, UserKind.ANONYMOUS, activity)
 
     def neighbours(self, wiki: str, editor: Editor, most: int) -> list[tuple[Editor, int]]:
         """The `most` who edited most of the same pages near the editor, with how many, in order (see `RANKED_TOGETHER`)."""
@@ -206,6 +211,7 @@ class SimilarUsers:
         first, last = self.first_and_last(wiki, editor)
         return {
             "user_text": editor.name,
+            "user_kind": editor.kind,
             "num_edits_in_data": editor.activity["edits"],
             "num_pages_in_data": editor.pages,
             "first_edit_in_data": first,
@@ -243,14 +249,12 @@ class SimilarUsers:
         """Those editors that are neither bots nor hidden, and of whom edits still count."""
         accounts = {key for key in keys if key.startswith("#")}
         known = self._moment.rows_of("user_current", [(wiki, key) for key in accounts])
-        names = {row["editor"]: row["name"] for row in known.values() if not row["is_bot_by"]}
-        names |= {key: key for key in keys - accounts}
-        counts = self._moment.rows_of("user_activity", [(wiki, key) for key in names])
-        return {row["editor"]: Editor(row["editor"], names[row["editor"]], row) for row in counts.values()}
-
-    def _is_bot(self, wiki: str, key: str, name: str) -> bool:
-        account = self._moment.row("user_current", wiki, key)
-        return bool(account["is_bot_by"]) if account else User(1, name).kind is UserKind.BOT
+        named = {
+            row["editor"]: (row["name"], row["user_kind"]) for row in known.values() if not row["is_bot_by"]
+        }
+        named |= {key: (key, UserKind.ANONYMOUS) for key in keys - accounts}
+        counts = self._moment.rows_of("user_activity", [(wiki, key) for key in named])
+        return {row["editor"]: Editor(row["editor"], *named[row["editor"]], row) for row in counts.values()}
 
     def _titles(self, wiki: str, page_ids: Collection[int]) -> dict[int, str]:
         found = self._moment.rows_of("page_current", [(wiki, page_id) for page_id in page_ids])
@@ -282,6 +286,7 @@ def similar(editor: Editor, other: Editor, pages: int) -> dict[str, Any]:
     one, two = editor.profile, other.profile
     return {
         "user_text": other.name,
+        "user_kind": other.kind,
         "num_edits_in_data": other.activity["edits"],
         "edit-overlap": edit_overlap(pages, editor.pages),
         "edit-overlap-inv": edit_overlap(pages, other.pages),

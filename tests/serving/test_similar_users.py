@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +283,43 @@ def test_a_hidden_account_is_nobodys_neighbour_to_analysts_either(small: Wiki, t
     # then they count among pairs, but no row is about him, under his key neither
     assert Reader(store).scan(registry["coedits"]).rows
     assert view_of(store, tmp_path) == []
+
+
+def test_what_kind_of_account_each_is_is_told(
+    small: Wiki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given Alice, a temporary account and an address, who edited one page on two days
+    assert small.autocreate_account(small.now + 60, "~2026-17")
+    temporary, address = small.named("~2026-17"), small.users[6]
+    assert temporary is not None
+    alice, page = small.users[1], small.page_at((0, "Kettle"))
+    assert page is not None
+    began = datetime.fromtimestamp(small.now, UTC).date()
+    for place, user in enumerate((temporary, alice, address, alice)):
+        assert small.edit(small.now + 86_400, user, page.page_id, f"of another kind {place}")
+    store = MemoryStore()
+    try:
+        registry.configure({"SimilarUsersSettings": {"anonymous": True}})
+        monkeypatch.setattr(modelled, "DATASETS", tuple(registry.values()))
+        publish(store, by_tables(small), "run")
+    finally:
+        registry.configure({})
+    # then each is told to be what it is, when it is asked for and as a neighbour
+    kinds = {"Alice": "account", "~2026-17": "temporary", address.name: "anonymous"}
+    users = users_of(store)
+    assert {name: users.described(WIKI, users.editor(WIKI, name))["user_kind"] for name in kinds} == kinds
+    met = users.neighbours(WIKI, users.editor(WIKI, "Alice"), 9)
+    told = {other.name: similar(other, other, pages)["user_kind"] for other, pages in met}
+    assert told == {name: kinds.get(name, "account") for name in told}
+    assert kinds.keys() - told.keys() == {"Alice"}
+    # and the view tells the same, with the first and the last day of each
+    rows = view_of(store, tmp_path)
+    assert {row["editor_name"]: row["editor_kind"] for row in rows}.items() >= kinds.items()
+    assert {row["neighbour_name"]: row["neighbour_kind"] for row in rows}.items() >= kinds.items()
+    days = {row["neighbour_name"]: (row["neighbour_first_day"], row["neighbour_last_day"]) for row in rows}
+    assert days["~2026-17"] == (began + timedelta(days=1),) * 2
+    assert days["Alice"] == (began, began + timedelta(days=4))
+    assert days == {row["editor_name"]: (row["editor_first_day"], row["editor_last_day"]) for row in rows}
 
 
 def test_who_never_edited_is_told_to_be_so(small: Wiki) -> None:

@@ -45,6 +45,7 @@ def test_neighbours_come_in_the_references_shape(client: TestClient, busiest: li
     found = answer.json()
     assert found.keys() == {
         "user_text",
+        "user_kind",
         "num_edits_in_data",
         "first_edit_in_data",
         "last_edit_in_data",
@@ -54,6 +55,7 @@ def test_neighbours_come_in_the_references_shape(client: TestClient, busiest: li
     assert len(found["results"]) >= 3
     for result in found["results"]:
         assert {"user_text", "num_edits_in_data", "edit-overlap", "edit-overlap-inv"} < result.keys()
+        assert result["user_kind"] in {"account", "temporary", "anonymous"}
         assert result["day-overlap"].keys() == {"cos-sim", "level"}
         assert 0 < result["edit-overlap"] <= 1
         assert 0 < result["edit-overlap-inv"] <= 1
