@@ -61,7 +61,13 @@ def routes(source: Source, log: QueryLog, usual_wiki: str) -> APIRouter:
     """The routes; `usual_wiki` is meant where a request names none, which it must if that is empty."""
     router = APIRouter(prefix=PREFIX, tags=["similar users"], responses=RESPONSES)
 
-    @router.get("", summary="Who edits like this account", response_model=NeighboursModel)
+    @router.get(
+        "",
+        summary="Who edits like this account",
+        description="`pages_shared`, and what is made of it, counts in one direction: pages on which the account met the neighbour, in the "
+        "window around its own edits. Who comes a whole window later meets whom it follows, and not the other way round. A case takes both.",
+        response_model=NeighboursModel,
+    )
     def similar(
         request: Request,
         usertext: Name,
@@ -88,6 +94,8 @@ def routes(source: Source, log: QueryLog, usual_wiki: str) -> APIRouter:
     @router.get(
         "/case",
         summary="Several accounts at once: each, every pair, and a timeline",
+        description="`pages_shared` of a pair counts in both directions: pages on which either met the other. So it may be more than in "
+        "the list of neighbours of either.",
         response_model=CaseModel,
     )
     def case(

@@ -341,6 +341,21 @@ def test_reasons_are_rewritten_while_others_are_written(tmp_path: Path) -> None:
     assert {one["reason"] for one in told} == {f"of {pseudonym('Grace')}"}
 
 
+@pytest.mark.parametrize("path", ["/similarusers/", "/similarusers/case/", "/v1/", "/history/"])
+def test_a_slash_too_many_leads_nowhere(client: TestClient, path: str) -> None:
+    # given an address that a redirection would repeat, with the name in it, to whichever host the client names
+    answer = client.get(
+        path,
+        params={"usertext": "Admin"},
+        headers={**AUTHORIZED, "Host": "elsewhere.example"},
+        follow_redirects=False,
+    )
+    # then it is none of a route, and nothing keeps the answer
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (404, "no-store")
+    assert "location" not in answer.headers
+    assert "Admin" not in answer.text
+
+
 def test_keys_are_no_names(client: TestClient, store: MemoryStore) -> None:
     # given keys of accounts, of bots and hidden ones among them
     nobody = client.get("/similarusers", params={"usertext": "Nobody of that name"}, headers=AUTHORIZED)
