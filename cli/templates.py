@@ -140,14 +140,16 @@ class {table}(Table, frozen=True, kw_only=True):
     """On how many pages two editors met."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
-    editor: Annotated[Partition[str], about("key of the editor", private=_PRIVATE)]
-    neighbour: Annotated[Clustering[str], about("key of the other one", private=_PRIVATE)]
+    editor: Annotated[Partition[str], about("key of the editor", private=_PRIVATE, hidden_with="editor")]
+    neighbour: Annotated[
+        Clustering[str], about("key of the other one", private=_PRIVATE, hidden_with="editor")
+    ]
     pages: Annotated[Sum[int], about("pages on which they met", at_least=0, private=_PRIVATE)]
 
 
 @dataset
 def {name}(revision: Revision, so_far: Pairs) -> Iterator[{table}]:
-    """The pairs that met on one page, each once; whom they count as editors is yours to choose."""
+    """The pairs that met on one page, each once, bots too; whom they count as editors is yours to choose."""
     if revision.user and not (revision.is_deleted or revision.minor):
         for editor, neighbour in so_far.met(revision.user.key, WINDOW):
             yield {table}(wiki=revision.wiki, editor=editor, neighbour=neighbour, pages=1)

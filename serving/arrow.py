@@ -27,9 +27,7 @@ def arrow_schema(dataset: Dataset) -> pa.Schema:
     """The columns of the dataset's table; only optional ones, and those that can be hidden, may be null."""
     return pa.schema(
         [
-            pa.field(
-                column.name, TYPES[column.type], nullable=column.optional or bool(column.about.hidden_with)
-            )
+            pa.field(column.name, TYPES[column.type], nullable=column.can_be_null)
             for column in dataset.schema.columns
         ]
     )

@@ -160,7 +160,7 @@ def _conditions(
         is_list = dataset.schema.column(column).type is tuple
         name = f'unnest("{column}")' if is_list else f'"{column}"'
         told = db.execute(f'SELECT DISTINCT wiki, {name} AS name FROM {table} WHERE "{column}" IS NOT NULL')  # noqa: S608
-        names = [one for some in _fetched(told) for one in redaction.hidden_names(some)]
+        names = [one for some in _fetched(told) for one in redaction.hidden_values(column, some)]
         if names:
             helper = _NAMES.format(place)
             helpers.append(helper)

@@ -1,7 +1,8 @@
 """What is hidden on a wiki is hidden in every answer: the last step of each read.
 
 Of a revision that is its text, its comment or its author, noted in the store. Of an account that a block hides it is every name: a
-value that names one is null in answers, and a row that can't be without it is no row. A row may tell itself that it is hidden.
+value that names one is null in answers, and a row that can't be without it is no row. An imported name (`en>Alice`) is as the name behind
+the mark. A row may tell itself that it is hidden.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 from shared_logic.datasets.user_current import hidden_names
 from shared_logic.definition import Dataset
 from shared_logic.generations import generation_of
-from shared_logic.hidden_names import name_digest
+from shared_logic.hidden_names import name_digest, names_in, names_in_key
 from shared_logic.keys import decode_key, decode_values, encode_key, encode_values
 from shared_logic.merge import merged_of
 from shared_logic.protocols import Generation, Store
@@ -21,7 +22,7 @@ from shared_logic.states.page_state import COMMENT_HIDDEN, TEXT_HIDDEN, USER_HID
 from shared_logic.tables import Column, DefinitionError, Key, Schema, Values
 
 BITS = {"text": TEXT_HIDDEN, "comment": COMMENT_HIDDEN, "user": USER_HIDDEN}
-ACCOUNT = "account"
+ACCOUNT, EDITOR = "account", "editor"
 _ROWS_AT_ONCE = 5_000
 
 Row = tuple[Key, Values]
@@ -50,8 +51,10 @@ class HiddenNames:
 
     def among(self, told: Collection[WikiAndName]) -> set[WikiAndName]:
         """Those of these names that are hidden."""
+        if not told:
+            return set()
         made = self._made or self._store.published(hidden_names.name)
-        if made is None or not told:
+        if made is None:
             return set()
         keys = {encode_key((wiki, name_digest(name))): (wiki, name) for wiki, name in told}
         found = merged_of(self._store, hidden_names, made.lane, list(keys))
@@ -92,6 +95,8 @@ class Redaction:
             for column in schema.columns
             if column.names_account and not needs_no_look
         ]
+        self._beside = {column.name: _hidden_with(schema, column) for _, column in self._named}
+        """By column of names the places among the values of what is hidden with one."""
         self._names = names
         self._hides = bool(self._named or self._telling) or self.hides_parts
 
@@ -119,9 +124,12 @@ class Redaction:
             if self._store is not None:
                 yield from ((wiki, rev_id) for rev_id in self._store.redactions(wiki, ids))
 
-    def hidden_names(self, told: Iterable[WikiAndName]) -> Iterator[WikiAndName]:
-        """Those of these names that are hidden."""
-        return iter(self._names.among(set(told)))
+    def hidden_values(self, column: str, told: Iterable[WikiAndName]) -> Iterator[WikiAndName]:
+        """Those of a column's values (of a list, of its members), each with its wiki, that tell a hidden name."""
+        named = self._schema.column(column)
+        names = {(wiki, value): [(wiki, name) for name in _names(named, value)] for wiki, value in told}
+        hidden = self._names.among({name for some in names.values() for name in some})
+        return (value for value, some in names.items() if not hidden.isdisjoint(some))
 
     def of_row(self, key: Key, values: Values) -> Values | None:
         """The values of one row without what is hidden; None: the row is."""
@@ -188,7 +196,8 @@ class Redaction:
             if not hidden.isdisjoint((row[self._wiki], name) for name in _names(column, row[place])):
                 if column.role != "value" or not (column.optional or column.about.hidden_with == "user"):
                     return None
-                values = (*values[: place - width], None, *values[place - width + 1 :])
+                gone = {place - width, *self._beside[column.name]}
+                values = tuple([None if at in gone else value for at, value in enumerate(values)])
         return values
 
     def _without_parts(self, values: Values, hidden: int) -> Values:
@@ -205,11 +214,21 @@ def _check(schema: Schema[Any]) -> None:
         part = column.about.hidden_with
         of_revision = part in BITS and column.role == "value" and {"wiki", "rev_id"} <= set(schema.names)
         of_account = part == ACCOUNT and column.type in {str, tuple} and "wiki" in schema.names
-        if part and not of_revision and not of_account:
+        of_editor = (
+            part == EDITOR and column.type is str and column.role != "value" and "wiki" in schema.names
+        )
+        of_column = (
+            part in schema.names
+            and column.role == "value"
+            and column.optional
+            and schema.column(part).about.hidden_with == ACCOUNT
+        )
+        if part and not (of_revision or of_account or of_editor or of_column):
             message = (
                 f"table {schema.name}, column {column.name}: can't be hidden with {part!r}; name one of "
                 f"{', '.join(BITS)}, on a column that is neither key nor Sum, in a table with wiki and rev_id; or "
-                f"{ACCOUNT}, on a column of names, in a table with wiki"
+                f"{ACCOUNT}, on a column of names, or {EDITOR}, on one of the key with editors' keys, in a table with wiki; or "
+                f"a column that is hidden with {ACCOUNT}, on one that can be null"
             )
             raise DefinitionError(message)
         is_flag = column.type is bool and column.role == "value" and not column.optional
@@ -218,8 +237,17 @@ def _check(schema: Schema[Any]) -> None:
             raise DefinitionError(message)
 
 
+def _hidden_with(schema: Schema[Any], column: Column) -> Sequence[int]:
+    """Places among the values of what is hidden with a column of names: of a revision's author all that is, else what says so."""
+    part = column.name if column.about.hidden_with == ACCOUNT else column.about.hidden_with
+    values = map(schema.column, schema.value_names)
+    return [place for place, other in enumerate(values) if other.about.hidden_with == part]
+
+
 def _names(column: Column, value: Any) -> Sequence[str]:
-    """The names that a column of names holds in a row."""
+    """The names that a value of a column of names tells, or several if it is a list."""
     if value is None:
         return ()
-    return value if column.type is tuple else (value,)
+    if column.about.hidden_with == EDITOR:
+        return names_in_key(value)
+    return [name for one in value for name in names_in(one)] if isinstance(value, tuple) else names_in(value)

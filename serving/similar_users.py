@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -12,7 +13,16 @@ from typing import Any
 
 from serving.moment import Moment
 from shared_logic.datasets.similar_users import DAYS, HOURS
-from shared_logic.similarity import Overlap, Profile, edit_overlap, overlap, profile, ranked
+from shared_logic.hidden_names import name_digest, names_in_key
+from shared_logic.similarity import (
+    RANKED_TOGETHER,
+    Overlap,
+    Profile,
+    edit_overlap,
+    overlap,
+    profile,
+    ranked,
+)
 from shared_logic.things import User, UserKind
 from shared_logic.titles import unregistered_name, user_name
 
@@ -35,10 +45,10 @@ _PREFIX = re.compile(r"\s*user\s*:", re.IGNORECASE)
 class NotComparable(Exception):  # noqa: N818  what is so, not that something failed
     """Nothing is told of that name; `kind` says why, as the reference's error-type."""
 
-    def __init__(self, kind: str, detail: str, key: str | None = None) -> None:
-        """Keep all; `key` is the account's, where there is one."""
+    def __init__(self, kind: str, detail: str, whom: str) -> None:
+        """Keep all; `whom` says who was asked for, without the name."""
         super().__init__(detail)
-        self.kind, self.key = kind, key
+        self.kind, self.whom = kind, whom
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,8 @@ class Editor:
 
     key: str
     name: str
+    kind: str
+    """Account, temporary or anonymous (see `UserKind`); bots are not compared."""
     activity: Mapping[str, Any]
 
     @property
@@ -77,43 +89,50 @@ class SimilarUsers:
         name = user_name(bare)
         account = self._moment.row("user_by_name", wiki, name)
         if account is None:
-            return self._unregistered(wiki, unregistered_name(bare))
+            return self._unregistered(wiki, bare)
         key = account["editor"]
-        if self._is_bot(wiki, key, name):
+        now = self._moment.row("user_current", wiki, key)
+        kind = now["user_kind"] if now else User(1, name).kind
+        is_bot = bool(now["is_bot_by"]) if now else kind == UserKind.BOT
+        if is_bot:
             raise NotComparable("user-bot", "the account is a bot, and bots are not compared", key)
         activity = self._moment.row("user_activity", wiki, key)
         if activity is None:
             raise NotComparable(
                 "user-no-edits", "no edit of the account is among those that are compared", key
             )
-        return Editor(key, name, activity)
+        return Editor(key, name, kind, activity)
 
-    def _unregistered(self, wiki: str, name: str | None) -> Editor:
+    def _unregistered(self, wiki: str, text: str) -> Editor:
         """Whoever edits under a name that is no account's; the keys of accounts are no such names, as they would show hidden ones."""
+        name = unregistered_name(text)
         activity = None if name is None else self._moment.row("user_activity", wiki, name)
         if name is None or activity is None:
-            raise NotComparable("user-no-account", "there is no such account on this wiki")
-        return Editor(name, name, activity)
+            kind = "user-no-account"
+            raise NotComparable(kind, "there is no such account on this wiki", written_as_asked(kind, text))
+        return Editor(name, name, UserKind.ANONYMOUS, activity)
 
     def neighbours(self, wiki: str, editor: Editor, most: int) -> list[tuple[Editor, int]]:
-        """The `most` who edited most of the same pages near the editor, with how many, in order."""
-        shared = {row["neighbour"]: row["pages"] for row in self._moment.rows("coedits", wiki, editor.key)}
-        order = sorted(shared.values(), reverse=True)
-        found: dict[str, Editor] = {}
-        asked: set[str] = set()
-        # Whoever is certainly behind the cut need not be looked up.
-        least = order[min(most, len(order)) - 1] if order else 0
-        while least:
-            wanted = {key for key, pages in shared.items() if pages >= least} - asked
-            found |= self._comparable(wiki, wanted)
-            asked |= wanted
-            if len(found) >= most:
-                break
-            # Some of them were bots or hidden: as many again move up.
-            missing = len(asked) + most - len(found)
-            least = order[min(missing, len(order)) - 1] if len(asked) < len(order) else 0
-        rows = [(key, shared[key], other.pages) for key, other in found.items()]
-        return [(found[key], pages) for key, pages, _ in ranked(rows)[:most]]
+        """The `most` who edited most of the same pages near the editor, with how many, in order (see `RANKED_TOGETHER`)."""
+        together = self._ranked_together(wiki, editor)
+        found: list[tuple[Editor, int]] = []
+        # Some of them are bots or hidden: as many again move up.
+        while (missing := most - len(found)) > 0 and (some := _first(together, missing)):
+            known = self._comparable(wiki, {key for _, keys in some for key in keys})
+            for shared, keys in some:
+                rows = [(key, shared, known[key].pages) for key in keys if key in known]
+                found += [(known[key], shared) for key, *_ in ranked(rows)]
+        return found[:most]
+
+    def _ranked_together(self, wiki: str, editor: Editor) -> Iterator[tuple[int, list[str]]]:
+        """Numbers of pages with the keys of neighbours who share so many, the greatest first, so many keys at a time as are ranked together."""
+        sharing: defaultdict[int, list[str]] = defaultdict(list)
+        for row in self._moment.rows("coedits", wiki, editor.key):
+            sharing[row["pages"]].append(row["neighbour"])
+        for shared in sorted(sharing, reverse=True):
+            keys = sharing[shared]
+            for start in range(0, len(keys), RANKED_TOGETHER):
+                yield shared, keys[start : start + RANKED_TOGETHER]
 
     def follow_up(self, wiki: str, editor: Editor, neighbour: Editor) -> list[dict[str, Any]]:
         """On which pages the two met, in which order, how soon after one another; those of most follow-ups first, `PAGES_OF_PAIR` at most."""
@@ -192,6 +211,7 @@ class SimilarUsers:
         first, last = self.first_and_last(wiki, editor)
         return {
             "user_text": editor.name,
+            "user_kind": editor.kind,
             "num_edits_in_data": editor.activity["edits"],
             "num_pages_in_data": editor.pages,
             "first_edit_in_data": first,
@@ -229,18 +249,36 @@ class SimilarUsers:
         """Those editors that are neither bots nor hidden, and of whom edits still count."""
         accounts = {key for key in keys if key.startswith("#")}
         known = self._moment.rows_of("user_current", [(wiki, key) for key in accounts])
-        names = {row["editor"]: row["name"] for row in known.values() if not row["is_bot_by"]}
-        names |= {key: key for key in keys - accounts}
-        counts = self._moment.rows_of("user_activity", [(wiki, key) for key in names])
-        return {row["editor"]: Editor(row["editor"], names[row["editor"]], row) for row in counts.values()}
-
-    def _is_bot(self, wiki: str, key: str, name: str) -> bool:
-        account = self._moment.row("user_current", wiki, key)
-        return bool(account["is_bot_by"]) if account else User(1, name).kind is UserKind.BOT
+        named = {
+            row["editor"]: (row["name"], row["user_kind"]) for row in known.values() if not row["is_bot_by"]
+        }
+        named |= {key: (key, UserKind.ANONYMOUS) for key in keys - accounts}
+        counts = self._moment.rows_of("user_activity", [(wiki, key) for key in named])
+        return {row["editor"]: Editor(row["editor"], *named[row["editor"]], row) for row in counts.values()}
 
     def _titles(self, wiki: str, page_ids: Collection[int]) -> dict[int, str]:
         found = self._moment.rows_of("page_current", [(wiki, page_id) for page_id in page_ids])
         return {row["page_id"]: row["title"] for row in found.values()}
+
+
+def _first(together: Iterator[tuple[int, list[str]]], least: int) -> list[tuple[int, list[str]]]:
+    """The next of them, until they have `least` keys, so that these are looked up at once."""
+    some: list[tuple[int, list[str]]] = []
+    while least > 0 and (one := next(together, None)) is not None:
+        some.append(one)
+        least -= len(one[1])
+    return some
+
+
+def written_as(key: str) -> str:
+    """How an editor is written down: by key, but for a name, which may be hidden one day and is known by its digest."""
+    return f"name:{name_digest(key)}" if names_in_key(key) else key
+
+
+def written_as_asked(kind: str, text: str) -> str:
+    """How a name that was asked for is written down of which nothing is told: why (an error-type), and the digest of the name as it would be stored."""
+    bare = _PREFIX.sub("", text)
+    return f"{kind}:{name_digest(unregistered_name(bare) or user_name(bare))}"
 
 
 def similar(editor: Editor, other: Editor, pages: int) -> dict[str, Any]:
@@ -248,6 +286,7 @@ def similar(editor: Editor, other: Editor, pages: int) -> dict[str, Any]:
     one, two = editor.profile, other.profile
     return {
         "user_text": other.name,
+        "user_kind": other.kind,
         "num_edits_in_data": other.activity["edits"],
         "edit-overlap": edit_overlap(pages, editor.pages),
         "edit-overlap-inv": edit_overlap(pages, other.pages),

@@ -41,6 +41,8 @@ class Fold:
     _page: PageFacts | None = None
     has_asked = False
     """Whether the page was asked for: what was kept, and the rows, may depend on it."""
+    tells_of_persons = False
+    """Whether what it gives tells what persons did: a dataset of it is refused that would show it (see `shared_logic.registry`)."""
 
     @property
     def page(self) -> PageFacts:

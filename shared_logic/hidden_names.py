@@ -7,6 +7,7 @@ from hashlib import blake2b
 
 from shared_logic.history.user_events import NOT_A_NAME
 from shared_logic.things import User, UserKind
+from shared_logic.titles import user_name
 
 
 def name_digest(name: str) -> str:
@@ -35,6 +36,30 @@ def pseudonym(name: str) -> str:
     return f"{first}#{digest}{last}{_ADDRESS if NOT_A_NAME.search(name) else ''}"
 
 
+def names_in(name: str) -> tuple[str, ...]:
+    """The names that an author's name tells: itself, and of an imported one that behind the mark.
+
+    >>> names_in("Alice"), names_in("en>alice")
+    (('Alice',), ('en>alice', 'Alice'))
+    """
+    _, mark, own = name.rpartition(">")
+    return (name, user_name(own)) if mark else (name,)
+
+
+def names_in_key(key: str) -> tuple[str, ...]:
+    """The names that the key of an editor (see `User.key`) tells: an id and an address, which is the name of no account, tell none.
+
+    >>> (
+    ...     names_in_key("#7"),
+    ...     names_in_key("192.0.2.1"),
+    ...     names_in_key("2001:DB8:0:0:0:0:0:1"),
+    ...     names_in_key("Alice"),
+    ... )
+    ((), (), (), ('Alice',))
+    """
+    return () if not key or key[0] == "#" or _IS_ADDRESS.fullmatch(key) else names_in(key)
+
+
 def is_pseudonym(name: str) -> bool:
     """Whether it stands in the place of a name."""
     return "#" in name and _PSEUDONYM.fullmatch(name) is not None
@@ -42,4 +67,5 @@ def is_pseudonym(name: str) -> bool:
 
 _YEAR_AND_DASH = len("~2025-")
 _ADDRESS = "-0.0.0.0"
+_IS_ADDRESS = re.compile(r"\d+(?:\.\d+){3}|(?:[0-9A-F]{1,4}:){7}[0-9A-F]{1,4}", re.ASCII)
 _PSEUDONYM = re.compile(r"(?:Hidden|~2\d{3}-)#([0-9a-f]{32})(?:-bot)?(?:-0\.0\.0\.0)?", re.ASCII)

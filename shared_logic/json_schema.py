@@ -47,6 +47,6 @@ def _record(columns: tuple[Column, ...]) -> dict[str, Any]:
 def _property(column: Column) -> dict[str, Any]:
     about, kind = column.about, _TYPES[column.type]
     found: dict[str, Any] = {"description": about.text} if about.text else {}
-    if column.optional or about.hidden_with:
+    if column.can_be_null:
         return found | {"anyOf": [kind, {"type": "null"}]}
     return found | kind

@@ -6,6 +6,9 @@ i - k to i + k - 1, so that who comes k places later meets whom it follows, and 
 
 A page contributes each of its pairs once, so that a rollup over pages counts pages. What a page contributes is a function of its
 whole history: a revision that is deleted, hidden or late moves the window, and pairs come and go with it.
+
+Bots and accounts whose names are hidden are not left out here: which these are is known of the moment of reading, by `user_current`, and whoever
+reads a table of pairs leaves them out then, as `serving.similar_users` does.
 """
 
 from __future__ import annotations
@@ -43,6 +46,8 @@ class Meeting(NamedTuple):
 class Pairs(Fold):
     """Who met on a page so far."""
 
+    tells_of_persons = True
+
     def __init__(self) -> None:
         """Nobody was there."""
         super().__init__()
@@ -63,6 +68,8 @@ class Pairs(Fold):
 
 class Meetings(Fold):
     """What happened between those who met on a page so far."""
+
+    tells_of_persons = True
 
     def __init__(self) -> None:
         """Nobody was there."""

@@ -44,8 +44,17 @@ class Pseudonyms:
         return bool(self._hidden)
 
     def shown(self, name: str) -> str:
-        """The name, or what stands in its place."""
-        return pseudonym(name) if (self._wiki, name_digest(name)) in self._hidden else name
+        """The name, or what stands in its place; of an imported one, in the place of the name behind the mark."""
+        if self._hides(name):
+            return pseudonym(name)
+        if ">" not in name:
+            return name
+        wiki, mark, own = name.rpartition(">")
+        own = user_name(own)
+        return f"{wiki}{mark}{pseudonym(own)}" if self._hides(own) else name
+
+    def _hides(self, name: str) -> bool:
+        return (self._wiki, name_digest(name)) in self._hidden
 
 
 def page_without_names(state: PageState, names: Pseudonyms) -> PageState:
@@ -111,7 +120,20 @@ def event_without_names(event: dict[str, Any], names: Pseudonyms) -> bool:
 
 
 def text_without_names(text: str, names: Pseudonyms) -> str:
-    """Free text with pseudonyms wherever words of it, up to `_MOST_WORDS` in a row, are the name of a hidden account."""
+    """Free text with pseudonyms wherever words of it, up to `_MOST_WORDS` in a row, are the name of a hidden account.
+
+    They are also where they are written in small or in large letters only, or as in an address (`Alice%27s`), which is decoded then.
+    """
+    decoded = _ESCAPED.sub(_unescaped, text)
+    shown = _without_names(decoded, names)
+    return text if shown == decoded else shown
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return bytes.fromhex(found[0].replace("%", "")).decode(errors="replace")
+
+
+def _without_names(text: str, names: Pseudonyms) -> str:
     words = [(word.start(), word.end(), _GENITIVE.sub("", word[0])) for word in _WORD.finditer(text)]
     starts = [start for start, _, _ in words]
     ends = sorted({end for start, whole, bare in words for end in (whole, start + len(bare))})
@@ -121,8 +143,9 @@ def text_without_names(text: str, names: Pseudonyms) -> str:
             continue
         for end in reversed([end for end in ends if start < end][: 2 * _MOST_WORDS]):
             name = user_name(text[start:end])
-            instead = names.shown(name)
-            if instead != name:
+            spelled = (name, name.capitalize(), name.title())
+            instead = next((other for one in spelled if (other := names.shown(one)) != one), None)
+            if instead is not None:
                 shown += [text[done:start], instead]
                 done = end
                 break
@@ -131,8 +154,10 @@ def text_without_names(text: str, names: Pseudonyms) -> str:
 
 _MOST_WORDS = 8
 """Of a name; MediaWiki's are up to 255 bytes long, hardly any has more words."""
-_WORD = re.compile(r"[^\s,;:()\[\]\"“”]*[^\s,;:()\[\]\"“”.!?'’]")
-"""What stands between blanks, without marks around it."""
+_WORD = re.compile(r"[^\s_,;:()\[\]\"“”]*[^\s_,;:()\[\]\"“”.!?'’]")
+"""What stands between blanks or underscores, without marks around it."""
+_ESCAPED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+"""Bytes of UTF-8 as addresses have them."""
 _GENITIVE = re.compile(r"['’]s$")
 _ABOUT_ACCOUNTS = ("/mediawiki/user/", "/development/mediawiki_user_change/")
 """How the names of schemas of events about accounts begin."""

@@ -67,6 +67,7 @@ class Registry(dict[str, Dataset]):
         )
         if source is None and not made.is_rollup:
             _check_owners(made)
+        _check_privacy(made)
         self[name] = made
         return made
 
@@ -279,6 +280,28 @@ def _check_owners(made: Dataset) -> None:
         missing = [name for name in identity_of(event) if name not in made.schema.key_names]
         if missing:
             raise _ambiguous(made, event, ", ".join(missing))
+
+
+def _check_privacy(made: Dataset) -> None:
+    """Refuse to show what persons did, which everybody could read whose columns are not private.
+
+    Raises:
+        DefinitionError: a column but the wiki's is not.
+    """
+    if made.fold is None or not made.fold.tells_of_persons:
+        return
+    table = made.schema.name
+    shown = [
+        f"{table}.{column.name}"
+        for column in made.schema.columns
+        if column.name != "wiki" and not column.about.private
+    ]
+    if shown:
+        message = (
+            f"dataset {made.name}: {', '.join(shown)} tell who met whom; say that they are private, as in "
+            'about("…", private="tells what one person did"); what everybody may see, such as a number of pairs, is a dataset derived from this one'
+        )
+        raise DefinitionError(message)
 
 
 def _ambiguous(made: Dataset, thing: type, columns: str) -> DefinitionError:

@@ -61,10 +61,17 @@ def edit_overlap(pages_shared: int, pages: int) -> float:
     return min(1.0, pages_shared / pages) if pages else 0.0
 
 
+RANKED_TOGETHER = 250
+"""Of neighbours who share as many pages with an editor; where more do, the first so many in order of their keys come first, and so on.
+
+So only of those who may come into a list it has to be known how many pages they edited, and not of all that share one page with somebody.
+"""
+
+
 def ranked(neighbours: Iterable[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
     """The (neighbour, pages shared, the neighbour's pages) in order.
 
-    More shared pages come first, then whoever edited fewer, of whom they are the larger part, then the name.
+    More shared pages come first, then whoever edited fewer, of whom they are the larger part, then the name (see `RANKED_TOGETHER`).
     """
     return sorted(neighbours, key=lambda one: (-one[1], one[2], one[0]))
 

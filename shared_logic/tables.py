@@ -51,7 +51,9 @@ class About:
     """Why the column is never served outside; empty: it is served."""
     hidden_with: str = ""
     """The part (text, comment, user) of the row's revision with which the value is hidden, which needs a column rev_id; or
-    "account": the value is a name, or a list of names, and is hidden with the account that bears or bore it."""
+    "account": the value is a name, or a list of names, and is hidden with the account that bears or bore it; or "editor": the value is the
+    key of an editor, part of the row's key, and a row whose editor's key tells the name of a hidden account is in no answer; or a column of the
+    row that is hidden with an account, as its id is with its name."""
     hides_row: bool = False
     """Whether a row in which the value is true is in no answer: it is of an account that is hidden now."""
 
@@ -85,7 +87,12 @@ class Column:
     @property
     def names_account(self) -> bool:
         """Whether it holds names, which are hidden with the accounts that bear them."""
-        return self.about.hidden_with in {"account", "user"} and self.type in {str, tuple}
+        return self.about.hidden_with in {"account", "editor", "user"} and self.type in {str, tuple}
+
+    @property
+    def can_be_null(self) -> bool:
+        """Whether answers may have null there: nobody tells it, or it is hidden; a key that is hidden is in none."""
+        return self.optional or self.about.hidden_with not in {"", "editor"}
 
 
 class Schema(Generic[T]):

@@ -19,7 +19,7 @@ from cli.options import DEFAULT_HOME, HomeOption, JsonOption, known_home
 from cli.output import Meter, meter, out, print_json, print_outcome
 from cli.purges import Plan, noted, plan_of, planned
 from cli.sinks import outputs
-from serving.http.query_log import rewrite_reasons
+from serving.http.query_log import without_names
 from serving.reader import through_of
 from serving.standing import lag_of
 from shared_logic.datasets.user_current import hidden_names
@@ -28,7 +28,7 @@ from shared_logic.keys import decode_key
 from shared_logic.merge import merged
 from shared_logic.protocols import Cut, Log, Store
 from shared_logic.purge import REVISION, Hidden, purged_event
-from shared_logic.purged_names import Pseudonyms, WikiAndDigest, text_without_names
+from shared_logic.purged_names import Pseudonyms, WikiAndDigest
 from shared_logic.registry import registry
 from speed.kafka_log import KafkaLog
 from speed.kafka_segments import new_segments
@@ -108,10 +108,7 @@ def execute(
         _rewrite(place, log, cut, wanted, progress)
         noted(place.purges, msgspec.structs.replace(wanted, state="begun"))
         _recompute(place, log, store, cut, progress)
-        rewrite_reasons(
-            place.queries,
-            lambda wiki, reason: text_without_names(reason, Pseudonyms(wiki, wanted.taken_out.names)),
-        )
+        without_names(place.queries, lambda wiki: Pseudonyms(wiki, wanted.taken_out.names))
         progress.say("giving up the log that is archived")
         _purge_log(place, log, cut, wanted)
         noted(place.purges, msgspec.structs.replace(wanted, state="done"))

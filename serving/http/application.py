@@ -52,6 +52,7 @@ def application(
         description="Merged tables: what was recomputed from all of history, with what has happened since.",
         docs_url=None,  # FastAPI's own page runs scripts of another host, with all that a browser here is let in to
         redoc_url=None,
+        redirect_slashes=False,  # a redirection repeats the query, with the name in it, to the host that the client names
         lifespan=lambda _: _answering(source.at_once),
     )
     handle(app)

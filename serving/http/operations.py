@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse
 
 from serving.http.answers import private
-from serving.http.problems import RESPONSES, Problem
+from serving.http.problems import RESPONSES, Problem, described
 from serving.http.similar_users import PAGE_HEADERS
 from serving.http.source import Source
 from serving.reader import NotPublished
@@ -46,6 +46,7 @@ class Records:
 def routes(source: Source, datasets: Sequence[Dataset], kept: Records) -> APIRouter:
     """The routes."""
     router = APIRouter(prefix=PREFIX, tags=["operations"], responses=RESPONSES)
+    keyed: dict[int | str, dict[str, Any]] = {403: described("the key of the table is private")}
     by_name = {dataset.name: dataset for dataset in datasets}
 
     @router.get("/state", summary="Every dataset: generation, cut, lag")
@@ -56,9 +57,9 @@ def routes(source: Source, datasets: Sequence[Dataset], kept: Records) -> APIRou
     def audits() -> Response:
         return private({"audits": kept.audits()})
 
-    @router.get("/audits/{dataset}/failing", summary="Rows that failed the last audit")
+    @router.get("/audits/{dataset}/failing", summary="Rows that failed the last audit", responses=keyed)
     def failing(dataset: str) -> Response:
-        return private({"rows": kept.failing(_named(by_name, dataset).name)})
+        return private({"rows": kept.failing(_shown(by_name, dataset).name)})
 
     @router.get("/deadletters", summary="Events that could not be read, without their text")
     def dead_letters() -> Response:
@@ -70,7 +71,7 @@ def routes(source: Source, datasets: Sequence[Dataset], kept: Records) -> APIRou
     def parity() -> Response:
         return private({"parity": kept.drifts()})
 
-    @router.get("/explain/{dataset}", summary="Which layer says what of one row")
+    @router.get("/explain/{dataset}", summary="Which layer says what of one row", responses=keyed)
     def explain(
         dataset: str,
         key: Annotated[
@@ -78,7 +79,7 @@ def routes(source: Source, datasets: Sequence[Dataset], kept: Records) -> APIRou
             Query(max_length=16, description="Values of the key's columns, in order."),
         ],
     ) -> Response:
-        made = _named(by_name, dataset)
+        made = _shown(by_name, dataset)
         schema = made.schema
         kinds = tuple(schema.column(name).type for name in schema.key_names)
         try:
@@ -95,6 +96,18 @@ def routes(source: Source, datasets: Sequence[Dataset], kept: Records) -> APIRou
         return FileResponse(PAGE, media_type="text/html", headers=PAGE_HEADERS)
 
     return router
+
+
+def _shown(datasets: Mapping[str, Dataset], name: str) -> Dataset:
+    """The dataset, if its rows may be shown to operators: not if they tell what one person did, which nothing would write down here."""
+    found = _named(datasets, name)
+    if any(found.schema.column(column).about.private for column in found.schema.key_names):
+        message = (
+            f"the key of {name} is private, and its rows are not shown here; whoever may read the home sees them by "
+            "`wikibraid explain`, and those that failed an audit in delta/quarantine"
+        )
+        raise Problem(HTTPStatus.FORBIDDEN, message)
+    return found
 
 
 def _named(datasets: Mapping[str, Dataset], name: str) -> Dataset:

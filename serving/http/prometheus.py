@@ -14,10 +14,11 @@ _METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 
 
 def routes(collected: CollectorRegistry) -> APIRouter:
-    """The one route, of what is collected."""
+    """The one route, of what is collected; scrapers ask for it with or without the slash."""
     router = APIRouter(prefix=PREFIX)
 
     # No `async`: the collector reads the store and the log, and every other request would wait for them.
+    @router.api_route("", methods=["GET", "HEAD"], include_in_schema=False)
     @router.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
     def scraped(request: Request) -> Response:
         return _exposed(collected, request)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from shared_logic.purged_names import Pseudonyms, text_without_names
+
 MODE = 0o600
 """Who investigated whom is for the operator alone."""
 
@@ -24,7 +26,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """The bearer's name."""
     wiki: str
     whom: tuple[str, ...]
-    """Keys of accounts (`#` and the id), not their names, which may be hidden later; of what is none the reference's error-type."""
+    """Keys of accounts (`#` and the id) and addresses; names, which may be hidden later, by their digests (see `hidden_names`): `name:` and that
+    of an imported one, `user-no-account:` and that of one that is no account's, or a hidden one's, `database-refresh:` while nothing is published."""
     reason: str
     """As it was given."""
 
@@ -51,8 +54,8 @@ class QueryLog:
             os.fsync(file)
 
 
-def rewrite_reasons(path: Path, rewrite: Callable[[str, str], str]) -> None:
-    """Put what `rewrite` makes of wiki and reason in the place of every reason; there may be no such file."""
+def without_names(path: Path, names: Callable[[str], Pseudonyms]) -> None:
+    """Put pseudonyms, as `names` gives them for a wiki, in the place of names in the file; there may be no such file."""
     if not path.exists():
         return
     with _held(path):
@@ -60,13 +63,17 @@ def rewrite_reasons(path: Path, rewrite: Callable[[str, str], str]) -> None:
         unfinished = path.with_name(f".{path.name}.part")
         unfinished.touch(MODE)
         unfinished.write_bytes(
-            b"".join(
-                msgspec.json.encode(msgspec.structs.replace(one, reason=rewrite(one.wiki, one.reason)))
-                + b"\n"
-                for one in queries
-            )
+            b"".join(msgspec.json.encode(_without_names(one, names(one.wiki))) + b"\n" for one in queries)
         )
         unfinished.replace(path)
+
+
+def _without_names(query: Query, names: Pseudonyms) -> Query:
+    return msgspec.structs.replace(
+        query,
+        reason=text_without_names(query.reason, names),
+        whom=tuple(map(names.shown, query.whom)),
+    )
 
 
 @contextmanager

@@ -1,15 +1,17 @@
 """The investigators' routes: `/similarusers` in the reference's shape, a whole case in one call, and a page for it.
 
 They stand behind the gate for `similareditors`. Every query is written down, before it is answered, with who asked, when, about whom
-(by id, so that a name that is suppressed later stands nowhere) and the reason given; what can't be written down is not answered.
+(by id or address, else by the digest of the name, so that one that is suppressed later stands nowhere) and the reason given; what can't be written down is not answered.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
@@ -17,13 +19,20 @@ from pydantic import BeforeValidator
 
 from serving.http.answers import private
 from serving.http.problems import RESPONSES, Problem
-from serving.http.query_log import Query as Asked
+from serving.http.query_log import Query as Logged
 from serving.http.query_log import QueryLog
 from serving.http.similar_users_models import CaseModel, EditorModel, NeighboursModel
 from serving.http.source import Source
 from serving.moment import Moment
-from serving.reader import Stream
-from serving.similar_users import TABLES, Editor, NotComparable, SimilarUsers
+from serving.reader import NotPublished, Stream
+from serving.similar_users import (
+    TABLES,
+    Editor,
+    NotComparable,
+    SimilarUsers,
+    written_as,
+    written_as_asked,
+)
 from serving.similar_users import similar as similarity
 
 PREFIX = "/similarusers"
@@ -52,7 +61,13 @@ def routes(source: Source, log: QueryLog, usual_wiki: str) -> APIRouter:
     """The routes; `usual_wiki` is meant where a request names none, which it must if that is empty."""
     router = APIRouter(prefix=PREFIX, tags=["similar users"], responses=RESPONSES)
 
-    @router.get("", summary="Who edits like this account", response_model=NeighboursModel)
+    @router.get(
+        "",
+        summary="Who edits like this account",
+        description="`pages_shared`, and what is made of it, counts in one direction: pages on which the account met the neighbour, in the "
+        "window around its own edits. Who comes a whole window later meets whom it follows, and not the other way round. A case takes both.",
+        response_model=NeighboursModel,
+    )
     def similar(
         request: Request,
         usertext: Name,
@@ -63,9 +78,10 @@ def routes(source: Source, log: QueryLog, usual_wiki: str) -> APIRouter:
         wiki: Wiki = usual_wiki,
         reason: Reason = "",
     ) -> Response:
-        with source.moment(TABLES) as moment:
+        asked = _Asked(request, wiki, [usertext], reason)
+        with _moment(source, log, asked) as moment:
             read, users = least_fresh(moment), SimilarUsers(moment)
-            (editor,) = _editors(request, users, log, wiki, [usertext], reason)
+            (editor,) = _editors(users, log, asked)
             described = users.described(wiki, editor)
             results = []
             for other, pages in users.neighbours(wiki, editor, k):
@@ -78,6 +94,8 @@ def routes(source: Source, log: QueryLog, usual_wiki: str) -> APIRouter:
     @router.get(
         "/case",
         summary="Several accounts at once: each, every pair, and a timeline",
+        description="`pages_shared` of a pair counts in both directions: pages on which either met the other. So it may be more than in "
+        "the list of neighbours of either.",
         response_model=CaseModel,
     )
     def case(
@@ -87,9 +105,10 @@ def routes(source: Source, log: QueryLog, usual_wiki: str) -> APIRouter:
         until: Until = None,
         reason: Reason = "",
     ) -> Response:
-        with source.moment(TABLES) as moment:
+        asked = _Asked(request, wiki, usertext, reason)
+        with _moment(source, log, asked) as moment:
             read, users = least_fresh(moment), SimilarUsers(moment)
-            editors = _editors(request, users, log, wiki, usertext, reason)
+            editors = _editors(users, log, asked)
             if len(editors) < LEAST_ACCOUNTS:
                 raise Problem(HTTPStatus.BAD_REQUEST, "query.usertext: all are one account; name another one")
             told = users.case(wiki, editors, until)
@@ -116,36 +135,76 @@ def least_fresh(moment: Moment) -> Stream:
     return max((moment.freshness(name) for name in TABLES), key=lambda one: (one.lag or 0, one.waiting))
 
 
-def _editors(
-    request: Request, users: SimilarUsers, log: QueryLog, wiki: str, names: list[str], reason: str
-) -> list[Editor]:
-    """Those of these names, each once; that they were asked for is written down first.
+class _Asked(NamedTuple):
+    """What a request is about."""
+
+    request: Request
+    wiki: str
+    names: list[str]
+    reason: str
+
+
+@contextmanager
+def _moment(source: Source, log: QueryLog, asked: _Asked) -> Iterator[Moment]:
+    """The tables as they are now.
+
+    Raises:
+        Problem: they are not published, which is written down as well, or were given up meanwhile.
+    """
+    kind = "database-refresh"
+    try:
+        try:
+            moment = source.moment(TABLES)
+        except NotPublished:
+            _write(log, asked, [written_as_asked(kind, name) for name in asked.names])
+            raise
+        with moment:
+            yield moment
+    except NotPublished as error:
+        more = {"error-type": kind}
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), **more) from error
+
+
+def _editors(users: SimilarUsers, log: QueryLog, asked: _Asked) -> list[Editor]:
+    """Those of the names that are asked for, each once; that they were is written down first.
 
     Raises:
         Problem: nothing is told of one of them, or it can't be written down.
     """
-    if not wiki:
+    if not asked.wiki:
         raise Problem(HTTPStatus.BAD_REQUEST, "query.wiki: name the wiki")
     found: dict[str, Editor] = {}
     refused: Problem | None = None
     whom: list[str] = []
-    for place, name in enumerate(names, 1):
+    for place, name in enumerate(asked.names, 1):
         try:
-            editor = users.editor(wiki, name)
+            editor = users.editor(asked.wiki, name)
         except NotComparable as error:
-            whom.append(error.key or error.kind)
+            whom.append(error.whom)
             # Which of them, by place: no answer repeats a name.
             more: dict[str, Any] = {"error-type": error.kind, "which": place}
             refused = refused or Problem(HTTPStatus.NOT_FOUND, str(error), **more)
         else:
-            whom.append(editor.key)
+            whom.append(written_as(editor.key))
             found.setdefault(editor.key, editor)
-    bearer = request.scope["state"]["bearer"]
-    try:
-        log.write(Asked(at=datetime.now(tz=UTC), who=bearer, wiki=wiki, whom=tuple(whom), reason=reason))
-    except OSError as error:
-        message = "the query can't be written down, and so is not answered; tell the operator"
-        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, message) from error
+    _write(log, asked, whom)
     if refused is not None:
         raise refused
     return list(found.values())
+
+
+def _write(log: QueryLog, asked: _Asked, whom: Sequence[str]) -> None:
+    """Write down who asked about whom.
+
+    Raises:
+        Problem: it can't be.
+    """
+    bearer = asked.request.scope["state"]["bearer"]
+    query = Logged(
+        at=datetime.now(tz=UTC), who=bearer, wiki=asked.wiki, whom=tuple(whom), reason=asked.reason
+    )
+    try:
+        log.write(query)
+    except OSError as error:
+        message = "the query can't be written down, and so is not answered; tell the operator"
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, message) from error

@@ -30,6 +30,7 @@ class SimilarityModel(BaseModel):
     """An editor beside another one."""
 
     user_text: str
+    user_kind: str
     num_edits_in_data: int
     edit_overlap: float = Field(alias="edit-overlap")
     edit_overlap_inv: float = Field(alias="edit-overlap-inv")
@@ -48,6 +49,8 @@ class EditorModel(BaseModel):
     """An editor."""
 
     user_text: str
+    user_kind: str
+    """account, temporary or anonymous."""
     num_edits_in_data: int
     first_edit_in_data: datetime | None
     last_edit_in_data: datetime | None

@@ -267,7 +267,7 @@ def _page(dataset: Dataset) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for column in _columns(dataset):
         kind: Any = list[str] if column.type is tuple else column.type
-        if column.optional or column.about.hidden_with:
+        if column.can_be_null:
             kind = kind | None
         fields[column.name] = (kind, Field(description=_described(column)))
     row = create_model(dataset.schema.name, **fields)

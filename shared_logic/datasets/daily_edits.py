@@ -25,7 +25,10 @@ class EditorDay(Table, frozen=True, kw_only=True):
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
     editor: Annotated[
-        Partition[str], about("#id or name; empty for a hidden one", private="tells what one person did")
+        Partition[str],
+        about(
+            "#id or name; empty for a hidden one", private="tells what one person did", hidden_with="editor"
+        ),
     ]
     day: Annotated[Clustering[date], about("UTC day of the revision")]
     namespace: Annotated[
@@ -104,7 +107,9 @@ class EditorMonth(Table, frozen=True, kw_only=True):
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
     month: Annotated[Partition[date], about("first day of the month, UTC")]
-    editor: Annotated[Clustering[str], about("#id or name", private="tells what one person did")]
+    editor: Annotated[
+        Clustering[str], about("#id or name", private="tells what one person did", hidden_with="editor")
+    ]
     edits: Annotated[
         Sum[int], about("revisions that readers can reach, imported and null ones apart", at_least=0)
     ]

@@ -34,7 +34,9 @@ class EditorPeriod(Table, frozen=True, kw_only=True):
     """What one editor did on pages of one type in one period."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
-    editor: Annotated[Partition[str], about("#id or name; empty for a hidden one", private=_PRIVATE)]
+    editor: Annotated[
+        Partition[str], about("#id or name; empty for a hidden one", private=_PRIVATE, hidden_with="editor")
+    ]
     granularity: Annotated[Clustering[str], about("length of the period", one_of=GRANULARITIES)]
     page_type: Annotated[Clustering[str], about("type of the pages", one_of=PAGE_TYPES)]
     begins: Annotated[Clustering[date], about("first UTC day of the period")]
@@ -104,7 +106,7 @@ class PeriodEditor(Table, frozen=True, kw_only=True):
     begins: Annotated[Partition[date], about("first UTC day of the period")]
     editor_type: Annotated[Clustering[str], about("type of the editor", one_of=EDITOR_TYPES)]
     page_type: Annotated[Clustering[str], about("type of the pages", one_of=PAGE_TYPES)]
-    editor: Annotated[Clustering[str], about("#id or name", private=_PRIVATE)]
+    editor: Annotated[Clustering[str], about("#id or name", private=_PRIVATE, hidden_with="editor")]
     edits: Annotated[Sum[int], about("revisions that readers can reach", at_least=0)]
     net_bytes: Annotated[Sum[int], about("bytes added less bytes removed", unit="bytes")]
     absolute_bytes: Annotated[Sum[int], about("bytes added and bytes removed", unit="bytes", at_least=0)]
@@ -131,7 +133,9 @@ class EditorPageDay(Table, frozen=True, kw_only=True):
     """What one editor did on one page on one day."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
-    editor: Annotated[Partition[str], about("#id or name; empty for a hidden one", private=_PRIVATE)]
+    editor: Annotated[
+        Partition[str], about("#id or name; empty for a hidden one", private=_PRIVATE, hidden_with="editor")
+    ]
     day: Annotated[Clustering[date], about("UTC day")]
     page_id: Annotated[Clustering[int], about("id of the page", at_least=1)]
     namespace: Annotated[Clustering[int], about("namespace of the page now; -99: not known")]

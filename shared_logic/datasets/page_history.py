@@ -49,9 +49,10 @@ class PageTitle(Table, frozen=True, kw_only=True):
     redirect_page_id: Annotated[
         int | None, about("of a move that an event tells, the redirect that it left")
     ] = None
-    user_id: Annotated[int | None, about("who made the first edit or did it; 0: nobody with an account")] = (
-        None
-    )
+    user_id: Annotated[
+        int | None,
+        about("who made the first edit or did it; 0: nobody with an account", hidden_with="user_name"),
+    ] = None
     user_name: Annotated[str | None, about("the name", hidden_with="account")] = None
     is_redirect: Annotated[bool | None, about("of a page")] = None
     is_deleted: Annotated[bool | None, about("of a page")] = None
@@ -165,7 +166,7 @@ class PageLife(Table, frozen=True, kw_only=True):
         datetime | None, about("upstream's end of the state; null: it lasts", unit="UTC")
     ]
     caused_by_event_type: Annotated[str, about("what began it")]
-    caused_by_user_id: Annotated[int | None, about("who did that")]
+    caused_by_user_id: Annotated[int | None, about("who did that", hidden_with="caused_by_user_text")]
     caused_by_user_text: Annotated[str | None, about("who did that", hidden_with="account")]
     caused_by_anonymous_user: Annotated[bool | None, about("whether that was an address")]
     caused_by_temporary_user: Annotated[bool | None, about("whether that was a temporary account")]

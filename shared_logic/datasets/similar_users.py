@@ -43,8 +43,12 @@ class Coedit(Table, frozen=True, kw_only=True):
     """On how many pages an editor met a neighbour."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
-    editor: Annotated[Partition[str], about("`#` and the user id, or the address", private=_PRIVATE)]
-    neighbour: Annotated[Clustering[str], about("the other one, likewise", private=_PRIVATE)]
+    editor: Annotated[
+        Partition[str], about("`#` and the user id, or the address", private=_PRIVATE, hidden_with="editor")
+    ]
+    neighbour: Annotated[
+        Clustering[str], about("the other one, likewise", private=_PRIVATE, hidden_with="editor")
+    ]
     pages: Annotated[Sum[int], about("pages on which they met", at_least=0, private=_PRIVATE)]
 
 
@@ -62,8 +66,12 @@ class CoeditPage(Table, frozen=True, kw_only=True):
     """How an editor met a neighbour on one page."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
-    editor: Annotated[Partition[str], about("`#` and the user id, or the address", private=_PRIVATE)]
-    neighbour: Annotated[Clustering[str], about("the other one, likewise", private=_PRIVATE)]
+    editor: Annotated[
+        Partition[str], about("`#` and the user id, or the address", private=_PRIVATE, hidden_with="editor")
+    ]
+    neighbour: Annotated[
+        Clustering[str], about("the other one, likewise", private=_PRIVATE, hidden_with="editor")
+    ]
     page_id: Annotated[Clustering[int], about("the page", at_least=1, private=_PRIVATE)]
     follows: Annotated[
         int, about("edits with one of the neighbour in the window before", at_least=0, private=_PRIVATE)
@@ -104,7 +112,9 @@ class UserActivity(Table, frozen=True, kw_only=True):
     """How much an editor edited, and when in the week and in the day."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
-    editor: Annotated[Partition[str], about("`#` and the user id, or the address", private=_PRIVATE)]
+    editor: Annotated[
+        Partition[str], about("`#` and the user id, or the address", private=_PRIVATE, hidden_with="editor")
+    ]
     edits: Annotated[Sum[int], about("edits that count", at_least=0, private=_PRIVATE)]
     pages: Annotated[Sum[int], about("pages with such an edit", at_least=0, private=_PRIVATE)]
     monday: Annotated[Sum[int], _ON_DAY]
@@ -165,7 +175,9 @@ class UserHour(Table, frozen=True, kw_only=True):
     """How much an editor edited in one hour of the week."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
-    editor: Annotated[Partition[str], about("`#` and the user id, or the address", private=_PRIVATE)]
+    editor: Annotated[
+        Partition[str], about("`#` and the user id, or the address", private=_PRIVATE, hidden_with="editor")
+    ]
     weekday: Annotated[
         Clustering[int],
         about("UTC, 1 is Monday, 7 is Sunday", at_least=1, at_most=7, private=_PRIVATE),
@@ -188,7 +200,9 @@ class UserDay(Table, frozen=True, kw_only=True):
     """How much an editor edited on one day."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
-    editor: Annotated[Partition[str], about("`#` and the user id, or the address", private=_PRIVATE)]
+    editor: Annotated[
+        Partition[str], about("`#` and the user id, or the address", private=_PRIVATE, hidden_with="editor")
+    ]
     day: Annotated[Clustering[date], about("UTC day", private=_PRIVATE)]
     edits: Annotated[Sum[int], about("edits that count", at_least=0, private=_PRIVATE)]
 
@@ -204,7 +218,9 @@ class UserEdit(Table, frozen=True, kw_only=True):
     """One edit of an editor."""
 
     wiki: Annotated[Partition[str], about("database name of the wiki")]
-    editor: Annotated[Partition[str], about("`#` and the user id, or the address", private=_PRIVATE)]
+    editor: Annotated[
+        Partition[str], about("`#` and the user id, or the address", private=_PRIVATE, hidden_with="editor")
+    ]
     day: Annotated[Clustering[date], about("UTC day", private=_PRIVATE)]
     at: Annotated[Clustering[datetime], about("own time of the revision", unit="UTC", private=_PRIVATE)]
     rev_id: Annotated[Clustering[int], about("id of the revision", at_least=1, private=_PRIVATE)]

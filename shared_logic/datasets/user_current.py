@@ -71,7 +71,9 @@ class UserName(Table, frozen=True, kw_only=True):
     title_at: Annotated[
         datetime | None, about("when it was stored so: renames rewrite titles of earlier rows", unit="UTC")
     ] = None
-    user_id: Annotated[int | None, about("of a log row who made it; 0: nobody with an account")] = None
+    user_id: Annotated[
+        int | None, about("of a log row who made it; 0: nobody with an account", hidden_with="user_name")
+    ] = None
     user_name: Annotated[str | None, about("of a log row who made it", hidden_with="account")] = None
     comment: Annotated[str | None, about("of a log row", private="may have been hidden since")] = None
     params: Annotated[str | None, about("of a log row log_params as stored", private=_PERSONAL)] = None

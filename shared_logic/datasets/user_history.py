@@ -65,7 +65,7 @@ class UserLife(Table, frozen=True, kw_only=True):
     starts_with_first_edit: Annotated[bool, about("whether an earlier first edit is the beginning")]
     end_timestamp: Annotated[datetime | None, about("end of the state; null: it lasts", unit="UTC")]
     caused_by_event_type: Annotated[str, about("what began it")]
-    caused_by_user_id: Annotated[int | None, about("who did that")]
+    caused_by_user_id: Annotated[int | None, about("who did that", hidden_with="caused_by_user_text")]
     caused_by_user_text: Annotated[str | None, about("who did that", hidden_with="account")]
     caused_by_anonymous_user: Annotated[bool | None, about("whether that was an address")]
     caused_by_temporary_user: Annotated[bool | None, about("whether that was a temporary account")]

@@ -214,6 +214,12 @@ _SIMILAR_USERS = {
     "follows": "turns of the editor that came after one of the neighbour's",
     "soonest_seconds": "least time between them, in seconds",
     "pages_came_first": "pages that the editor edited before the neighbour did",
+    "editor_kind": "account, temporary or anonymous",
+    "neighbour_kind": "likewise",
+    "editor_first_day": "UTC day of the first edit that counts",
+    "editor_last_day": "UTC day of the last edit that counts",
+    "neighbour_first_day": "of the neighbour's first",
+    "neighbour_last_day": "of the neighbour's last",
 }
 
 COLUMNS: Mapping[str, Mapping[str, str]] = {

@@ -373,6 +373,11 @@ def test_no_form_of_the_name_is_left_in_an_event(event: dict[str, Any]) -> None:
         ("grace Hopper, Grace Hopper.", "{}, {}."),
         ("(Grace  Hopper)", "({})"),
         ("Grace and Hopper", "Grace and Hopper"),
+        ("GRACE HOPPER and grace hopper", "{} and {}"),
+        ("of Grace_Hopper_s edits", "of {}_s edits"),
+        ("see User:Grace%20Hopper%27s edits", "see User:{}'s edits"),
+        ("at 100%, for 7%41 and %ff", "at 100%, for 7%41 and %ff"),
+        ("of %47race%20%48opper", "of {}"),
         ("", ""),
     ],
 )
@@ -381,6 +386,14 @@ def test_free_text_is_without_hidden_names(text: str, left: str) -> None:
     names = Pseudonyms(WIKI, {(WIKI, name_digest(hidden))})
     assert text_without_names(text, names) == left.replace("{}", pseudonym(hidden))
     assert text_without_names(text, Pseudonyms("elsewiki", {(WIKI, name_digest(hidden))})) == text
+
+
+def test_an_imported_name_is_without_the_hidden_one_behind_the_mark() -> None:
+    names = Pseudonyms(WIKI, {(WIKI, name_digest("Grace"))})
+    for imported in ("en>Grace", "en>grace"):
+        assert names.shown(imported) == f"en>{pseudonym('Grace')}" == names.shown(names.shown(imported))
+    assert names.shown("en>Alice") == "en>Alice"
+    assert names.shown("Grace>Alice") == "Grace>Alice"
 
 
 def test_names_are_found_in_events_however_deep_they_are() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
@@ -29,12 +29,12 @@ from shared_logic.memory_store import MemoryStore
 from shared_logic.pairs import Meetings, Pairs, Turn, encounters
 from shared_logic.protocols import Log, Store
 from shared_logic.reference import Tables, reference, told, united
-from shared_logic.registry import registry
+from shared_logic.registry import Registry, registry
 from shared_logic.routing import Router
 from shared_logic.similarity import edit_overlap, overlap, profile, ranked
 from shared_logic.states.page_state import PageState
-from shared_logic.tables import DefinitionError
-from shared_logic.things import Page, User, UserKind
+from shared_logic.tables import Clustering, DefinitionError, Partition, Sum, Table, about
+from shared_logic.things import Page, Revision, User, UserKind
 from speed import loop_engine
 from speed.memory_log import MemoryLog
 from speed.worker import Worker
@@ -105,6 +105,55 @@ def test_a_page_of_many_editors_stays_linear() -> None:
     # then it contributes as many pairs as the window allows, and each turn is compared with the window only
     assert sum(1 for number in range(50_000) for _ in so_far.met(str(number), 5)) == 50_000 * 9 - 25
     assert len(so_far._recent) == 5
+
+
+class SharedPages(Table, frozen=True, kw_only=True):
+    """Pairs whose author thinks of no privacy."""
+
+    wiki: Annotated[Partition[str], about("wiki")]
+    editor: Annotated[Partition[str], about("key", private="tells what one person did")]
+    neighbour: Annotated[Clustering[str], about("key")]
+    pages: Annotated[Sum[int], about("pages")]
+
+
+class PrivatelySharedPages(Table, frozen=True, kw_only=True):
+    """The same, as it must be."""
+
+    wiki: Annotated[Partition[str], about("wiki")]
+    editor: Annotated[Partition[str], about("key", private="tells what one person did")]
+    neighbour: Annotated[Clustering[str], about("key", private="tells what one person did")]
+    pages: Annotated[Sum[int], about("pages", private="tells what one person did")]
+
+
+def shared_pages(revision: Revision, so_far: Pairs) -> Iterator[SharedPages]:
+    """Pairs."""
+    raise NotImplementedError
+
+
+def shared_meetings(revision: Revision, so_far: Meetings) -> Iterator[SharedPages]:
+    """Meetings."""
+    raise NotImplementedError
+
+
+def privately_shared_pages(revision: Revision, so_far: Pairs) -> Iterator[PrivatelySharedPages]:
+    """Pairs that nobody is shown."""
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize("function", [shared_pages, shared_meetings])
+def test_pairs_that_would_be_public_are_refused(function: Callable[..., Any]) -> None:
+    with pytest.raises(DefinitionError) as refused:
+        Registry().dataset(function)
+    assert str(refused.value).startswith(
+        f"dataset {function.__name__}: SharedPages.neighbour, SharedPages.pages tell who met whom"
+    )
+    assert 'about("…", private="tells what one person did")' in str(refused.value)
+
+
+def test_pairs_that_are_private_are_taken() -> None:
+    known = Registry()
+    known.dataset(privately_shared_pages)
+    assert list(known) == ["privately_shared_pages"]
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from serving.reader import NotPublished, Reader
 from serving.similar_users import TABLES, NotComparable, SimilarUsers, similar
 from shared_logic.memory_store import MemoryStore
 from shared_logic.registry import registry
-from shared_logic.similarity import ranked
+from shared_logic.similarity import RANKED_TOGETHER, ranked
 from tests import sample
 from tests.serving import modelled
+from tests.serving.http.conftest import publish as publish_rows
 from tests.serving.http.conftest import store_of_the_sample
 from tests.serving.modelled import WIKI, by_tables, publish, taken_in
 from tests.strategies.wiki import ADMIN, User, Wiki
@@ -80,6 +81,57 @@ def test_fewer_neighbours_are_the_first_of_all(store: MemoryStore, view: list[di
             assert [other.key for other, _ in users.neighbours(sample.WIKI, editor, most)] == [
                 key for key, *_ in order
             ]
+
+
+TIED = 700
+"""More than are ranked together."""
+
+
+@pytest.fixture
+def tied() -> MemoryStore:
+    """An account with many neighbours of one shared page, a third of whom are bots, and a few of more."""
+    rows: dict[str, dict[Any, Any]] = {name: {} for name in (*TABLES, "hidden_names")}
+    for number in range(1, TIED + 2):
+        key, name = f"#{number}", f"User {number}"
+        bot_by = ("group",) if number % 3 == 0 else ()
+        rows["user_current"][WIKI, key] = (number, name, "account", bot_by, False)
+        rows["user_by_name"][WIKI, name] = (key,)
+        rows["user_activity"][WIKI, key] = (10, 1 + number % 7, *31 * [1])
+        if number > 1:
+            rows["coedits"][WIKI, "#1", key] = (max(1, number - TIED + 5),)
+    store = MemoryStore()
+    for name, table in rows.items():
+        publish_rows(store, name, table)
+    return store
+
+
+def test_of_many_who_tie_few_are_looked_up(tied: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given that it is counted who is looked up
+    asked: list[int] = []
+    rows_of = Moment.rows_of
+    monkeypatch.setattr(
+        Moment,
+        "rows_of",
+        lambda self, name, keys: asked.append(len(keys)) or rows_of(self, name, keys),
+    )
+    users = users_of(tied)
+    editor = users.editor(WIKI, "User 1")
+    asked.clear()
+    # when fewer are wanted than tie, then one batch of accounts and one of counts is asked for
+    assert len(users.neighbours(WIKI, editor, 50)) == 50
+    assert len(asked) == 2
+    assert max(asked) <= RANKED_TOGETHER + 10
+
+
+def test_whoever_ties_comes_in_one_order_however_many_are_wanted(tied: MemoryStore, tmp_path: Path) -> None:
+    users = users_of(tied)
+    editor = users.editor(WIKI, "User 1")
+    every = [other.key for other, _ in users.neighbours(WIKI, editor, TIED)]
+    assert len(every) == TIED - TIED // 3
+    for most in (1, 5, 50, 170, 250, 400):
+        assert [other.key for other, _ in users.neighbours(WIKI, editor, most)] == every[:most]
+    # and that is the order of the view
+    assert [row["neighbour"] for row in view_of(tied, tmp_path)] == every
 
 
 def test_bots_are_nobodys_neighbours_and_not_asked_for(
@@ -233,13 +285,50 @@ def test_a_hidden_account_is_nobodys_neighbour_to_analysts_either(small: Wiki, t
     assert view_of(store, tmp_path) == []
 
 
+def test_what_kind_of_account_each_is_is_told(
+    small: Wiki, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given Alice, a temporary account and an address, who edited one page on two days
+    assert small.autocreate_account(small.now + 60, "~2026-17")
+    temporary, address = small.named("~2026-17"), small.users[6]
+    assert temporary is not None
+    alice, page = small.users[1], small.page_at((0, "Kettle"))
+    assert page is not None
+    began = datetime.fromtimestamp(small.now, UTC).date()
+    for place, user in enumerate((temporary, alice, address, alice)):
+        assert small.edit(small.now + 86_400, user, page.page_id, f"of another kind {place}")
+    store = MemoryStore()
+    try:
+        registry.configure({"SimilarUsersSettings": {"anonymous": True}})
+        monkeypatch.setattr(modelled, "DATASETS", tuple(registry.values()))
+        publish(store, by_tables(small), "run")
+    finally:
+        registry.configure({})
+    # then each is told to be what it is, when it is asked for and as a neighbour
+    kinds = {"Alice": "account", "~2026-17": "temporary", address.name: "anonymous"}
+    users = users_of(store)
+    assert {name: users.described(WIKI, users.editor(WIKI, name))["user_kind"] for name in kinds} == kinds
+    met = users.neighbours(WIKI, users.editor(WIKI, "Alice"), 9)
+    told = {other.name: similar(other, other, pages)["user_kind"] for other, pages in met}
+    assert told == {name: kinds.get(name, "account") for name in told}
+    assert kinds.keys() - told.keys() == {"Alice"}
+    # and the view tells the same, with the first and the last day of each
+    rows = view_of(store, tmp_path)
+    assert {row["editor_name"]: row["editor_kind"] for row in rows}.items() >= kinds.items()
+    assert {row["neighbour_name"]: row["neighbour_kind"] for row in rows}.items() >= kinds.items()
+    days = {row["neighbour_name"]: (row["neighbour_first_day"], row["neighbour_last_day"]) for row in rows}
+    assert days["~2026-17"] == (began + timedelta(days=1),) * 2
+    assert days["Alice"] == (began, began + timedelta(days=4))
+    assert days == {row["editor_name"]: (row["editor_first_day"], row["editor_last_day"]) for row in rows}
+
+
 def test_who_never_edited_is_told_to_be_so(small: Wiki) -> None:
     assert small.create_account(small.now + 60, "Carol")
     store = MemoryStore()
     publish(store, by_tables(small), "run")
     with pytest.raises(NotComparable) as told:
         users_of(store).editor(WIKI, "Carol")
-    assert (told.value.kind, told.value.key) == ("user-no-edits", f"#{small.users[-1].user_id}")
+    assert (told.value.kind, told.value.whom) == ("user-no-edits", f"#{small.users[-1].user_id}")
 
 
 def test_addresses_are_compared_where_the_policy_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

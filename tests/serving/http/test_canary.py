@@ -22,18 +22,21 @@ from shared_logic.reference import told
 from shared_logic.registry import registry
 from shared_logic.states.page_state import COMMENT_HIDDEN
 from shared_logic.views import views
+from tests.serving import modelled
 from tests.serving.http.conftest import AUTHORIZED, OPERATING, application_over
 from tests.serving.modelled import DATASETS, WIKI, by_tables, publish, taken_in
 from tests.strategies.wiki import ADMIN, Wiki
 
 EARLIER, CANARY = "Canary of old", "Canary of now"
 NAMES = (EARLIER, CANARY)
-SHOWN_BEFORE = ("user_current", "user_lives", "page_lives", "revision_facts")
-"""Tables that showed the name before, each on a route."""
+SHOWN_BEFORE = ("user_current", "user_lives", "page_lives", "revision_facts", "coedits", "editor_days")
+"""Tables that showed the name before."""
+IMPORTED = (CANARY, f"en>{CANARY}", f"en>{EARLIER}")
+"""Names of authors without id, as imports bring them: keys of editors, where the policy compares such."""
 
 
 def before_it_is_hidden() -> Wiki:
-    """An account that edits beside another one, makes, moves and is renamed."""
+    """An account that edits beside another one, makes, moves and is renamed; imports have edits under its names without its id."""
     wiki = Wiki.of_today(WIKI)
     admin, alice = wiki.users[ADMIN], wiki.users[1]
     assert wiki.create_account(wiki.now + 60, EARLIER)
@@ -48,6 +51,9 @@ def before_it_is_hidden() -> Wiki:
     assert wiki.create_account_for(wiki.now + 60, canary, "Somebody else")
     assert wiki.rename_user(wiki.now + 60, admin, canary, CANARY)
     assert wiki.edit(wiki.now + 60, canary, page.page_id, "the last")
+    for name in IMPORTED:
+        assert wiki.edit(wiki.now + 60, wiki.imported_user(name), page.page_id, f"text of {name[:2]}")
+        assert wiki.edit(wiki.now + 60, alice, page.page_id, f"text after {name[:2]}")
     return wiki
 
 
@@ -75,7 +81,13 @@ def routes(store: MemoryStore) -> Iterator[str]:
                 yield f"/operations/explain/{dataset.name}?{urlencode({'key': key}, doseq=True)}"
     yield from ("/v1", "/openapi.json", "/operations/state", "/operations/audits", "/operations/deadletters")
     # Keys of accounts are known to operators, and are no names.
-    for name in (*NAMES, *(f"#{number}" for number in range(1, 9)), "Alice", "Nobody of that name"):
+    for name in (
+        *NAMES,
+        *IMPORTED,
+        *(f"#{number}" for number in range(1, 9)),
+        "Alice",
+        "Nobody of that name",
+    ):
         yield f"/similarusers?{urlencode({'usertext': name, 'followup': 'true', 'wiki': WIKI})}"
         yield f"/similarusers/case?{urlencode({'usertext': ['Alice', name], 'wiki': WIKI}, doseq=True)}"
 
@@ -106,6 +118,15 @@ def everything_told(store: MemoryStore, folder: Path) -> dict[str, str]:
 def telling(found: dict[str, str]) -> set[str]:
     """What tells one of the names."""
     return {where for where, text in found.items() if any(name in text for name in NAMES)}
+
+
+@pytest.fixture(autouse=True)
+def comparing_anonymous(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The policy that compares whoever has no account."""
+    registry.configure({"SimilarUsersSettings": {"anonymous": True}})
+    monkeypatch.setattr(modelled, "DATASETS", tuple(registry.values()))
+    yield
+    registry.configure({})
 
 
 @pytest.fixture(params=["tables tell it", "events tell it", "events tell all"])
@@ -141,6 +162,47 @@ def test_a_hidden_name_is_told_nowhere(
     assert not any(name in written or quote(name) in written for name in NAMES)
 
 
+def telling_id(store: MemoryStore, folder: Path) -> set[str]:
+    """Routes for everybody, views and tables that say of a hidden account's deeds whose they are."""
+    canary = before_it_is_hidden().named(CANARY)
+    assert canary is not None
+    found: dict[str, object] = {}
+    with TestClient(application_over(store, (0,), per_minute=10**6)) as client:
+        pages = {row["page_id"] for row in Reader(store).scan(registry["page_current"]).rows}
+        paths = [path for path in routes(store) if path.startswith("/v1/")]
+        for path in (*paths, *(f"/history/pages/{WIKI}/{page_id}" for page_id in pages)):
+            found[path] = client.get(path).json().get("items", ())
+    for name in ("revision_facts", "page_lives", "user_lives", "page_titles"):
+        found[name] = Reader(store).scan(registry[name]).rows
+    folder.mkdir()
+    with Analysis(Reader(store).stream, folder, datetime(2030, 1, 1, tzinfo=UTC)) as db:
+        db.prepare(["mediawiki_history", "page_history", "user_history", "mediawiki_history_reduced"])
+        for name in ("mediawiki_history", "page_history", "user_history", "mediawiki_history_reduced"):
+            told = db.execute(f"FROM {name}")
+            columns = [column[0] for column in told.description or ()]
+            found[name] = [dict(zip(columns, row, strict=True)) for row in told.fetchall()]
+    return {
+        where
+        for where, rows in found.items()
+        if isinstance(rows, list)
+        for row in rows
+        for column, value in row.items()
+        if column.endswith("user_id") and value == canary.user_id
+    }
+
+
+def test_what_a_hidden_account_did_is_not_told_by_its_id_either(store: MemoryStore, tmp_path: Path) -> None:
+    # given that its id was told before
+    shown = MemoryStore()
+    publish(shown, by_tables(before_it_is_hidden()), "before")
+    before = telling_id(shown, tmp_path / "shown")
+    assert {"revision_facts", "page_lives", "user_lives", "mediawiki_history", "page_history"} <= before
+    assert any(where.startswith("/history/") for where in before)
+    assert any(where.startswith("/v1/revision_facts/") for where in before)
+    # then no deed is told to be of that id
+    assert telling_id(store, tmp_path / "hidden") == set()
+
+
 def test_a_hidden_account_is_as_one_that_is_none(store: MemoryStore) -> None:
     with TestClient(application_over(store, (0,))) as client:
 
@@ -149,7 +211,8 @@ def test_a_hidden_account_is_as_one_that_is_none(store: MemoryStore) -> None:
             return answer.status_code, answer.content
 
         # byte for byte, whether it was hidden or never was
-        assert asked(CANARY) == asked(EARLIER) == asked("Nobody of that name")
+        nobody = asked("Nobody of that name")
+        assert [asked(name) for name in (*NAMES, *IMPORTED)] == [nobody] * (len(NAMES) + len(IMPORTED))
         # and it is nobody's neighbour
         _, content = asked("Alice")
         assert json.loads(content)["results"] == []

@@ -37,6 +37,16 @@ def test_a_key_that_no_row_can_have_is_told(client: TestClient, page: str) -> No
     assert "page_current is keyed by wiki, page_id: " in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("path", ["explain/coedits?key=w&key=%231&key=%232", "audits/coedits/failing"])
+def test_rows_that_tell_what_one_person_did_are_not_shown(client: TestClient, path: str) -> None:
+    # given a table whose key is private, of which investigators alone may see rows, each query for which is written down
+    for name in ("coedits", "user_by_name"):
+        answer = client.get(f"/operations/{path.replace('coedits', name)}", headers=OPERATING)
+        # then operators are told where they see them, whatever the key
+        assert answer.status_code == 403
+        assert answer.json()["detail"].startswith(f"the key of {name} is private")
+
+
 def test_investigators_are_no_operators(client: TestClient) -> None:
     for path in ("/operations/state", "/prometheus/", "/operations/page"):
         assert client.get(path, headers=AUTHORIZED).status_code == 401

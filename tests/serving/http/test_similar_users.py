@@ -17,11 +17,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from serving import similar_users
-from serving.http.query_log import Query, QueryLog, rewrite_reasons
+from serving.http.query_log import Query, QueryLog, without_names
 from serving.http.similar_users import TABLES, least_fresh
 from serving.moment import Moment, published_together
 from serving.reader import Reader
+from serving.similar_users import written_as
+from shared_logic.hidden_names import name_digest, pseudonym
 from shared_logic.memory_store import MemoryStore
+from shared_logic.purged_names import Pseudonyms
 from shared_logic.registry import registry
 from tests import sample
 from tests.serving.http.conftest import AUTHORIZED, OPERATING, SECRETS, application_over
@@ -42,6 +45,7 @@ def test_neighbours_come_in_the_references_shape(client: TestClient, busiest: li
     found = answer.json()
     assert found.keys() == {
         "user_text",
+        "user_kind",
         "num_edits_in_data",
         "first_edit_in_data",
         "last_edit_in_data",
@@ -51,6 +55,7 @@ def test_neighbours_come_in_the_references_shape(client: TestClient, busiest: li
     assert len(found["results"]) >= 3
     for result in found["results"]:
         assert {"user_text", "num_edits_in_data", "edit-overlap", "edit-overlap-inv"} < result.keys()
+        assert result["user_kind"] in {"account", "temporary", "anonymous"}
         assert result["day-overlap"].keys() == {"cos-sim", "level"}
         assert 0 < result["edit-overlap"] <= 1
         assert 0 < result["edit-overlap-inv"] <= 1
@@ -244,8 +249,37 @@ def test_queries_about_nobody_are_written_down(
     # then as what the answer said, and not by the name
     (line,) = queries.read_text().splitlines()
     key, nobody = json.loads(line)["whom"]
-    assert (key[0], nobody) == ("#", "user-no-account")
+    assert (key[0], nobody) == ("#", f"user-no-account:{name_digest('Nobody of that name')}")
     assert "Nobody of that name" not in line
+
+
+def test_whom_a_name_without_account_means_is_written_down_by_digest(tmp_path: Path) -> None:
+    assert written_as("#7") == "#7"
+    assert written_as("2001:DB8:0:0:0:0:0:1") == "2001:DB8:0:0:0:0:0:1"
+    assert written_as("en>Grace") == f"name:{name_digest('en>Grace')}"
+    # and what earlier versions wrote is rewritten by a purge
+    path = tmp_path / "access.log"
+    whom = ("#7", "user-bot", "en>Grace")
+    QueryLog(path).write(Query(at=datetime(2026, 1, 1, tzinfo=UTC), who="me", wiki="w", whom=whom, reason=""))
+    without_names(path, lambda wiki: Pseudonyms(wiki, {("w", name_digest("Grace"))}))
+    assert json.loads(path.read_text())["whom"] == ["#7", "user-bot", f"en>{pseudonym('Grace')}"]
+
+
+@pytest.mark.parametrize("path", ["/similarusers", "/similarusers/case"])
+def test_who_asks_while_nothing_is_published_is_told_and_written_down(tmp_path: Path, path: str) -> None:
+    # given a home without any generation
+    queries = tmp_path / "access.log"
+    with TestClient(application_over(MemoryStore(), queries=QueryLog(queries))) as client:
+        asked = {"usertext": ["User:grace_Hopper", "Ada"], "reason": "case 7"}
+        answer = client.get(path, params=asked, headers=AUTHORIZED)
+    # then the answer has the reference's error-type and a true status
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json()["error-type"] == "database-refresh"
+    # and whom it was about is known by digest; of several that a list is asked for, the last counts
+    (line,) = queries.read_text().splitlines()
+    names = ("Grace Hopper", "Ada") if path.endswith("case") else ("Ada",)
+    assert json.loads(line)["whom"] == [f"database-refresh:{name_digest(name)}" for name in names]
+    assert json.loads(line)["reason"] == "case 7"
 
 
 def test_what_cannot_be_written_down_is_not_answered(store: MemoryStore, busiest: list[str]) -> None:
@@ -281,6 +315,9 @@ def test_reasons_are_rewritten_while_others_are_written(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     log = QueryLog(path)
 
+    def names(wiki: str) -> Pseudonyms:
+        return Pseudonyms(wiki, {("w", name_digest("Grace"))})
+
     def write(number: int) -> None:
         log.write(
             Query(
@@ -295,13 +332,28 @@ def test_reasons_are_rewritten_while_others_are_written(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         written = [pool.submit(write, number) for number in range(200)]
         while not all(one.done() for one in written):
-            rewrite_reasons(path, lambda _, reason: reason.replace("Grace", "somebody"))
-    rewrite_reasons(path, lambda _, reason: reason.replace("Grace", "somebody"))
+            without_names(path, names)
+    without_names(path, names)
     # then none is lost, and none has the name
     told = [json.loads(line) for line in path.read_text().splitlines()]
     assert {one["whom"][0] for one in told} == {f"#{number}" for number in range(200)}
     assert len(told) == 200
-    assert {one["reason"] for one in told} == {"of somebody"}
+    assert {one["reason"] for one in told} == {f"of {pseudonym('Grace')}"}
+
+
+@pytest.mark.parametrize("path", ["/similarusers/", "/similarusers/case/", "/v1/", "/history/"])
+def test_a_slash_too_many_leads_nowhere(client: TestClient, path: str) -> None:
+    # given an address that a redirection would repeat, with the name in it, to whichever host the client names
+    answer = client.get(
+        path,
+        params={"usertext": "Admin"},
+        headers={**AUTHORIZED, "Host": "elsewhere.example"},
+        follow_redirects=False,
+    )
+    # then it is none of a route, and nothing keeps the answer
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (404, "no-store")
+    assert "location" not in answer.headers
+    assert "Admin" not in answer.text
 
 
 def test_keys_are_no_names(client: TestClient, store: MemoryStore) -> None:
