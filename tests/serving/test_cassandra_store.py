@@ -191,6 +191,35 @@ def test_expiry_after_one_that_broke(
     assert sorted(cql.rows("SELECT generation FROM progress")) == [(4,), (5,)]
 
 
+def test_a_drop_after_one_that_broke(
+    cassandra: CassandraStore, cql: Cql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given drops that break after more and more of their writes
+    filled(cassandra)
+    real = Cql.write
+    for allowed in range(5):
+        left = iter(range(allowed))
+
+        def breaking(self: Cql, statement: str, rows: Any, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise Broken
+            real(self, statement, rows)
+
+        monkeypatch.setattr(Cql, "write", breaking)
+        with pytest.raises(Broken):
+            cassandra.drop("d")
+        monkeypatch.undo()
+        # then readers see nothing of it, and it is known that something is left
+        assert (cassandra.published("d"), cassandra.parts("d", A)) == (None, None)
+        assert cassandra.datasets() == ["d"]
+    # and the next one removes the rest
+    cassandra.drop("d")
+    assert cassandra.datasets() == []
+    assert versions(cql) == []
+    for table in ("speed_rows", "accumulators", "passed", "progress"):
+        assert cql.rows(f"SELECT generation FROM {table}") == []
+
+
 def test_a_writer_of_an_expired_lane_is_refused(cassandra: CassandraStore, cql: Cql) -> None:
     filled(cassandra)
     another(cql).expire("d", {4})
