@@ -26,7 +26,7 @@ from shared_logic.datasets.user_current import hidden_names
 from shared_logic.entities import entity
 from shared_logic.keys import decode_key
 from shared_logic.merge import merged
-from shared_logic.protocols import Cut, Log, Store
+from shared_logic.protocols import Cut, Generation, Log, Store
 from shared_logic.purge import REVISION, Hidden, purged_event
 from shared_logic.purged_names import Pseudonyms, WikiAndDigest, text_without_names
 from shared_logic.registry import registry
@@ -47,6 +47,7 @@ def plan(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
 
     place = known_home(home)
     with place.log() as log, place.store() as store, meter("reading what is hidden"):
+        _refuse_unregistered(store)
         with place.keeping_archive("purge plan"):
             archive(log, place.archive, log.ends())
         files = [folder / STATES for folder, _ in place.bootstraps_known()]
@@ -101,6 +102,7 @@ def execute(
         place.store() as store,
         meter("purging") as progress,
     ):
+        _refuse_unregistered(store)
         place.remove_left_behind()
         if isinstance(log, KafkaLog) and place.has_notes:
             _begin_segments(place, log, wanted)
@@ -191,19 +193,39 @@ def _rewrite(place: Home, log: Log, cut: Cut, wanted: Plan, progress: Meter) -> 
 
 
 def _recompute(place: Home, log: Log, store: Store, cut: Cut, progress: Meter) -> None:
-    """Compute what is published again, and remove all that was computed before."""
+    """Compute what is published again, and remove all that was computed before, candidates that were never published too."""
     published = tuple(dataset for dataset in registry.values() if store.published(dataset.name) is not None)
     # Delta's log of what fails audits holds least and greatest values, which no vacuum removes.
     for folder in (place.delta, place.path / "warehouse"):
         shutil.rmtree(folder, ignore_errors=True)
-    if not published:
-        return
-    made = recompute(place, log, store, with_relatives(store, published), cut, progress)
+    made: list[Generation] = []
+    if published:
+        made = recompute(place, log, store, with_relatives(store, published), cut, progress).generations
     progress.say("removing older generations")
-    for generation in made.generations:
+    for generation in made:
         store.expire(generation.dataset, {generation.number})
-    store.forget({generation.base for generation in made.generations}, cut)
+    for name in store.datasets():
+        if store.published(name) is None:
+            store.drop(name)
+    store.forget({generation.base for generation in made}, cut)
     store.vacuum()
+
+
+def _refuse_unregistered(store: Store) -> None:
+    """Refuse a store in which something is published that can't be computed here: what is hidden would stay in it.
+
+    Raises:
+        Failure: it is such.
+    """
+    unknown = [
+        name for name in store.datasets() if name not in registry and store.published(name) is not None
+    ]
+    if unknown:
+        message = (
+            f"{', '.join(unknown)}: published, and no dataset that is known here, so that what is hidden could not be taken out of it; "
+            f"install the package that it comes from, or give it up by `wikibraid generations drop {unknown[0]}`"
+        )
+        raise Failure(message)
 
 
 def _purge_log(place: Home, log: Log, cut: Cut, wanted: Plan) -> None:
