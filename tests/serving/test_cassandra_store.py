@@ -117,19 +117,19 @@ def test_a_row_without_bytes_is_refused(cassandra: CassandraStore) -> None:
         cassandra.write_rows(ONE, {A: b""})
 
 
-def filled(store: CassandraStore) -> None:
+def filled(store: CassandraStore, name: str = "d") -> None:
     """Five generations of two rows: A changes in each, B goes in the third; the fifth is a candidate."""
     for number in range(1, 6):
-        store.add_generation(generation("d", number))
+        store.add_generation(generation(name, number))
         rows = [(A, b"%d" % number)] + ([(B, b"b")] if number < 3 else [])
-        store.load("d", number, rows)
-        lane = Lane("d", number)
+        store.load(name, number, rows)
+        lane = Lane(name, number)
         store.write_batch_end(lane, 0, 12)
         store.write_rows(lane, {C: b"speed"})
         store.write_accumulators(lane, 0, {C: Accumulator((1,), 12)})
         store.write_passed(lane, {C: (1,)})
         store.write_progress(lane, 0, 12)
-    store.publish("d", 4)
+    store.publish(name, 4)
 
 
 def test_expiry_keeps_what_kept_generations_read(cassandra: CassandraStore, cql: Cql) -> None:
@@ -194,8 +194,8 @@ def test_expiry_after_one_that_broke(
 def test_a_drop_after_one_that_broke(
     cassandra: CassandraStore, cql: Cql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given drops that break after more and more of their writes
-    filled(cassandra)
+    # given drops that break after more and more of their writes, of a dataset of its own, since they hide what is written as early later
+    filled(cassandra, "dropped")
     real = Cql.write
     for allowed in range(5):
         left = iter(range(allowed))
@@ -207,13 +207,13 @@ def test_a_drop_after_one_that_broke(
 
         monkeypatch.setattr(Cql, "write", breaking)
         with pytest.raises(Broken):
-            cassandra.drop("d")
+            cassandra.drop("dropped")
         monkeypatch.undo()
         # then readers see nothing of it, and it is known that something is left
-        assert (cassandra.published("d"), cassandra.parts("d", A)) == (None, None)
-        assert cassandra.datasets() == ["d"]
+        assert (cassandra.published("dropped"), cassandra.parts("dropped", A)) == (None, None)
+        assert cassandra.datasets() == ["dropped"]
     # and the next one removes the rest
-    cassandra.drop("d")
+    cassandra.drop("dropped")
     assert cassandra.datasets() == []
     assert versions(cql) == []
     for table in ("speed_rows", "accumulators", "passed", "progress"):
