@@ -9,6 +9,7 @@ import typer
 from cli.catching_up import EngineName, catch_up, published, standing, with_families
 from cli.daemons import answering, on_signal, speed_memory
 from cli.failures import CANNOT_KNOW, Failure
+from cli.home import WHOLE
 from cli.options import (
     DEFAULT_HOME,
     HOST,
@@ -68,7 +69,7 @@ def daemon(
     share: Annotated[
         str,
         typer.Option(metavar="K/N", help="With N processes, the part of the work that is this one's."),
-    ] = "1/1",
+    ] = WHOLE,
     host: HostOption = HOST,
     port: PortOption = PORT,
     home: HomeOption = DEFAULT_HOME,

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from typer.testing import CliRunner
 
 import shared_logic.datasets  # noqa: F401  registers them
+from cli.failures import MISTAKE, Failure
+from cli.home import Home
+from cli.main import app
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
 from shared_logic.memory_store import MemoryStore
@@ -28,7 +34,11 @@ def owners(store: MemoryStore) -> dict[tuple[str, int], int]:
     found = {}
     for place in range(1, PARTS + 1):
         daemon = Daemon(
-            MemoryLog(PARTITIONS), store, tuple(registry.values()), Share(place, PARTS), lambda _: None
+            MemoryLog(PARTITIONS),
+            store,
+            tuple(registry.values()),
+            Share(place, PARTS),
+            lambda _: None,
         )
         daemon._begin(daemon._published())
         for worker in daemon._workers:
@@ -83,3 +93,18 @@ def test_a_process_that_keeps_all_reads_each_message_once() -> None:
     (worker,) = daemon._workers
     assert sorted(worker.names) == sorted(registry)
     assert worker.partitions == tuple(range(PARTITIONS))
+
+
+def refused(home: Path, *words: str) -> str:
+    Home(home)
+    done = CliRunner().invoke(app, ["speed", "daemon", *words, "--home", str(home)])
+    assert isinstance(done.exception, Failure), (done.output, done.exception)
+    assert done.exception.code == MISTAKE
+    return str(done.exception)
+
+
+@pytest.mark.parametrize("share", ["1/2", "2/2"])
+def test_an_embedded_store_has_no_shares(tmp_path: Path, share: str) -> None:
+    said = refused(tmp_path, "--share", share)
+    assert f"--share {share}: the store of {tmp_path} is embedded" in said
+    assert "leave --share out" in said
