@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from pyarrow import dataset
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as f
 
@@ -16,6 +17,7 @@ from batch.archive import ARCHIVED_UPTO, SCHEMA, opened
 from batch.bootstrap import state_files
 from batch.states import Batches, entities, said_by_bootstraps, said_by_messages
 from shared_logic.entities import Entity, State, encode
+from shared_logic.protocols import Cut
 from shared_logic.purge import Hidden, Subject, purged_event, purged_state, told_by
 
 _TOLD = "wiki string, kind string, id long, at array<long>, bits int"
@@ -85,6 +87,24 @@ def purge_archive(folder: Path, gone: Hidden, purge: str) -> int:
     (beside / _MARK).write_text(purge + "\n")
     settle(folder)
     return changed
+
+
+def is_told_again(archive: Path, bootstraps: Iterable[Path], purge: str, through: Cut, gone: Hidden) -> bool:
+    """Whether anything of this may be told by what came after that purge, which purged the log before `through`.
+
+    Of a bootstrap that it did not rewrite nobody knows, so that it counts as such, nor of an archive of which another one was the last.
+    """
+    if not through or not all(_is_done(folder, purge) for folder in (archive, *bootstraps)):
+        return True
+    partition, position = dataset.field("partition"), dataset.field("position")
+    for number, end in enumerate(through):
+        later = (
+            DeltaTable(str(archive)).to_pyarrow_dataset().filter((partition == number) & (position >= end))
+        )
+        for batch in later.to_batches(columns=["value"], batch_size=_MESSAGES_AT_ONCE):
+            if any(purged_event(value, gone) is not value for value in batch["value"].to_pylist()):
+                return True
+    return False
 
 
 def settle(folder: Path) -> None:

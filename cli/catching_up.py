@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from cli.failures import CANNOT_KNOW, Failure
+from cli.options import dataset_named
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
 from shared_logic.generations import DatasetGeneration
@@ -27,6 +28,16 @@ def with_families(datasets: Sequence[Dataset]) -> tuple[Dataset, ...]:
     """With all that read the same tables: whoever stays behind its source could not be caught up without it."""
     names = {member.name for dataset in datasets for member in registry.family(dataset)}
     return tuple(dataset for dataset in registry.values() if dataset.name in names)
+
+
+def with_readers(names: Sequence[str]) -> tuple[Dataset, ...]:
+    """The named datasets with all that read their tables, directly or through others.
+
+    Raises:
+        Failure: a name is none's.
+    """
+    named = [dataset_named(name) for name in names]
+    return tuple(dataset for dataset in registry.values() if any(one in dataset.chain for one in named))
 
 
 def published(store: Store, datasets: tuple[Dataset, ...]) -> list[DatasetGeneration]:

@@ -41,6 +41,8 @@ from speed.sqlite_log import SqliteLog
 FORMAT = "3"
 SECONDS_FOR_ARCHIVER = 600.0
 """How long one who archives is waited for: each only copies what is new."""
+WHOLE = "1/1"
+"""The share of a speed daemon that keeps everything."""
 CONFIGURATION = Path(__file__).parents[1] / "conf"
 _BEFORE_A_HOME = {
     ".archive.lock",
@@ -174,9 +176,15 @@ class Home:
         """Be the daemon of that share while inside; with the embedded store, which has one writer, as `writing_store`.
 
         Raises:
-            Failure: another process is, named with what it does.
+            Failure: another process is, named with what it does; or nobody could keep the other shares of an embedded store.
         """
         if self.configuration.store == EMBEDDED:
+            if share != WHOLE:
+                message = (
+                    f"--share {share}: the store of {self.path} is embedded and has one writer, so that nobody could keep the other "
+                    "shares; leave --share out, or make a home with its store in Cassandra (`wikibraid init --store`)"
+                )
+                raise Failure(message)
             with self.writing_store("speed daemon"):
                 yield
         else:

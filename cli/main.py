@@ -19,6 +19,7 @@ from cli.commands import (
     define,
     demo,
     doctor,
+    drop,
     ingest,
     init,
     parity,
@@ -85,6 +86,7 @@ app.add_typer(serve.app, name="access")
 app.add_typer(sinks.app, name="sinks")
 app.add_typer(config.app, name="config")
 app.add_typer(stack.app, name="stack")
+batch.generations_app.command("drop")(drop.drop)
 app.add_typer(batch.generations_app, name="generations")
 app.add_typer(purge.app, name="purge")
 app.add_typer(deadletters.app, name="deadletters")

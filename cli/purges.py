@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from cli.failures import Failure
+from shared_logic.protocols import Cut
 from shared_logic.purge import Hidden
 from shared_logic.purged_names import WikiAndDigest
 
@@ -23,6 +24,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """planned, begun or done."""
     after: int = 0
     """How many purges were begun before."""
+    through: Cut = ()
+    """The end of the log when it was executed; empty where it was not, or by a version that did not note it."""
 
     @property
     def id(self) -> str:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from cli.configuration import mistaken, parsed
+from shared_logic.registry import registry
 from stack.cassandra_node import SMALLEST_HEAP_MIB as SMALLEST_CASSANDRA_MIB
 from stack.kafka_broker import SMALLEST_HEAP_MIB as SMALLEST_KAFKA_MIB
 
@@ -43,6 +44,8 @@ class StackSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     speed_processes: Annotated[int, Meta(ge=0)] = 2
     speed_port: Port = 9464
     """Of the first daemon; the others take the next ones."""
+    paused: tuple[str, ...] = ()
+    """Datasets that the daemons don't keep for now."""
     sinks_port: Port = 9474
     partitions: Annotated[int, Meta(ge=1)] = 4
     schedule: str | None = None
@@ -75,6 +78,9 @@ def settings(home: Path) -> StackSettings:
             "or as @hourly, @daily, @weekly or @monthly"
         )
         raise mistaken(path, why, "schedule")
+    for place, name in enumerate(made.paused):
+        if name not in registry:
+            raise mistaken(path, f"paused: {registry.unknown(name)}", "paused", str(place))
     return made
 
 

@@ -1,9 +1,9 @@
-"""Removes from Cassandra what no generation that is kept reads."""
+"""Removes from Cassandra what no generation that is kept reads, or all of a dataset."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 
@@ -35,11 +35,39 @@ def expire(cql: Cql, generations: Generations, buckets: int, dataset: str, kept:
     # Tombstones last: what they hide must be gone before them, whenever this ends.
     count = _remove(cql, dataset, at, _unread(cql, dataset, buckets, kept))
     count += _remove(cql, dataset, at, _needless_tombstones(cql, dataset, buckets))
-    lanes = cql.rows("SELECT DISTINCT dataset, generation FROM progress")
-    for name, generation in lanes:
-        if name == dataset and generation < max(kept) and generation not in kept:
-            _forget(cql, Lane(name, generation), buckets)
+    for lane in _lanes(cql, dataset):
+        if lane.generation < max(kept) and lane.generation not in kept:
+            _forget(cql, lane, buckets)
     return count
+
+
+def drop(cql: Cql, generations: Generations, buckets: int, dataset: str) -> None:
+    """See `shared_logic.protocols.Store.drop`."""
+    generations.drop(dataset)
+    at = generations.step(dataset)
+    time.sleep(SECONDS_OF_GRACE)
+    cql.write(
+        "DELETE FROM batch_rows USING TIMESTAMP ? WHERE dataset=? AND bucket=?",
+        ((bucket, (at, dataset, bucket)) for bucket in range(buckets)),
+    )
+    for lane in _lanes(cql, dataset):
+        _forget(cql, lane, buckets)
+
+
+def names_held(cql: Cql) -> Sequence[str]:
+    """See `shared_logic.protocols.Store.datasets`; with those of which a drop that was killed left rows."""
+    found = {
+        name for name, number in cql.rows("SELECT dataset, number FROM generations") if number is not None
+    }
+    found |= {name for name, _ in cql.rows("SELECT DISTINCT dataset, bucket FROM batch_rows")}
+    found |= {name for name, _ in cql.rows("SELECT DISTINCT dataset, generation FROM progress")}
+    return sorted(found)
+
+
+def _lanes(cql: Cql, dataset: str) -> list[Lane]:
+    """Those of which there is any speed state."""
+    found = cql.rows("SELECT DISTINCT dataset, generation FROM progress")
+    return [Lane(name, generation) for name, generation in found if name == dataset]
 
 
 def _unread(cql: Cql, dataset: str, buckets: int, kept: Collection[int]) -> Iterator[Version]:

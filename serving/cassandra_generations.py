@@ -19,7 +19,7 @@ _STEP = "UPDATE generations SET sequence=? WHERE dataset=? IF sequence=?"
 _PUBLISH = "UPDATE generations SET sequence=?, published=? WHERE dataset=? IF sequence=?"
 _ADD = f"BEGIN BATCH {_STEP}; INSERT INTO generations (dataset, number, made) VALUES (?, ?, ?); APPLY BATCH"  # noqa: S608  constants
 _REMOVE = f"BEGIN BATCH {_STEP}; DELETE FROM generations WHERE dataset=? AND number=?; APPLY BATCH"  # noqa: S608
-
+_DROP = f"BEGIN BATCH {_PUBLISH}; DELETE FROM generations WHERE dataset=? AND number<=?; APPLY BATCH"  # noqa: S608  constants
 
 SECONDS_A_LOOK_IS_KEPT = 0.5
 """By servers, which believe that a generation is there for so long after they began to look (see `serving.cassandra_catalogue`)."""
@@ -27,7 +27,7 @@ SECONDS_OF_GRACE = 1.0
 """Between giving up a generation and removing its rows: twice as long, so that clocks that run at a different pace do no harm."""
 
 Standing = tuple[int | None, int | None, dict[int, Generation]]
-"""The count of steps, the number of the published generation, and all generations by number."""
+"""The count of steps, the number of the published generation (of what was dropped the last one), and all generations by number."""
 
 
 class Generations:
@@ -93,7 +93,7 @@ class Generations:
         removed: list[Generation] = []
         while True:
             sequence, published, made = self.standing(dataset)
-            check_kept(dataset, made.keys(), published, kept)
+            check_kept(dataset, made.keys(), published if published in made else None, kept)
             old = next(
                 (one for number, one in made.items() if number < max(kept) and number not in kept), None
             )
@@ -102,6 +102,17 @@ class Generations:
             following = (sequence or 0) + 1
             if self._cql.conditional(_REMOVE, following, dataset, sequence, dataset, old.number) is None:
                 removed.append(old)
+
+    def drop(self, dataset: str) -> None:
+        """Remove all at once; the last number stays as that of the published one, which is not there any more."""
+        while True:
+            sequence, published, made = self.standing(dataset)
+            if not made:
+                return
+            last = max([*made, published or 0])
+            following = (sequence or 0) + 1
+            if self._cql.conditional(_DROP, following, last, dataset, sequence, dataset, last) is None:
+                return
 
 
 def standing_of(rows: Sequence[tuple[Any, ...]]) -> Standing:

@@ -19,7 +19,7 @@ import msgspec
 
 from serving.cassandra_changed import ChangedKeys
 from serving.cassandra_entities import ERA, Entities
-from serving.cassandra_expiry import expire
+from serving.cassandra_expiry import drop, expire, names_held
 from serving.cassandra_generations import Generations
 from serving.cassandra_layout import Layout
 from serving.cassandra_lookups import by_bucket, together
@@ -80,9 +80,18 @@ class CassandraStore:
         """See `Store`."""
         self._generations.add(generation)
 
+    def datasets(self) -> Sequence[str]:
+        """See `Store`."""
+        return names_held(self._cql)
+
     def generations(self, dataset: str) -> Sequence[Generation]:
         """See `Store`."""
         return self._generations.all(dataset)
+
+    def last_number(self, dataset: str) -> int:
+        """See `Store`."""
+        _, published, made = self._generations.standing(dataset)
+        return max([*made, published or 0])
 
     def published(self, dataset: str) -> Generation | None:
         """See `Store`."""
@@ -100,6 +109,10 @@ class CassandraStore:
             ValueError: one of them doesn't exist, or the published one isn't among them.
         """
         return expire(self._cql, self._generations, self._layout.buckets, dataset, kept)
+
+    def drop(self, dataset: str) -> None:
+        """See `Store`."""
+        drop(self._cql, self._generations, self._layout.buckets, dataset)
 
     def parts(self, dataset: str, key: bytes, number: int | None = None) -> Parts | None:
         """See `Store`. Progress is read before what it tells of, so that the rows include no less."""

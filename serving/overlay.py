@@ -21,6 +21,10 @@ class Overlay(MemoryStore):
         """See `Store`."""
         return self._base.generations(dataset)
 
+    def last_number(self, dataset: str) -> int:
+        """See `Store`."""
+        return self._base.last_number(dataset)
+
     def published(self, dataset: str) -> Generation | None:
         """See `Store`."""
         return self._base.published(dataset)

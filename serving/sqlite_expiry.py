@@ -1,4 +1,4 @@
-"""Removes from the embedded store what no generation that is kept reads. Call it in a transaction."""
+"""Removes from the embedded store what no generation that is kept reads, or all of a dataset. Call it in a transaction."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ _AT_ONCE = 5_000
 def expire(db: sqlite3.Connection, dataset: str, kept: Collection[int]) -> int:
     """See `shared_logic.protocols.Store.expire`."""
     known = [number for (number,) in db.execute("SELECT number FROM generations WHERE dataset=?", (dataset,))]
-    published = db.execute("SELECT number FROM manifest WHERE dataset=?", (dataset,)).fetchone()
+    published = db.execute(
+        "SELECT number FROM manifest JOIN generations USING (dataset, number) WHERE dataset=?", (dataset,)
+    ).fetchone()
     check_kept(dataset, known, published[0] if published else None, kept)
     rows = db.execute(
         "SELECT key, generation, row IS NULL FROM batch_rows WHERE dataset=? ORDER BY key", (dataset,)
@@ -43,3 +45,17 @@ def expire(db: sqlite3.Connection, dataset: str, kept: Collection[int]) -> int:
                     (dataset, number),
                 )
     return removed
+
+
+def drop(db: sqlite3.Connection, dataset: str) -> None:
+    """See `shared_logic.protocols.Store.drop`; the manifest keeps the last number, of which there is no generation any more."""
+    if last := last_number(db, dataset):
+        db.execute("INSERT OR REPLACE INTO manifest VALUES (?,?)", (dataset, last))
+    for table in ("generations", "batch_rows", *_LANE_TABLES):
+        db.execute(f"DELETE FROM {table} WHERE dataset=?", (dataset,))  # noqa: S608  a constant
+
+
+def last_number(db: sqlite3.Connection, dataset: str) -> int:
+    """See `shared_logic.protocols.Store.last_number`."""
+    known = "SELECT number FROM generations WHERE dataset=:name UNION ALL SELECT number FROM manifest WHERE dataset=:name"
+    return int(db.execute(f"SELECT ifnull(max(number), 0) FROM ({known})", {"name": dataset}).fetchone()[0])  # noqa: S608

@@ -12,7 +12,7 @@ from typing import Any, Self
 import msgspec
 
 from serving.difference import Counts, difference
-from serving.sqlite_expiry import expire
+from serving.sqlite_expiry import drop, expire, last_number
 from serving.sqlite_file import StoreError, key_range, opened, transaction, vacuum
 from shared_logic.kernel import add
 from shared_logic.protocols import Accumulator, Cut, Generation, Lane, Parts, Told
@@ -72,10 +72,20 @@ class SqliteStore:
         row = (generation.dataset, generation.number, msgspec.msgpack.encode(generation))
         self._db.execute("INSERT OR REPLACE INTO generations VALUES (?,?,?)", row)
 
+    def datasets(self) -> Sequence[str]:
+        """See `Store`."""
+        return [
+            name for (name,) in self._db.execute("SELECT DISTINCT dataset FROM generations ORDER BY dataset")
+        ]
+
     def generations(self, dataset: str) -> Sequence[Generation]:
         """See `Store`."""
         rows = self._db.execute("SELECT made FROM generations WHERE dataset=? ORDER BY number", (dataset,))
         return [msgspec.msgpack.decode(made, type=Generation) for (made,) in rows]
+
+    def last_number(self, dataset: str) -> int:
+        """See `Store`."""
+        return last_number(self._db, dataset)
 
     def published(self, dataset: str) -> Generation | None:
         """See `Store`."""
@@ -99,6 +109,11 @@ class SqliteStore:
         """See `Store`."""
         with self.atomically():
             return expire(self._db, dataset, kept)
+
+    def drop(self, dataset: str) -> None:
+        """See `Store`."""
+        with self.atomically():
+            drop(self._db, dataset)
 
     def parts(self, dataset: str, key: bytes, number: int | None = None) -> Parts | None:
         """See `Store`."""

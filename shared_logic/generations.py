@@ -26,5 +26,5 @@ def generation_of(store: Store, dataset: str, number: int) -> Generation | None:
 
 
 def next_number(store: Store, dataset: str) -> int:
-    """The number of the dataset's next generation, abandoned ones counted."""
-    return max((made.number for made in store.generations(dataset)), default=0) + 1
+    """The number of the dataset's next generation, abandoned and dropped ones counted."""
+    return store.last_number(dataset) + 1

@@ -18,6 +18,7 @@ class MemoryStore:
         """Start empty."""
         self._generations: dict[str, dict[int, Generation]] = {}
         self._manifest: dict[str, int] = {}
+        """The number of the published generation; of what was dropped the last one, which is not there."""
         self._batch: dict[str, dict[bytes, dict[int, bytes | None]]] = {}
         self._states: dict[tuple[str, str], bytes] = {}
         self._tails: dict[tuple[int, str], dict[int, bytes]] = {}
@@ -37,14 +38,21 @@ class MemoryStore:
         """See `Store`."""
         self._generations.setdefault(generation.dataset, {})[generation.number] = generation
 
+    def datasets(self) -> Sequence[str]:
+        """See `Store`."""
+        return sorted(self._generations)
+
     def generations(self, dataset: str) -> Sequence[Generation]:
         """See `Store`."""
         return [found for _, found in sorted(self._generations.get(dataset, {}).items())]
 
+    def last_number(self, dataset: str) -> int:
+        """See `Store`."""
+        return max([*self._generations.get(dataset, {}), self._manifest.get(dataset, 0)])
+
     def published(self, dataset: str) -> Generation | None:
         """See `Store`."""
-        number = self._manifest.get(dataset)
-        return None if number is None else self._generations[dataset][number]
+        return self._generations.get(dataset, {}).get(self._manifest.get(dataset, 0))
 
     def publish(self, dataset: str, number: int) -> None:
         """See `Store`."""
@@ -55,21 +63,34 @@ class MemoryStore:
     def expire(self, dataset: str, kept: Collection[int]) -> int:
         """See `Store`."""
         known = self._generations.get(dataset, {})
-        check_kept(dataset, known, self._manifest.get(dataset), kept)
+        published = self.published(dataset)
+        check_kept(dataset, known, published.number if published else None, kept)
         count = 0
         for versions in self._batch.get(dataset, {}).values():
             for version in unread([(number, row is None) for number, row in versions.items()], kept):
                 del versions[version]
                 count += 1
-        for number in [number for number in known if number < max(kept) and number not in kept]:
-            lane = Lane(dataset, number)
-            del known[number]
-            for of_lane in (self._rows, self._accumulators, self._passed, self._changed):
-                of_lane.pop(lane, None)
-            for positions in (self._progress, self._ends):
-                for place in [place for place in positions if place[0] == lane]:
-                    del positions[place]
+        gone = {Lane(dataset, number) for number in known if number < max(kept) and number not in kept}
+        for lane in gone:
+            del known[lane.generation]
+        self._forget_lanes(gone.__contains__)
         return count
+
+    def drop(self, dataset: str) -> None:
+        """See `Store`."""
+        if last := self.last_number(dataset):
+            self._manifest[dataset] = last
+        self._generations.pop(dataset, None)
+        self._batch.pop(dataset, None)
+        self._forget_lanes(lambda lane: lane.dataset == dataset)
+
+    def _forget_lanes(self, is_gone: Callable[[Lane], bool]) -> None:
+        for of_lane in (self._rows, self._accumulators, self._passed, self._changed):
+            for lane in [lane for lane in of_lane if is_gone(lane)]:
+                of_lane.pop(lane, None)
+        for positions in (self._progress, self._ends):
+            for place in [place for place in positions if is_gone(place[0])]:
+                del positions[place]
 
     def parts(self, dataset: str, key: bytes, number: int | None = None) -> Parts | None:
         """See `Store`."""

@@ -54,7 +54,7 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
 
     dataset: str
     number: int
-    """Counts up by one per dataset, abandoned ones included."""
+    """Counts up by one per dataset, abandoned and dropped ones included."""
     cut: Cut
     bootstrap: str
     """Id of the history from before the log; empty: none."""
@@ -124,8 +124,14 @@ class Store(Protocol):
     def add_generation(self, generation: Generation) -> None:
         """Note a candidate; the same number again replaces it."""
 
+    def datasets(self) -> Sequence[str]:
+        """Names, in order, of all of which something is here, whether or not anybody still knows how it was made."""
+
     def generations(self, dataset: str) -> Sequence[Generation]:
         """All that were added, oldest first."""
+
+    def last_number(self, dataset: str) -> int:
+        """The greatest that a generation had, of those that were given up or dropped too; 0: there never was one."""
 
     def published(self, dataset: str) -> Generation | None:
         """The one that readers read; None before the first flip."""
@@ -140,6 +146,12 @@ class Store(Protocol):
 
         Raises:
             ValueError: one of them doesn't exist, or the published one isn't among them.
+        """
+
+    def drop(self, dataset: str) -> None:
+        """Give up all of a dataset, the published generation too: rows, and speed state of all lanes; its numbers are not given again.
+
+        What an earlier call left undone is done.
         """
 
     # --- a point read

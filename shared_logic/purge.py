@@ -52,6 +52,19 @@ class Hidden(NamedTuple):
     """Those of hidden accounts, as digests."""
 
 
+def left_of(hidden: Hidden, gone: Hidden) -> Hidden:
+    """What is hidden and was not taken out; a subject of which more is hidden by now is there with all of it.
+
+    >>> left_of(
+    ...     Hidden({("w", "log", 1): 3, ("w", "log", 2): 1}, {("w", "a")}),
+    ...     Hidden({("w", "log", 1): 1, ("w", "log", 2): 1}),
+    ... )
+    Hidden(parts={('w', 'log', 1): 3}, names=frozenset({('w', 'a')}))
+    """
+    parts = {subject: bits for subject, bits in hidden.parts.items() if bits & ~gone.parts.get(subject, 0)}
+    return Hidden(parts, frozenset(hidden.names) - frozenset(gone.names))
+
+
 def told_by(entity: Entity, state: State) -> Iterator[SubjectVisibility]:
     """What the state tells of what is hidden."""
     if isinstance(state, PageState):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -113,6 +113,8 @@ class Daemon:
     """Told what an operator wants to read, one line each."""
     held_bytes: int = HELD_BYTES
     """Of entities in the memory of all workers."""
+    paused: Collection[str] = ()
+    """Names of those that are not kept for now, with all that read their tables; they stay part of the division of the work."""
     metrics: Metrics = field(default_factory=Metrics)
     seen_at: float = 0.0
     """When it last looked around, on the monotonic clock: long ago means that it hangs."""
@@ -122,7 +124,7 @@ class Daemon:
     def __post_init__(self) -> None:
         """Nothing is kept yet."""
         self._stopping = False
-        self._paused: set[str] = set()
+        self._changed: set[str] = set()
         """Datasets whose code has changed, of which was told."""
         self._waiting: Mapping[str, str] = {}
         """Datasets that wait for what belongs to them, with the reason, of which was told."""
@@ -188,25 +190,25 @@ class Daemon:
         return behind > 0 or not _are_apart(groups) or len(self._groups(published)) == len(groups)
 
     def _published(self) -> list[DatasetGeneration]:
-        """What readers read of these datasets, but for those whose code is another by now, and what is made of their tables."""
+        """What readers read of these datasets, but for those that are paused or whose code is another by now, and what is made of their tables."""
         lanes = [
             DatasetGeneration(dataset, made)
             for dataset in self.datasets
-            if (made := self._asked(dataset.name)) is not None
+            if dataset.name not in self.paused and (made := self._asked(dataset.name)) is not None
         ]
         changed = [dataset for dataset, made in lanes if made.fingerprint != fingerprint(dataset)]
         held = {member.name for dataset in changed for member in registry.values() if dataset in member.chain}
-        self._tell_paused({dataset.name for dataset in changed}, held)
+        self._tell_paused({dataset.name for dataset in changed}, held.union(self.paused))
         return [lane for lane in lanes if lane.dataset.name not in held]
 
     def _tell_paused(self, changed: set[str], held: set[str]) -> None:
         """Tell once of each dataset whose code has changed, and count what can't go on: these are `held`, others wait."""
-        for name in changed - self._paused:
+        for name in changed - self._changed:
             self.tell(
                 f"{name} is paused at its published generation: its code has changed; "
                 f"`wikibraid batch run {name}` makes a generation with the new code"
             )
-        self._paused = changed
+        self._changed = changed
         for dataset in self.datasets:
             stays = dataset.name in held or dataset.name in self._waiting
             self.metrics.paused.labels(dataset.name).set(stays)
@@ -217,7 +219,7 @@ class Daemon:
 
     def _take_over(self, published: Sequence[DatasetGeneration]) -> None:
         """Take what need not wait over from a daemon that had this share, or a part of it."""
-        waiting = half_flipped(self.store, published)
+        waiting = half_flipped(self.store, published, self.paused)
         lanes = {one.dataset.name: one.lane for one in published if one.dataset.name not in waiting}
         for duty in duties(self.datasets, self.log.partitions, self.share):
             if mine := [lanes[dataset.name] for dataset in duty.datasets if dataset.name in lanes]:
@@ -239,7 +241,7 @@ class Daemon:
 
     def _groups(self, published: Sequence[DatasetGeneration]) -> list[_Group]:
         """What this process keeps of them now, parted by what one worker can keep; what must wait is told."""
-        waiting = half_flipped(self.store, published)
+        waiting = half_flipped(self.store, published, self.paused)
         made = {dataset.name: generation for dataset, generation in published if dataset.name not in waiting}
         found = []
         for duty in duties(self.datasets, self.log.partitions, self.share):

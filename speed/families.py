@@ -21,10 +21,13 @@ def relatives(dataset: Dataset, among: Collection[Dataset]) -> list[Dataset]:
     return [other for other in among if other.name in near]
 
 
-def half_flipped(store: Store, lanes: Sequence[DatasetGeneration]) -> dict[str, str]:
+def half_flipped(
+    store: Store, lanes: Sequence[DatasetGeneration], paused: Collection[str] = ()
+) -> dict[str, str]:
     """Of those whose relatives of the same run are not all among the lanes, why they must wait, by name.
 
-    A store without transactions flips one by one, and what went on without its relatives could not be caught up by them.
+    A store without transactions flips one by one, and what went on without its relatives could not be caught up by them. Nobody
+    waits for what is paused: it can't be caught up, as whoever pauses it knows.
     """
     runs = {dataset.name: made.run for dataset, made in lanes}
     families = {dataset.name: registry.family(dataset) for dataset, _ in lanes}
@@ -39,7 +42,7 @@ def half_flipped(store: Store, lanes: Sequence[DatasetGeneration]) -> dict[str, 
             member: generation.number
             for member in families[dataset.name]
             for generation in known.get(member, ())
-            if generation.run == made.run
+            if generation.run == made.run and member.name not in paused
         }
         for member in relatives(dataset, numbers):
             if runs.get(member.name) != made.run:

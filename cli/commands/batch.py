@@ -222,15 +222,25 @@ def generations_expire(
                     "files removed": views.forget(place.delta / dataset.name, runs),
                 }
             )
-        needed = [generation for name in registry for generation in store.generations(name)]
-        if needed:
-            bases = {generation.base for generation in needed}
-            views.forget(place.delta / "entity_states", bases)
-            store.forget(bases, tuple(map(min, zip(*(generation.cut for generation in needed), strict=True))))
+        forget_unread(place, store)
     if json:
         print_json(rows)
     else:
         print_records(rows)
+
+
+def forget_unread(place: Home, store: Store) -> None:
+    """Give up entity states and tails that no generation needs, be it of a dataset that is not registered any more."""
+    from batch import views
+
+    needed = [generation for name in store.datasets() for generation in store.generations(name)]
+    bases = {generation.base for generation in needed}
+    cuts = [generation.cut for generation in needed]
+    if not cuts:
+        with place.log() as log:
+            cuts = [log.ends()]
+    views.forget(place.delta / "entity_states", bases)
+    store.forget(bases, tuple(map(min, zip(*cuts, strict=True))))
 
 
 def family_of(store: Store, dataset: Dataset, made: Generation) -> list[DatasetGeneration]:

@@ -17,7 +17,7 @@ from cli.failures import CANNOT_KNOW, Failure
 from cli.home import Home
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption, known_home
 from cli.output import Meter, meter, out, print_json, print_outcome
-from cli.purges import Plan, noted, plan_of, planned
+from cli.purges import Plan, begun, noted, plan_of, planned
 from cli.sinks import outputs
 from serving.http.query_log import without_names
 from serving.reader import through_of
@@ -26,8 +26,8 @@ from shared_logic.datasets.user_current import hidden_names
 from shared_logic.entities import entity
 from shared_logic.keys import decode_key
 from shared_logic.merge import merged
-from shared_logic.protocols import Cut, Log, Store
-from shared_logic.purge import REVISION, Hidden, purged_event
+from shared_logic.protocols import Cut, Generation, Log, Store
+from shared_logic.purge import REVISION, Hidden, left_of, purged_event
 from shared_logic.purged_names import Pseudonyms, WikiAndDigest
 from shared_logic.registry import registry
 from speed.kafka_log import KafkaLog
@@ -37,6 +37,7 @@ from speed.outbox import relay
 app = typer.Typer(
     help="Take what is hidden on the wikis out of everything that is stored, for good.", no_args_is_help=True
 )
+_NAMES_STAY = "  names of hidden accounts stay where they are, since no table tells them: `wikibraid batch run hidden_names` makes it"
 
 
 @app.command()
@@ -47,13 +48,19 @@ def plan(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
 
     place = known_home(home)
     with place.log() as log, place.store() as store, meter("reading what is hidden"):
+        _refuse_unregistered(store)
         with place.keeping_archive("purge plan"):
             archive(log, place.archive, log.ends())
         files = [folder / STATES for folder, _ in place.bootstraps_known()]
         parts = hidden_parts(spark_session(place), place.archive, files)
         names = _hidden_names(log, store)
-        made = plan_of(place.purges, Hidden(parts, names or ()))
+        hidden = Hidden(parts, names or ())
+        left = _not_purged(place, hidden)
         letters = sum(bool(letter.value) for letter in place.dead_letters())
+    if not (left.parts or left.names or letters):
+        _say_nothing_is_left(names is None, json)
+        return
+    made = plan_of(place.purges, hidden)
     kinds = Counter(kind for _, kind, _, _ in made.hidden)
     if json:
         about = {"plan": made.id, "state": made.state, "revisions": kinds[REVISION], "log_rows": kinds["log"]}
@@ -61,9 +68,10 @@ def plan(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
         return
     lines = [
         f"plan {made.id} ({made.state}): {kinds[REVISION]:,} revisions and {kinds['log']:,} log rows of which something is hidden",
-        "  names of hidden accounts stay where they are, since no table tells them: `wikibraid batch run hidden_names` makes it"
+        _NAMES_STAY
         if names is None
         else f"  {len(names):,} names of hidden accounts, in the place of which pseudonyms are put",
+        *_told_of_purged(len(parts) - len(left.parts)),
         "  the archive and the bootstraps are rewritten without it",
         "  every published table is computed again from them; older generations and Delta's older versions are removed",
         "  the log gives up what is archived; what stays in it is rewritten",
@@ -101,6 +109,7 @@ def execute(
         place.store() as store,
         meter("purging") as progress,
     ):
+        _refuse_unregistered(store)
         place.remove_left_behind()
         if isinstance(log, KafkaLog) and place.has_notes:
             _begin_segments(place, log, wanted)
@@ -111,7 +120,7 @@ def execute(
         without_names(place.queries, lambda wiki: Pseudonyms(wiki, wanted.taken_out.names))
         progress.say("giving up the log that is archived")
         _purge_log(place, log, cut, wanted)
-        noted(place.purges, msgspec.structs.replace(wanted, state="done"))
+        noted(place.purges, msgspec.structs.replace(wanted, state="done", through=cut))
     print_outcome(
         {"plan": name, "emptied": len(wanted.hidden), "names": len(wanted.names)},
         f"plan {name} was executed: {len(wanted.hidden):,} revisions and log rows hold nothing hidden any more; pseudonyms stand "
@@ -120,6 +129,36 @@ def execute(
     )
     for line in _left_to_others(place) if not json else ():
         out.print(line, markup=False, highlight=False)
+
+
+def _not_purged(place: Home, hidden: Hidden) -> Hidden:
+    """What of it the last purge did not take out; all of it, where what that took out may have been told again."""
+    from batch.purge import is_told_again
+
+    folders = [folder for folder, _ in place.bootstraps_known()]
+    for last in begun(place.purges):
+        gone = last.taken_out
+        if last.state == "done" and not is_told_again(place.archive, folders, last.id, last.through, gone):
+            return left_of(hidden, gone)
+    return hidden
+
+
+def _told_of_purged(count: int) -> list[str]:
+    return (
+        [f"  {count:,} of these were purged before, and are taken out wherever they are told again"]
+        if count
+        else []
+    )
+
+
+def _say_nothing_is_left(names_stay: bool, json: bool) -> None:
+    if json:
+        about = {"plan": None, "state": "nothing", "revisions": 0, "log_rows": 0}
+        print_json({**about, "names": None if names_stay else 0, "dead_letters": 0})
+        return
+    out.print("nothing is hidden that was not purged")
+    if names_stay:
+        out.print(_NAMES_STAY, markup=False)
 
 
 def _left_to_others(place: Home) -> list[str]:
@@ -188,19 +227,39 @@ def _rewrite(place: Home, log: Log, cut: Cut, wanted: Plan, progress: Meter) -> 
 
 
 def _recompute(place: Home, log: Log, store: Store, cut: Cut, progress: Meter) -> None:
-    """Compute what is published again, and remove all that was computed before."""
+    """Compute what is published again, and remove all that was computed before, candidates that were never published too."""
     published = tuple(dataset for dataset in registry.values() if store.published(dataset.name) is not None)
     # Delta's log of what fails audits holds least and greatest values, which no vacuum removes.
     for folder in (place.delta, place.path / "warehouse"):
         shutil.rmtree(folder, ignore_errors=True)
-    if not published:
-        return
-    made = recompute(place, log, store, with_relatives(store, published), cut, progress)
+    made: list[Generation] = []
+    if published:
+        made = recompute(place, log, store, with_relatives(store, published), cut, progress).generations
     progress.say("removing older generations")
-    for generation in made.generations:
+    for generation in made:
         store.expire(generation.dataset, {generation.number})
-    store.forget({generation.base for generation in made.generations}, cut)
+    for name in store.datasets():
+        if store.published(name) is None:
+            store.drop(name)
+    store.forget({generation.base for generation in made}, cut)
     store.vacuum()
+
+
+def _refuse_unregistered(store: Store) -> None:
+    """Refuse a store in which something is published that can't be computed here: what is hidden would stay in it.
+
+    Raises:
+        Failure: it is such.
+    """
+    unknown = [
+        name for name in store.datasets() if name not in registry and store.published(name) is not None
+    ]
+    if unknown:
+        message = (
+            f"{', '.join(unknown)}: published, and no dataset that is known here, so that what is hidden could not be taken out of it; "
+            f"install the package that it comes from, or give it up by `wikibraid generations drop {unknown[0]}`"
+        )
+        raise Failure(message)
 
 
 def _purge_log(place: Home, log: Log, cut: Cut, wanted: Plan) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from cli.catching_up import EngineName, catch_up, published, standing, with_families
+from cli.catching_up import EngineName, catch_up, published, standing, with_families, with_readers
 from cli.daemons import answering, on_signal, speed_memory
 from cli.failures import CANNOT_KNOW, Failure
+from cli.home import WHOLE
 from cli.options import (
     DEFAULT_HOME,
     HOST,
@@ -22,6 +24,8 @@ from cli.options import (
 from cli.output import err, meter, out, print_json, tell
 from cli.relocations import followed
 from shared_logic.datasets.page_history import page_titles
+from shared_logic.datasets.user_current import hidden_names
+from shared_logic.definition import Dataset
 from shared_logic.generations import DatasetGeneration
 from shared_logic.protocols import Log, Store
 from speed import process
@@ -68,7 +72,13 @@ def daemon(
     share: Annotated[
         str,
         typer.Option(metavar="K/N", help="With N processes, the part of the work that is this one's."),
-    ] = "1/1",
+    ] = WHOLE,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Pause this dataset and those that read its table; as often as wanted."
+        ),
+    ] = None,
     host: HostOption = HOST,
     port: PortOption = PORT,
     home: HomeOption = DEFAULT_HOME,
@@ -77,6 +87,7 @@ def daemon(
     process.tune()
     place = known_home(home)
     part = _share(share)
+    paused = with_readers(without or [])
     with place.keeping_current(str(part)), place.log() as log, place.store() as store:
         kept = Daemon(
             log,
@@ -85,7 +96,10 @@ def daemon(
             part,
             tell,
             speed_memory(),
+            {dataset.name for dataset in paused},
         )
+        if paused:
+            tell(_told_of_paused(paused))
         on_signal(kept.stop)
         try:
             with answering(kept, host, port):
@@ -99,6 +113,19 @@ def _caught_up(log: Log, store: Store, lanes: list[DatasetGeneration], engine: E
     """The lanes are at the end of the log; how far they are is shown meanwhile."""
     with meter("messages", sum(log.ends())) as progress:
         return catch_up(log, store, lanes, engine, lambda: progress.at(standing(log, store, lanes)))
+
+
+def _told_of_paused(paused: Sequence[Dataset]) -> str:
+    """What is paused, and what is to be done at the end of it."""
+    names = {dataset.name for dataset in paused}
+    left = [dataset.name for dataset in paused if any(one.name not in names for one in dataset.chain)]
+    line = f"paused: {', '.join(dataset.name for dataset in paused)}; readers are told their lag. "
+    line += "Kept again they go on from where they are"
+    if left:
+        line += f", but for {', '.join(left)}, which read tables that went on: `wikibraid batch run {left[0]}` makes what belongs together"
+    if hidden_names.name in names:
+        line += ". Names of accounts that are hidden meanwhile are shown until then"
+    return line
 
 
 def _share(text: str) -> Share:

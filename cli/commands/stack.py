@@ -238,7 +238,8 @@ def _programs(home: Path, made: StackSettings) -> Iterator[tuple[str, Server]]:
     yield program("api", "the API", made.api_port, "serve", "--wiki", made.wiki)
     for number in range(made.speed_processes):
         share = f"{number + 1}/{made.speed_processes}"
-        port, words = made.speed_port + number, ("speed", "daemon", "--share", share)
+        port, words = made.speed_port + number, ["speed", "daemon", "--share", share]
+        words += [f"--without={paused}" for paused in made.paused]
         yield program(f"speed-{number + 1}", f"speed daemon {share}", port, *words)
     if (home / "sinks.yaml").exists():
         yield program("sinks", "the sinks", made.sinks_port, "sinks", "daemon")

@@ -287,6 +287,24 @@ def test_no_hidden_byte_is_left(
     assert shown(home) != before
     assert json.loads(run(home, "parity", "daily_edits", "page_current", "--json"))["differences"] == []
     assert "was executed already" in run(home, "purge", "execute", plan["plan"])
+    # of which nothing is left to do
+    assert json.loads(run(home, "purge", "plan", "--json")) == {
+        "plan": None,
+        "state": "nothing",
+        "revisions": 0,
+        "log_rows": 0,
+        "names": 0,
+        "dead_letters": 0,
+    }
+    assert run(home, "purge", "plan") == "nothing is hidden that was not purged\n"
+    # until what was hidden is told again
+    ingest(
+        home,
+        tmp_path,
+        "again.ndjson",
+        (old_event("revision/create", "revision-create", 41, comment=CANARIES[0]),),
+    )
+    run(home, "speed", "run", "--engine", "loop", *DATASETS)
     again = json.loads(run(home, "purge", "plan", "--json"))
     assert (again["revisions"], again["names"], again["dead_letters"]) == (
         plan["revisions"],

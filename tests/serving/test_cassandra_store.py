@@ -117,19 +117,19 @@ def test_a_row_without_bytes_is_refused(cassandra: CassandraStore) -> None:
         cassandra.write_rows(ONE, {A: b""})
 
 
-def filled(store: CassandraStore) -> None:
+def filled(store: CassandraStore, name: str = "d") -> None:
     """Five generations of two rows: A changes in each, B goes in the third; the fifth is a candidate."""
     for number in range(1, 6):
-        store.add_generation(generation("d", number))
+        store.add_generation(generation(name, number))
         rows = [(A, b"%d" % number)] + ([(B, b"b")] if number < 3 else [])
-        store.load("d", number, rows)
-        lane = Lane("d", number)
+        store.load(name, number, rows)
+        lane = Lane(name, number)
         store.write_batch_end(lane, 0, 12)
         store.write_rows(lane, {C: b"speed"})
         store.write_accumulators(lane, 0, {C: Accumulator((1,), 12)})
         store.write_passed(lane, {C: (1,)})
         store.write_progress(lane, 0, 12)
-    store.publish("d", 4)
+    store.publish(name, 4)
 
 
 def test_expiry_keeps_what_kept_generations_read(cassandra: CassandraStore, cql: Cql) -> None:
@@ -189,6 +189,35 @@ def test_expiry_after_one_that_broke(
     assert versions(cql) == [(A, 4, b"4"), (A, 5, b"5")]
     assert sorted(cql.rows("SELECT generation FROM speed_rows")) == [(4,), (5,)]
     assert sorted(cql.rows("SELECT generation FROM progress")) == [(4,), (5,)]
+
+
+def test_a_drop_after_one_that_broke(
+    cassandra: CassandraStore, cql: Cql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given drops that break after more and more of their writes, of a dataset of its own, since they hide what is written as early later
+    filled(cassandra, "dropped")
+    real = Cql.write
+    for allowed in range(5):
+        left = iter(range(allowed))
+
+        def breaking(self: Cql, statement: str, rows: Any, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise Broken
+            real(self, statement, rows)
+
+        monkeypatch.setattr(Cql, "write", breaking)
+        with pytest.raises(Broken):
+            cassandra.drop("dropped")
+        monkeypatch.undo()
+        # then readers see nothing of it, and it is known that something is left
+        assert (cassandra.published("dropped"), cassandra.parts("dropped", A)) == (None, None)
+        assert cassandra.datasets() == ["dropped"]
+    # and the next one removes the rest
+    cassandra.drop("dropped")
+    assert cassandra.datasets() == []
+    assert versions(cql) == []
+    for table in ("speed_rows", "accumulators", "passed", "progress"):
+        assert cql.rows(f"SELECT generation FROM {table}") == []
 
 
 def test_a_writer_of_an_expired_lane_is_refused(cassandra: CassandraStore, cql: Cql) -> None:

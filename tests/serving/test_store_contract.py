@@ -350,6 +350,93 @@ def test_expired_generations_leave_what_others_read(store: Store) -> None:
         store.expire("expiring", {2})
 
 
+def filled(store: Store, name: str, numbers: range) -> None:
+    """Generations of a dataset with rows in every layer; the last one but one is published, the last a candidate."""
+    for number in numbers:
+        lane = Lane(name, number)
+        store.add_generation(generation(name, number))
+        store.load(name, number, [(A, b"%d" % number), (B, b"same")])
+        store.take_over([lane], [0])
+        with store.atomically():
+            store.write_batch_end(lane, 0, 11)
+            store.write_rows(lane, {A: b"speed", C: None})
+            store.write_accumulators(lane, 0, {D: Accumulator((1,), 11)})
+            store.write_passed(lane, {D: (1,)})
+            store.write_changed(lane, 0, 11, {A})
+            store.write_progress(lane, 0, 11)
+    store.publish(name, numbers[-2])
+
+
+def held(store: Store, lane: Lane) -> list[object]:
+    """Whatever the store has of a lane; all of it is false where it has nothing."""
+    return [
+        list(store.batch_rows(lane, b"")),
+        list(store.speed_rows(lane, b"")),
+        list(store.accumulated(lane, b"")),
+        store.accumulators(lane, [D]),
+        store.passed(lane, [D]),
+        list(store.changed(lane, 0, 0, 99)),
+        store.progress(lane, 0),
+        store.batch_end(lane, 0),
+        store.parts(lane.dataset, A, lane.generation),
+    ]
+
+
+def test_nothing_is_left_of_a_dataset_that_is_dropped(store: Store) -> None:
+    # given a dataset that is published, with a candidate, one whose name begins alike, and one that was never published
+    for name in ("dropping", "dropping_not"):
+        filled(store, name, range(1, 4))
+    store.add_generation(generation("unread", 1))
+    assert store.datasets() == ["dropping", "dropping_not", "unread"]
+    assert (store.last_number("dropping"), store.last_number("none")) == (3, 0)
+    # when it is dropped, and what was never published, and what isn't there
+    for name in ("dropping", "unread", "none"):
+        store.drop(name)
+    # then nothing is known or held of it, and of the other one all
+    assert store.datasets() == ["dropping_not"]
+    assert (store.published("dropping"), list(store.generations("dropping"))) == (None, [])
+    assert store.parts("dropping", A) is None
+    for number in (1, 2, 3):
+        assert not any(held(store, Lane("dropping", number)))
+        assert all(held(store, Lane("dropping_not", number)))
+    # and again changes nothing
+    store.drop("dropping")
+    assert store.last_number("dropping") == 3
+
+
+def test_a_dataset_that_was_dropped_can_be_made_again(store: Store) -> None:
+    # given a dataset that was dropped
+    filled(store, "again", range(1, 3))
+    store.drop("again")
+    # when it is made again, by numbers that were never given
+    first = store.last_number("again") + 1
+    assert first == 3
+    store.add_generation(generation("again", first))
+    store.load("again", first, [(A, b"3")])
+    # then it is a candidate, of which all that is written is there
+    assert store.published("again") is None
+    assert store.parts("again", A) is None
+    filled(store, "again", range(first, first + 2))
+    for number in (first, first + 1):
+        assert all(held(store, Lane("again", number)))
+    # and it is published, given up and dropped as any other
+    assert store.published("again") == generation("again", first)
+    store.publish("again", first + 1)
+    store.expire("again", {first + 1})
+    assert [made.number for made in store.generations("again")] == [first + 1]
+    store.drop("again")
+    assert store.datasets() == []
+
+
+def test_candidates_after_a_drop_are_expired_as_if_nothing_was_ever_published(store: Store) -> None:
+    filled(store, "anew", range(1, 3))
+    store.drop("anew")
+    for number in (3, 4):
+        store.add_generation(generation("anew", number))
+    store.expire("anew", {4})
+    assert [made.number for made in store.generations("anew")] == [4]
+
+
 # --- what was changed
 
 

@@ -208,6 +208,60 @@ def test_what_a_function_raises_is_told_once_and_names_nobody(log: SqliteLog) ->
     assert raised == ["page_current's function raises KeyError: what it raises for has no rows"]
 
 
+def paused(log: SqliteLog, store: Store, told: list[str], *names: str) -> Daemon:
+    return Daemon(log, store, tuple(registry.values()), Share(1, 1), told.append, paused=names)
+
+
+def worked_off(kept: Daemon) -> set[str]:
+    """What the daemon keeps, after it has brought that to the end of the log."""
+    names = names_kept(kept)
+    for worker in kept._workers:
+        run_until_idle(worker, most=50)
+    return names
+
+
+def test_what_is_paused_with_its_readers_goes_on_from_where_it_is(log: SqliteLog) -> None:
+    # given a family and a table beside it, some of which came before the pause
+    store, told = MemoryStore(), list[str]()
+    datasets = (*FAMILY, registry["page_current"])
+    loaded(store, datasets, "one", (0,) * PARTITIONS)
+    lanes = [DatasetGeneration(dataset, store.generations(dataset.name)[-1]) for dataset in datasets]
+    for dataset in datasets:
+        store.publish(dataset.name, 1)
+    assert worked_off(keeper(log, store, told)) == {dataset.name for dataset in datasets}
+    before = {dataset.name: store.progress_of(made.lane) for dataset, made in lanes}
+    # when the family is paused while more comes
+    ingest(log, "more", sample.events()[300:600])
+    kept = paused(log, store, told, *(dataset.name for dataset in FAMILY))
+    assert worked_off(kept) == {"page_current"}
+    # then it stays as it is, which is counted, and nothing waits
+    assert {dataset.name: store.progress_of(made.lane) for dataset, made in lanes[:-1]} == {
+        dataset.name: before[dataset.name] for dataset in FAMILY
+    }
+    assert [
+        kept.collected.get_sample_value("wikibraid_paused", {"dataset": one.name}) for one in datasets
+    ] == [1, 1, 0]
+    assert not [line for line in told if "waits" in line]
+    # and at the end of the pause all tables are the reference's
+    assert worked_off(keeper(log, store, told)) == {dataset.name for dataset in datasets}
+    assert differences(store, lanes, reference(list(datasets), states_before(log, log.ends(), {}))) == []
+
+
+def test_a_table_goes_on_while_what_reads_it_is_paused(log: SqliteLog) -> None:
+    # given a family of one run
+    store, told = MemoryStore(), list[str]()
+    loaded(store, FAMILY, "one", (0,) * PARTITIONS)
+    for dataset in FAMILY:
+        store.publish(dataset.name, 1)
+    # when what reads the other's table is paused, then that is kept, and waits for nothing
+    assert worked_off(paused(log, store, told, DERIVED.name)) == {SOURCE.name}
+    assert told == ["keeps 1 datasets with 1 workers"]
+    assert store.progress_of(lanes_of(store)[-1].lane) == {}
+    # and what was paused is whole again with the next batch run only, which is said
+    assert names_kept(keeper(log, store, told)) == {SOURCE.name}
+    assert any("`wikibraid batch run editor_months`" in line for line in told)
+
+
 @pytest.mark.bytewax
 def test_what_was_apart_is_kept_by_one_worker_when_it_has_come_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

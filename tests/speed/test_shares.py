@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
+from typer.testing import CliRunner
 
 import shared_logic.datasets  # noqa: F401  registers them
+from cli.commands import speed
+from cli.failures import MISTAKE, Failure
+from cli.home import Home
+from cli.main import app
 from shared_logic.definition import Dataset
 from shared_logic.fingerprint import fingerprint
 from shared_logic.memory_store import MemoryStore
@@ -23,12 +31,17 @@ def publish(store: MemoryStore, dataset: Dataset, run: str) -> None:
     store.publish(dataset.name, 1)
 
 
-def owners(store: MemoryStore) -> dict[tuple[str, int], int]:
+def owners(store: MemoryStore, paused: Sequence[str] = ()) -> dict[tuple[str, int], int]:
     """The place of the process that keeps a dataset in a partition."""
     found = {}
     for place in range(1, PARTS + 1):
         daemon = Daemon(
-            MemoryLog(PARTITIONS), store, tuple(registry.values()), Share(place, PARTS), lambda _: None
+            MemoryLog(PARTITIONS),
+            store,
+            tuple(registry.values()),
+            Share(place, PARTS),
+            lambda _: None,
+            paused=paused,
         )
         daemon._begin(daemon._published())
         for worker in daemon._workers:
@@ -83,3 +96,69 @@ def test_a_process_that_keeps_all_reads_each_message_once() -> None:
     (worker,) = daemon._workers
     assert sorted(worker.names) == sorted(registry)
     assert worker.partitions == tuple(range(PARTITIONS))
+
+
+def refused(home: Path, *words: str) -> str:
+    Home(home)
+    done = CliRunner().invoke(app, ["speed", "daemon", *words, "--home", str(home)])
+    assert isinstance(done.exception, Failure), (done.output, done.exception)
+    assert done.exception.code == MISTAKE
+    return str(done.exception)
+
+
+@pytest.mark.parametrize("share", ["1/2", "2/2"])
+def test_an_embedded_store_has_no_shares(tmp_path: Path, share: str) -> None:
+    said = refused(tmp_path, "--share", share)
+    assert f"--share {share}: the store of {tmp_path} is embedded" in said
+    assert "leave --share out" in said
+
+
+def test_what_can_not_be_paused_is_told_with_what_is_like_it(tmp_path: Path) -> None:
+    assert "no dataset 'page_curent'; did you mean page_current" in refused(
+        tmp_path, "--without", "page_curent"
+    )
+
+
+@pytest.mark.parametrize(
+    "words, paused, said",
+    [
+        (["--without", "page_current"], {"page_current"}, "Kept again they go on from where they are\n"),
+        (
+            ["--without", "editor_months", "--without", "coedits"],
+            {"coedits", "editor_months", "active_editors"},
+            "but for editor_months, active_editors, which read tables that went on: `wikibraid batch run editor_months`",
+        ),
+        (["--without", "hidden_names"], {"hidden_names"}, "accounts that are hidden meanwhile are shown"),
+    ],
+)
+def test_what_is_paused_is_told_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], paused: set[str], said: str
+) -> None:
+    # given a daemon that ends at once
+    kept: list[Daemon] = []
+
+    def ended(self: Daemon) -> None:
+        kept.append(self)
+
+    monkeypatch.setattr(Daemon, "run", ended)
+    monkeypatch.setattr(speed, "on_signal", lambda _: None)
+    Home(tmp_path)
+    # when it is started without some datasets
+    done = CliRunner().invoke(app, ["speed", "daemon", "--port", "0", *words, "--home", str(tmp_path)])
+    # then these and what reads their tables are not kept, in one line that says what comes after
+    assert done.exit_code == 0, (done.output, done.exception)
+    assert kept[0].paused == paused
+    (line,) = [line for line in done.output.splitlines(keepends=True) if line.startswith("paused: ")]
+    assert set(line.removeprefix("paused: ").partition(";")[0].split(", ")) == paused
+    assert said in line
+
+
+def test_a_pause_changes_nobodys_share() -> None:
+    # given what is published, divided among several
+    store = MemoryStore()
+    for dataset in registry.values():
+        publish(store, dataset, "one")
+    before = owners(store)
+    # when some are paused, then all others stay with whom they were
+    names = ("user_days", "editor_months", "active_editors")
+    assert owners(store, names) == {at: place for at, place in before.items() if at[0] not in names}

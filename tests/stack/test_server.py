@@ -18,6 +18,7 @@ from urllib.request import urlopen
 import pytest
 from typer.testing import CliRunner
 
+from cli.commands.stack import _programs
 from cli.failures import Failure
 from cli.main import app
 from cli.stack_settings import settings
@@ -288,6 +289,10 @@ def test_a_status_that_a_crash_left_unreadable_is_none(tmp_path: Path) -> None:
         ("cassandra_memory_mib: 511", "stack.yaml, line 1: Expected `int` >= 512"),
         ("spark_worker_memory_mib: 512", "stack.yaml, line 1: Expected `int` >= 1024"),
         ("host: ''", "stack.yaml, line 1: Expected `str` of length >= 1"),
+        (
+            "wiki: w\npaused: [page_current, user_curent]",
+            "stack.yaml, line 2: paused: no dataset 'user_curent'; did you mean user_current",
+        ),
         ("schedule: every now", "schedule: 'every now' is none that Airflow knows"),
         (
             "spark_workers: 4\nspark_web_port: 7081",
@@ -309,3 +314,14 @@ def test_a_mistake_in_stack_yaml_is_told_before_anything_starts(
 def test_schedules_of_airflow_are_taken(tmp_path: Path, schedule: str) -> None:
     (tmp_path / "stack.yaml").write_text(f"schedule: '{schedule}'")
     assert settings(tmp_path).schedule == schedule
+
+
+def test_the_daemons_of_a_stack_are_told_what_is_paused(tmp_path: Path) -> None:
+    (tmp_path / "stack.yaml").write_text("paused: [page_current, coedits]")
+    daemons = [
+        server.prepare()
+        for name, server in _programs(tmp_path, settings(tmp_path))
+        if name.startswith("speed-")
+    ]
+    assert len(daemons) == 2
+    assert all({"--without=page_current", "--without=coedits"} <= set(words) for words in daemons)
