@@ -29,6 +29,10 @@ class SettingsError(DefinitionError):
         self.settings = settings
 
 
+_TAKEN = frozenset({"audits", "entity_states", "growth", "quarantine", "raised"})
+"""What the batch keeps in `delta/` beside the tables of datasets."""
+
+
 class Registry(dict[str, Dataset]):
     """Datasets by name; a source stands before what is derived from it."""
 
@@ -43,6 +47,9 @@ class Registry(dict[str, Dataset]):
             message = (
                 f"dataset {name}: defined in {self[name].function.__module__} already; choose another name"
             )
+            raise DefinitionError(message)
+        if name in _TAKEN:
+            message = f"dataset {name}: a home has a table of its own of that name, beside those of datasets; choose another name"
             raise DefinitionError(message)
         signature = _Signature.of(function)
         things, fold, beside = signature.things, signature.fold, signature.beside

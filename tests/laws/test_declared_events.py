@@ -358,6 +358,18 @@ def test_a_key_that_does_not_tell_the_events_apart_is_refused(own: SimpleNamespa
         own.registry.dataset(images)
 
 
+def test_a_dataset_can_not_be_called_like_what_a_home_keeps_beside(own: SimpleNamespace) -> None:
+    class Image(Table, frozen=True, kw_only=True):
+        wiki: Annotated[Partition[str], about("its wiki")]
+        page_id: Annotated[Clustering[int], about("its page")]
+
+    def quarantine(said: own.Feedback) -> Iterator[Image]:
+        yield Image(wiki=said.wiki, page_id=said.page_id)
+
+    with pytest.raises(DefinitionError, match="dataset quarantine: .*choose another name"):
+        own.registry.dataset(quarantine)
+
+
 def test_mistakes_in_a_declaration_are_told(own: SimpleNamespace) -> None:
     class Wikiless(DeclaredEvent, frozen=True, kw_only=True):
         page_id: int
