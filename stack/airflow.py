@@ -25,6 +25,7 @@ ADMIN = "admin"
 POOL = "wikibraid"
 """Of one slot; the name is that of the DAGs' tasks."""
 _BIN = Path(sys.executable).parent
+_PREPARED = ".prepared"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,7 @@ class AirflowPart(Server):
             "scheduler": ["scheduler", "--skip-serve-logs"],
             "dag-processor": ["dag-processor"],
         }
-        return [str(_BIN / "airflow"), *words[self._part]]
+        return [program(), *words[self._part]]
 
     def environment(self) -> Mapping[str, str]:
         """See `Server`."""
@@ -97,8 +98,8 @@ def prepare(settings: AirflowSettings) -> None:
         ServerError: the database can't be made.
     """
     settings.folder.mkdir(parents=True, exist_ok=True)
-    prepared, installed = settings.folder / ".prepared", version("apache-airflow")
-    if prepared.exists() and prepared.read_text(encoding="utf-8") == installed:
+    prepared, installed = settings.folder / _PREPARED, version("apache-airflow")
+    if is_made(settings) and prepared.read_text(encoding="utf-8") == installed:
         return
     for name, value in (
         ("jwt_secret", secrets.token_urlsafe(64)),
@@ -111,7 +112,7 @@ def prepare(settings: AirflowSettings) -> None:
             path.write_text(value, encoding="utf-8")
     for words in (("db", "migrate"), ("pools", "set", POOL, "1", "Writes to the home, which has one writer")):
         done = subprocess.run(
-            [str(_BIN / "airflow"), *words],
+            [program(), *words],
             env={**os.environ, **environment(settings)},
             capture_output=True,
             text=True,
@@ -124,6 +125,16 @@ def prepare(settings: AirflowSettings) -> None:
             )
             raise ServerError(message)
     prepared.write_text(installed, encoding="utf-8")
+
+
+def is_made(settings: AirflowSettings) -> bool:
+    """Whether the folder has a database."""
+    return (settings.folder / _PREPARED).exists()
+
+
+def program() -> str:
+    """The path of Airflow's command line; of these settings it needs the `environment`."""
+    return str(_BIN / "airflow")
 
 
 def password(settings: AirflowSettings) -> str:

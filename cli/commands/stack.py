@@ -20,7 +20,7 @@ from cli.failures import CANNOT_KNOW, Failure
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from cli.output import meter, out, print_json, print_outcome, print_records
 from cli.stack_settings import StackSettings, settings
-from stack.airflow import AirflowSettings, parts, password
+from stack.airflow import AirflowSettings, environment, is_made, parts, password, program
 from stack.cassandra_node import CassandraNode, NodeSettings
 from stack.kafka_broker import BrokerSettings, KafkaBroker
 from stack.process import Program, ProgramServer
@@ -122,6 +122,26 @@ def logs(
     text = paths[name].read_text(encoding="utf-8", errors="replace") if paths[name].exists() else ""
     for line in text.splitlines()[-lines:]:
         out.print(line, markup=False, highlight=False)
+
+
+# Airflow's own help is what is asked for with --help.
+@app.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+def airflow(
+    words: Annotated[
+        list[str], typer.Argument(metavar="ARGS...", help="As of the program airflow, options too.")
+    ],
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Run Airflow's own command line over the stack's Airflow, such as `dags unpause NAME`."""
+    place = home.expanduser().resolve()
+    told = airflow_settings(place, settings(place))
+    if not is_made(told):
+        message = (
+            f"no stack was made in {place}: `wikibraid stack up` makes one, or name its place with --home"
+        )
+        raise Failure(message)
+    sys.stdout.flush()
+    os.execve(program(), ["airflow", *words], {**os.environ, **environment(told)})  # noqa: S606  no shell is meant
 
 
 @app.command(hidden=True)

@@ -32,7 +32,6 @@ from shared_logic.laws import differences, states_before
 from shared_logic.reference import reference, united
 from shared_logic.registry import registry
 from shared_logic.views import views
-from stack.airflow import environment as airflow_environment
 from stack.airflow import password
 from tests import sample
 from tests.faults.processes import chance, rounds
@@ -107,6 +106,13 @@ def pid_of(home: Path, folder: str) -> int:
         if is_server and Path(f"/proc/{pid}/cwd").readlink() == home / "stack" / folder:
             return pid
     raise AssertionError(folder)
+
+
+def airflow_command(home: Path, *words: str) -> None:
+    """Asks Airflow as the documents say."""
+    command = [sys.executable, "-m", "cli.main", "stack", "airflow", *words, "--home", str(home)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def client(home: Path) -> httpx.Client:
@@ -221,17 +227,12 @@ def test_mediawiki_history_through_the_scheduler_ends_as_rows_in_cassandra(
         (after,) = json.loads(run("sql", count, "--json"))
         assert after["rows"] > before["rows"]
         # and a backfill makes what was never made, similar users, as of its day
-        told, dag = airflow_settings(home, settings(home)), "recompute_similar_users"
+        dag = "recompute_similar_users"
         day = datetime.now(tz=UTC).strftime("%Y-%m-01")
         how = ("--dag-id", dag, "--from-date", day, "--to-date", day, "--dag-run-conf", '{"parity": false}')
-        subprocess.run(
-            [str(Path(sys.executable).with_name("airflow")), "backfill", "create", *how],
-            env={**os.environ, **airflow_environment(told)},
-            check=True,
-            capture_output=True,
-        )
+        airflow_command(home, "backfill", "create", *how)
         # (Once it isn't paused it would run as of that day by itself, if nobody had asked for it.)
-        airflow.patch(f"/api/v2/dags/{dag}", json={"is_paused": False}).raise_for_status()
+        airflow_command(home, "dags", "unpause", dag)
         (made,) = airflow.get(f"/api/v2/dags/{dag}/dagRuns").json()["dag_runs"]
         assert made["run_type"] == "backfill"
         assert set(ended(airflow, dag, made["dag_run_id"]).values()) == {"success"}

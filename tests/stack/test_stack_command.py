@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cryptography.fernet import Fernet
 from typer.testing import CliRunner, Result
 
 from cli.commands import stack
@@ -131,6 +132,34 @@ def test_what_a_command_of_the_stack_fails_for_is_told() -> None:
         stack._run([sys.executable, "-c", program], {})
     with pytest.raises(Failure, match="ended with 3"):
         stack._run([sys.executable, "-c", "raise SystemExit(3)"], {})
+
+
+def airflow(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cli.main", "stack", "airflow", *words, "--home", str(home)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_airflow_is_asked_of_the_stack_and_ends_as_it_ends(tmp_path: Path) -> None:
+    # given the folder that a stack's Airflow has made
+    folder = tmp_path / "stack" / "airflow"
+    folder.mkdir(parents=True)
+    for name in (".prepared", "jwt_secret"):
+        (folder / name).touch()
+    (folder / "fernet_key").write_text(Fernet.generate_key().decode())
+    # when Airflow is asked where its database is, then it is the one of the stack
+    done = airflow(tmp_path, "config", "get-value", "database", "sql_alchemy_conn")
+    assert done.returncode == 0, done.stderr
+    assert f"sqlite:///{folder}/airflow.db" in done.stdout
+    # and options are Airflow's, as its exit status is
+    assert "--dag-run-conf" in airflow(tmp_path, "backfill", "create", "--help").stdout
+    assert airflow(tmp_path, "dags", "unpause", "--nothing").returncode == 2
+
+
+def test_without_a_stack_there_is_no_airflow_to_ask(tmp_path: Path) -> None:
+    done = command(tmp_path, "airflow", "dags", "list")
+    assert isinstance(done.exception, Failure), done.output
+    assert f"no stack was made in {tmp_path}" in str(done.exception)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.e2e
