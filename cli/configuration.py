@@ -104,6 +104,31 @@ def mistaken(path: Path, why: str, *place: str) -> Failure:
     return Failure(f"{path}{'' if node is None else f', line {_line(node, place)}'}: {why}")
 
 
+def rewritten(path: Path, values: Mapping[tuple[str, ...], str]) -> None:
+    """Have other texts at these places of a file, names from the outside in, and leave all else of it as it is.
+
+    Raises:
+        Failure: a text stands there in a form that only a person can change; the message names the line. Nothing is changed then.
+    """
+    text = _text(path)
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    spans = {}
+    for place, value in values.items():
+        found = _found(node, place)
+        if isinstance(found, yaml.ScalarNode):
+            spans[found.start_mark.index, found.end_mark.index] = found.value, value
+    for (begin, end), (before, now) in sorted(spans.items(), reverse=True):
+        text = text[:begin] + text[begin:end].replace(before, now) + text[end:]
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    for place, value in values.items():
+        if getattr(_found(node, place), "value", None) != value:
+            raise mistaken(path, f"{place[-1]}: write {value}", *place)
+    whole = path.resolve()  # of a link the file that it leads to
+    unfinished = whole.with_name(f".{whole.name}.part")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(whole)
+
+
 def configure_datasets(told: Configuration, path: Path) -> None:
     """Set what a configuration says of datasets; `path` is the file that says so.
 
@@ -276,12 +301,18 @@ def _secret(path: str, variable: str) -> str:
 
 def _line(node: yaml.Node | None, place: Sequence[str]) -> int:
     """The line, from 1, of what these names and numbers lead to, as far as they lead."""
+    found = _found(node, place)
+    return 1 if found is None else found.start_mark.line + 1
+
+
+def _found(node: yaml.Node | None, place: Sequence[str]) -> yaml.Node | None:
+    """What these names and numbers lead to, as far as they lead."""
     for step in place:
         inner = _inner(node, step)
         if inner is None:
             break
         node = inner
-    return 1 if node is None else node.start_mark.line + 1
+    return node
 
 
 def _inner(node: yaml.Node | None, step: str) -> yaml.Node | None:

@@ -18,8 +18,12 @@ import typer
 
 from cli.failures import CANNOT_KNOW, Failure
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption
-from cli.output import meter, out, print_json, print_outcome, print_records
+from cli.output import meter, out, print_json, print_outcome, print_records, tell
+from cli.sinks import Own, outputs_of
+from cli.stack_places import follow, moved, places
 from cli.stack_settings import StackSettings, settings
+from serving.cassandra_session import Address
+from speed.kafka_log import Topic
 from stack.airflow import AirflowSettings, environment, is_made, parts, password, program
 from stack.cassandra_node import CassandraNode, NodeSettings
 from stack.kafka_broker import BrokerSettings, KafkaBroker
@@ -41,8 +45,12 @@ LINES = 40
 def up(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """Start everything, in the background, and wait until it answers; where it runs already, nothing is done."""
     place = home.expanduser().resolve()
-    settings(place)  # a mistake in it is told here
-    folder = _folder(place)
+    folder, made = _folder(place), settings(place)
+    # What is wrong in a file is told before anything is made or started.
+    found = moved(place, made)
+    if (place / "sinks.yaml").exists():
+        lie = places(made)
+        outputs_of(place / "sinks.yaml", Own(place, Topic.of(lie["log"]), Address.of(lie["store"])))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError, FileNotFoundError) as error:
@@ -51,6 +59,8 @@ def up(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     with _starting(folder):
         pid = _pid(place)
         if pid is None:
+            for line in follow(place, found):
+                tell(line)
             pid = _supervisor(place, folder)
     _await(place, pid)
     _show(home, json)
@@ -150,12 +160,11 @@ def supervise(home: HomeOption = DEFAULT_HOME) -> None:
     place = home.expanduser().resolve()
     made = settings(place)
     folder = _folder(place)
-    topic = f"kafka://{made.host}:{made.kafka_port}/wikibraid"
-    keyspace = f"cassandra://{made.host}:{made.cassandra_port}/wikibraid"
+    lie = places(made)
 
     def after(stage: int) -> None:
         if stage == 0:
-            words = ["--log", topic, "--store", keyspace, "--partitions", str(made.partitions)]
+            words = ["--log", lie["log"], "--store", lie["store"], "--partitions", str(made.partitions)]
             _run(_wikibraid(place, "init", *words), _variables(place))
 
     try:

@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 from cli.commands import stack
 from cli.failures import CANNOT_KNOW, Failure
 from cli.main import app
+from speed.sqlite_log import SqliteLog
 from stack.supervisor import State, Status, note
 from tests.servers import TOOLS, free_ports
 
@@ -132,6 +133,96 @@ def test_what_a_command_of_the_stack_fails_for_is_told() -> None:
         stack._run([sys.executable, "-c", program], {})
     with pytest.raises(Failure, match="ended with 3"):
         stack._run([sys.executable, "-c", "raise SystemExit(3)"], {})
+
+
+def begun(home: Path, log: str, store: str, *, with_servers: bool = True) -> None:
+    """A home whose stack was started, with what its wikibraid.yaml says."""
+    (home / "wikibraid.yaml").write_text(
+        f"# ours\nlog: '{log}'  # Kafka\nstore: {store}\ndatasets: {{SimilarUsersSettings: {{window: 5}}}}\n"
+    )
+    SqliteLog(home / "log.db").close()
+    if with_servers:
+        (home / "stack" / "kafka" / "data").mkdir(parents=True)
+        (home / "stack" / "kafka" / "data" / "meta.properties").touch()
+        (home / "stack" / "cassandra" / "data").mkdir(parents=True)
+
+
+def started(home: Path, monkeypatch: pytest.MonkeyPatch) -> Exception:
+    """How `up` ends where it only comes to the point at which it would start servers."""
+
+    def starting(*_: object) -> int:
+        raise Failure("nothing is wrong")
+
+    monkeypatch.setattr(stack, "_supervisor", starting)
+    done = command(home, "up")
+    assert isinstance(done.exception, Failure), (done.output, done.exception)
+    return done.exception
+
+
+LOG, STORE = "kafka://127.0.0.1:9092/wikibraid", "cassandra://127.0.0.1:9042/wikibraid"
+
+
+def test_the_home_follows_ports_of_its_own_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given the home of a stack, sinks on its servers, and others
+    begun(tmp_path, LOG, STORE)
+    sinks = "a: {{dataset: daily_edits, to: kafka://{}:{}/edits}} # here\nb:\n  dataset: daily_edits\n  to: kafka://far:9092/edits\n"
+    (tmp_path / "sinks.yaml").write_text(sinks.format("localhost", 9092))
+    # when the ports are changed
+    (tmp_path / "stack.yaml").write_text("kafka_port: 19092\ncassandra_port: 19042\n")
+    assert "✗" not in config_check(tmp_path)
+    assert str(started(tmp_path, monkeypatch)) == "nothing is wrong"
+    # then both files name them, and are as they were in all else
+    assert (tmp_path / "wikibraid.yaml").read_text() == (
+        "# ours\nlog: 'kafka://127.0.0.1:19092/wikibraid'  # Kafka\nstore: cassandra://127.0.0.1:19042/wikibraid\n"
+        "datasets: {SimilarUsersSettings: {window: 5}}\n"
+    )
+    assert (tmp_path / "sinks.yaml").read_text() == sinks.format("127.0.0.1", 19092)
+
+
+@pytest.mark.parametrize(
+    "log,store,with_servers,lines,told",
+    [
+        (LOG, STORE, False, "kafka_port: 19092", "wikibraid.yaml, line 2: log: kafka://127.0.0.1:9092/wikibraid here, and kafka://127.0.0.1:19092/"),
+        ("kafka://far:9092/wikibraid", STORE, True, "", "wikibraid.yaml, line 2: log: kafka://far:9092/wikibraid here"),
+        ("kafka://127.0.0.1:9092/other", STORE, True, "", "wikibraid.yaml, line 2: log: kafka://127.0.0.1:9092/other here"),
+        (LOG, "cassandra://127.0.0.1/other", True, "", "wikibraid.yaml, line 3: store: cassandra://127.0.0.1/other here"),
+        ("embedded", "embedded", False, "", "wikibraid.yaml, line 2: log: embedded here"),
+        (LOG, STORE, True, "wiki: w\npartitions: 8", "stack.yaml, line 2: partitions: 8, and the log of"),
+    ],
+)  # fmt: skip
+def test_a_home_that_is_elsewhere_is_told_before_anything_starts(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    log: str,
+    store: str,
+    with_servers: bool,
+    lines: str,
+    told: str,
+) -> None:
+    begun(tmp_path, log, store, with_servers=with_servers)
+    (tmp_path / "stack.yaml").write_text(lines)
+    before = (tmp_path / "wikibraid.yaml").read_text()
+    assert f"{tmp_path}/{told}" in str(started(tmp_path, monkeypatch))
+    assert f"✗ {tmp_path}/{told}" in config_check(tmp_path)
+    assert (tmp_path / "wikibraid.yaml").read_text() == before
+
+
+def test_a_mistake_in_sinks_yaml_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sinks.yaml").write_text(f"a:\n  dataset: daily_edits\n  to: {LOG}\n")
+    told = str(started(tmp_path, monkeypatch))
+    assert f"{tmp_path}/sinks.yaml, line 3: a would write to where the log lies" in told
+    assert not (tmp_path / "stack").exists()
+
+
+def test_a_home_on_servers_of_others_is_no_mistake_where_there_is_no_stack(tmp_path: Path) -> None:
+    begun(tmp_path, "kafka://far:9092/wikibraid", STORE, with_servers=False)
+    assert "✗" not in config_check(tmp_path)
+
+
+def config_check(home: Path) -> str:
+    return CliRunner().invoke(app, ["config", "check", "--home", str(home)]).stdout
 
 
 def airflow(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
