@@ -12,14 +12,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
+from cli.configuration import configuration, parsed_entries
 from cli.failures import CANNOT_KNOW, Failure
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from cli.output import meter, out, print_json, print_outcome, print_records, tell
-from cli.sinks import Own, outputs_of
+from cli.sinks import Own, Setting, outputs_of
 from cli.stack_places import follow, moved, places
 from cli.stack_settings import StackSettings, settings
 from serving.cassandra_session import Address
@@ -168,9 +170,41 @@ def supervise(home: HomeOption = DEFAULT_HOME) -> None:
             _run(_wikibraid(place, "init", *words), _variables(place))
 
     try:
-        Supervisor(folder, os.getpid(), servers(place, made)).run(after)
+        Supervisor(folder, os.getpid(), servers(place, made), _configured(place)).run(after)
     except ServerError as error:
         raise Failure(str(error)) from error
+
+
+def _configured(home: Path) -> dict[str, Any]:
+    """By file what the servers of a stack are told when they start, and don't look at again.
+
+    Raises:
+        Failure: it can't be used.
+    """
+    sinks = home / "sinks.yaml"
+    told = {
+        "stack.yaml": settings(home),
+        "sinks.yaml": parsed_entries(sinks, Setting).entries if sinks.exists() else None,
+        # Where log and store lie is known from stack.yaml, and written there only when the servers are up.
+        "wikibraid.yaml": configuration(home / "wikibraid.yaml").datasets,
+    }
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told))
+    return found
+
+
+def _say_changes(home: Path, at_start: Mapping[str, Any]) -> None:
+    """Say so where servers that run were told something else than what the files say now."""
+    if not at_start:
+        return
+    try:
+        now = _configured(home)
+    except Failure as failure:
+        tell(f"configuration changed since the start, and can't be used: {failure}")
+        return
+    if changed := [name for name in now if now[name] != at_start.get(name)]:
+        tell(
+            f"configuration changed since the start ({', '.join(changed)}): `wikibraid stack down`, then `up`"
+        )
 
 
 def _run(command: Sequence[str], variables: Mapping[str, str]) -> None:
@@ -335,6 +369,7 @@ def _show(home: Path, json: bool) -> None:
     if found is None or _pid(home) is None:
         message = "nothing runs; `wikibraid stack up` starts everything"
         raise Failure(message, CANNOT_KNOW)
+    _say_changes(home.expanduser().resolve(), found.configured)
     rows: list[dict[str, object]] = [
         {"server": state.name, "state": state.state, "restarts": state.restarts, "log": state.log}
         for state in found.servers
@@ -346,7 +381,8 @@ def _show(home: Path, json: bool) -> None:
     for state in found.servers:
         if state.told:
             out.print(f"{state.name} was down. {state.told}", markup=False)
-    made = settings(home)
+    at_start = found.configured.get("stack.yaml")
+    made = settings(home) if at_start is None else msgspec.convert(at_start, StackSettings)
     secret = password(airflow_settings(home.expanduser().resolve(), made)) if found.ready else "…"
     out.print(f"Airflow: http://{made.host}:{made.airflow_port} (admin, {secret})", markup=False)
     out.print(f"API: http://{made.host}:{made.api_port}/docs", markup=False)

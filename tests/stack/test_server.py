@@ -88,7 +88,7 @@ def test_why_a_server_died_is_known_after_it_was_started_again(
 ) -> None:
     # given a server that is kept, and dies
     monkeypatch.setattr(supervisor, "SECONDS_BEFORE_AGAIN", 0.0)
-    kept = Supervisor(tmp_path, os.getpid(), [[("it", server)]])
+    kept = Supervisor(tmp_path, os.getpid(), [[("it", server)]], {"stack.yaml": {"wiki": "w"}})
     kept._start(kept._stages[0])
     die(server)
 
@@ -106,6 +106,7 @@ def test_why_a_server_died_is_known_after_it_was_started_again(
     assert "it in " in found.servers[0].told
     assert "ended with status 7" in found.servers[0].told
     assert found.servers[0].told.endswith("the cupboard is bare")
+    assert found.configured == {"stack.yaml": {"wiki": "w"}}
     # and the log has both
     log = server.log.read_text()
     assert log.count("--- started ") == 2

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -24,6 +25,7 @@ from speed.sqlite_log import SqliteLog
 from stack.supervisor import State, Status, note
 from tests.servers import TOOLS, free_ports
 
+LOG, STORE = "kafka://127.0.0.1:9092/wikibraid", "cassandra://127.0.0.1:9042/wikibraid"
 Starts = Callable[..., subprocess.Popen[bytes]]
 
 
@@ -46,12 +48,12 @@ def command(home: Path, *words: str) -> Result:
     return CliRunner().invoke(app, ["stack", *words, "--home", str(home)])
 
 
-def told(home: Path, pid: int, state: str) -> None:
+def told(home: Path, pid: int, state: str, configured: dict[str, Any] | None = None) -> None:
     """The status that a supervisor of that id would write."""
     server = State(name="api", state=state, restarts=0, log=str(home / "log"))
     folder = home / "stack"
     folder.mkdir(exist_ok=True)
-    note(folder, Status(pid=pid, ready=state == "up", servers=(server,)))
+    note(folder, Status(pid=pid, ready=state == "up", servers=(server,), configured=configured or {}))
 
 
 def test_up_waits_for_what_another_up_has_started(tmp_path: Path, starts: Starts) -> None:
@@ -76,6 +78,40 @@ def test_up_waits_for_what_another_up_has_started(tmp_path: Path, starts: Starts
     threading.Thread(target=supervisor.wait).start()  # nobody else collects its end
     assert json.loads(command(tmp_path, "down", "--json").stdout) == {"stopped": True}
     assert supervisor.wait() == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    "name,text,says",
+    [
+        ("stack.yaml", "# theirs\nwiki: testwiki\n", ""),
+        ("stack.yaml", "wiki: testwiki\napi_port: 8000\n", "(stack.yaml): `wikibraid stack down`, then `up`"),
+        ("sinks.yaml", "a: {dataset: daily_edits, to: delta:///x}\n", "(sinks.yaml): `wikibraid stack down`"),
+        ("wikibraid.yaml", f"log: {LOG}\nstore: {STORE}\n", ""),
+        ("wikibraid.yaml", f"log: {LOG}\nstore: {STORE}\ndatasets: {{SimilarUsersSettings: {{window: 5}}}}\n", "(wikibraid.yaml): `wikib"),
+        ("stack.yaml", "nothing: 1\n", "and can't be used: "),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("word", ["up", "status"])
+def test_a_change_that_what_runs_does_not_know_is_told(
+    tmp_path: Path, starts: Starts, word: str, name: str, text: str, says: str
+) -> None:
+    # given a stack that runs as stack.yaml said
+    (tmp_path / "stack.yaml").write_text("wiki: testwiki\n")
+    supervisor = starts(*stack._supervising(tmp_path))
+    told(tmp_path, supervisor.pid, "up", stack._configured(tmp_path))
+    (tmp_path / "stack" / "airflow").mkdir()
+    (tmp_path / "stack" / "airflow" / "passwords.json").write_text('{"admin": "x"}')
+    # when a file of the configuration is changed
+    (tmp_path / name).write_text(text)
+    done = command(tmp_path, word)
+    # then what runs is shown, and that it was started otherwise
+    if says and "used" in says and word == "up":
+        assert "unknown field" in str(done.exception)
+        return
+    assert done.exit_code == 0, done.exception
+    assert "API: http://127.0.0.1:8080/docs" in done.stdout
+    found = [line for line in done.stderr.splitlines() if "configuration changed since the start" in line]
+    assert [says in line for line in found] == [True] * bool(says)
 
 
 @pytest.mark.parametrize("words", [("stack", "supervise", "--home", "/another"), ("speed", "daemon")])
@@ -157,9 +193,6 @@ def started(home: Path, monkeypatch: pytest.MonkeyPatch) -> Exception:
     done = command(home, "up")
     assert isinstance(done.exception, Failure), (done.output, done.exception)
     return done.exception
-
-
-LOG, STORE = "kafka://127.0.0.1:9092/wikibraid", "cassandra://127.0.0.1:9042/wikibraid"
 
 
 def test_the_home_follows_ports_of_its_own_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
