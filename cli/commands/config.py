@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 import shared_logic.datasets  # noqa: F401  registers the datasets
+from cli.access import bearers
 from cli.configuration import (
     CASSANDRA_AUTHORITIES,
     CASSANDRA_LOGIN,
@@ -46,6 +47,7 @@ def check(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
         (_shown(_file(folder, "streams.yaml")), lambda: streams(_file(folder, "streams.yaml"))),
         (_shown(_file(folder, "sinks.yaml")), lambda: outputs_of(_file(folder, "sinks.yaml"), _own(folder))),
         (_shown(folder / "stack.yaml"), lambda: _stack(folder)),
+        (_shown(folder / "access.yaml"), lambda: bearers(folder / "access.yaml")),
         (f"${CASSANDRA_LOGIN}, ${CASSANDRA_AUTHORITIES}", cassandra_security),
         (f"${KAFKA_OPTIONS}", kafka_options),
         (f"${DATABASE_PASSWORD}", database_password),

@@ -244,6 +244,7 @@ def in_cassandra(address: Address) -> Rows:
         ("wikibraid.yaml", "datasets:\n  Nothing: {a: 1}\n", r"line 2: datasets: no dataset has settings Nothing"),
         ("wikibraid.yaml", "datasets:\n  SimilarUsersSettings:\n    anonymous: true\n    window: x\n", r"line 4: .*`\$\.window`"),
         ("wikibraid.yaml", "datasets:\n  SimilarUsersSettings:\n    anonymous: true\n    windo: 1\n", r"line 4: .*unknown field `windo`"),
+        ("access.yaml", "alice: {sha256: x, roles: []}\n", r"access\.yaml, line 1: alice: "),
         ("stack.yaml", "kafka_port: x\n", r"stack\.yaml, line 1: Expected `int`"),
         ("stack.yaml", "speed_processes: 2\nspeed_port: 65535\n", r"line 2: speed_port \+ 1 would be port 65536"),
         ("stack.yaml", "kafka_port: 9000\ncassandra_port: 9000\n", r"line 2: port 9000 is wanted for kafka_port and for"),
@@ -324,10 +325,12 @@ def test_sinks_may_be_on_the_servers_of_the_log_and_the_store(tmp_path: Path, to
         "log: kafka://127.0.0.1:9092/events\nstore: cassandra://localhost:9042/braid\n"
     )
     (tmp_path / "sinks.yaml").write_text(f"a:\n  dataset: {NAME}\n  to: {to}\n")
-    assert run(tmp_path, "config", "check").count("✓") == 7
+    assert run(tmp_path, "config", "check").count("✓") == 8
 
 
-@pytest.mark.parametrize("name", ["sinks.yaml", "streams.yaml", "stack.yaml", "wikibraid.yaml"])
+@pytest.mark.parametrize(
+    "name", ["sinks.yaml", "streams.yaml", "stack.yaml", "wikibraid.yaml", "access.yaml"]
+)
 def test_a_file_that_is_no_utf_8_is_told(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes("# here\n# Zoë\n".encode("latin-1"))
     checked = CliRunner().invoke(app, ["config", "check", "--home", str(tmp_path)])
@@ -365,4 +368,4 @@ def test_the_sink_that_documents_show_can_be_used(tmp_path: Path, document: str,
 
 
 def test_what_is_right_is_told_too(tmp_path: Path) -> None:
-    assert run(tmp_path, "config", "check").count("✓") == 7
+    assert run(tmp_path, "config", "check").count("✓") == 8
