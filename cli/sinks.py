@@ -16,6 +16,7 @@ from cli.failures import Failure
 from cli.home import Home
 from serving.cassandra_session import Address, Unreachable, connected
 from serving.ddl import create_keyspace
+from shared_logic.addresses import shown
 from shared_logic.definition import Dataset
 from shared_logic.registry import registry
 from shared_logic.sinks import OutputTable, Sink, SinkError, public_table, whole_table
@@ -172,9 +173,9 @@ def _target(text: str) -> Address | Topic | Path:
         parts = urlsplit(text)
         if not parts.netloc and parts.path.startswith("/") and not parts.query:
             return Path(parts.path).resolve()
-        message = f"{text!r} is no folder; write delta:///path/to/folder"
+        message = f"{shown(text)!r} is no folder; write delta:///path/to/folder"
         raise ValueError(message)
-    message = f"{text!r} is no sink; write cassandra://HOST:PORT/KEYSPACE, kafka://HOST:PORT/TOPIC or delta:///FOLDER"
+    message = f"{shown(text)!r} is no sink; write cassandra://HOST:PORT/KEYSPACE, kafka://HOST:PORT/TOPIC or delta:///FOLDER"
     raise ValueError(message)
 
 

@@ -7,4 +7,4 @@ import re
 
 def shown(address: str) -> str:
     """The address as messages may bear it."""
-    return re.sub(r"^(\w+:/*)?.*@", r"\1…@", address, flags=re.DOTALL)
+    return re.sub(r"^(\w+://)?.*@", r"\1…@", address, flags=re.DOTALL)

@@ -106,7 +106,7 @@ def test_a_change_that_what_runs_does_not_know_is_told(
     done = command(tmp_path, word)
     # then what runs is shown, and that it was started otherwise
     if says and "used" in says and word == "up":
-        assert "unknown field" in str(done.exception)
+        assert "there is no nothing" in str(done.exception)
         return
     assert done.exit_code == 0, done.exception
     assert "API: http://127.0.0.1:8080/docs" in done.stdout
