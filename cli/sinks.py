@@ -144,9 +144,7 @@ def _output(found: Entries[Setting], name: str) -> Output:
     if not name.isidentifier():
         raise found.mistake(f"{name!r} is no name; use letters, digits and _", name)
     if told.dataset in views:
-        tables = ", ".join(views[told.dataset].datasets)
-        why = f"{name}: {told.dataset} is a view, which is joined when it is read; write the tables that it is made of: {tables}"
-        raise found.mistake(why, name, "dataset")
+        raise found.mistake(f"{name}: {views[told.dataset].no_table('write')}", name, "dataset")
     if told.dataset not in registry:
         raise found.mistake(f"{name}: {registry.unknown(told.dataset)}", name, "dataset")
     if told.seconds is not None and told.seconds < 1:
