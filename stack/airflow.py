@@ -26,6 +26,7 @@ POOL = "wikibraid"
 """Of one slot; the name is that of the DAGs' tasks."""
 _BIN = Path(sys.executable).parent
 _PREPARED = ".prepared"
+_PASSWORDS = "passwords.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,7 @@ def prepare(settings: AirflowSettings) -> None:
     for name, value in (
         ("jwt_secret", secrets.token_urlsafe(64)),
         ("fernet_key", _fernet_key()),
-        ("passwords.json", json.dumps({ADMIN: secrets.token_urlsafe(16)})),
+        (_PASSWORDS, json.dumps({ADMIN: secrets.token_urlsafe(16)})),
     ):
         path = settings.folder / name
         if not (path.exists() and path.stat().st_size):
@@ -137,10 +138,9 @@ def program() -> str:
     return str(_BIN / "airflow")
 
 
-def password(settings: AirflowSettings) -> str:
-    """Of the user `admin`, made when the folder was."""
-    found: dict[str, str] = json.loads((settings.folder / "passwords.json").read_text(encoding="utf-8"))
-    return found[ADMIN]
+def passwords_file(settings: AirflowSettings) -> Path:
+    """Holds the password of the user `admin`, made when the folder was; only its owner reads it."""
+    return settings.folder / _PASSWORDS
 
 
 def environment(settings: AirflowSettings) -> dict[str, str]:
@@ -153,7 +153,7 @@ def environment(settings: AirflowSettings) -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "2",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / _PASSWORDS),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{settings.host}:{settings.execution_port}/execution/",
         "AIRFLOW__CORE__FERNET_KEY_CMD": f"cat {folder / 'fernet_key'}",
         # How soon a task is tried again whose scheduler was killed.

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,10 +24,10 @@ from cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from cli.output import meter, out, print_json, print_outcome, print_records, tell
 from cli.sinks import Own, Setting, outputs_of
 from cli.stack_places import follow, moved, places
-from cli.stack_settings import StackSettings, settings
+from cli.stack_settings import StackSettings, port_names, settings
 from serving.cassandra_session import Address
 from speed.kafka_log import Topic
-from stack.airflow import AirflowSettings, environment, is_made, parts, password, program
+from stack.airflow import ADMIN, AirflowSettings, environment, is_made, parts, passwords_file, program
 from stack.cassandra_node import CassandraNode, NodeSettings
 from stack.kafka_broker import BrokerSettings, KafkaBroker
 from stack.process import Program, ProgramServer
@@ -235,7 +236,7 @@ def servers(home: Path, made: StackSettings) -> list[list[tuple[str, Server]]]:
     """The servers in the stages in which they start."""
     master = SparkMaster(_spark(home, made, "spark-master", made.spark_port, made.spark_web_port))
     api_server, execution_api, scheduler, processor = parts(airflow_settings(home, made))
-    return [
+    stages: list[list[tuple[str, Server]]] = [
         [
             ("kafka", KafkaBroker(_kafka(home, made))),
             ("cassandra", CassandraNode(_cassandra(home, made))),
@@ -245,6 +246,9 @@ def servers(home: Path, made: StackSettings) -> list[list[tuple[str, Server]]]:
         [("airflow-api-server", api_server), ("airflow-execution-api", execution_api)],
         [("airflow-scheduler", scheduler), ("airflow-dag-processor", processor)],
     ]
+    for _, server in chain.from_iterable(stages):
+        server.port_names = port_names(home, made)
+    return stages
 
 
 def _kafka(home: Path, made: StackSettings) -> BrokerSettings:
@@ -383,8 +387,11 @@ def _show(home: Path, json: bool) -> None:
             out.print(f"{state.name} was down. {state.told}", markup=False)
     at_start = found.configured.get("stack.yaml")
     made = settings(home) if at_start is None else msgspec.convert(at_start, StackSettings)
-    secret = password(airflow_settings(home.expanduser().resolve(), made)) if found.ready else "…"
-    out.print(f"Airflow: http://{made.host}:{made.airflow_port} (admin, {secret})", markup=False)
+    secret = passwords_file(airflow_settings(home.expanduser().resolve(), made))
+    out.print(
+        f"Airflow: http://{made.host}:{made.airflow_port} ({ADMIN}, with the password in {secret})",
+        markup=False,
+    )
     out.print(f"API: http://{made.host}:{made.api_port}/docs", markup=False)
 
 

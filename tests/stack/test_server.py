@@ -20,11 +20,11 @@ from typer.testing import CliRunner
 
 from cli.failures import Failure
 from cli.main import app
-from cli.stack_settings import settings
+from cli.stack_settings import port_names, settings
 from stack import server as servers
 from stack import supervisor
 from stack.process import Program, ProgramServer
-from stack.server import Server
+from stack.server import Server, ServerError
 from stack.supervisor import Supervisor, status
 from tests.servers import free_ports
 
@@ -81,6 +81,21 @@ def test_a_port_that_is_about_to_be_free_is_waited_for(server: ProgramServer) ->
     # when it is started again, then it is not refused
     server.start()
     assert server.answers()
+
+
+def test_a_port_that_is_taken_is_told_with_where_it_is_set(server: ProgramServer, tmp_path: Path) -> None:
+    # given a port that something else listens on, the second of speed's
+    port = server._program.port
+    (tmp_path / "stack.yaml").write_text(f"speed_port: {port - 1}\nspeed_processes: 2\n")
+    server.port_names = port_names(tmp_path, settings(tmp_path))
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        pytest.raises(
+            ServerError,
+            match=rf"port {port} .*; end what does, or give another speed_port in {tmp_path}/stack\.yaml$",
+        ),
+    ):
+        server.start()
 
 
 def test_why_a_server_died_is_known_after_it_was_started_again(

@@ -32,7 +32,7 @@ from shared_logic.laws import differences, states_before
 from shared_logic.reference import reference, united
 from shared_logic.registry import registry
 from shared_logic.views import views
-from stack.airflow import password
+from stack.airflow import passwords_file
 from tests import sample
 from tests.faults.processes import chance, rounds
 from tests.servers import TOOLS, broker_settings, free_ports, node_settings
@@ -119,7 +119,7 @@ def client(home: Path) -> httpx.Client:
     """Of Airflow's API, as its administrator."""
     made = airflow_settings(home, settings(home))
     place = f"http://{made.host}:{made.port}"
-    login = {"username": "admin", "password": password(made)}
+    login = {"username": "admin", "password": json.loads(passwords_file(made).read_text())["admin"]}
     token = httpx.post(f"{place}/auth/token", json=login, timeout=60).json()["access_token"]
     return httpx.Client(base_url=place, timeout=60, headers={"Authorization": f"Bearer {token}"})
 

@@ -99,8 +99,6 @@ def test_a_change_that_what_runs_does_not_know_is_told(
     (tmp_path / "stack.yaml").write_text("wiki: testwiki\n")
     supervisor = starts(*stack._supervising(tmp_path))
     told(tmp_path, supervisor.pid, "up", stack._configured(tmp_path))
-    (tmp_path / "stack" / "airflow").mkdir()
-    (tmp_path / "stack" / "airflow" / "passwords.json").write_text('{"admin": "x"}')
     # when a file of the configuration is changed
     (tmp_path / name).write_text(text)
     done = command(tmp_path, word)
@@ -277,6 +275,18 @@ def test_airflow_is_asked_of_the_stack_and_ends_as_it_ends(tmp_path: Path) -> No
     # and options are Airflow's, as its exit status is
     assert "--dag-run-conf" in airflow(tmp_path, "backfill", "create", "--help").stdout
     assert airflow(tmp_path, "dags", "unpause", "--nothing").returncode == 2
+
+
+def test_the_status_tells_where_the_password_is_and_not_which(tmp_path: Path, starts: Starts) -> None:
+    # given a stack whose Airflow has a password
+    told(tmp_path, starts(*stack._supervising(tmp_path)).pid, "up")
+    passwords = tmp_path / "stack" / "airflow" / "passwords.json"
+    passwords.parent.mkdir()
+    passwords.write_text('{"admin": "s3cret"}')
+    # then who asks how it is may show others what is answered
+    said = command(tmp_path, "status").output
+    assert f"(admin, with the password in {passwords})" in said
+    assert "s3cret" not in said
 
 
 def test_without_a_stack_there_is_no_airflow_to_ask(tmp_path: Path) -> None:
