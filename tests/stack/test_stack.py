@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -81,6 +82,18 @@ def run(home: Path) -> Iterator[Run]:
 
     yield command
     command("stack", "down")
+
+
+@pytest.fixture
+def passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Of Kafka and Cassandra, in files that the environment names; these servers don't ask for them."""
+    for variable, lines in {
+        "WIKIBRAID_KAFKA_OPTIONS": "sasl.password=of-kafka",
+        "WIKIBRAID_CASSANDRA_LOGIN": "user\nof-cassandra",
+    }.items():
+        (tmp_path / variable).write_text(lines)
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    return ["of-kafka", "of-cassandra"]
 
 
 def processes_of(home: Path) -> list[int]:
@@ -182,15 +195,37 @@ def addresses_of(home: Path) -> set[tuple[str, int]]:
     return found
 
 
+def rendered_by(airflow: httpx.Client) -> str:
+    """What Airflow shows to all its users of what its tasks were given."""
+    found = []
+    for dag in airflow.get("/api/v2/dags").json()["dags"]:
+        for made in airflow.get(f"/api/v2/dags/{dag['dag_id']}/dagRuns").json()["dag_runs"]:
+            path = f"/api/v2/dags/{dag['dag_id']}/dagRuns/{made['dag_run_id']}/taskInstances"
+            found += [task["rendered_fields"] for task in airflow.get(path).json()["task_instances"]]
+    return json.dumps(found)
+
+
+def secrets_of(home: Path) -> list[str]:
+    """What nobody may learn of a stack but its owner."""
+    files = (
+        "airflow/jwt_secret",
+        "airflow/fernet_key",
+        "airflow/passwords.json",
+        "spark/spark-defaults.conf",
+    )
+    words = [re.split(r'["\s]+', (home / "stack" / name).read_text()) for name in files]
+    return [max(found, key=len) for found in words]
+
+
 def restarts_of(run: Run, server: str) -> int:
     (found,) = [one for one in json.loads(run("stack", "status", "--json")) if one["server"] == server]
     return int(found["restarts"])
 
 
 def test_mediawiki_history_through_the_scheduler_ends_as_rows_in_cassandra(
-    home: Path, run: Run, tmp_path: Path
+    home: Path, passwords: list[str], run: Run, tmp_path: Path
 ) -> None:
-    # given a stack, and events in Kafka
+    # given a stack whose environment names files with passwords, and events in Kafka
     run("stack", "up")
     status = json.loads(run("stack", "status", "--json"))
     assert {server["state"] for server in status} == {"up"}
@@ -204,6 +239,7 @@ def test_mediawiki_history_through_the_scheduler_ends_as_rows_in_cassandra(
     events = tmp_path / "events.ndjson"
     events.write_bytes(b"\n".join(sample.events()[:2_000]))
     run("ingest", "events", str(events))
+    token = run("access", "admit", "alice", "--role", "similareditors").strip()
     # when the DAG runs, by spark-workers of the cluster
     # (what it computes is compared with the reference below, so that it need not compute everything twice)
     configuration = {"bootstrap": str(sample.SNAPSHOT), "wiki": sample.WIKI, "parity": False}
@@ -231,11 +267,18 @@ def test_mediawiki_history_through_the_scheduler_ends_as_rows_in_cassandra(
         day = datetime.now(tz=UTC).strftime("%Y-%m-01")
         how = ("--dag-id", dag, "--from-date", day, "--to-date", day, "--dag-run-conf", '{"parity": false}')
         airflow_command(home, "backfill", "create", *how)
+        # (whose scheduler is killed before it begins)
+        os.kill(pid_of(home, "airflow/scheduler"), signal.SIGKILL)
         # (Once it isn't paused it would run as of that day by itself, if nobody had asked for it.)
         airflow_command(home, "dags", "unpause", dag)
         (made,) = airflow.get(f"/api/v2/dags/{dag}/dagRuns").json()["dag_runs"]
         assert made["run_type"] == "backfill"
         assert set(ended(airflow, dag, made["dag_run_id"]).values()) == {"success"}
+        assert restarts_of(run, "airflow-scheduler") == 1
+        # and no secret is among what Airflow shows of its tasks
+        shown = rendered_by(airflow)
+        assert "coedits" in shown
+        assert [secret for secret in (token, *passwords, *secrets_of(home)) if secret in shown] == []
     assert Home(home).now() == f"{day}T00:00:00Z"
     # and these rows too are in Cassandra
     assert_whole(home, SIMILAR_USERS, 1)
