@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from ssl import SSLContext, SSLError, create_default_context
 from typing import Any, Generic, TypeVar
@@ -104,6 +105,31 @@ def mistaken(path: Path, why: str, *place: str) -> Failure:
     return Failure(f"{path}{'' if node is None else f', line {_line(node, place)}'}: {why}")
 
 
+def rewritten(path: Path, values: Mapping[tuple[str, ...], str]) -> None:
+    """Have other texts at these places of a file, names from the outside in, and leave all else of it as it is.
+
+    Raises:
+        Failure: a text stands there in a form that only a person can change; the message names the line. Nothing is changed then.
+    """
+    text = _text(path)
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    spans = {}
+    for place, value in values.items():
+        found = _found(node, place)
+        if isinstance(found, yaml.ScalarNode):
+            spans[found.start_mark.index, found.end_mark.index] = found.value, value
+    for (begin, end), (before, now) in sorted(spans.items(), reverse=True):
+        text = text[:begin] + text[begin:end].replace(before, now) + text[end:]
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    for place, value in values.items():
+        if getattr(_found(node, place), "value", None) != value:
+            raise mistaken(path, f"{place[-1]}: write {value}", *place)
+    whole = path.resolve()  # of a link the file that it leads to
+    unfinished = whole.with_name(f".{whole.name}.part")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(whole)
+
+
 def configure_datasets(told: Configuration, path: Path) -> None:
     """Set what a configuration says of datasets; `path` is the file that says so.
 
@@ -113,8 +139,12 @@ def configure_datasets(told: Configuration, path: Path) -> None:
     try:
         registry.configure(told.datasets)
     except SettingsError as error:
-        _, steps = _explained(str(error.__cause__ or ""))
-        raise mistaken(path, f"datasets: {error}", "datasets", error.settings, *steps) from error
+        cause, kinds = error.__cause__, registry.settings_kinds
+        if not isinstance(cause, msgspec.ValidationError):
+            raise mistaken(path, f"datasets: {error}", "datasets", error.settings) from error
+        why, steps = _explained(str(cause), kinds[error.settings])
+        why = f"datasets: {error.settings}: {why}"
+        raise mistaken(path, why, "datasets", error.settings, *steps) from error
 
 
 def _read(path: Path) -> tuple[Any, yaml.Node | None]:
@@ -170,18 +200,56 @@ def _converted(found: Any, node: yaml.Node | None, path: Path, kind: type[T], pl
     try:
         return msgspec.convert(found, kind)
     except msgspec.ValidationError as error:
-        why, steps = _explained(str(error))
+        why, steps = _explained(str(error), kind)
         where = f"{place[0]}: " if place else ""
         message = f"{path}, line {_line(node, (*place, *steps))}: {where}{why}"
         raise Failure(message) from error
 
 
-def _explained(message: str) -> tuple[str, list[str]]:
-    """What is wrong, as msgspec tells it, and the names and numbers that lead there; a field that nothing knows is one of them."""
+_IN_WORDS = {
+    "array": "a list",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "null": "nothing",
+    "object": "names with what belongs to each",
+    "str": "text",
+}
+"""What msgspec calls types."""
+
+
+def _explained(message: str, kind: type) -> tuple[str, list[str]]:
+    """What is wrong with a value of that kind, in which field, out of what msgspec tells; and the names and numbers that lead there.
+
+    A field that nothing knows is one of them.
+    """
     why, _, inner = message.partition(" - at `")
     steps = [name or number for name, number in re.findall(r"\.(\w+)|\[(\d+)\]", inner)]
-    unknown = re.search(r"unknown field `(.*)`", why)
-    return why, steps + ([unknown[1]] if unknown else [])
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", why):
+        return _unknown(unknown[1], kind), [*steps, unknown[1]]
+    if missing := re.fullmatch(r"Object missing required field `(.*)`", why):
+        return f"{missing[1]} is missing", steps
+    where = f"{'.'.join(steps)}: " if steps else ""
+    return where + _wanted(why), steps
+
+
+def _unknown(name: str, kind: type) -> str:
+    names = kind.__struct_fields__ if issubclass(kind, msgspec.Struct) else ()
+    if alike := get_close_matches(name, names, 1):
+        return f"there is no {name}; did you mean {alike[0]}?"
+    return f"there is no {name}, but {', '.join(names)}"
+
+
+def _wanted(why: str) -> str:
+    """What is wrong with a value, in words where they are known."""
+    if bound := re.fullmatch(r"Expected `int` ([<>])= (-?\d+)", why):
+        return f"at {'most' if bound[1] == '<' else 'least'} {bound[2]} is wanted"
+    if types := re.fullmatch(r"Expected `([\w |]+)`, got `(\w+)`", why):
+        wanted, found = (
+            " or ".join(_IN_WORDS.get(one, one) for one in told.split(" | ")) for told in types.groups()
+        )
+        return f"{wanted} {'are' if types[1] == 'object' else 'is'} wanted, and this is {found}"
+    return f"{why.removeprefix('Expected ')} is wanted" if why.startswith("Expected ") else why
 
 
 def cassandra_security() -> Security:
@@ -276,12 +344,18 @@ def _secret(path: str, variable: str) -> str:
 
 def _line(node: yaml.Node | None, place: Sequence[str]) -> int:
     """The line, from 1, of what these names and numbers lead to, as far as they lead."""
+    found = _found(node, place)
+    return 1 if found is None else found.start_mark.line + 1
+
+
+def _found(node: yaml.Node | None, place: Sequence[str]) -> yaml.Node | None:
+    """What these names and numbers lead to, as far as they lead."""
     for step in place:
         inner = _inner(node, step)
         if inner is None:
             break
         node = inner
-    return 1 if node is None else node.start_mark.line + 1
+    return node
 
 
 def _inner(node: yaml.Node | None, step: str) -> yaml.Node | None:

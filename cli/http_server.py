@@ -12,6 +12,7 @@ import uvicorn
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
+from cli.access import followed
 from cli.configuration import cassandra_security, kafka_options
 from cli.drift import known as known_drifts
 from cli.failures import Failure
@@ -20,7 +21,7 @@ from cli.output import err, tell
 from cli.reading import instant_of
 from serving.cassandra_catalogue import Catalogue, ServedStore, looking_ahead
 from serving.cassandra_session import connected
-from serving.http.access import Access, BearersFile
+from serving.http.access import Access
 from serving.http.application import application
 from serving.http.operations import Records
 from serving.http.query_log import QueryLog
@@ -40,15 +41,11 @@ def answer(place: Home, host: str, port: int, wiki: str) -> None:
     """Answer until stopped; `wiki` is meant where a request names none.
 
     Raises:
-        Failure: the port is taken, or access.yaml can't be read.
+        Failure: the port is taken, or access.yaml can't be used.
     """
     with ExitStack() as resources:
         source = opened(place, resources)
-        try:
-            known = BearersFile(place.access, tell)
-        except msgspec.DecodeError as error:
-            message = f"{place.access}: {error}; `wikibraid access admit` writes it"
-            raise Failure(message) from error
+        known = followed(place.access, tell)
         datasets = tuple(registry.values())
         made = application(
             source,

@@ -65,8 +65,10 @@ def dataset_named(name: str) -> Dataset:
     """The dataset of that name.
 
     Raises:
-        Failure: there is none.
+        Failure: there is none, or it is a view's.
     """
+    if name in views:
+        raise Failure(views[name].no_table("name"))
     if name not in registry:
         raise Failure(registry.unknown(name, views))
     return registry[name]

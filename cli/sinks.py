@@ -16,6 +16,7 @@ from cli.failures import Failure
 from cli.home import Home
 from serving.cassandra_session import Address, Unreachable, connected
 from serving.ddl import create_keyspace
+from shared_logic.addresses import shown
 from shared_logic.definition import Dataset
 from shared_logic.registry import registry
 from shared_logic.sinks import OutputTable, Sink, SinkError, public_table, whole_table
@@ -143,9 +144,7 @@ def _output(found: Entries[Setting], name: str) -> Output:
     if not name.isidentifier():
         raise found.mistake(f"{name!r} is no name; use letters, digits and _", name)
     if told.dataset in views:
-        tables = ", ".join(views[told.dataset].datasets)
-        why = f"{name}: {told.dataset} is a view, which is joined when it is read; write the tables that it is made of: {tables}"
-        raise found.mistake(why, name, "dataset")
+        raise found.mistake(f"{name}: {views[told.dataset].no_table('write')}", name, "dataset")
     if told.dataset not in registry:
         raise found.mistake(f"{name}: {registry.unknown(told.dataset)}", name, "dataset")
     if told.seconds is not None and told.seconds < 1:
@@ -172,9 +171,9 @@ def _target(text: str) -> Address | Topic | Path:
         parts = urlsplit(text)
         if not parts.netloc and parts.path.startswith("/") and not parts.query:
             return Path(parts.path).resolve()
-        message = f"{text!r} is no folder; write delta:///path/to/folder"
+        message = f"{shown(text)!r} is no folder; write delta:///path/to/folder"
         raise ValueError(message)
-    message = f"{text!r} is no sink; write cassandra://HOST:PORT/KEYSPACE, kafka://HOST:PORT/TOPIC or delta:///FOLDER"
+    message = f"{shown(text)!r} is no sink; write cassandra://HOST:PORT/KEYSPACE, kafka://HOST:PORT/TOPIC or delta:///FOLDER"
     raise ValueError(message)
 
 

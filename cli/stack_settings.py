@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -82,6 +83,12 @@ def settings(home: Path) -> StackSettings:
         if name not in registry:
             raise mistaken(path, f"paused: {registry.unknown(name)}", "paused", str(place))
     return made
+
+
+def port_names(home: Path, made: StackSettings) -> Mapping[int, str]:
+    """By port what to change where it is taken."""
+    path = home / "stack.yaml"
+    return {port: f"another {what.partition(' ')[0]} in {path}" for what, port in _ports(made)}
 
 
 def _is_schedule(text: str) -> bool:

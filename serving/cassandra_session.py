@@ -38,6 +38,7 @@ from cassandra.protocol import IsBootstrappingErrorMessage, OverloadedErrorMessa
 from cassandra.query import BatchStatement, BatchType, tuple_factory
 
 from serving.sqlite_file import StoreError
+from shared_logic.addresses import shown
 
 PORT = 9042
 PATIENCE_SECONDS = 60.0
@@ -100,7 +101,7 @@ class Address:
             or not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", keyspace)
         ):
             message = (
-                f"{text!r} is no address of a store in Cassandra; write cassandra://HOST:PORT/KEYSPACE, several hosts with "
+                f"{shown(text)!r} is no address of a store in Cassandra; write cassandra://HOST:PORT/KEYSPACE, several hosts with "
                 "commas between them, the keyspace in lower-case letters, digits and _, no password"
             )
             raise ValueError(message)

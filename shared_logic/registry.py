@@ -84,7 +84,7 @@ class Registry(dict[str, Dataset]):
         Raises:
             SettingsError: no dataset takes such settings, or they can't have such a value.
         """
-        kinds = {type(made.settings).__name__: type(made.settings) for made in self.values() if made.settings}
+        kinds = self.settings_kinds
         for name in sections:
             if name not in kinds:
                 message = f"no dataset has settings {name}; there are {', '.join(sorted(kinds)) or 'none'}"
@@ -97,6 +97,11 @@ class Registry(dict[str, Dataset]):
                 source=self[made.source.name] if made.source else None,
                 joined=self[made.joined.name] if made.joined else None,
             )
+
+    @property
+    def settings_kinds(self) -> Mapping[str, type[Settings]]:
+        """Of the datasets' settings, by name."""
+        return {type(made.settings).__name__: type(made.settings) for made in self.values() if made.settings}
 
     def unknown(self, name: str, others: Iterable[str] = ()) -> str:
         """What to say of a name that is no dataset's, nor one of the others: which are like it."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import httpx
 from httpx_sse import ServerSentEvent, SSEError, connect_sse
 
+from shared_logic.addresses import shown
 from shared_logic.protocols import LogError, Tell
 from speed.ingest import Arrived, Scope
 from speed.sqlite_log import SqliteLog
@@ -61,7 +62,8 @@ class EventStreams:
         """
         scope = scope or Scope()
         self._address = f"{url.rstrip('/')}/{','.join(streams)}"
-        self._place = self._address if len(streams) == 1 else f"{url} ({len(streams)} streams)"
+        self._shown = shown(self._address)
+        self._place = self._shown if len(streams) == 1 else f"{shown(url)} ({len(streams)} streams)"
         source = f"live {self._address}"
         self._name = scope.named(source)
         if not since and not log.source_positions(source):
@@ -77,9 +79,9 @@ class EventStreams:
     def _say_of_others(self, names: Sequence[str], tell: Tell) -> None:
         """Tell of other streams that were followed: the place in those is none in these."""
         if names:
-            known = "; ".join(name.removeprefix("live ") for name in names)
+            known = "; ".join(shown(name.removeprefix("live ")) for name in names)
             tell(
-                f"{self._address} was never followed (but {known}): it begins now, and with --since INSTANT earlier; what is known is not "
+                f"{self._shown} was never followed (but {known}): it begins now, and with --since INSTANT earlier; what is known is not "
                 "taken twice"
             )
 
@@ -99,11 +101,11 @@ class EventStreams:
         read = "; ".join(name.removeprefix(f"{source} for ") for name in names)
         if not touched:
             tell(
-                f"{self._address} was read for {read}; for other wikis it begins now, and with --since INSTANT earlier"
+                f"{self._shown} was read for {read}; for other wikis it begins now, and with --since INSTANT earlier"
             )
             return self._name
         if len(touched) > 1:
-            message = f"{self._address} was read apart for {read}; say with --since INSTANT from when on: what is known is not taken twice"
+            message = f"{self._shown} was read apart for {read}; say with --since INSTANT from when on: what is known is not taken twice"
             raise StreamRefused(message)
         return touched[0]
 
@@ -133,7 +135,7 @@ class EventStreams:
                 told = self._waiting.get(timeout=seconds) if not found else self._waiting.get_nowait()
             except queue.Empty:
                 if not found and not is_read:
-                    message = f"nothing reads {self._address} any more; start the command again"
+                    message = f"nothing reads {self._shown} any more; start the command again"
                     raise LogError(message) from None
                 break
             if isinstance(told, Exception):
@@ -177,11 +179,12 @@ class EventStreams:
                         pause = least
                     why = "the service ended the connection"
                 except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-                    message = f"{self._address} is no address ({error}); check the --url"
+                    message = f"{self._shown} is no address ({error}); check the --url"
                     raise StreamRefused(message) from error
+                except httpx.HTTPStatusError as error:  # its own words repeat the address
+                    why = f"it answers {error.response.status_code}"
                 except (httpx.HTTPError, SSEError) as error:
-                    said = str(error).partition("\n")[0]  # what follows is advice to programmers
-                    why = f"{type(error).__name__} {said}".strip()
+                    why = f"{type(error).__name__} {error}".strip()
                 self._tell(f"{self._place}: {why}; connecting again in {pause:.0f} s")
                 self._stopping.wait(pause)
                 pause = min(2 * pause, most)
@@ -194,7 +197,7 @@ class EventStreams:
             if status in _CLIENT_ERRORS and status not in _PASSING:
                 source.response.read()
                 message = (
-                    f"{self._address} answers {status} ({source.response.text[:200].strip()}); check the names of the streams in "
+                    f"{self._shown} answers {status} ({source.response.text[:200].strip()}); check the names of the streams in "
                     "streams.yaml and the --url"
                 )
                 raise StreamRefused(message)

@@ -20,6 +20,7 @@ from confluent_kafka import Message as Record
 from confluent_kafka.admin import AdminClient, NewTopic
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
+from shared_logic.addresses import shown
 from shared_logic.partitions import PARTITIONS
 from shared_logic.protocols import Cut, LogError, Message
 from speed.kafka_errors import Complaints, without_groups
@@ -70,7 +71,7 @@ class Topic:
             or not re.fullmatch(r"[\w.\-]{1,249}", name)
         ):
             message = (
-                f"{text!r} is no address of a topic in Kafka; write kafka://HOST:PORT/TOPIC, several hosts with commas "
+                f"{shown(text)!r} is no address of a topic in Kafka; write kafka://HOST:PORT/TOPIC, several hosts with commas "
                 "between them, no password"
             )
             raise ValueError(message)

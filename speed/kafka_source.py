@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 
+from shared_logic.addresses import shown
 from shared_logic.protocols import LogError, Tell
 from speed.ingest import Arrived, Scope
 from speed.kafka_errors import Complaints, without_groups
@@ -96,7 +97,9 @@ class KafkaSource:
             why = self._complaints.beside(error.args[0].str(), self._consumer)
             raise self._unreachable(why) from error
         if not self._next:
-            message = f"Kafka at {brokers} has none of the topics {unread}; check streams.yaml and --brokers"
+            message = (
+                f"Kafka at {shown(brokers)} has none of the topics {unread}; check streams.yaml and --brokers"
+            )
             raise LogError(message)
         self._say_unread(unread)
 
@@ -188,7 +191,7 @@ class KafkaSource:
     def _say(self, line: str) -> None:
         if line != self._told:
             self._told = line
-            self._tell(f"Kafka at {self._brokers}: {line}")
+            self._tell(f"Kafka at {shown(self._brokers)}: {line}")
 
     def _begin(self, place: Place, *, added: bool) -> int:
         """Where to begin; a partition that was added to a topic that is read is new as a whole, whatever its records' times."""
@@ -227,14 +230,14 @@ class KafkaSource:
     def _raise_refused(self, error: KafkaError, topic: str) -> None:
         if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             message = (
-                f"Kafka at {self._brokers} doesn't let topic {topic} be read ({error.str()}, which it also says of a topic that is not there); "
+                f"Kafka at {shown(self._brokers)} doesn't let topic {topic} be read ({error.str()}, which it also says of a topic that is not there); "
                 "allow READ and DESCRIBE on it, or name in streams.yaml only what may be read: the stream's `topics`, if it is but one of these"
             )
             raise TopicRefused(message)
 
     def _unreachable(self, why: str) -> KafkaUnreachable:
         return KafkaUnreachable(
-            f"Kafka at {self._brokers} doesn't answer ({why}); check that it runs and can be reached from here"
+            f"Kafka at {shown(self._brokers)} doesn't answer ({why}); check that it runs and can be reached from here"
         )
 
 

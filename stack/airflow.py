@@ -25,6 +25,8 @@ ADMIN = "admin"
 POOL = "wikibraid"
 """Of one slot; the name is that of the DAGs' tasks."""
 _BIN = Path(sys.executable).parent
+_PREPARED = ".prepared"
+_PASSWORDS = "passwords.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,7 @@ class AirflowPart(Server):
             "scheduler": ["scheduler", "--skip-serve-logs"],
             "dag-processor": ["dag-processor"],
         }
-        return [str(_BIN / "airflow"), *words[self._part]]
+        return [program(), *words[self._part]]
 
     def environment(self) -> Mapping[str, str]:
         """See `Server`."""
@@ -97,13 +99,13 @@ def prepare(settings: AirflowSettings) -> None:
         ServerError: the database can't be made.
     """
     settings.folder.mkdir(parents=True, exist_ok=True)
-    prepared, installed = settings.folder / ".prepared", version("apache-airflow")
-    if prepared.exists() and prepared.read_text(encoding="utf-8") == installed:
+    prepared, installed = settings.folder / _PREPARED, version("apache-airflow")
+    if is_made(settings) and prepared.read_text(encoding="utf-8") == installed:
         return
     for name, value in (
         ("jwt_secret", secrets.token_urlsafe(64)),
         ("fernet_key", _fernet_key()),
-        ("passwords.json", json.dumps({ADMIN: secrets.token_urlsafe(16)})),
+        (_PASSWORDS, json.dumps({ADMIN: secrets.token_urlsafe(16)})),
     ):
         path = settings.folder / name
         if not (path.exists() and path.stat().st_size):
@@ -111,7 +113,7 @@ def prepare(settings: AirflowSettings) -> None:
             path.write_text(value, encoding="utf-8")
     for words in (("db", "migrate"), ("pools", "set", POOL, "1", "Writes to the home, which has one writer")):
         done = subprocess.run(
-            [str(_BIN / "airflow"), *words],
+            [program(), *words],
             env={**os.environ, **environment(settings)},
             capture_output=True,
             text=True,
@@ -126,10 +128,19 @@ def prepare(settings: AirflowSettings) -> None:
     prepared.write_text(installed, encoding="utf-8")
 
 
-def password(settings: AirflowSettings) -> str:
-    """Of the user `admin`, made when the folder was."""
-    found: dict[str, str] = json.loads((settings.folder / "passwords.json").read_text(encoding="utf-8"))
-    return found[ADMIN]
+def is_made(settings: AirflowSettings) -> bool:
+    """Whether the folder has a database."""
+    return (settings.folder / _PREPARED).exists()
+
+
+def program() -> str:
+    """The path of Airflow's command line; of these settings it needs the `environment`."""
+    return str(_BIN / "airflow")
+
+
+def passwords_file(settings: AirflowSettings) -> Path:
+    """Holds the password of the user `admin`, made when the folder was; only its owner reads it."""
+    return settings.folder / _PASSWORDS
 
 
 def environment(settings: AirflowSettings) -> dict[str, str]:
@@ -142,7 +153,7 @@ def environment(settings: AirflowSettings) -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "2",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / "passwords.json"),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(folder / _PASSWORDS),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{settings.host}:{settings.execution_port}/execution/",
         "AIRFLOW__CORE__FERNET_KEY_CMD": f"cat {folder / 'fernet_key'}",
         # How soon a task is tried again whose scheduler was killed.

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Self
 
 from stack import tethered
@@ -45,6 +46,8 @@ class Server(ABC):
 
     name: str
     """As messages call it."""
+    port_names: Mapping[int, str] = MappingProxyType({})
+    """Where ports are set, for who has to set another one."""
 
     def __init__(self, folder: Path, host: str, ports: Sequence[int]) -> None:
         """Start nothing yet; `ports` must be free of others when it is started."""
@@ -201,7 +204,8 @@ class Server(ABC):
                     listener.bind((self._host, port))
                 except OSError as error:
                     if time.monotonic() > end:
-                        message = f"{self.name} can't listen on port {port} of {self._host} ({error.strerror}); give another port"
+                        where = self.port_names.get(port, "another port")
+                        message = f"{self.name} can't listen on port {port} of {self._host} ({error.strerror}); end what does, or give {where}"
                         raise ServerError(message) from error
                 else:
                     return

@@ -8,12 +8,14 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
@@ -48,6 +50,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     ready: bool
     """Whether all are up."""
     servers: tuple[State, ...]
+    configured: dict[str, Any] = {}
+    """By file what the configuration said at the start; empty: that was not noted."""
 
 
 @dataclass
@@ -71,9 +75,15 @@ class Child:
 class Supervisor:
     """Runs until it is told to stop by SIGTERM."""
 
-    def __init__(self, folder: Path, pid: int, stages: Sequence[Sequence[tuple[str, Server]]]) -> None:
-        """Servers of one stage start together, those of the next when all before answer."""
-        self._folder, self._pid = folder, pid
+    def __init__(
+        self,
+        folder: Path,
+        pid: int,
+        stages: Sequence[Sequence[tuple[str, Server]]],
+        configured: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        """Servers of one stage start together, those of the next when all before answer; `configured` is told in the status."""
+        self._folder, self._pid, self._configured = folder, pid, dict(configured)
         self._stages = [[Child(name, server) for name, server in stage] for stage in stages]
         # Beside, since a server that hangs is slow to say no and slow to end, and another may die meanwhile.
         self._beside = ThreadPoolExecutor(sum(map(len, stages)) or 1, "supervisor")
@@ -195,7 +205,8 @@ class Supervisor:
         ready = all(state.state == "up" for state in states)
         # Where there is no space what was told before stays: servers must not end for that.
         with suppress(OSError):
-            note(self._folder, Status(pid=self._pid, ready=ready, servers=states))
+            told = Status(pid=self._pid, ready=ready, servers=states, configured=self._configured)
+            note(self._folder, told)
 
 
 def note(folder: Path, told: Status) -> None:

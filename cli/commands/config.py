@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 import shared_logic.datasets  # noqa: F401  registers the datasets
+from cli.access import bearers
 from cli.configuration import (
     CASSANDRA_AUTHORITIES,
     CASSANDRA_LOGIN,
@@ -24,6 +25,7 @@ from cli.home import CONFIGURATION, placed
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from cli.output import out, print_json
 from cli.sinks import Own, outputs_of
+from cli.stack_places import moved
 from cli.stack_settings import settings as stack_settings
 from cli.streams import streams
 
@@ -44,7 +46,8 @@ def check(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
         (_shown(own), lambda: _datasets_and_places(own)),
         (_shown(_file(folder, "streams.yaml")), lambda: streams(_file(folder, "streams.yaml"))),
         (_shown(_file(folder, "sinks.yaml")), lambda: outputs_of(_file(folder, "sinks.yaml"), _own(folder))),
-        (_shown(folder / "stack.yaml"), lambda: stack_settings(folder)),
+        (_shown(folder / "stack.yaml"), lambda: _stack(folder)),
+        (_shown(folder / "access.yaml"), lambda: bearers(folder / "access.yaml")),
         (f"${CASSANDRA_LOGIN}, ${CASSANDRA_AUTHORITIES}", cassandra_security),
         (f"${KAFKA_OPTIONS}", kafka_options),
         (f"${DATABASE_PASSWORD}", database_password),
@@ -72,6 +75,12 @@ def _datasets_and_places(path: Path) -> None:
     found = configuration(path)
     placed(found, path)
     configure_datasets(found, path)
+
+
+def _stack(folder: Path) -> None:
+    made = stack_settings(folder)
+    if (folder / "stack.yaml").exists() or (folder / "stack").exists():
+        moved(folder, made)
 
 
 def _own(folder: Path) -> Own:

@@ -17,6 +17,7 @@ from cli.options import DEFAULT_HOME, HomeOption, JsonOption, home_at
 from cli.output import print_outcome
 from serving.cassandra_keyspace import BUCKETS, bind_to_log, create_store
 from serving.cassandra_session import connected
+from shared_logic.addresses import shown
 from shared_logic.partitions import PARTITIONS
 from speed.kafka_log import KafkaLog, Retention, Topic, create_topic
 from speed.sqlite_log import SqliteLog
@@ -85,7 +86,7 @@ def _configure(place: Home, log: str, store: str) -> bool:
     )
     if begun:
         message = (
-            f"{place.path} has its log in {known.log} and its store in {known.store} already; what lies there would be lost "
+            f"{place.path} has its log in {shown(known.log)} and its store in {shown(known.store)} already; what lies there would be lost "
             "from sight: give a new --home"
         )
         raise Failure(message)

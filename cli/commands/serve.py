@@ -34,14 +34,16 @@ def admit_(
     json: JsonOption = False,
 ) -> None:
     """Make a secret for somebody, printed once; it is the password of Basic or the token of Bearer credentials."""
+    from cli.access import bearers
     from serving.http.access import ROLES, admit
 
     unknown = [one for one in role if one not in ROLES]
     if unknown:
         message = f"no role {unknown[0]}; there are {', '.join(ROLES)}"
         raise Failure(message)
+    path = known_home(home).access
     try:
-        secret = admit(known_home(home).access, name, tuple(role))
+        secret = admit(path, bearers(path), name, tuple(role))
     except ValueError as error:
         raise Failure(str(error)) from error
     print_outcome({"name": name, "roles": role, "secret": secret}, secret, json=json)
@@ -54,13 +56,15 @@ def revoke_(
     json: JsonOption = False,
 ) -> None:
     """Let somebody in no longer, from the next request on."""
-    from serving.http.access import bearers, revoke
+    from cli.access import bearers
+    from serving.http.access import revoke
 
     path = known_home(home).access
+    known = bearers(path)
     try:
-        revoke(path, name)
+        revoke(path, known, name)
     except KeyError as error:
-        message = f"nobody is called {name}; there are {', '.join(bearers(path)) or 'none'}"
+        message = f"nobody is called {name}; there are {', '.join(known) or 'none'}"
         raise Failure(message) from error
     print_outcome({"name": name}, f"{name} is let in no longer", json=json)
 
@@ -68,7 +72,7 @@ def revoke_(
 @app.command("list")
 def list_(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """List who is let in, and with which roles."""
-    from serving.http.access import bearers
+    from cli.access import bearers
 
     rows = [
         {"name": name, "roles": list(bearer.roles)}

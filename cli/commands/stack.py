@@ -11,16 +11,23 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
 
+from cli.configuration import configuration, parsed_entries
 from cli.failures import CANNOT_KNOW, Failure
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption
-from cli.output import meter, out, print_json, print_outcome, print_records
-from cli.stack_settings import StackSettings, settings
-from stack.airflow import AirflowSettings, parts, password
+from cli.output import meter, out, print_json, print_outcome, print_records, tell
+from cli.sinks import Own, Setting, outputs_of
+from cli.stack_places import follow, moved, places
+from cli.stack_settings import StackSettings, port_names, settings
+from serving.cassandra_session import Address
+from speed.kafka_log import Topic
+from stack.airflow import ADMIN, AirflowSettings, environment, is_made, parts, passwords_file, program
 from stack.cassandra_node import CassandraNode, NodeSettings
 from stack.kafka_broker import BrokerSettings, KafkaBroker
 from stack.process import Program, ProgramServer
@@ -41,8 +48,12 @@ LINES = 40
 def up(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     """Start everything, in the background, and wait until it answers; where it runs already, nothing is done."""
     place = home.expanduser().resolve()
-    settings(place)  # a mistake in it is told here
-    folder = _folder(place)
+    folder, made = _folder(place), settings(place)
+    # What is wrong in a file is told before anything is made or started.
+    found = moved(place, made)
+    if (place / "sinks.yaml").exists():
+        lie = places(made)
+        outputs_of(place / "sinks.yaml", Own(place, Topic.of(lie["log"]), Address.of(lie["store"])))
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError, FileNotFoundError) as error:
@@ -51,6 +62,8 @@ def up(home: HomeOption = DEFAULT_HOME, json: JsonOption = False) -> None:
     with _starting(folder):
         pid = _pid(place)
         if pid is None:
+            for line in follow(place, found):
+                tell(line)
             pid = _supervisor(place, folder)
     _await(place, pid)
     _show(home, json)
@@ -124,24 +137,75 @@ def logs(
         out.print(line, markup=False, highlight=False)
 
 
+# Airflow's own help is what is asked for with --help.
+@app.command(add_help_option=False, context_settings={"ignore_unknown_options": True})
+def airflow(
+    words: Annotated[
+        list[str], typer.Argument(metavar="ARGS...", help="As of the program airflow, options too.")
+    ],
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Run Airflow's own command line over the stack's Airflow, such as `dags unpause NAME`."""
+    place = home.expanduser().resolve()
+    told = airflow_settings(place, settings(place))
+    if not is_made(told):
+        message = (
+            f"no stack was made in {place}: `wikibraid stack up` makes one, or name its place with --home"
+        )
+        raise Failure(message)
+    sys.stdout.flush()
+    os.execve(program(), ["airflow", *words], {**os.environ, **environment(told)})  # noqa: S606  no shell is meant
+
+
 @app.command(hidden=True)
 def supervise(home: HomeOption = DEFAULT_HOME) -> None:
     """Be the process in the background."""
     place = home.expanduser().resolve()
     made = settings(place)
     folder = _folder(place)
-    topic = f"kafka://{made.host}:{made.kafka_port}/wikibraid"
-    keyspace = f"cassandra://{made.host}:{made.cassandra_port}/wikibraid"
+    lie = places(made)
 
     def after(stage: int) -> None:
         if stage == 0:
-            words = ["--log", topic, "--store", keyspace, "--partitions", str(made.partitions)]
+            words = ["--log", lie["log"], "--store", lie["store"], "--partitions", str(made.partitions)]
             _run(_wikibraid(place, "init", *words), _variables(place))
 
     try:
-        Supervisor(folder, os.getpid(), servers(place, made)).run(after)
+        Supervisor(folder, os.getpid(), servers(place, made), _configured(place)).run(after)
     except ServerError as error:
         raise Failure(str(error)) from error
+
+
+def _configured(home: Path) -> dict[str, Any]:
+    """By file what the servers of a stack are told when they start, and don't look at again.
+
+    Raises:
+        Failure: it can't be used.
+    """
+    sinks = home / "sinks.yaml"
+    told = {
+        "stack.yaml": settings(home),
+        "sinks.yaml": parsed_entries(sinks, Setting).entries if sinks.exists() else None,
+        # Where log and store lie is known from stack.yaml, and written there only when the servers are up.
+        "wikibraid.yaml": configuration(home / "wikibraid.yaml").datasets,
+    }
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told))
+    return found
+
+
+def _say_changes(home: Path, at_start: Mapping[str, Any]) -> None:
+    """Say so where servers that run were told something else than what the files say now."""
+    if not at_start:
+        return
+    try:
+        now = _configured(home)
+    except Failure as failure:
+        tell(f"configuration changed since the start, and can't be used: {failure}")
+        return
+    if changed := [name for name in now if now[name] != at_start.get(name)]:
+        tell(
+            f"configuration changed since the start ({', '.join(changed)}): `wikibraid stack down`, then `up`"
+        )
 
 
 def _run(command: Sequence[str], variables: Mapping[str, str]) -> None:
@@ -172,7 +236,7 @@ def servers(home: Path, made: StackSettings) -> list[list[tuple[str, Server]]]:
     """The servers in the stages in which they start."""
     master = SparkMaster(_spark(home, made, "spark-master", made.spark_port, made.spark_web_port))
     api_server, execution_api, scheduler, processor = parts(airflow_settings(home, made))
-    return [
+    stages: list[list[tuple[str, Server]]] = [
         [
             ("kafka", KafkaBroker(_kafka(home, made))),
             ("cassandra", CassandraNode(_cassandra(home, made))),
@@ -182,6 +246,9 @@ def servers(home: Path, made: StackSettings) -> list[list[tuple[str, Server]]]:
         [("airflow-api-server", api_server), ("airflow-execution-api", execution_api)],
         [("airflow-scheduler", scheduler), ("airflow-dag-processor", processor)],
     ]
+    for _, server in chain.from_iterable(stages):
+        server.port_names = port_names(home, made)
+    return stages
 
 
 def _kafka(home: Path, made: StackSettings) -> BrokerSettings:
@@ -307,6 +374,7 @@ def _show(home: Path, json: bool) -> None:
     if found is None or _pid(home) is None:
         message = "nothing runs; `wikibraid stack up` starts everything"
         raise Failure(message, CANNOT_KNOW)
+    _say_changes(home.expanduser().resolve(), found.configured)
     rows: list[dict[str, object]] = [
         {"server": state.name, "state": state.state, "restarts": state.restarts, "log": state.log}
         for state in found.servers
@@ -318,9 +386,13 @@ def _show(home: Path, json: bool) -> None:
     for state in found.servers:
         if state.told:
             out.print(f"{state.name} was down. {state.told}", markup=False)
-    made = settings(home)
-    secret = password(airflow_settings(home.expanduser().resolve(), made)) if found.ready else "…"
-    out.print(f"Airflow: http://{made.host}:{made.airflow_port} (admin, {secret})", markup=False)
+    at_start = found.configured.get("stack.yaml")
+    made = settings(home) if at_start is None else msgspec.convert(at_start, StackSettings)
+    secret = passwords_file(airflow_settings(home.expanduser().resolve(), made))
+    out.print(
+        f"Airflow: http://{made.host}:{made.airflow_port} ({ADMIN}, with the password in {secret})",
+        markup=False,
+    )
     out.print(f"API: http://{made.host}:{made.api_port}/docs", markup=False)
 
 

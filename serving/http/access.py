@@ -26,7 +26,6 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.http.problems import Problem, answer
-from shared_logic.protocols import Tell
 
 UNAUTHORIZED, TOO_MANY = 401, 429
 SIMILAR_EDITORS, OPERATOR = "similareditors", "operator"
@@ -51,38 +50,21 @@ class Access:
     """Requests of each of them."""
 
 
-def bearers(path: Path) -> dict[str, Bearer]:
-    """Those that the file names; none, if it isn't there.
-
-    Raises:
-        msgspec.DecodeError: the file is none of bearers.
-    """
-    return msgspec.yaml.decode(path.read_bytes(), type=dict[str, Bearer]) if path.exists() else {}
-
-
 class BearersFile:
     """Those that a file names, read again whenever it is another one."""
 
-    def __init__(self, path: Path, tell: Tell) -> None:
-        """Read it.
-
-        Raises:
-            msgspec.DecodeError: the file is none of bearers.
-        """
-        self._path, self._tell = path, tell
-        self._read_as = self._stamp()
-        self._known = bearers(path)
+    def __init__(self, path: Path, read: Callable[[], Mapping[str, Bearer]]) -> None:
+        """Read it."""
+        self._path, self._read = path, read
+        self._read_as = self._stamp()  # before it is read: what changes meanwhile is read again
+        self._known = read()
 
     def __call__(self) -> Mapping[str, Bearer]:
-        """Those of now; nobody, while the file can't be read, which is told."""
+        """Those of now."""
         stamp = self._stamp()
         if stamp != self._read_as:
             self._read_as = stamp
-            try:
-                self._known = bearers(self._path)
-            except (msgspec.DecodeError, OSError) as error:
-                self._known = {}
-                self._tell(f"{self._path}: {error}; nobody is let in until it is mended")
+            self._known = self._read()
         return self._known
 
     def _stamp(self) -> tuple[int, int, int] | None:
@@ -94,8 +76,8 @@ class BearersFile:
         return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def admit(path: Path, name: str, roles: tuple[str, ...]) -> str:
-    """Give somebody a new secret, which is returned and nowhere kept, and these roles; an older one is no longer valid.
+def admit(path: Path, known: Mapping[str, Bearer], name: str, roles: tuple[str, ...]) -> str:
+    """Give somebody beside those known a new secret, which is returned and nowhere kept, and these roles; an older one is no longer valid.
 
     Raises:
         ValueError: a name that credentials can't bear.
@@ -106,19 +88,19 @@ def admit(path: Path, name: str, roles: tuple[str, ...]) -> str:
         )
         raise ValueError(message)
     secret = secrets.token_urlsafe(32)
-    _write(path, bearers(path) | {name: Bearer(sha256=_digest(secret), roles=roles)})
+    _write(path, {**known, name: Bearer(sha256=_digest(secret), roles=roles)})
     return secret
 
 
-def revoke(path: Path, name: str) -> None:
-    """Let somebody in no longer.
+def revoke(path: Path, known: Mapping[str, Bearer], name: str) -> None:
+    """Let somebody of those known in no longer.
 
     Raises:
         KeyError: nobody of that name is let in.
     """
-    known = bearers(path)
-    del known[name]
-    _write(path, known)
+    left = dict(known)
+    del left[name]
+    _write(path, left)
 
 
 def _write(path: Path, known: Mapping[str, Bearer]) -> None:

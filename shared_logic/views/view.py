@@ -33,6 +33,11 @@ class View:
             found |= dict.fromkeys(views[name].datasets if name in views else (name,))
         return tuple(found)
 
+    def no_table(self, do: str) -> str:
+        """What to say to who takes it for a table; `do` is what to do to the tables that it is made of."""
+        tables = ", ".join(self.datasets)
+        return f"{self.name} is a view, which is joined when it is read; {do} the tables that it is made of: {tables}"
+
     @property
     def chain(self) -> tuple[View, ...]:
         """The views that it reads, those before that are read by others, itself last."""

@@ -303,6 +303,41 @@ def test_jars_that_are_not_there_are_one_clear_line(
 @pytest.mark.parametrize(
     "words",
     [
+        ["access", "list"],
+        ["access", "admit", "bob", "--role", "operator"],
+        ["access", "revoke", "bob"],
+        ["serve", "--port", "0"],
+        ["config", "check"],
+    ],
+)
+@pytest.mark.parametrize(
+    "text,says",
+    [
+        (b"admitted: nonsense\n", "line 1: admitted: "),
+        (b"bob: {sha256: 12, roles: [operator]}\n", "line 1: bob: "),
+        (b"alice:\n", "line 1: alice: "),
+        (b"bob: [\n", "line 2: no YAML ("),
+        (b"- bob\n", "line 1: names with what belongs to each are wanted"),
+        (b"# Zo\xeb\n", "line 1: no text in UTF-8"),
+    ],
+)
+def test_a_mistake_in_access_yaml_is_one_clear_line(
+    run: Run, tmp_path: Path, words: list[str], text: bytes, says: str
+) -> None:
+    # given a home in which somebody wrote what names nobody
+    run("init")
+    path = tmp_path / "home" / "access.yaml"
+    path.write_bytes(text)
+    # when it is read, then file, line and what is wrong are told, and it is as it was
+    code, said, errors = run(*words)
+    assert code == MISTAKE
+    assert f"{path}, {says}" in said + errors
+    assert path.read_bytes() == text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
         ["query", "daily_edits", "--limit", "-1"],
         ["check", "daily_edits", "--examples", "0"],
         ["serve", "--port", "99999"],

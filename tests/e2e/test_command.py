@@ -151,6 +151,11 @@ def test_a_second_writer_is_told_who_writes(run: Run, tmp_path: Path) -> None:
     [
         (["query", "nothing"], "no dataset 'nothing'"),
         (["query", "daily_edit"], "no dataset 'daily_edit'; did you mean daily_edits"),
+        (
+            ["explain", "mediawiki_history", "w", "7"],
+            "mediawiki_history is a view, which is joined when it is read; name the tables that it is made of: ",
+        ),
+        (["parity", "top_pages"], "top_pages is a view"),
         (["sql", "FROM daily_edit"], "no dataset 'daily_edit'; did you mean daily_edits"),
         (
             ["query", "daily_edits", "w", "soon"],

@@ -12,8 +12,8 @@ from cli.output import print_records
 
 FOR_PROGRAMS = {"changes", "cut", "sinks schema"}
 """What they print is for programs as it is: lines of JSON, offsets, a JSON schema."""
-RUN_ON = {"demo", "serve", "speed daemon", "sinks daemon", "stack supervise", "stack logs"}
-"""They show what goes on."""
+RUN_ON = {"demo", "serve", "speed daemon", "sinks daemon", "stack supervise", "stack logs", "stack airflow"}
+"""They show what goes on, or what another program prints."""
 
 
 def test_what_goes_to_a_file_is_whole(capsys: pytest.CaptureFixture[str]) -> None:

@@ -366,7 +366,7 @@ def test_a_dataset_can_not_be_called_like_what_a_home_keeps_beside(own: SimpleNa
     def quarantine(said: own.Feedback) -> Iterator[Image]:
         yield Image(wiki=said.wiki, page_id=said.page_id)
 
-    with pytest.raises(DefinitionError, match="dataset quarantine: .*choose another name"):
+    with pytest.raises(DefinitionError, match=r"dataset quarantine: .*choose another name"):
         own.registry.dataset(quarantine)
 
 

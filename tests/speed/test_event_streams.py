@@ -95,6 +95,23 @@ def test_a_stream_that_is_refused_is_told(tmp_path: Path) -> None:
             followed(log, source, lambda _: True)
 
 
+def test_a_password_in_the_address_is_not_repeated(tmp_path: Path) -> None:
+    # given an address with a password, of a service that fails once, and does not know a stream
+    service, told = EventService(EVENTS, failures=1), list[str]()
+    with service.served() as url, SqliteLog(tmp_path / "log.db") as log:
+        place = url.replace("//", "//u:s3cret@")
+        source = EventStreams(log, place, ["a"], "", told.append)
+        with source.reading():
+            followed(log, source, lambda counts: counts.read >= 10)
+        source = EventStreams(log, place, ["unknown"], "", told.append)
+        with source.reading(), pytest.raises(StreamRefused) as refused:
+            followed(log, source, lambda _: True)
+    # then all is told without it
+    assert "it answers 503" in told[0]
+    assert all("//…@" in line and "s3cret" not in line for line in (told[0], str(refused.value)))
+    assert "s3cret" not in "".join(told)
+
+
 @pytest.mark.parametrize("address", ["http://[::1", "http://host:port", "no address"])
 def test_an_address_that_is_none_is_told(tmp_path: Path, address: str) -> None:
     with SqliteLog(tmp_path / "log.db") as log:

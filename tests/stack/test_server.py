@@ -21,11 +21,11 @@ from typer.testing import CliRunner
 from cli.commands.stack import _programs
 from cli.failures import Failure
 from cli.main import app
-from cli.stack_settings import settings
+from cli.stack_settings import port_names, settings
 from stack import server as servers
 from stack import supervisor
 from stack.process import Program, ProgramServer
-from stack.server import Server
+from stack.server import Server, ServerError
 from stack.supervisor import Supervisor, status
 from tests.servers import free_ports
 
@@ -84,12 +84,27 @@ def test_a_port_that_is_about_to_be_free_is_waited_for(server: ProgramServer) ->
     assert server.answers()
 
 
+def test_a_port_that_is_taken_is_told_with_where_it_is_set(server: ProgramServer, tmp_path: Path) -> None:
+    # given a port that something else listens on, the second of speed's
+    port = server._program.port
+    (tmp_path / "stack.yaml").write_text(f"speed_port: {port - 1}\nspeed_processes: 2\n")
+    server.port_names = port_names(tmp_path, settings(tmp_path))
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        pytest.raises(
+            ServerError,
+            match=rf"port {port} .*; end what does, or give another speed_port in {tmp_path}/stack\.yaml$",
+        ),
+    ):
+        server.start()
+
+
 def test_why_a_server_died_is_known_after_it_was_started_again(
     server: ProgramServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given a server that is kept, and dies
     monkeypatch.setattr(supervisor, "SECONDS_BEFORE_AGAIN", 0.0)
-    kept = Supervisor(tmp_path, os.getpid(), [[("it", server)]])
+    kept = Supervisor(tmp_path, os.getpid(), [[("it", server)]], {"stack.yaml": {"wiki": "w"}})
     kept._start(kept._stages[0])
     die(server)
 
@@ -107,6 +122,7 @@ def test_why_a_server_died_is_known_after_it_was_started_again(
     assert "it in " in found.servers[0].told
     assert "ended with status 7" in found.servers[0].told
     assert found.servers[0].told.endswith("the cupboard is bare")
+    assert found.configured == {"stack.yaml": {"wiki": "w"}}
     # and the log has both
     log = server.log.read_text()
     assert log.count("--- started ") == 2
@@ -280,15 +296,18 @@ def test_a_status_that_a_crash_left_unreadable_is_none(tmp_path: Path) -> None:
             "speed_processes: 2\nspeed_port: 65535",
             "speed_port + 1 would be port 65536, and the last one is 65535",
         ),
-        ("wiki: w\nkafka_port: 70000", "stack.yaml, line 2: Expected `int` <= 65535"),
-        ("api_port: 0", "stack.yaml, line 1: Expected `int` >= 1"),
-        ("speed_processes: -1", "stack.yaml, line 1: Expected `int` >= 0"),
-        ("spark_workers: 0", "stack.yaml, line 1: Expected `int` >= 1"),
-        ("partitions: 0", "stack.yaml, line 1: Expected `int` >= 1"),
-        ("kafka_memory_mib: 10", "stack.yaml, line 1: Expected `int` >= 256"),
-        ("cassandra_memory_mib: 511", "stack.yaml, line 1: Expected `int` >= 512"),
-        ("spark_worker_memory_mib: 512", "stack.yaml, line 1: Expected `int` >= 1024"),
-        ("host: ''", "stack.yaml, line 1: Expected `str` of length >= 1"),
+        ("wiki: w\nkafka_port: 70000", "stack.yaml, line 2: kafka_port: at most 65535 is wanted"),
+        ("api_port: 0", "stack.yaml, line 1: api_port: at least 1 is wanted"),
+        ("speed_processes: -1", "stack.yaml, line 1: speed_processes: at least 0 is wanted"),
+        ("spark_workers: 0", "stack.yaml, line 1: spark_workers: at least 1 is wanted"),
+        ("partitions: 0", "stack.yaml, line 1: partitions: at least 1 is wanted"),
+        ("kafka_memory_mib: 10", "stack.yaml, line 1: kafka_memory_mib: at least 256 is wanted"),
+        ("cassandra_memory_mib: 511", "stack.yaml, line 1: cassandra_memory_mib: at least 512 is wanted"),
+        (
+            "spark_worker_memory_mib: 512",
+            "stack.yaml, line 1: spark_worker_memory_mib: at least 1024 is wanted",
+        ),
+        ("host: ''", "stack.yaml, line 1: host: `str` of length >= 1 is wanted"),
         (
             "wiki: w\npaused: [page_current, user_curent]",
             "stack.yaml, line 2: paused: no dataset 'user_curent'; did you mean user_current",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,8 +33,7 @@ from shared_logic.laws import differences, states_before
 from shared_logic.reference import reference, united
 from shared_logic.registry import registry
 from shared_logic.views import views
-from stack.airflow import environment as airflow_environment
-from stack.airflow import password
+from stack.airflow import passwords_file
 from tests import sample
 from tests.faults.processes import chance, rounds
 from tests.servers import TOOLS, broker_settings, free_ports, node_settings
@@ -84,6 +84,18 @@ def run(home: Path) -> Iterator[Run]:
     command("stack", "down")
 
 
+@pytest.fixture
+def passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Of Kafka and Cassandra, in files that the environment names; these servers don't ask for them."""
+    for variable, lines in {
+        "WIKIBRAID_KAFKA_OPTIONS": "sasl.password=of-kafka",
+        "WIKIBRAID_CASSANDRA_LOGIN": "user\nof-cassandra",
+    }.items():
+        (tmp_path / variable).write_text(lines)
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    return ["of-kafka", "of-cassandra"]
+
+
 def processes_of(home: Path) -> list[int]:
     """Those that were told of the home, or lie in it."""
     found = []
@@ -109,11 +121,18 @@ def pid_of(home: Path, folder: str) -> int:
     raise AssertionError(folder)
 
 
+def airflow_command(home: Path, *words: str) -> None:
+    """Asks Airflow as the documents say."""
+    command = [sys.executable, "-m", "cli.main", "stack", "airflow", *words, "--home", str(home)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def client(home: Path) -> httpx.Client:
     """Of Airflow's API, as its administrator."""
     made = airflow_settings(home, settings(home))
     place = f"http://{made.host}:{made.port}"
-    login = {"username": "admin", "password": password(made)}
+    login = {"username": "admin", "password": json.loads(passwords_file(made).read_text())["admin"]}
     token = httpx.post(f"{place}/auth/token", json=login, timeout=60).json()["access_token"]
     return httpx.Client(base_url=place, timeout=60, headers={"Authorization": f"Bearer {token}"})
 
@@ -176,15 +195,37 @@ def addresses_of(home: Path) -> set[tuple[str, int]]:
     return found
 
 
+def rendered_by(airflow: httpx.Client) -> str:
+    """What Airflow shows to all its users of what its tasks were given."""
+    found = []
+    for dag in airflow.get("/api/v2/dags").json()["dags"]:
+        for made in airflow.get(f"/api/v2/dags/{dag['dag_id']}/dagRuns").json()["dag_runs"]:
+            path = f"/api/v2/dags/{dag['dag_id']}/dagRuns/{made['dag_run_id']}/taskInstances"
+            found += [task["rendered_fields"] for task in airflow.get(path).json()["task_instances"]]
+    return json.dumps(found)
+
+
+def secrets_of(home: Path) -> list[str]:
+    """What nobody may learn of a stack but its owner."""
+    files = (
+        "airflow/jwt_secret",
+        "airflow/fernet_key",
+        "airflow/passwords.json",
+        "spark/spark-defaults.conf",
+    )
+    words = [re.split(r'["\s]+', (home / "stack" / name).read_text()) for name in files]
+    return [max(found, key=len) for found in words]
+
+
 def restarts_of(run: Run, server: str) -> int:
     (found,) = [one for one in json.loads(run("stack", "status", "--json")) if one["server"] == server]
     return int(found["restarts"])
 
 
 def test_mediawiki_history_through_the_scheduler_ends_as_rows_in_cassandra(
-    home: Path, run: Run, tmp_path: Path
+    home: Path, passwords: list[str], run: Run, tmp_path: Path
 ) -> None:
-    # given a stack, and events in Kafka
+    # given a stack whose environment names files with passwords, and events in Kafka
     run("stack", "up")
     status = json.loads(run("stack", "status", "--json"))
     assert {server["state"] for server in status} == {"up"}
@@ -198,6 +239,7 @@ def test_mediawiki_history_through_the_scheduler_ends_as_rows_in_cassandra(
     events = tmp_path / "events.ndjson"
     events.write_bytes(b"\n".join(sample.events()[:2_000]))
     run("ingest", "events", str(events))
+    token = run("access", "admit", "alice", "--role", "similareditors").strip()
     # when the DAG runs, by spark-workers of the cluster
     # (what it computes is compared with the reference below, so that it need not compute everything twice)
     configuration = {"bootstrap": str(sample.SNAPSHOT), "wiki": sample.WIKI, "parity": False}
@@ -221,20 +263,22 @@ def test_mediawiki_history_through_the_scheduler_ends_as_rows_in_cassandra(
         (after,) = json.loads(run("sql", count, "--json"))
         assert after["rows"] > before["rows"]
         # and a backfill makes what was never made, similar users, as of its day
-        told, dag = airflow_settings(home, settings(home)), "recompute_similar_users"
+        dag = "recompute_similar_users"
         day = datetime.now(tz=UTC).strftime("%Y-%m-01")
         how = ("--dag-id", dag, "--from-date", day, "--to-date", day, "--dag-run-conf", '{"parity": false}')
-        subprocess.run(
-            [str(Path(sys.executable).with_name("airflow")), "backfill", "create", *how],
-            env={**os.environ, **airflow_environment(told)},
-            check=True,
-            capture_output=True,
-        )
+        airflow_command(home, "backfill", "create", *how)
+        # (whose scheduler is killed before it begins)
+        os.kill(pid_of(home, "airflow/scheduler"), signal.SIGKILL)
         # (Once it isn't paused it would run as of that day by itself, if nobody had asked for it.)
-        airflow.patch(f"/api/v2/dags/{dag}", json={"is_paused": False}).raise_for_status()
+        airflow_command(home, "dags", "unpause", dag)
         (made,) = airflow.get(f"/api/v2/dags/{dag}/dagRuns").json()["dag_runs"]
         assert made["run_type"] == "backfill"
         assert set(ended(airflow, dag, made["dag_run_id"]).values()) == {"success"}
+        assert restarts_of(run, "airflow-scheduler") == 1
+        # and no secret is among what Airflow shows of its tasks
+        shown = rendered_by(airflow)
+        assert "coedits" in shown
+        assert [secret for secret in (token, *passwords, *secrets_of(home)) if secret in shown] == []
     assert Home(home).now() == f"{day}T00:00:00Z"
     # and these rows too are in Cassandra
     assert_whole(home, SIMILAR_USERS, 1)

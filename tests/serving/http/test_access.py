@@ -8,35 +8,36 @@ from pathlib import Path
 
 import pytest
 
+from cli.access import bearers, followed
 from cli.failures import Failure
 from cli.home import Home
-from serving.http.access import BearersFile, admit, revoke
+from serving.http.access import admit, revoke
 from tests.e2e.commands import ran
 
 
 def test_who_is_admitted_or_revoked_is_so_at_once(tmp_path: Path) -> None:
     # given a server that has read the file
     path, told = tmp_path / "access.yaml", list[str]()
-    known = BearersFile(path, told.append)
+    known = followed(path, told.append)
     assert known() == {}
     # when somebody is admitted, has a new secret, and is revoked
-    admit(path, "alice", ("operator",))
+    admit(path, bearers(path), "alice", ("operator",))
     first = known()["alice"].sha256
-    admit(path, "alice", ("operator",))
+    admit(path, bearers(path), "alice", ("operator",))
     assert known()["alice"].sha256 != first
-    admit(path, "bob", ("similareditors",))
-    revoke(path, "alice")
+    admit(path, bearers(path), "bob", ("similareditors",))
+    revoke(path, bearers(path), "alice")
     # then each counts at the next look, and the file is nobody else's to read
     assert known().keys() == {"bob"}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert told == []
 
 
-@pytest.mark.parametrize("text", ["alice: [", "alice: {sha256: é, roles: [operator]}", ""])
+@pytest.mark.parametrize("text", ["alice: [", "alice: {sha256: é, roles: [operator]}", "nobody"])
 def test_nobody_is_let_in_while_the_file_is_broken(tmp_path: Path, text: str) -> None:
     path, told = tmp_path / "access.yaml", list[str]()
-    admit(path, "alice", ("operator",))
-    known = BearersFile(path, told.append)
+    admit(path, bearers(path), "alice", ("operator",))
+    known = followed(path, told.append)
     whole = path.read_bytes()
     path.write_text(text)
     assert known() == known() == {}
