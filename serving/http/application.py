@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ from serving.http.source import Source
 from serving.http.state_metrics import StateCollector
 from shared_logic.definition import Dataset
 
+_SECONDS_BETWEEN_SWITCHES = 0.0005
+"""Of threads: Python lets one that computes an answer keep the interpreter ten times as long, while others wait that have only bytes to pass on."""
 _ROUTES_PAGE = Path(__file__).parent / "pages" / "routes.html"
 
 
@@ -88,4 +91,9 @@ def application(
 @asynccontextmanager
 async def _answering(at_once: int) -> AsyncIterator[None]:
     current_default_thread_limiter().total_tokens = at_once
-    yield
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SECONDS_BETWEEN_SWITCHES)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
