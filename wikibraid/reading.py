@@ -31,6 +31,7 @@ from shared_logic.definition import Dataset
 from shared_logic.installed import register_datasets
 from shared_logic.protocols import Store
 from shared_logic.registry import registry
+from shared_logic.views import views
 
 Format = Literal["arrow", "pandas", "polars", "spark"]
 
@@ -51,13 +52,16 @@ def read(
     `generation` reads as of another one than the published. "spark" takes the active session, or starts one.
 
     Raises:
-        LookupError: no such dataset.
+        LookupError: no such dataset, or a view.
         ValueError: no such format, or a key that the table can't have.
         serving.sqlite_store.StoreError: there is no store, or none of this version.
         serving.reader.NotPublished: nothing is published that could answer.
     """
+    if name in views:
+        message = f'{name} is a view, which is joined when it is read: wikibraid.sql("FROM {name} WHERE …") reads it'
+        raise LookupError(message)
     if name not in registry:
-        raise LookupError(registry.unknown(name))
+        raise LookupError(registry.unknown(name, views))
     if format not in _AS:
         message = f"format {format!r}: unknown; there are {', '.join(_AS)}"
         raise ValueError(message)

@@ -136,6 +136,8 @@ def test_a_spark_frame(home: Path, spark: SparkSession) -> None:
 def test_what_cannot_be_read(home: Path, tmp_path: Path) -> None:
     with pytest.raises(LookupError, match=r"no dataset 'dayly_edits'; did you mean daily_edits\?"):
         wikibraid.read("dayly_edits", home=home)
+    with pytest.raises(LookupError, match=r'a view.*wikibraid\.sql\("FROM mediawiki_history'):
+        wikibraid.read("mediawiki_history", home=home)
     with pytest.raises(ValueError, match="format 'csv': unknown; there are arrow, pandas"):
         wikibraid.read("daily_edits", home=home, format="csv")  # type: ignore[arg-type]
     with pytest.raises(NotPublished, match="active_editors is not published yet"):
