@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -163,24 +164,27 @@ def test_expiry_keeps_what_kept_generations_read(cassandra: CassandraStore, cql:
     assert list(cassandra.batch_rows(Lane("d", 4), b"")) == [(A, b"4")]
 
 
-def test_expiry_after_one_that_broke(
-    cassandra: CassandraStore, cql: Cql, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@contextmanager
+def breaking_after(allowed: int) -> Iterator[None]:
+    """Inside, so many writes succeed, and the next one breaks."""
+    real, left = Cql.write, iter(range(allowed))
+
+    def breaking(self: Cql, statement: str, rows: Any) -> None:
+        if next(left, None) is None:
+            raise Broken
+        real(self, statement, rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Cql, "write", breaking)
+        yield
+
+
+def test_expiry_after_one_that_broke(cassandra: CassandraStore, cql: Cql) -> None:
     # given expiries that break after more and more of their writes
     filled(cassandra)
-    real = Cql.write
     for allowed in range(5):
-        left = iter(range(allowed))
-
-        def breaking(self: Cql, statement: str, rows: Any, left: Iterator[int] = left) -> None:
-            if next(left, None) is None:
-                raise Broken
-            real(self, statement, rows)
-
-        monkeypatch.setattr(Cql, "write", breaking)
-        with pytest.raises(Broken):
+        with breaking_after(allowed), pytest.raises(Broken):
             cassandra.expire("d", {4})
-        monkeypatch.undo()
         # then readers never see what was removed
         assert list(cassandra.batch_rows(Lane("d", 4), b"")) == [(A, b"4")]
         assert list(cassandra.batch_rows(Lane("d", 5), b"")) == [(A, b"5")]
@@ -191,24 +195,12 @@ def test_expiry_after_one_that_broke(
     assert sorted(cql.rows("SELECT generation FROM progress")) == [(4,), (5,)]
 
 
-def test_a_drop_after_one_that_broke(
-    cassandra: CassandraStore, cql: Cql, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # given drops that break after more and more of their writes, of a dataset of its own, since they hide what is written as early later
+def test_a_drop_after_one_that_broke(cassandra: CassandraStore, cql: Cql) -> None:
+    # given drops that break after more and more of their writes
     filled(cassandra, "dropped")
-    real = Cql.write
     for allowed in range(5):
-        left = iter(range(allowed))
-
-        def breaking(self: Cql, statement: str, rows: Any, left: Iterator[int] = left) -> None:
-            if next(left, None) is None:
-                raise Broken
-            real(self, statement, rows)
-
-        monkeypatch.setattr(Cql, "write", breaking)
-        with pytest.raises(Broken):
+        with breaking_after(allowed), pytest.raises(Broken):
             cassandra.drop("dropped")
-        monkeypatch.undo()
         # then readers see nothing of it, and it is known that something is left
         assert (cassandra.published("dropped"), cassandra.parts("dropped", A)) == (None, None)
         assert cassandra.datasets() == ["dropped"]
